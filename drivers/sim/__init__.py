@@ -1,0 +1,1 @@
+"""The one simulator: demo, tests and benchmarks use it, nothing else may."""

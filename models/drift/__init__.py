@@ -1,0 +1,1 @@
+"""Drift: of data, meters, models and vendors; each test with its paper."""

@@ -1,0 +1,49 @@
+"""Intervals for rates, so that no rate stands without one. All are 90 % and two-sided unless another level is given.
+
+References
+----------
+Brown, Cai, DasGupta 2001, Interval estimation for a binomial proportion, Statistical Science 16 (Jeffreys interval).
+Garwood 1936, Fiducial limits for the Poisson distribution, Biometrika 28 (exact interval of a rate).
+"""
+
+from dataclasses import dataclass
+
+from scipy import stats
+
+LEVEL = 0.90
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate between two bounds; `n` is the count it rests on. NaN where there is nothing to estimate."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+def share_interval(count: int, of: int, level: float = LEVEL) -> Interval:
+    """Share `count` / `of` with the Jeffreys interval Beta(count + 1/2, of - count + 1/2).
+
+    >>> i = share_interval(11, 27)
+    >>> round(i.value, 3), round(i.low, 3), round(i.high, 3), i.n
+    (0.407, 0.264, 0.564, 27)
+    """
+    if of <= 0:
+        return Interval(float("nan"), 0.0, 1.0, 0)
+    tail = (1 - level) / 2
+    posterior = stats.beta(count + 0.5, of - count + 0.5)
+    low = 0.0 if count == 0 else float(posterior.ppf(tail))
+    high = 1.0 if count == of else float(posterior.ppf(1 - tail))
+    return Interval(count / of, low, high, of)
+
+
+def rate_interval(events: int, exposure: float, level: float = LEVEL) -> Interval:
+    """Rate `events` / `exposure` with Garwood's exact Poisson interval; the unit is one over that of `exposure`."""
+    if exposure <= 0:
+        return Interval(float("nan"), 0.0, float("inf"), events)
+    tail = (1 - level) / 2
+    low = 0.0 if events == 0 else float(stats.chi2.ppf(tail, 2 * events)) / 2
+    high = float(stats.chi2.ppf(1 - tail, 2 * events + 2)) / 2
+    return Interval(events / exposure, low / exposure, high / exposure, events)

@@ -1,0 +1,1 @@
+"""The historian: a hot SQLite file for the last hours, Parquet folders for all of history."""

@@ -1,0 +1,121 @@
+"""The hot frame: all samples of one commit as plain columns that `struct` can read, without numpy and without a library.
+
+Written by the daemon each tick, read by the screen, the worker and anyone with ten lines of any language. Uncompressed,
+because one tag out of an hour of frames must be found in milliseconds. Layout, little endian:
+
+    magic "HWF1" | n u32 | texts u32 | tag n*i32 | receive_us n*i64 | source_us n*i64 | value n*f64 | reasons n*u32 | quality n*u8 | JSON
+
+The JSON (length `texts`, may be 0) is {"exact": {row: text}, "detail": {row: text}} for the few rows that have them.
+The CRC-32 of the whole blob stands beside it in the file: a flipped bit is found, not believed.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from drivers.batch import Batch
+
+MAGIC = b"HWF1"
+_HEAD = struct.Struct("<4sII")
+_COLUMNS = "iqqdIB"
+
+
+class FrameError(ValueError):
+    """A blob is not a frame, or its CRC does not agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The columns of one frame, each a tuple of length n; texts by row."""
+
+    tag: Sequence[int]
+    receive_us: Sequence[int]
+    source_us: Sequence[int]  # -1 where the device gave no time
+    value: Sequence[float]
+    reasons: Sequence[int]
+    quality: Sequence[int]
+    exact: Mapping[int, str]
+    detail: Mapping[int, str]
+
+    def __len__(self) -> int:
+        return len(self.tag)
+
+    def rows(self) -> Iterator[tuple[int, int, int, float, int, int]]:
+        """(tag, receive_us, source_us, value, reasons, quality) of each row."""
+        return zip(
+            self.tag,
+            self.receive_us,
+            self.source_us,
+            self.value,
+            self.reasons,
+            self.quality,
+            strict=True,
+        )
+
+
+def pack(batches: "Sequence[Batch]") -> tuple[bytes, int]:
+    """The blob that holds these batches one after the other, and its CRC-32."""
+    exact: dict[str, str] = {}
+    detail: dict[str, str] = {}
+    columns: list[list[bytes]] = [[] for _ in _COLUMNS]
+    start = 0
+    for batch in batches:
+        rows = len(batch)
+        stamp = struct.pack("<q", batch.receive_us)
+        columns[0].append(batch.tag.astype("<i4", copy=False).tobytes())
+        columns[1].append(stamp * rows)
+        columns[2].append(batch.source_us.astype("<i8", copy=False).tobytes())
+        columns[3].append(batch.value.astype("<f8", copy=False).tobytes())
+        columns[4].append(batch.reasons.astype("<u4", copy=False).tobytes())
+        columns[5].append(batch.quality.astype("u1", copy=False).tobytes())
+        exact.update({str(start + row): words for row, words in batch.exact.items()})
+        detail.update({str(start + row): words for row, words in batch.detail.items()})
+        start += rows
+    texts = (
+        json.dumps({"exact": exact, "detail": detail}, ensure_ascii=False).encode()
+        if exact or detail
+        else b""
+    )
+    blob = (
+        _HEAD.pack(MAGIC, start, len(texts))
+        + b"".join(b"".join(parts) for parts in columns)
+        + texts
+    )
+    return blob, crc32(blob)
+
+
+def unpack(blob: bytes, crc: int | None = None) -> Frame:
+    """The columns of a blob. Raises FrameError if it is not a frame or the CRC (when given) does not agree."""
+    if crc is not None and crc32(blob) != crc:
+        raise FrameError(
+            "the frame's checksum does not agree: the file was damaged or changed"
+        )
+    try:
+        magic, rows, texts = _HEAD.unpack_from(blob)
+        if magic != MAGIC:
+            raise FrameError(f"not a frame: it starts with {magic!r}")
+        at = _HEAD.size
+        columns = []
+        for letter in _COLUMNS:
+            form = struct.Struct(f"<{rows}{letter}")
+            columns.append(form.unpack_from(blob, at))
+            at += form.size
+        if len(blob) != at + texts:
+            raise FrameError(
+                f"a frame of {rows} rows has {at + texts} bytes, not {len(blob)}"
+            )
+        words = json.loads(blob[at:]) if texts else {"exact": {}, "detail": {}}
+        exact = {int(row): str(text) for row, text in words["exact"].items()}
+        detail = {int(row): str(text) for row, text in words["detail"].items()}
+    except (struct.error, ValueError, KeyError, AttributeError, TypeError) as fault:
+        raise (
+            fault
+            if isinstance(fault, FrameError)
+            else FrameError(f"not a frame: {fault}")
+        ) from fault
+    tag, receive_us, source_us, value, reasons, quality = columns
+    return Frame(tag, receive_us, source_us, value, reasons, quality, exact, detail)

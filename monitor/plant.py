@@ -1,0 +1,260 @@
+"""What the utility owns and signed: Site, Asset, Component, Contract, and the words for what is measured.
+
+Frozen data only. settings.py makes these from config/*.toml; everything behind the border works with them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from drivers.record import Tag
+from drivers.source import SourceSpec
+
+QUANTITIES: Mapping[str, tuple[str, str]] = {
+    # quantity: (unit that models expect, kind: analog, state, counter or flag)
+    "running": ("1", "state"),
+    "speed": ("Hz", "analog"),
+    "flow": ("m3/h", "analog"),
+    "suction_pressure": ("bar", "analog"),
+    "discharge_pressure": ("bar", "analog"),
+    "pressure": ("bar", "analog"),
+    "head": ("m", "analog"),
+    "level": ("m", "analog"),
+    "power": ("kW", "analog"),
+    "current": ("A", "analog"),
+    "voltage": ("V", "analog"),
+    "frequency": ("Hz", "analog"),
+    "vibration": ("mm/s", "analog"),
+    "bearing_temperature": ("degC", "analog"),
+    "ambient_temperature": ("degC", "analog"),
+    "energy": ("kWh", "counter"),
+    "volume": ("m3", "counter"),
+    "run_hours": ("h", "counter"),
+    "starts": ("1", "counter"),
+    "residual_chlorine": ("mg/l", "analog"),
+    "vendor_flag": (
+        "1",
+        "flag",
+    ),  # a status bit by which the device itself asks for something
+    "alarm_code": ("1", "flag"),
+    "selector": ("1", "state"),  # 1 = AUTO, 0 = HAND
+}
+UNITS = (
+    "1",
+    "Hz",
+    "m3/h",
+    "l/s",
+    "bar",
+    "m",
+    "kW",
+    "W",
+    "A",
+    "V",
+    "mm/s",
+    "degC",
+    "K",
+    "kWh",
+    "Wh",
+    "MWh",
+    "m3",
+    "h",
+    "s",
+    "mg/l",
+    "%",
+    "FNU",
+)
+SITE_TYPES = (
+    "waterworks",
+    "booster_station",
+    "lift_station",
+    "reservoir",
+    "treatment_plant",
+    "power_plant",
+)
+ASSET_KINDS = ("pump", "meter", "tank", "blower", "dosing", "generator")
+ROLES = (
+    "viewer",
+    "operator",
+    "shift_lead",
+    "maintenance",
+    "engineer",
+    "auditor",
+    "administrator",
+)
+RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign")
+CHOICES = ("follow", "defer", "reject", "inspect_first")
+VERDICTS = ("agree", "vendor_only", "own_only", "cannot_tell")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    id: str
+    name: str
+    type: str  # one of SITE_TYPES
+    telemetry_lost_after_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part that wears and is replaced on its own; money in the currency of the utility."""
+
+    name: str  # bearing, seal, impeller, ...
+    cost_planned: float | None = None  # C_p: a planned replacement
+    cost_failure: float | None = None  # C_f: the same after it failed
+    p_fail: float | None = (
+        None  # phi: share of confirmed defects that fail before the next planned opportunity
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    id: str
+    site: str
+    name: str
+    kind: str  # one of ASSET_KINDS
+    criticality: str = "B"  # A life, safety, overflow; B service; C comfort
+    duty: str = ""  # borehole, high_lift, booster, sewage, ...
+    vendor: str = ""
+    model: str = ""
+    serial: str = ""
+    rated_flow_m3h: float | None = None
+    rated_head_m: float | None = None
+    rated_power_kw: float | None = None
+    rated_speed_hz: float = 50.0
+    max_starts_per_h: float | None = None
+    vibration_category: str = "II"  # ISO 10816-7: I critical, II general
+    gauge_height_m: float = 0.0  # discharge gauge above suction gauge
+    has_standby: bool = False
+    components: tuple[Component, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    id: str
+    counterparty: str
+    kind: str  # purchase, lease, pump_as_a_service, maintenance, cloud, concession
+    assets: tuple[str, ...]
+    start: date
+    end: date | None = None
+    value_per_year: float | None = None
+    data_access: str = "unknown"  # public_sole, joint, vendor_sole, none, unknown
+    data_control: str = "unknown"  # public_sole, joint, vendor_sole, unknown
+    governing_law: str = "unknown"
+    hosting_country: tuple[str, ...] = ()
+    exit_days: int | None = None
+    min_confirmation: float | None = (
+        None  # contractual precision of alerts (q0), if one was agreed
+    )
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the sovereignty register: who says so, on what evidence, how sure."""
+
+    asset: str
+    question: str  # Q1 .. Q17
+    value: str  # "unknown" is an answer
+    evidence: str = "none"  # doc, test, photo, contract_clause, statement, none
+    on: date | None = None
+    assessor_role: str = ""
+    confidence: str = "assumed"  # tested, documented, stated, assumed
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAlert:
+    """A status bit by which the device itself asks for something: read by us, so we know when it was set."""
+
+    tag: int
+    asset: str
+    component: str
+    failure_mode: str
+    severity: str
+    text: str
+    vendor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A way in which a vendor's alerts reach us as messages (drop folder)."""
+
+    name: str
+    kind: str  # file_drop
+    vendor: str
+    folder: Path
+    format: str  # json, jsonl, csv, eml
+    fields: Mapping[str, str] = field(default_factory=dict)  # our field -> theirs
+    assets: Mapping[str, str] = field(
+        default_factory=dict
+    )  # their asset name -> our asset id
+    components: Mapping[str, str] = field(default_factory=dict)
+    severities: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    late_after_s: float = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row of the timetable: every N seconds, or a cron expression in UTC."""
+
+    name: str  # score, fold, drift_audit, comparison_report, sovereignty_report, binder
+    every_s: float | None = None
+    cron: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """Parameters of the review, to be frozen before it is run (bias.md section 6)."""
+
+    min_confirmation: float = 0.50  # q0, where neither a contract nor costs give one
+    sensitivity: float = 0.9
+    specificity: float = 0.9
+    match_days: float = 56.0
+    merge_days: float = 14.0
+    horizon_days: float = 182.0
+    largest_cluster: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The whole configuration, validated and frozen."""
+
+    folder: Path
+    utility: str
+    language: str
+    time_zone: str
+    currency: str
+    simulated: bool  # true only for the demo: every screen and page then says SIMULATED
+    state: str | None
+    groups: Mapping[str, str]  # operating-system group -> role
+    rights: Mapping[str, tuple[str, ...]]  # role -> rights
+    sites: tuple[Site, ...]
+    assets: tuple[Asset, ...]
+    tags: tuple[Tag, ...]
+    sources: tuple[SourceSpec, ...]
+    status_alerts: tuple[StatusAlert, ...]
+    feeds: tuple[Feed, ...]
+    contracts: tuple[Contract, ...]
+    answers: tuple[Answer, ...]
+    jobs: tuple[Job, ...]
+    review: Review
+    sha256: str  # over the bytes of all files read, in order of their names
+
+    def asset(self, asset_id: str) -> Asset:
+        """The asset with this id; KeyError if there is none."""
+        for asset in self.assets:
+            if asset.id == asset_id:
+                return asset
+        raise KeyError(asset_id)
+
+    def site(self, site_id: str) -> Site:
+        """The site with this id; KeyError if there is none."""
+        for site in self.sites:
+            if site.id == site_id:
+                return site
+        raise KeyError(site_id)
+
+    def tags_of(self, asset_id: str) -> tuple[Tag, ...]:
+        """The tags of one asset in the order of the table."""
+        return tuple(tag for tag in self.tags if tag.asset == asset_id)

@@ -1,0 +1,1 @@
+"""Reports: one Document, rendered as text, HTML, PDF and CSV."""

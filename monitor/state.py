@@ -1,0 +1,163 @@
+"""STATE: the one folder in which a running handwheel keeps its files, and the one way in which it writes a whole file.
+
+Standard library only: the screen, the command line and the daemon all find each other through it.
+"""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.errors import UserError
+
+SOCKET_LIMIT = (
+    100  # a Unix socket's path must fit into 108 bytes on Linux, less elsewhere
+)
+DEFAULT = Path("/var/lib/handwheel")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where things lie below STATE (house.md: section 10)."""
+
+    root: Path
+
+    @property
+    def hot(self) -> Path:
+        return self.root / "hot.sqlite"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite"
+
+    @property
+    def bodies(self) -> Path:
+        return self.root / "bodies.sqlite"
+
+    @property
+    def history(self) -> Path:
+        return self.root / "history"
+
+    @property
+    def models(self) -> Path:
+        """Fitted models, one JSON card and one npz per asset."""
+        return self.root / "models"
+
+    @property
+    def inbox(self) -> Path:
+        """Finished alerts that intake hands to the daemon."""
+        return self.root / "inbox"
+
+    @property
+    def rejected(self) -> Path:
+        return self.root / "rejected"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def lock(self) -> Path:
+        """The daemon holds an exclusive flock on it while it lives."""
+        return self.root / "daemon.lock"
+
+    @property
+    def socket(self) -> Path:
+        path = self.root / "command.sock"
+        if len(os.fsencode(path)) > SOCKET_LIMIT:
+            raise UserError(
+                f"{path}: a socket path may have {SOCKET_LIMIT} bytes at most; choose a shorter --state"
+            )
+        return path
+
+    @property
+    def manual(self) -> Path:
+        """All that the fallback reads, published by the daemon; the fallback alone writes manual/journal/."""
+        return self.root / "manual"
+
+    @property
+    def status(self) -> Path:
+        return self.manual / "status.json"
+
+    @property
+    def last_known(self) -> Path:
+        return self.manual / "last_known.txt"
+
+    @property
+    def procedures(self) -> Path:
+        return self.manual / "procedures"
+
+    @property
+    def sheets(self) -> Path:
+        return self.manual / "sheets"
+
+    @property
+    def binder(self) -> Path:
+        return self.manual / "binder"
+
+    @property
+    def facts(self) -> Path:
+        return self.manual / "facts"
+
+    @property
+    def journal(self) -> Path:
+        return self.manual / "journal"
+
+    def make(self) -> "State":
+        """Create the folders that are missing (mode 2770); raises UserError where the place cannot be written."""
+        folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, self.manual,
+                   self.procedures, self.sheets, self.binder, self.facts, self.journal)  # fmt: skip
+        for folder in folders:
+            try:
+                if not folder.is_dir():
+                    folder.mkdir(parents=True)
+                    folder.chmod(0o2770)
+            except OSError as fault:
+                why = fault.strerror or fault
+                raise UserError(
+                    f"{folder}: cannot be made ({why}); choose another --state or mend its rights"
+                ) from fault
+        return self
+
+
+def find_state(
+    explicit: str | os.PathLike[str] | None, configured: str | None = None
+) -> State:
+    """STATE = --state, else [paths] state, else /var/lib/handwheel if it is there, else ./state."""
+    for choice in (explicit, configured):
+        if choice:
+            return State(Path(choice).expanduser().absolute())
+    return State(DEFAULT if DEFAULT.is_dir() else Path("state").absolute())
+
+
+def atomic_write(
+    path: Path, data: bytes | str, *, sync: bool = True, mode: int = 0o640
+) -> None:
+    """Replace `path` as a whole: a reader sees the old file or the new one, also after a crash.
+
+    `sync=False` leaves out the fsync for files that are written each second and worth nothing a second later.
+    """
+    blob = data.encode() if isinstance(data, str) else data
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(blob)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,155 @@
+"""The one owner of how handwheel speaks: language, time text, age text, quantity text, interval text, cleaning of foreign text.
+
+Standard library only, so that the screen stays light. Storage is UTC and exact; rounding happens here and nowhere else.
+"""
+
+import gettext as _gettext
+import math
+import unicodedata
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+LANGUAGES = ("en", "fr", "de")
+_LOCALE = Path(__file__).parent / "locale"
+_catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
+_language = "en"
+
+
+def use_language(language: str) -> str:
+    """Choose the language of all operator text of this process; an unknown one becomes en. Returns the one in use."""
+    global _catalogue, _language
+    _language = language if language in LANGUAGES else "en"
+    _catalogue = (
+        _gettext.NullTranslations()
+        if _language == "en"
+        else _gettext.translation("handwheel", _LOCALE, [_language], fallback=True)
+    )
+    return _language
+
+
+def language() -> str:
+    """The language in use."""
+    return _language
+
+
+def _(message: str) -> str:
+    """The operator's text for `message` in the language in use."""
+    return _catalogue.gettext(message) if message else ""
+
+
+def ngettext(one: str, many: str, n: int) -> str:
+    """The operator's text for a count."""
+    return _catalogue.ngettext(one, many, n)
+
+
+def clean(text: object, limit: int = 200) -> str:
+    """Foreign text made safe for one line of a terminal or a page: no control, escape, bidirectional or private characters.
+
+    Anything removed is seen as a middle dot; what is cut ends in an ellipsis. Markup is escaped where it is rendered.
+    """
+    source = str(text)
+    kept = []
+    for character in source[: limit * 4]:
+        if character in "\t\n\r":
+            kept.append(" ")
+        elif unicodedata.category(character) in (
+            "Cc",
+            "Cf",
+            "Cs",
+            "Co",
+            "Cn",
+            "Zl",
+            "Zp",
+        ):
+            kept.append("·")
+        else:
+            kept.append(character)
+    line = " ".join("".join(kept).split())
+    return (
+        line
+        if len(line) <= limit and len(source) <= limit * 4
+        else line[: limit - 1] + "…"
+    )
+
+
+def utc_text(us: int | None) -> str:
+    """UTC as ISO 8601 with milliseconds and Z; "-" for None."""
+    if us is None:
+        return "-"
+    return (
+        datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{us // 1000 % 1000:03d}Z"
+    )
+
+
+def local_text(
+    us: int | None, zone: tzinfo | None = None, form: str = "%Y-%m-%d %H:%M"
+) -> str:
+    """Local time of the plant with its offset ("2026-11-23 14:22 +01:00"); "-" for None."""
+    if us is None:
+        return "-"
+    moment = datetime.fromtimestamp(us / 1e6, UTC).astimezone(zone)
+    offset = moment.strftime("%z")
+    return f"{moment.strftime(form)} {offset[:3]}:{offset[3:5]}"
+
+
+def parse_utc(text: str) -> int:
+    """Microseconds of an ISO 8601 time that names its zone; ValueError for a naive one (never guessed)."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(
+            f"{text!r} names no time zone; write for example {text}Z or {text}+01:00"
+        )
+    return round(moment.timestamp() * 1e6)
+
+
+def age_text(seconds: float | None) -> str:
+    """An age in one short word: "2s", "41m", "5h", "22d"; "?" for None or a negative one."""
+    if seconds is None or math.isnan(seconds) or seconds < -1:
+        return "?"
+    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= 2 * size or (letter == "m" and seconds >= 100):
+            return f"{int(seconds // size)}{letter}"
+    return f"{int(max(seconds, 0))}s"
+
+
+def number_text(value: float | None, digits: int = 3) -> str:
+    """A number with `digits` significant digits, no thousands separator, decimal comma in fr and de; "-" for none."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    magnitude = abs(value)
+    if magnitude >= 10 ** (digits - 1):
+        text = f"{value:.0f}"
+    else:
+        places = digits - 1
+        while magnitude and magnitude < 10 ** (digits - 1 - places) and places < 6:
+            places += 1
+        text = f"{value:.{places}f}"
+    return text if _language == "en" else text.replace(".", ",")
+
+
+def quantity_text(value: float | str | None, unit: str, digits: int = 3) -> str:
+    """A value with its unit as a person reads it: "4.20 bar"; "-" for none."""
+    if isinstance(value, str):
+        return clean(f"{value} {unit}".strip(), 40)
+    number = number_text(value, digits)
+    return number if number == "-" or not unit or unit == "1" else f"{number} {unit}"
+
+
+def interval_text(
+    value: float | None, low: float | None, high: float | None, digits: int = 2
+) -> str:
+    """An estimate with its 90 % interval: "0.71 [0.50, 0.88]"; "-" for none. Intervals of this house are 90 % everywhere."""
+    if value is None or math.isnan(value):
+        return "-"
+    comma = ", " if _language == "en" else "; "
+    return f"{number_text(value, digits)} [{number_text(low, digits)}{comma}{number_text(high, digits)}]"
+
+
+def share_text(count: int, of: int) -> str:
+    """A rate never stands without its count: "11 of 27 (41 %)"."""
+    return _("{count} of {total}").format(count=count, total=of) + (
+        f" ({100 * count / of:.0f} %)" if of else ""
+    )
