@@ -1,0 +1,1 @@
+"""Rules that hold for the repository as a whole: who may import whom, words, message catalogues."""
