@@ -26,12 +26,8 @@ class Batch:
     value: np.ndarray  # f64; NaN only if nothing could be decoded
     quality: np.ndarray  # u8
     reasons: np.ndarray  # u32 bit set
-    exact: Mapping[int, str] = field(
-        default_factory=dict
-    )  # row -> text, or an integer beyond 2**53
-    detail: Mapping[int, str] = field(
-        default_factory=dict
-    )  # row -> words that explain a reason
+    exact: Mapping[int, str] = field(default_factory=dict)  # row -> text, or an integer beyond 2**53
+    detail: Mapping[int, str] = field(default_factory=dict)  # row -> words that explain a reason
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -58,9 +54,7 @@ class Batch:
         """All rows in order."""
         return (self.row(index) for index in range(len(self)))
 
-    def with_reasons(
-        self, extra: np.ndarray, detail: Mapping[int, str] | None = None
-    ) -> "Batch":
+    def with_reasons(self, extra: np.ndarray, detail: Mapping[int, str] | None = None) -> "Batch":
         """A copy with more reasons (u32, shape (n_samples,)); quality follows, values stay as they came."""
         reasons = self.reasons | extra.astype(np.uint32)
         merged = dict(self.detail)
@@ -74,9 +68,7 @@ class Batch:
 
 def quality_array(reasons: np.ndarray) -> np.ndarray:
     """Quality (u8) of each reason set (u32): the array form of `quality_of`."""
-    return np.where(reasons & 0xFF, 2, np.where(reasons & 0x7FF00, 1, 0)).astype(
-        np.uint8
-    )
+    return np.where(reasons & 0xFF, 2, np.where(reasons & 0x7FF00, 1, 0)).astype(np.uint8)
 
 
 def batch_of(source: str, receive_us: int, samples: Iterable[Sample]) -> Batch:
@@ -95,9 +87,7 @@ def batch_of(source: str, receive_us: int, samples: Iterable[Sample]) -> Batch:
         source=source,
         receive_us=receive_us,
         tag=np.array([s.tag for s in rows], np.int32),
-        source_us=np.array(
-            [NO_TIME if s.source_us is None else s.source_us for s in rows], np.int64
-        ),
+        source_us=np.array([NO_TIME if s.source_us is None else s.source_us for s in rows], np.int64),
         value=values,
         quality=np.array([quality_of(s.reasons) for s in rows], np.uint8),
         reasons=np.array([s.reasons for s in rows], np.uint32),

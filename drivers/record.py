@@ -52,9 +52,7 @@ class Reason(IntFlag):
     @property
     def words(self) -> tuple[str, ...]:
         """The reasons as the lower-case words of the house, in order of their bits; ("ok",) when there are none."""
-        return tuple(
-            one.name.lower() for one in Reason if one in self and one.name
-        ) or ("ok",)
+        return tuple(one.name.lower() for one in Reason if one in self and one.name) or ("ok",)
 
 
 BAD_REASONS = Reason(0xFF)
@@ -130,9 +128,7 @@ class Sample:
     receive_us: int  # UTC, microseconds
     value: float | int | str | None
     reasons: Reason = Reason.OK
-    source_us: int | None = (
-        None  # UTC, microseconds; None where the device gives no time
-    )
+    source_us: int | None = None  # UTC, microseconds; None where the device gives no time
     detail: str = ""
 
     @property

@@ -6,6 +6,7 @@ There is no write. A driver is found by its dotted name, so that the daemon load
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drivers.errors import ConfigError
@@ -25,9 +26,37 @@ class SourceSpec:
     every_s: float
     timeout_s: float
     tags: tuple[Tag, ...]
-    options: Mapping[str, Any] = field(
-        default_factory=dict
-    )  # host, port, url, max_gap, ... : the driver's own table
+    options: Mapping[str, Any] = field(default_factory=dict)  # host, port, url, max_gap, ... : the driver's own table
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAlert:
+    """A status bit by which the device itself asks for something: read by us, so we know when it was set."""
+
+    tag: int
+    asset: str
+    component: str
+    failure_mode: str
+    severity: str
+    text: str
+    vendor: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSpec:
+    """A way in which a vendor's alerts reach us as messages (drop folder)."""
+
+    name: str
+    kind: str  # file_drop
+    vendor: str
+    folder: Path
+    format: str  # json, jsonl, csv, eml
+    fields: Mapping[str, str] = field(default_factory=dict)  # our field -> theirs
+    assets: Mapping[str, str] = field(default_factory=dict)  # their asset name -> our asset id
+    components: Mapping[str, str] = field(default_factory=dict)
+    severities: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    late_after_s: float = 86_400.0
 
 
 class Source(Protocol):
@@ -66,9 +95,7 @@ def make_source(spec: SourceSpec) -> Source:
     """The Source object for a spec, not yet connected; ConfigError if the driver is unknown."""
     dotted = DRIVERS.get(spec.driver)
     if dotted is None:
-        raise ConfigError(
-            f"source {spec.name}: driver {spec.driver!r} is unknown; known: {', '.join(sorted(DRIVERS))}"
-        )
+        raise ConfigError(f"source {spec.name}: driver {spec.driver!r} is unknown; known: {', '.join(sorted(DRIVERS))}")
     module, function = dotted.split(":")
     source: Source = getattr(import_module(module), function)(spec)
     return source

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from drivers.record import Tag
-from drivers.source import SourceSpec
+from drivers.source import FeedSpec, SourceSpec, StatusAlert
 
 QUANTITIES: Mapping[str, tuple[str, str]] = {
     # quantity: (unit that models expect, kind: analog, state, counter or flag)
@@ -102,9 +102,7 @@ class Component:
     name: str  # bearing, seal, impeller, ...
     cost_planned: float | None = None  # C_p: a planned replacement
     cost_failure: float | None = None  # C_f: the same after it failed
-    p_fail: float | None = (
-        None  # phi: share of confirmed defects that fail before the next planned opportunity
-    )
+    p_fail: float | None = None  # phi: share of confirmed defects that fail before the next planned opportunity
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +141,7 @@ class Contract:
     governing_law: str = "unknown"
     hosting_country: tuple[str, ...] = ()
     exit_days: int | None = None
-    min_confirmation: float | None = (
-        None  # contractual precision of alerts (q0), if one was agreed
-    )
+    min_confirmation: float | None = None  # contractual precision of alerts (q0), if one was agreed
     evidence: tuple[str, ...] = ()
 
 
@@ -160,38 +156,6 @@ class Answer:
     on: date | None = None
     assessor_role: str = ""
     confidence: str = "assumed"  # tested, documented, stated, assumed
-
-
-@dataclass(frozen=True, slots=True)
-class StatusAlert:
-    """A status bit by which the device itself asks for something: read by us, so we know when it was set."""
-
-    tag: int
-    asset: str
-    component: str
-    failure_mode: str
-    severity: str
-    text: str
-    vendor: str
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A way in which a vendor's alerts reach us as messages (drop folder)."""
-
-    name: str
-    kind: str  # file_drop
-    vendor: str
-    folder: Path
-    format: str  # json, jsonl, csv, eml
-    fields: Mapping[str, str] = field(default_factory=dict)  # our field -> theirs
-    assets: Mapping[str, str] = field(
-        default_factory=dict
-    )  # their asset name -> our asset id
-    components: Mapping[str, str] = field(default_factory=dict)
-    severities: Mapping[str, str] = field(default_factory=dict)
-    time_zone: str = "UTC"
-    late_after_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +198,7 @@ class Settings:
     tags: tuple[Tag, ...]
     sources: tuple[SourceSpec, ...]
     status_alerts: tuple[StatusAlert, ...]
-    feeds: tuple[Feed, ...]
+    feeds: tuple[FeedSpec, ...]
     contracts: tuple[Contract, ...]
     answers: tuple[Answer, ...]
     jobs: tuple[Job, ...]

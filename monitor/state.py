@@ -10,9 +10,7 @@ from pathlib import Path
 
 from drivers.errors import UserError
 
-SOCKET_LIMIT = (
-    100  # a Unix socket's path must fit into 108 bytes on Linux, less elsewhere
-)
+SOCKET_LIMIT = 100  # a Unix socket's path must fit into 108 bytes on Linux, less elsewhere
 DEFAULT = Path("/var/lib/handwheel")
 
 
@@ -65,9 +63,7 @@ class State:
     def socket(self) -> Path:
         path = self.root / "command.sock"
         if len(os.fsencode(path)) > SOCKET_LIMIT:
-            raise UserError(
-                f"{path}: a socket path may have {SOCKET_LIMIT} bytes at most; choose a shorter --state"
-            )
+            raise UserError(f"{path}: a socket path may have {SOCKET_LIMIT} bytes at most; choose a shorter --state")
         return path
 
     @property
@@ -120,9 +116,7 @@ class State:
         return self
 
 
-def find_state(
-    explicit: str | os.PathLike[str] | None, configured: str | None = None
-) -> State:
+def find_state(explicit: str | os.PathLike[str] | None, configured: str | None = None) -> State:
     """STATE = --state, else [paths] state, else /var/lib/handwheel if it is there, else ./state."""
     for choice in (explicit, configured):
         if choice:
@@ -130,9 +124,7 @@ def find_state(
     return State(DEFAULT if DEFAULT.is_dir() else Path("state").absolute())
 
 
-def atomic_write(
-    path: Path, data: bytes | str, *, sync: bool = True, mode: int = 0o640
-) -> None:
+def atomic_write(path: Path, data: bytes | str, *, sync: bool = True, mode: int = 0o640) -> None:
     """Replace `path` as a whole: a reader sees the old file or the new one, also after a crash.
 
     `sync=False` leaves out the fsync for files that are written each second and worth nothing a second later.

@@ -65,26 +65,17 @@ def clean(text: object, limit: int = 200) -> str:
         else:
             kept.append(character)
     line = " ".join("".join(kept).split())
-    return (
-        line
-        if len(line) <= limit and len(source) <= limit * 4
-        else line[: limit - 1] + "…"
-    )
+    return line if len(line) <= limit and len(source) <= limit * 4 else line[: limit - 1] + "…"
 
 
 def utc_text(us: int | None) -> str:
     """UTC as ISO 8601 with milliseconds and Z; "-" for None."""
     if us is None:
         return "-"
-    return (
-        datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
-        + f"{us // 1000 % 1000:03d}Z"
-    )
+    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"
 
 
-def local_text(
-    us: int | None, zone: tzinfo | None = None, form: str = "%Y-%m-%d %H:%M"
-) -> str:
+def local_text(us: int | None, zone: tzinfo | None = None, form: str = "%Y-%m-%d %H:%M") -> str:
     """Local time of the plant with its offset ("2026-11-23 14:22 +01:00"); "-" for None."""
     if us is None:
         return "-"
@@ -97,9 +88,7 @@ def parse_utc(text: str) -> int:
     """Microseconds of an ISO 8601 time that names its zone; ValueError for a naive one (never guessed)."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(
-            f"{text!r} names no time zone; write for example {text}Z or {text}+01:00"
-        )
+        raise ValueError(f"{text!r} names no time zone; write for example {text}Z or {text}+01:00")
     return round(moment.timestamp() * 1e6)
 
 
@@ -138,9 +127,7 @@ def quantity_text(value: float | str | None, unit: str, digits: int = 3) -> str:
     return number if number == "-" or not unit or unit == "1" else f"{number} {unit}"
 
 
-def interval_text(
-    value: float | None, low: float | None, high: float | None, digits: int = 2
-) -> str:
+def interval_text(value: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
     """An estimate with its 90 % interval: "0.71 [0.50, 0.88]"; "-" for none. Intervals of this house are 90 % everywhere."""
     if value is None or math.isnan(value):
         return "-"
@@ -150,6 +137,4 @@ def interval_text(
 
 def share_text(count: int, of: int) -> str:
     """A rate never stands without its count: "11 of 27 (41 %)"."""
-    return _("{count} of {total}").format(count=count, total=of) + (
-        f" ({100 * count / of:.0f} %)" if of else ""
-    )
+    return _("{count} of {total}").format(count=count, total=of) + (f" ({100 * count / of:.0f} %)" if of else "")

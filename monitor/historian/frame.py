@@ -75,25 +75,15 @@ def pack(batches: "Sequence[Batch]") -> tuple[bytes, int]:
         exact.update({str(start + row): words for row, words in batch.exact.items()})
         detail.update({str(start + row): words for row, words in batch.detail.items()})
         start += rows
-    texts = (
-        json.dumps({"exact": exact, "detail": detail}, ensure_ascii=False).encode()
-        if exact or detail
-        else b""
-    )
-    blob = (
-        _HEAD.pack(MAGIC, start, len(texts))
-        + b"".join(b"".join(parts) for parts in columns)
-        + texts
-    )
+    texts = json.dumps({"exact": exact, "detail": detail}, ensure_ascii=False).encode() if exact or detail else b""
+    blob = _HEAD.pack(MAGIC, start, len(texts)) + b"".join(b"".join(parts) for parts in columns) + texts
     return blob, crc32(blob)
 
 
 def unpack(blob: bytes, crc: int | None = None) -> Frame:
     """The columns of a blob. Raises FrameError if it is not a frame or the CRC (when given) does not agree."""
     if crc is not None and crc32(blob) != crc:
-        raise FrameError(
-            "the frame's checksum does not agree: the file was damaged or changed"
-        )
+        raise FrameError("the frame's checksum does not agree: the file was damaged or changed")
     try:
         magic, rows, texts = _HEAD.unpack_from(blob)
         if magic != MAGIC:
@@ -105,17 +95,11 @@ def unpack(blob: bytes, crc: int | None = None) -> Frame:
             columns.append(form.unpack_from(blob, at))
             at += form.size
         if len(blob) != at + texts:
-            raise FrameError(
-                f"a frame of {rows} rows has {at + texts} bytes, not {len(blob)}"
-            )
+            raise FrameError(f"a frame of {rows} rows has {at + texts} bytes, not {len(blob)}")
         words = json.loads(blob[at:]) if texts else {"exact": {}, "detail": {}}
         exact = {int(row): str(text) for row, text in words["exact"].items()}
         detail = {int(row): str(text) for row, text in words["detail"].items()}
     except (struct.error, ValueError, KeyError, AttributeError, TypeError) as fault:
-        raise (
-            fault
-            if isinstance(fault, FrameError)
-            else FrameError(f"not a frame: {fault}")
-        ) from fault
+        raise (fault if isinstance(fault, FrameError) else FrameError(f"not a frame: {fault}")) from fault
     tag, receive_us, source_us, value, reasons, quality = columns
     return Frame(tag, receive_us, source_us, value, reasons, quality, exact, detail)
