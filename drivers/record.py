@@ -76,7 +76,7 @@ def reasons_of(words: tuple[str, ...] | list[str]) -> Reason:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Where a value lies in a Modbus device. `address` is the wire address (first register = 0), whatever the manual prints."""
+    """Where a value lies in a Modbus device. `address` is the wire address (first = 0), whatever the manual prints."""
 
     device_id: int
     table: str  # holding, input, coil, discrete
@@ -92,7 +92,7 @@ class Register:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Where a value lies in an OPC UA server: `nsu=URI;s=...` or `nsu=URI;i=...` (a namespace index may change at restart)."""
+    """Where a value lies in an OPC UA server: `nsu=URI;s=...`, never by index, which may change at a restart."""
 
     node_id: str
 

@@ -1,6 +1,6 @@
 """The Source protocol: what every driver can do, and the table of known drivers.
 
-There is no write. A driver is found by its dotted name, so that the daemon loads only the protocols that are configured.
+There is no write. A driver is found by its dotted name: the daemon loads only the protocols that are configured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class FeedSpec:
 class Source(Protocol):
     """One live connection to one device, gateway or server.
 
-    `open` and `read` raise SourceDown when the source fails as a whole; one tag that fails is a BAD sample in the batch.
+    `open` and `read` raise SourceDown when the source fails as a whole; one tag that fails is a BAD sample.
     All time-outs belong to the driver: no call may last longer than `timeout_s` times the number of its requests.
     """
 

@@ -4,7 +4,7 @@ Frozen data only. settings.py makes these from config/*.toml; everything behind 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 

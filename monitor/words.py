@@ -1,4 +1,4 @@
-"""The one owner of how handwheel speaks: language, time text, age text, quantity text, interval text, cleaning of foreign text.
+"""The one owner of how handwheel speaks: language, time, age, quantity and interval text, cleaning of foreign text.
 
 Standard library only, so that the screen stays light. Storage is UTC and exact; rounding happens here and nowhere else.
 """
@@ -43,7 +43,7 @@ def ngettext(one: str, many: str, n: int) -> str:
 
 
 def clean(text: object, limit: int = 200) -> str:
-    """Foreign text made safe for one line of a terminal or a page: no control, escape, bidirectional or private characters.
+    """Foreign text made safe for one line: no control, escape, bidirectional or private characters.
 
     Anything removed is seen as a middle dot; what is cut ends in an ellipsis. Markup is escaped where it is rendered.
     """
@@ -128,7 +128,7 @@ def quantity_text(value: float | str | None, unit: str, digits: int = 3) -> str:
 
 
 def interval_text(value: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
-    """An estimate with its 90 % interval: "0.71 [0.50, 0.88]"; "-" for none. Intervals of this house are 90 % everywhere."""
+    """An estimate with its 90 % interval: "0.71 [0.50, 0.88]"; "-" for none. Every interval of this house is 90 %."""
     if value is None or math.isnan(value):
         return "-"
     comma = ", " if _language == "en" else "; "

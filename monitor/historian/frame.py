@@ -1,9 +1,11 @@
-"""The hot frame: all samples of one commit as plain columns that `struct` can read, without numpy and without a library.
+"""The hot frame: all samples of one commit as plain columns that `struct` can read, without any library.
 
 Written by the daemon each tick, read by the screen, the worker and anyone with ten lines of any language. Uncompressed,
 because one tag out of an hour of frames must be found in milliseconds. Layout, little endian:
 
-    magic "HWF1" | n u32 | texts u32 | tag n*i32 | receive_us n*i64 | source_us n*i64 | value n*f64 | reasons n*u32 | quality n*u8 | JSON
+    magic "HWF1" | n u32 | texts u32
+    tag n*i32 | receive_us n*i64 | source_us n*i64 | value n*f64 | reasons n*u32 | quality n*u8
+    JSON
 
 The JSON (length `texts`, may be 0) is {"exact": {row: text}, "detail": {row: text}} for the few rows that have them.
 The CRC-32 of the whole blob stands beside it in the file: a flipped bit is found, not believed.
