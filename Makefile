@@ -28,7 +28,7 @@ lock:  ## resolve requirements.lock again (needs uv; only when dependencies chan
 	@command -v uv >/dev/null || { echo "make lock: uv was not found; install it in an environment of its own and put that on PATH" >&2; exit 2; }
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
 
-demo: setup  ## run the whole product on a simulated lift station
+demo: setup  ## run the whole product on a simulated utility
 	$(BIN)/handwheel demo $(ARGS)
 
 test: setup  ## run the tests (<= 10 min on two cores)
