@@ -1,0 +1,103 @@
+"""Episodes: what counts as one claim, and who was first."""
+
+import math
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.bias.episodes import DAY_US, match, merge
+
+
+def alerts(*rows: tuple[float, str, str, bool]) -> pd.DataFrame:
+    """Rows of (day, asset, component, active)."""
+    return pd.DataFrame(
+        [
+            {"at_us": int(day * DAY_US), "asset": asset, "component": part, "alert_id": f"a{n}", "active": active}
+            for n, (day, asset, part, active) in enumerate(rows)
+        ]
+    )
+
+
+def spans(episodes: pd.DataFrame) -> list[tuple[float, float]]:
+    return [(row.start_us / DAY_US, row.end_us / DAY_US) for row in episodes.itertuples()]
+
+
+def test_messages_while_a_claim_stands_are_one_claim():
+    found = merge(alerts((0, "P", "seal", True), (10, "P", "seal", True), (60, "P", "seal", True)), origin="vendor")
+    assert found["alerts"].tolist() == [["a0", "a1", "a2"]]
+    assert math.isnan(found.end_us[0])
+
+
+def test_a_claim_taken_back_ends_and_one_that_returns_soon_is_the_same():
+    early = merge(alerts((0, "P", "seal", True), (1, "P", "seal", False), (15, "P", "seal", True)), origin="vendor")
+    assert len(early) == 1
+    late = merge(alerts((0, "P", "seal", True), (1, "P", "seal", False), (15.1, "P", "seal", True)), origin="vendor")
+    assert late["id"].tolist() == ["V-P-seal-1", "V-P-seal-2"]
+    assert spans(late)[0] == (0, 1)
+
+
+def test_after_work_the_same_words_are_a_new_claim():
+    work = pd.DataFrame({"at_us": [5 * DAY_US], "asset": "P", "component": "seal"})
+    found = merge(alerts((0, "P", "seal", True), (6, "P", "seal", True)), origin="vendor", closings=work)
+    assert spans(found)[0] == (0, 5)
+    assert len(found) == 2
+
+
+def test_a_claim_nobody_repeats_runs_out_at_its_horizon():
+    frame = alerts((0, "P", "seal", True)).assign(horizon_days=30.0)
+    open_still = merge(frame, origin="own", now_us=29 * DAY_US)
+    assert math.isnan(open_still.end_us[0])
+    assert spans(merge(frame, origin="own", now_us=31 * DAY_US)) == [(0, 30)]
+    assert spans(merge(alerts((0, "P", "seal", True)), origin="own", horizon_days=20, now_us=21 * DAY_US)) == [(0, 20)]
+
+
+def test_no_alerts_make_no_episodes_and_no_pairs():
+    none = merge(alerts()[0:0], origin="own")
+    assert none.empty
+    assert match(none, none).empty
+
+
+def test_lead_is_positive_where_the_vendor_spoke_first():
+    vendor = merge(alerts((10, "P", "seal", True), (10, "Q", "seal", True)), origin="vendor")
+    own = merge(alerts((24, "P", "seal", True), (200, "Q", "seal", True)), origin="own")
+    pairs = match(vendor, own, window_days=56)
+    assert pairs[["vendor_id", "own_id"]].values.tolist() == [
+        ["V-P-seal-1", "O-P-seal-1"], ["V-Q-seal-1", None], [None, "O-Q-seal-1"]]  # fmt: skip
+    assert pairs.lead_days[0] == 14
+    assert pairs.lead_days[1:].isna().all()
+
+
+def test_an_episode_that_names_no_component_pairs_after_those_that_do():
+    vendor = merge(alerts((10, "P", "", True), (12, "P", "seal", True)), origin="vendor")
+    own = merge(alerts((10, "P", "seal", True), (40, "P", "bearing", True)), origin="own")
+    pairs = match(vendor, own)
+    assert set(zip(pairs.vendor_id, pairs.own_id, pairs.component, strict=True)) == {
+        ("V-P-seal-1", "O-P-seal-1", "seal"), ("V-P-unnamed-1", "O-P-bearing-1", "bearing")}  # fmt: skip
+
+
+claims = st.lists(
+    st.tuples(st.integers(0, 400), st.sampled_from("PQ"), st.sampled_from(["seal", ""]), st.booleans()), max_size=12
+)
+
+
+@given(claims, claims)
+def test_every_episode_stands_in_exactly_one_pair_and_within_the_window(ours, theirs):
+    own, vendor = merge(alerts(*ours), origin="own"), merge(alerts(*theirs), origin="vendor")
+    pairs = match(vendor, own, window_days=56)
+    assert sorted(pairs.vendor_id.dropna()) == sorted(vendor["id"])
+    assert sorted(pairs.own_id.dropna()) == sorted(own["id"])
+    assert (pairs.lead_days.dropna().abs() <= 56).all()
+
+
+@given(claims)
+def test_every_raised_alert_lies_in_one_episode_whatever_the_order_of_rows(rows):
+    frame = alerts(*rows)
+    found = merge(frame, origin="own")
+    listed = [one for each in found["alerts"] for one in each]
+    assert len(listed) == len(set(listed))
+    if rows:
+        assert set(frame.alert_id[frame.active.astype(bool)]) <= set(listed)
+        distinct = frame.drop_duplicates(["at_us", "asset", "component"])
+        back = merge(distinct.iloc[::-1], origin="own")
+        pd.testing.assert_frame_equal(back, merge(distinct, origin="own"))
