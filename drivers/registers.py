@@ -157,8 +157,9 @@ def _sentinel_bytes(form: str, register: Register) -> bytes:
     if form[1] in "fd":
         return _packed(form, one)
     size = struct.calcsize(form)
+    patterns = 1 << 8 * size
     # min: the float nearest to 2**64 - 1 is one too many
-    return min(int(one) if one >= 0 else int(one) + 256**size, 256**size - 1).to_bytes(size, "big")
+    return min(int(one) if one >= 0 else int(one) + patterns, patterns - 1).to_bytes(size, "big")
 
 
 def _packed(form: str, raw: int | float) -> bytes:
