@@ -39,6 +39,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     ),  # a status bit by which the device itself asks for something
     "alarm_code": ("1", "flag"),
     "selector": ("1", "state"),  # 1 = AUTO, 0 = HAND
+    "other": ("", "analog"),  # kept and shown, not used by any model
 }
 UNITS = (
     "1",

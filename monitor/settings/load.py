@@ -1,0 +1,167 @@
+"""The whole configuration: reads the files, checks what one says of another, and freezes the result."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel
+
+from drivers.record import SEVERITIES
+from drivers.source import DRIVERS, FeedSpec
+from monitor import plant
+from monitor.settings.reader import Reader, SettingsError, nearest, one_of, unique
+from monitor.settings.shapes import (
+    SOURCES,
+    Component,
+    ContractFile,
+    Feed,
+    RegisterFile,
+    SiteFile,
+    Source,
+    SourceFile,
+    TimetableFile,
+)
+from monitor.settings.tags import read_tags
+from monitor.words import LANGUAGES
+
+QUESTIONS = tuple(f"Q{n}" for n in range(1, 18))
+JOBS = ("learn", "score", "fold", "drift_audit", "comparison_report", "sovereignty_report", "binder")
+T = TypeVar("T")
+
+
+def load(folder: Path) -> plant.Settings:
+    """Read the configuration in `folder`. Raises SettingsError with every fault that was found."""
+    if not folder.is_dir():
+        raise SettingsError([f"{folder}: no such folder; give --config DIR or make one with `handwheel init {folder}`"])
+    reader = Reader(folder)
+    site_file = reader.table(SiteFile, reader.toml("site.toml"), "site.toml")
+    contracts = reader.table(ContractFile, reader.toml("contracts.toml", needed=False) or {}, "contracts.toml")
+    answers = reader.table(RegisterFile, reader.toml("register.toml", needed=False) or {}, "register.toml")
+    timetable = reader.table(TimetableFile, reader.toml("timetable.toml", needed=False) or {}, "timetable.toml")
+    sources: list[tuple[str, Source]] = []
+    feeds: list[tuple[str, Feed]] = []
+    for path in sorted((folder / "sources").glob("*.toml")):
+        _read_source(reader, f"sources/{path.name}", sources, feeds)
+    if not (site_file and contracts and answers and timetable):
+        raise SettingsError(reader.faults)
+    _check_site(reader, site_file)
+    _check_rest(reader, site_file, contracts, answers, timetable)
+    tags, specs, alerts = read_tags(reader, site_file, sources)
+    feed_specs = tuple(_feed(reader, file, feed, site_file) for file, feed in feeds)
+    if reader.faults:
+        raise SettingsError(reader.faults)
+    return plant.Settings(
+        folder=folder,
+        utility=site_file.utility.name,
+        language=site_file.utility.language,
+        time_zone=site_file.utility.time_zone,
+        currency=site_file.utility.currency,
+        simulated=site_file.utility.simulated,
+        state=site_file.paths.state,
+        groups=dict(site_file.roles.groups),
+        rights={role: tuple(rights) for role, rights in site_file.roles.rights.items()},
+        sites=tuple(_frozen(plant.Site, row) for row in site_file.site),
+        assets=tuple(_frozen(plant.Asset, row) for row in site_file.asset),
+        tags=tags,
+        sources=specs,
+        status_alerts=alerts,
+        feeds=feed_specs,
+        contracts=tuple(_frozen(plant.Contract, row) for row in contracts.contract),
+        answers=tuple(_frozen(plant.Answer, row) for row in answers.answer),
+        jobs=tuple(_frozen(plant.Job, row) for row in timetable.job),
+        review=_frozen(plant.Review, site_file.review),
+        sha256=reader.hash.hexdigest(),
+    )
+
+
+def _frozen(kind: type[T], row: BaseModel) -> T:
+    """A validated row as the frozen dataclass of the plant; lists become tuples."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        value = getattr(row, field.name)
+        if isinstance(value, list):
+            value = tuple(_frozen(plant.Component, v) if isinstance(v, Component) else v for v in value)
+        values[field.name] = value
+    return kind(**values)
+
+
+def _read_source(reader: Reader, file: str, sources: list[tuple[str, Source]], feeds: list[tuple[str, Feed]]) -> None:
+    shell = reader.table(SourceFile, reader.toml(file), file)
+    if shell is None:
+        return
+    if (shell.source is None) == (shell.feed is None):
+        reader.fault(file, [], "needs exactly one table, [source] or [feed]")
+    elif shell.feed is not None:
+        feeds.append((file, shell.feed))
+    elif shell.source is not None:
+        driver = shell.source.get("driver")
+        model = SOURCES.get(driver) if isinstance(driver, str) else None
+        if model is None:
+            words = "is missing; add it" if driver is None else f"{driver!r} is unknown{nearest(str(driver), DRIVERS)}"
+            reader.fault(file, ["source", "driver"], words)
+            return
+        source = reader.table(model, shell.source, file, ["source"])
+        if source is not None:
+            sources.append((file, source))
+
+
+def _check_site(reader: Reader, file: SiteFile) -> None:
+    name = "site.toml"
+    try:
+        ZoneInfo(file.utility.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        reader.fault(
+            name, ["utility", "time_zone"], f"{file.utility.time_zone!r} is not a time zone; for example Europe/Berlin"
+        )
+    one_of(reader, name, ["utility", "language"], file.utility.language, LANGUAGES, "language")
+    unique(reader, name, "site", (site.id for site in file.site))
+    unique(reader, name, "asset", (asset.id for asset in file.asset))
+    sites = {site.id for site in file.site}
+    for index, site in enumerate(file.site):
+        one_of(reader, name, ["site", index, "type"], site.type, plant.SITE_TYPES, "site type")
+    for index, asset in enumerate(file.asset):
+        one_of(reader, name, ["asset", index, "site"], asset.site, sites, "site")
+        one_of(reader, name, ["asset", index, "kind"], asset.kind, plant.ASSET_KINDS, "kind of asset")
+    for group, role in file.roles.groups.items():
+        one_of(reader, name, ["roles", "groups", group], role, plant.ROLES, "role")
+    for role, rights in file.roles.rights.items():
+        one_of(reader, name, ["roles", "rights", role], role, plant.ROLES, "role")
+        for right in rights:
+            one_of(reader, name, ["roles", "rights", role], right, plant.RIGHTS, "right")
+
+
+def _check_rest(
+    reader: Reader, site: SiteFile, contracts: ContractFile, answers: RegisterFile, timetable: TimetableFile
+) -> None:
+    assets = {asset.id for asset in site.asset}
+    unique(reader, "contracts.toml", "contract", (contract.id for contract in contracts.contract))
+    for index, contract in enumerate(contracts.contract):
+        for asset in contract.assets:
+            one_of(reader, "contracts.toml", ["contract", index, "assets"], asset, assets, "asset")
+        if contract.end and contract.end < contract.start:
+            reader.fault("contracts.toml", ["contract", index, "end"], f"{contract.end} is before the start")
+    for index, answer in enumerate(answers.answer):
+        one_of(reader, "register.toml", ["answer", index, "asset"], answer.asset, assets, "asset")
+        one_of(reader, "register.toml", ["answer", index, "question"], answer.question, QUESTIONS, "question")
+    for index, job in enumerate(timetable.job):
+        one_of(reader, "timetable.toml", ["job", index, "name"], job.name, JOBS, "job")
+        if (job.every_s is None) == (job.cron is None):
+            reader.fault("timetable.toml", ["job", index], "needs exactly one of every_s and cron")
+        if job.cron is not None and len(job.cron.split()) != 5:
+            words = f"{job.cron!r} is not a cron expression of five fields (UTC), for example 0 6 * * 1"
+            reader.fault("timetable.toml", ["job", index, "cron"], words)
+
+
+def _feed(reader: Reader, file: str, feed: Feed, site: SiteFile) -> FeedSpec:
+    assets = {asset.id for asset in site.asset}
+    for theirs, ours in feed.assets.items():
+        one_of(reader, file, ["feed", "assets", theirs], ours, assets, "asset")
+    for theirs, ours in feed.severities.items():
+        one_of(reader, file, ["feed", "severities", theirs], ours, SEVERITIES, "severity")
+    try:
+        ZoneInfo(feed.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        reader.fault(file, ["feed", "time_zone"], f"{feed.time_zone!r} is not a time zone; for example UTC")
+    return FeedSpec(feed.name, feed.kind, feed.vendor, Path(feed.folder), feed.format, feed.fields, feed.assets,
+                    feed.components, feed.severities, feed.time_zone, feed.late_after_s)  # fmt: skip

@@ -1,0 +1,187 @@
+"""Reads the files of one configuration folder and gathers every fault, each with its file, line and key.
+
+TOML parsers give values without line numbers; `line_of` finds the line of a key by its own scan.
+"""
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from drivers.errors import ConfigError
+from monitor.settings.shapes import Table
+
+SIZE_LIMIT = 4_000_000  # bytes of one configuration file
+
+
+T = TypeVar("T", bound=Table)
+
+
+class SettingsError(ConfigError):
+    """The configuration cannot be used; `faults` has one line for each thing to mend."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = list(faults)
+
+
+def line_of(text: str, path: Sequence[str | int]) -> int:
+    """The line (from 1) on which the thing at `path` of a TOML text stands; that of the nearest parent if it is absent.
+
+    >>> line_of('[a]\\nx = 1\\n[[b]]\\ny = 2\\n[[b]]\\ny = 3\\n', ["b", 1, "y"])
+    6
+    """
+    lines = text.splitlines()
+    at, end, table = 0, len(lines), ""
+    rows_of: str | None = None
+    for place, part in enumerate(path):
+        if isinstance(part, str):
+            name = f"{table}.{part}" if table else part
+            header = re.compile(rf"^\s*\[\[?\s*{re.escape(name)}\s*\]\]?\s*(#.*)?$")
+            index = path[place + 1] if place + 1 < len(path) and isinstance(path[place + 1], int) else 0
+            found = [n for n in range(at, end) if header.match(lines[n])]
+            if found:
+                at = found[min(int(index), len(found) - 1)]
+                same = re.compile(rf"^\s*\[\[?\s*{re.escape(name)}\s*\]\]?")
+                inner = re.compile(rf"^\s*\[\[?\s*{re.escape(name)}\.")
+                end = next(
+                    (
+                        n
+                        for n in range(at + 1, end)
+                        if re.match(r"^\s*\[\[?[A-Za-z0-9_.\s\"-]+\]\]?\s*(#.*)?$", lines[n])
+                        and (same.match(lines[n]) or not inner.match(lines[n]))
+                    ),
+                    end,
+                )
+                table, rows_of = name, None
+                continue
+            key = re.compile(rf"(^|[{{,\s]){re.escape(part)}\s*=|^\s*\"{re.escape(part)}\"\s*=")
+            hit = next((n for n in range(at, end) if key.search(lines[n])), None)
+            if hit is None:
+                break
+            at, rows_of = hit, part
+        elif rows_of is not None:
+            rows = [n for n in range(at, end) if re.match(r"^\s*\{", lines[n])]
+            if part < len(rows):
+                at = rows[part]
+                end = at + 1
+    return at + 1
+
+
+class Reader:
+    """Reads the files of one configuration folder and gathers every fault that it finds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.faults: list[str] = []
+        self.texts: dict[str, str] = {}
+        self.hash = hashlib.sha256()
+
+    def fault(self, file: str, path: Sequence[str | int], what: str) -> None:
+        line = line_of(self.texts[file], path) if self.texts.get(file) else 1
+        key = ".".join(str(part) for part in path)
+        self.faults.append(f"{self.folder / file}: line {line}: {key + ': ' if key else ''}{what}")
+
+    def text(self, file: str, *, needed: bool = True) -> str | None:
+        path = self.folder / file
+        try:
+            if path.stat().st_size > SIZE_LIMIT:
+                self.faults.append(f"{path}: line 1: larger than {SIZE_LIMIT} bytes; split it")
+                return None
+            blob = path.read_bytes()
+            self.hash.update(file.encode() + b"\0" + blob)
+            self.texts[file] = blob.decode("utf-8-sig")
+            return self.texts[file]
+        except FileNotFoundError:
+            if needed:
+                self.faults.append(
+                    f"{path}: line 1: the file is missing; `handwheel init DIR` makes a configuration to start from"
+                )
+        except UnicodeDecodeError as fault:
+            line = blob[: fault.start].count(b"\n") + 1
+            self.faults.append(f"{path}: line {line}: not UTF-8 at byte {fault.start}; save the file as UTF-8")
+        except OSError as fault:
+            self.faults.append(f"{path}: line 1: cannot be read ({fault.strerror}); mend its rights")
+        return None
+
+    def toml(self, file: str, *, needed: bool = True) -> dict[str, Any] | None:
+        text = self.text(file, needed=needed)
+        if text is None:
+            return None
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as fault:
+            match = re.search(r"at line (\d+), column (\d+)", str(fault))
+            line = match.group(1) if match else str(text.count("\n") + 1)
+            words = re.sub(r" \(at [^)]*\)", "", str(fault))
+            self.faults.append(f"{self.folder / file}: line {line}: not TOML: {words}; mend the syntax on this line")
+            return None
+
+    def table(
+        self, model: type[T], data: Mapping[str, Any] | None, file: str, prefix: Sequence[str | int] = ()
+    ) -> T | None:
+        if data is None:
+            return None
+        try:
+            return model.model_validate(data)
+        except ValidationError as errors:
+            for error in errors.errors():
+                self.fault(file, [*prefix, *error["loc"]], explain(model, error))
+            return None
+
+
+def explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    """One pydantic error as words that say what to do."""
+    if error["type"] == "extra_forbidden":
+        known = known_keys(model, error["loc"][:-1])
+        return f"is unknown{nearest(str(error['loc'][-1]), known)}"
+    if error["type"] == "missing":
+        return "is missing; add it"
+    value = error.get("input")
+    shown = f" (found {value!r})" if isinstance(value, str | int | float | bool) else ""
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+
+
+def known_keys(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
+    """The keys that are allowed at a place of a model."""
+    here: Any = model
+    for part in path:
+        if isinstance(part, str):
+            field = next((f for name, f in here.model_fields.items() if part in (name, f.alias)), None)
+            if field is None:
+                return []
+            inner = [a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(a, type)]
+            here = next((a for a in inner if issubclass(a, BaseModel)), None)
+            if here is None:
+                return []
+    return [field.alias or name for name, field in here.model_fields.items()]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(word, names, 1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; known: {', '.join(names)}" if names and len(names) <= 25 else ""
+
+
+def one_of(reader: Reader, file: str, path: Sequence[str | int], value: str, known: Iterable[str], what: str) -> bool:
+    if value in known:
+        return True
+    reader.fault(file, path, f"{value!r} is not a known {what}{nearest(value, known)}")
+    return False
+
+
+def unique(reader: Reader, file: str, table: str, ids: Iterable[str]) -> None:
+    seen: dict[str, int] = {}
+    for index, one in enumerate(ids):
+        if one in seen:
+            reader.fault(
+                file, [table, index, "id"], f"{one!r} is used twice (also in {table} {seen[one] + 1}); rename one"
+            )
+        seen.setdefault(one, index)
