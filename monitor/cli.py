@@ -1,0 +1,179 @@
+"""`handwheel`: parses and calls. What a user can mend is one line on stderr and exit code 2; anything else is a bug.
+
+Each verb loads only what it needs: the screen must paint within a second, so nothing heavy is imported here.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+from drivers.errors import UserError
+from monitor.state import State, find_state
+from monitor.words import LANGUAGES, use_language
+
+SYSTEM_CONFIG = Path("/etc/handwheel")
+EPILOG = """\
+a first look:     handwheel demo               a simulated utility, nothing to configure
+your own plant:   handwheel init config        a configuration to start from
+                  handwheel check              what will be read, how, and what is wrong with it
+                  handwheel run                the daemon: reads the plant, writes nothing to it
+                  handwheel screen             the control-room screen (in another terminal)
+when all is dark: handwheel-manual             procedures on screen and paper; needs nothing else
+"""
+# verb -> (module, one line of help); the module has add_arguments(parser) and command(args, settings, state)
+COMMANDS = {
+    "report": ("monitor.reports.command", "make a report: the vendor comparison, the sovereignty register"),
+    "review": ("monitor.review", "freeze the parameters of the vendor review, run it"),
+    "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
+    "ledger": ("monitor.ledger", "verify or show the hash-chained record"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0 done, 1 a check failed, 2 something to mend."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = build_parser(words[0] if words else "").parse_args(words)
+    use_language(args.lang or "en")
+    try:
+        return int(args.call(args))
+    except UserError as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def build_parser(asked: str) -> argparse.ArgumentParser:
+    """All verbs; the module of a verb, which knows its options, is loaded only when that verb is asked for."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", metavar="DIR", help="configuration folder (default: /etc/handwheel, else ./config)")
+    common.add_argument("--state", metavar="DIR", help="state folder (default: as configured, else /var/lib/handwheel)")
+    common.add_argument("--lang", choices=LANGUAGES, help="language of what operators read (default: as configured)")
+    parser = argparse.ArgumentParser(
+        prog="handwheel",
+        description="The control room's own view of pumps and meters: read-only, open, there when the rest is dark.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"handwheel {version('handwheel')}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, help_text: str, call: object) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, parents=[common], help=help_text, description=help_text[0].upper() + help_text[1:])
+        sub.set_defaults(call=call)
+        return sub
+
+    init = verb("init", "make a configuration folder to start from, copied from the example", _init)
+    init.add_argument("folder", nargs="?", default="config", help="the new folder (default: config)")
+    check = verb("check", "read the configuration, say what is wrong with it and what will be read, how", _check)
+    check.add_argument("--live", action="store_true", help="also read every source once and show the values")
+    verb("run", "the daemon: poll the plant, keep history and ledger, publish for screen and fallback", _run)
+    intake = verb("intake", "take in vendor messages; a process of its own without a route to field devices", _intake)
+    intake.add_argument("--once", action="store_true", help="take in what lies there now, then end")
+    screen = verb("screen", "the control-room screen", _screen)
+    screen.add_argument("--ui", choices=("full", "ascii", "plain"), help="how to draw (default: by the terminal)")
+    for name, (module, help_text) in COMMANDS.items():
+        sub = verb(name, help_text, _command(module))
+        if asked == name:
+            import_module(module).add_arguments(sub)
+    verb("doctor", "self-check: sockets, clock, disk, links, binder, rights", _doctor)
+    demo = verb("demo", "a simulated utility on loopback with everything running", _demo)
+    if asked == "demo":
+        import_module("monitor.demo").add_arguments(demo)
+    return parser
+
+
+def find_config(explicit: str | None) -> Path:
+    """--config, else /etc/handwheel, else ./config; UserError where there is none."""
+    if explicit:
+        return Path(explicit)
+    for folder in (SYSTEM_CONFIG, Path("config")):
+        if (folder / "site.toml").is_file():
+            return folder
+    raise UserError(
+        "no configuration found in /etc/handwheel or ./config; give --config DIR, make one with `handwheel init DIR`, "
+        "or look at `handwheel demo`"
+    )
+
+
+def _state_only(args: argparse.Namespace) -> State:
+    """STATE without loading the whole configuration."""
+    configured = None
+    try:
+        site = tomllib.loads((find_config(args.config) / "site.toml").read_text("utf-8"))
+        configured = site.get("paths", {}).get("state")
+        use_language(args.lang or site.get("utility", {}).get("language", "en"))
+    except (UserError, OSError, ValueError, AttributeError):
+        pass  # the screen needs no configuration; `handwheel check` tells what is wrong with it
+    return find_state(args.state, configured)
+
+
+def _loaded(args: argparse.Namespace) -> tuple[object, State]:
+    from monitor.settings import load
+
+    settings = load(find_config(args.config))
+    use_language(args.lang or settings.language)
+    return settings, find_state(args.state, settings.state)
+
+
+def _command(module: str) -> object:
+    def call(args: argparse.Namespace) -> int:
+        settings, state = _loaded(args)
+        return int(import_module(module).command(args, settings, state))
+
+    return call
+
+
+def example_folder() -> Path:
+    """config/example of the repository or of the installed package."""
+    here = Path(__file__).resolve().parent.parent / "config" / "example"
+    return here if here.is_dir() else Path(sysconfig.get_path("data")) / "share" / "handwheel" / "config" / "example"
+
+
+def _init(args: argparse.Namespace) -> int:
+    target = Path(args.folder)
+    if target.exists() and any(target.iterdir()):
+        raise UserError(f"{target}: is not empty; name a new folder, nothing was changed")
+    shutil.copytree(example_folder(), target, dirs_exist_ok=True)
+    print(f"{target}: made. It describes the simulated utility; edit site.toml and sources/*.toml to yours, then:")
+    print(f"  handwheel check --config {target}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    settings, state = _loaded(args)
+    return int(import_module("monitor.check").run(settings, state, live=args.live))
+
+
+def _run(args: argparse.Namespace) -> int:
+    settings, state = _loaded(args)
+    return int(import_module("monitor.daemon").run(settings, state.make()))
+
+
+def _intake(args: argparse.Namespace) -> int:
+    settings, state = _loaded(args)
+    return int(import_module("monitor.intake").run(settings, state.make(), args.once))
+
+
+def _screen(args: argparse.Namespace) -> int:
+    state = _state_only(args)
+    return int(import_module("monitor.screen.app").run(state, language=args.lang, ui=args.ui))
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    settings, state = _loaded(args)
+    return int(import_module("monitor.doctor").run(settings, state))
+
+
+def _demo(args: argparse.Namespace) -> int:
+    return int(import_module("monitor.demo").run(args))

@@ -1,0 +1,155 @@
+"""`handwheel doctor`: is this host fit for its task, and does it do only what was configured?
+
+It looks and reports; it changes nothing. What it cannot look at it says, instead of calling it fine.
+"""
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from monitor.heartbeat import liveness, read
+from monitor.ledger import verify
+from monitor.plant import Settings
+from monitor.state import State
+from monitor.words import age_text, clean
+
+WORDS = ("PASS", "WARN", "FAIL", "CANNOT TELL")
+FULL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One look at the host: its word, and what was seen or what to do."""
+
+    name: str
+    word: str  # one of WORDS
+    text: str
+
+
+def run(settings: Settings, state: State) -> int:
+    """Print every check; exit code 1 if one fails."""
+    checks = [check for look in LOOKS for check in look(settings, state)]
+    for check in checks:
+        print(f"{check.word:11}  {check.name:10}  {check.text}")
+    return 1 if any(check.word == "FAIL" for check in checks) else 0
+
+
+def look_at_state(settings: Settings, state: State) -> Iterator[Check]:
+    """Is the state folder there, ours, and not readable by everybody?"""
+    if not state.root.is_dir():
+        yield Check("state", "FAIL", f"{state.root}: missing; `handwheel run` makes it")
+        return
+    if not os.access(state.root, os.W_OK):
+        yield Check(
+            "state", "WARN", f"{state.root}: not writable by this user (fine for the screen, not for the daemon)"
+        )
+    elif state.root.stat().st_mode & 0o002:
+        yield Check("state", "FAIL", f"{state.root}: writable by everybody; chmod o-w {state.root}")
+    else:
+        yield Check("state", "PASS", f"{state.root}")
+
+
+def look_at_disk(settings: Settings, state: State) -> Iterator[Check]:
+    """A full disk cannot purge its way out, so 90 % is already a fault."""
+    place = state.root if state.root.is_dir() else state.root.parent
+    if not place.is_dir():
+        yield Check("disk", "CANNOT TELL", f"{place}: no such folder")
+        return
+    usage = shutil.disk_usage(place)
+    share = 1 - usage.free / usage.total
+    words = f"{100 * share:.0f} % full, {usage.free / 1e9:.1f} GB free at {place}"
+    yield Check("disk", "FAIL" if share >= FULL else "PASS", words + ("; make room" if share >= FULL else ""))
+
+
+def look_at_daemon(settings: Settings, state: State) -> Iterator[Check]:
+    """Does it live, and which sources answer?"""
+    status = read(state)
+    alive = liveness(state, status)
+    word = "PASS" if alive.word == "running" else "WARN"
+    yield Check("daemon", word, f"{alive.word}, last sign of life {age_text(alive.age_s)} ago")
+    for source in (status or {}).get("sources", []):
+        if source.get("state") != "up":
+            name, note = clean(source.get("name"), 40), clean(source.get("note", ""))
+            yield Check("link", "WARN", f"{name}: {clean(source.get('state'), 20)}; {note}")
+
+
+def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:
+    """Which sockets are really open by the daemon, against what was configured."""
+    status = read(state) or {}
+    pid = status.get("daemon", {}).get("pid")
+    if not isinstance(pid, int) or not psutil.pid_exists(pid):
+        yield Check("sockets", "CANNOT TELL", "no daemon is running; start it and look again")
+        return
+    try:
+        open_sockets = psutil.Process(pid).net_connections("inet")
+    except psutil.AccessDenied:
+        yield Check("sockets", "CANNOT TELL", "not allowed to look at the daemon's sockets; run as its user")
+        return
+    ports = {int(spec.options["port"]) for spec in settings.sources if "port" in spec.options}
+    ports |= {
+        int(spec.options["url"].rsplit(":", 1)[1].split("/")[0]) for spec in settings.sources if "url" in spec.options
+    }
+    listening = [one.laddr for one in open_sockets if one.status == psutil.CONN_LISTEN]
+    strange = [one.raddr for one in open_sockets if one.raddr and one.raddr.port not in ports]
+    for address in listening:
+        yield Check("sockets", "FAIL", f"the daemon listens on {address.ip}:{address.port}; it should listen nowhere")
+    for address in strange:
+        yield Check("sockets", "FAIL", f"a connection to {address.ip}:{address.port} that is in no source")
+    if not listening and not strange:
+        yield Check("sockets", "PASS", f"{len(open_sockets)} connections, all to configured sources; none listens")
+
+
+def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
+    """Does the chain hold from the first entry to the last?"""
+    if not state.ledger.is_file():
+        yield Check("ledger", "CANNOT TELL", "there is none yet; the daemon makes it")
+        return
+    result = verify(state)
+    yield Check("ledger", "PASS" if result.ok else "FAIL", result.words)
+
+
+def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
+    """Is there paper, and is it the current one?"""
+    binder = (read(state) or {}).get("binder") or {}
+    if not binder.get("current"):
+        yield Check("binder", "FAIL", "no binder has been made; the daemon makes it, then print it")
+    elif binder.get("printed") != binder.get("current"):
+        yield Check(
+            "binder", "WARN", "the printed binder is not the current one; print it, `handwheel-manual --mark-printed`"
+        )
+    else:
+        yield Check("binder", "PASS", f"printed and current: {clean(binder['current'], 20)}")
+
+
+def look_at_clock(settings: Settings, state: State) -> Iterator[Check]:
+    """A clock before this program was made is wrong; whether it is synchronised is asked of the system."""
+    made = Path(__file__).stat().st_mtime
+    if time.time() < made - 86_400:
+        yield Check("clock", "FAIL", "the clock is before the day this program was installed; set it")
+        return
+    synced = Path("/run/systemd/timesync/synchronized").exists()
+    text = "synchronised by systemd-timesyncd" if synced else "synchronisation unknown; vendor times are not compared"
+    yield Check("clock", "PASS" if synced else "CANNOT TELL", text)
+
+
+def look_at_libraries(settings: Settings, state: State) -> Iterator[Check]:
+    """SQLite before 3.51.3 could corrupt a WAL with two checkpointing writers; we have one writer."""
+    yield Check("sqlite", "PASS", f"{sqlite3.sqlite_version}; one writer only")
+
+
+LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
+    look_at_state,
+    look_at_disk,
+    look_at_daemon,
+    look_at_sockets,
+    look_at_ledger,
+    look_at_binder,
+    look_at_clock,
+    look_at_libraries,
+)
