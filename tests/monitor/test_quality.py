@@ -1,0 +1,333 @@
+"""The quality machine against a plain reading of its table, one tag at a time."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from drivers.batch import NO_TIME, Batch, batch_of
+from drivers.record import Node, Quality, Reason, Register, Sample, Tag
+from drivers.source import SourceSpec
+from monitor.quality import QualityMachine, down_batch
+
+SITES = {"P1": "N", "P2": "N", "T1": "N", "X": "M"}
+
+
+def tag(number, name, quantity, unit, kind="f32", source="a", **more):
+    scale = more.pop("scale", 1.0)
+    where = Register(1, "holding", number, kind, scale=scale) if kind else Node(f"nsu=urn:x;s={name}")
+    asset = name.split(".", maxsplit=1)[0]
+    return Tag(number, name, asset, quantity, unit, source, where, **more)
+
+
+TAGS = (
+    tag(0, "P1.running", "running", "1", "bit"),
+    tag(1, "P1.flow", "flow", "m3/h", low=0.0, high=200.0),
+    tag(2, "P1.bearing", "bearing_temperature", "degC", low=-20.0, high=150.0),
+    tag(3, "P1.energy", "energy", "kWh", "u32", scale=1.0, counter=True),
+    tag(4, "P1.vibration", "vibration", "mm/s", "u16", scale=0.01, low=0.0, high=50.0),
+    tag(5, "T1.level", "level", "m", None, source="b", low=0.0, high=4.0),
+    tag(6, "P2.running", "running", "1", None, source="b"),
+    tag(7, "P2.power", "power", "kW", None, source="b", estimated=True),
+    tag(8, "P1.volume", "volume", "m3", "f32", counter=True),
+    tag(9, "P1.serial", "alarm_code", "1", "string"),
+)
+EVERY = {"a": 1.0, "b": 5.0}
+UTC = 1_795_440_000_000_000
+
+
+def machine(mono_s=0.0, tags=TAGS):
+    return QualityMachine(tags, EVERY, SITES, mono_s)
+
+
+def poll(made, samples, mono_s, source="a"):
+    """Check one batch of {tag number: value or Sample} at a monotonic time."""
+    rows = [one if isinstance(one, Sample) else Sample(n, 0, one) for n, one in samples.items()]
+    return made.check(batch_of(source, UTC + round(mono_s * 1e6), rows), mono_s)
+
+
+def reasons(batch):
+    return {int(number): Reason(int(bits)) for number, bits in zip(batch.tag, batch.reasons, strict=True)}
+
+
+class Plain:
+    """The same table, read slowly: scalars, dictionaries and loops."""
+
+    def __init__(self, tags, mono_s):
+        self.tags = {one.number: one for one in tags}
+        self.own = {one.asset for one in tags if one.quantity == "running"}
+        self.state = {n: self.blank(mono_s) for n in self.tags}
+        self.running = {one.number: False for one in tags if one.quantity == "running"}
+        self.ran = {}
+        self.epoch = {}
+        self.clock = mono_s
+
+    @staticmethod
+    def blank(mono_s):
+        return {"seen": mono_s, "reasons": Reason.INITIAL, "value": math.nan, "src": NO_TIME, "last": None,
+                "ran": 0.0, "anchor": None, "anchor_s": 0.0, "window": [], "epoch": 0}  # fmt: skip
+
+    def of_site(self, one):
+        return one.asset not in self.own or one.quantity == "level"
+
+    def group(self, one):
+        return ("site", SITES[one.asset]) if self.of_site(one) else ("asset", one.asset)
+
+    def moving(self):
+        groups = set()
+        for number, on in self.running.items():
+            if on:
+                asset = self.tags[number].asset
+                groups |= {("asset", asset), ("site", SITES[asset])}
+        return groups
+
+    def frozen_after(self, one, value):
+        if one.quantity in ("flow", "bearing_temperature", "power"):
+            return 1800
+        if one.quantity == "vibration":
+            return 4 * 1800
+        if one.quantity == "level":
+            return 3600
+        if one.quantity == "energy":
+            return 600 * 1.5
+        if one.quantity == "volume":
+            return 600 * max(1.0, 1.5 * float(np.spacing(np.float32(abs(value)))))
+        return math.inf
+
+    def turn(self, number, on):
+        if self.running[number] != on:
+            self.running[number] = on
+            asset = self.tags[number].asset
+            for group in (("asset", asset), ("site", SITES[asset])):
+                self.epoch[group] = self.epoch.get(group, 0) + 1
+
+    def check(self, batch, mono_s):
+        step = max(mono_s - self.clock, 0.0)
+        for group in self.moving():
+            self.ran[group] = self.ran.get(group, 0.0) + step
+        self.clock = max(self.clock, mono_s)
+        rows = [batch.row(i) for i in range(len(batch))]
+        live = [self.is_live(row) for row in rows]
+        for row, good in zip(rows, live, strict=True):
+            if row.tag in self.running:
+                self.turn(row.tag, good and row.value > 0.5)
+        return [self.one(row, good, mono_s) for row, good in zip(rows, live, strict=True)]
+
+    def is_live(self, row):
+        one = self.tags[row.tag]
+        if row.quality == Quality.BAD or isinstance(row.value, str) or row.value is None:
+            return False
+        if not math.isfinite(row.value):
+            return False
+        return (one.low is None or row.value >= one.low) and (one.high is None or row.value <= one.high)
+
+    def one(self, row, live, mono_s):
+        one, state, extra = self.tags[row.tag], self.state[row.tag], Reason.OK
+        group = self.group(one)
+        usable = row.quality != Quality.BAD and not isinstance(row.value, str)
+        value = math.nan if row.value is None else row.value
+        if one.estimated:
+            extra |= Reason.ESTIMATED
+        if usable and not math.isfinite(value):
+            extra |= Reason.SENTINEL
+        elif usable and not live:
+            extra |= Reason.OUT_OF_RANGE
+        if row.source_us is not None:
+            ahead = row.source_us > row.receive_us + 5_000_000
+            back = state["src"] != NO_TIME and row.source_us < state["src"] - 2_000_000
+            extra |= Reason.CLOCK if ahead or back else Reason.OK
+        gap = live and bool(state["reasons"] & (Reason(0xFF) | Reason.STALE))
+        if gap:
+            state["last"] = None
+        if gap or state["epoch"] != self.epoch.get(group, 0):
+            state["anchor"], state["window"] = None, []
+        state["epoch"] = self.epoch.get(group, 0)
+        if live:
+            extra |= self.memory(one, state, value, group, mono_s)
+        state.update(seen=mono_s, reasons=row.reasons | extra, value=value)
+        state["src"] = NO_TIME if row.source_us is None else row.source_us
+        return state["reasons"]
+
+    def memory(self, one, state, value, group, mono_s):
+        extra, ran = Reason.OK, self.ran.get(group, 0.0)
+        if value == state["last"]:
+            honest_zero = self.of_site(one) and one.quantity == "level" and value == 0
+            if ran - state["ran"] >= self.frozen_after(one, value) and not honest_zero:
+                extra |= Reason.FROZEN
+        else:
+            state["last"], state["ran"] = value, ran
+        if state["anchor"] is None:
+            state["anchor"], state["anchor_s"] = value, mono_s
+        age = mono_s - state["anchor_s"]
+        limit = 5.0 if one.quantity == "bearing_temperature" else math.inf
+        if abs(value - state["anchor"]) > limit * max(age, 60.0) / 60.0:
+            extra |= Reason.RATE
+        if age >= 60.0:
+            state["anchor"], state["anchor_s"] = value, mono_s
+        if one.low is not None:
+            state["window"] = [*state["window"], value][-11:]
+            if len(state["window"]) == 11:
+                median = sorted(state["window"])[5]
+                mad = sorted(abs(v - median) for v in state["window"])[5]
+                if abs(value - median) > max(3 * 1.4826 * mad, 0.05 * (one.high - one.low)):
+                    extra |= Reason.SPIKE
+        return extra
+
+    def overdue(self, mono_s):
+        late = {}
+        for number, state in self.state.items():
+            one = self.tags[number]
+            limit = max(3 * EVERY[one.source], 3.0)
+            if not state["reasons"] & (Reason(0xFF) | Reason.STALE) and mono_s - state["seen"] > limit:
+                state["reasons"] |= Reason.STALE
+                late[number] = state["reasons"]
+        for number in late:
+            if number in self.running:
+                self.turn(number, False)
+        return late
+
+
+values = st.one_of(
+    st.sampled_from([0.0, 1.0, 1.0, 20.0, 20.0, 20.5, 100.0, 3e7, -1.0, math.nan, math.inf, None, "TEXT"]),
+    st.floats(0, 4),
+)
+given_reasons = st.sampled_from([Reason.OK] * 6 + [Reason.COMMS, Reason.SUBSTITUTE, Reason.FORCED, Reason.SENSOR])
+offsets = st.sampled_from([None, None, 0, -1_000_000, -60_000_000, 6_000_000])
+one_sample = st.tuples(values, given_reasons, offsets)
+polls = st.tuples(
+    st.sampled_from([0.0, 1.0, 1.0, 5.0, 20.0, 61.0, 900.0, 1900.0, 3700.0]),
+    st.sampled_from(["a", "b"]),
+    st.dictionaries(st.integers(0, 9), one_sample, max_size=6),
+    st.integers(1, 12),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.lists(polls, max_size=25))
+def test_the_machine_says_what_a_plain_reading_of_its_table_says(story):
+    made, plain, mono_s = machine(), Plain(TAGS, 0.0), 0.0
+    for step_s, source, rows, times in story:
+        numbers = [n for n in rows if TAGS[n].source == source]
+        for _ in range(times):
+            mono_s += step_s
+            now = UTC + round(mono_s * 1e6)
+            given_batch = batch_of(source, now, [
+                Sample(n, now, rows[n][0], rows[n][1], None if rows[n][2] is None else now + rows[n][2])
+                for n in numbers
+            ])  # fmt: skip
+            checked = made.check(given_batch, mono_s)
+            assert [Reason(int(bits)) for bits in checked.reasons] == plain.check(given_batch, mono_s)
+            unchanged(given_batch, checked)
+        stale = {n: bits for batch in made.overdue(mono_s, UTC) for n, bits in reasons(batch).items()}
+        assert stale == plain.overdue(mono_s)
+
+
+def unchanged(before: Batch, after: Batch):
+    """Nothing taken away, nothing made better, no value touched."""
+    assert np.array_equal(before.value, after.value, equal_nan=True)
+    assert np.array_equal(before.source_us, after.source_us)
+    assert before.exact == after.exact
+    assert (after.quality >= before.quality).all()
+    assert (after.reasons & before.reasons == before.reasons).all()
+
+
+def test_a_value_outside_the_sensor_is_kept_as_it_is_and_is_bad():
+    checked = poll(machine(), {1: 700.0, 0: 1.0}, 1.0)
+    assert checked.row(0) == Sample(1, UTC + 1_000_000, 700.0, Reason.OUT_OF_RANGE, None, "outside 0 .. 200")
+
+
+def test_words_are_stored_when_a_reason_appears_and_not_at_each_poll():
+    made = machine()
+    assert poll(made, {1: 700.0}, 1.0).detail == {0: "outside 0 .. 200"}
+    assert poll(made, {1: 700.0}, 2.0).detail == {}
+    assert poll(made, {1: 20.0}, 3.0).detail == {}
+    assert poll(made, {1: 700.0}, 4.0).detail == {0: "outside 0 .. 200"}
+
+
+def test_a_flow_that_never_moves_while_the_pump_runs_is_frozen_after_half_an_hour():
+    made = machine()
+    for minute in range(30):
+        assert reasons(poll(made, {0: 1.0, 1: 98.7}, minute * 60.0))[1] == Reason.OK
+    checked = poll(made, {0: 1.0, 1: 98.7}, 1800.0)
+    assert reasons(checked)[1] == Reason.FROZEN
+    assert checked.quality[1] == Quality.UNCERTAIN
+    assert reasons(poll(made, {0: 1.0, 1: 98.8}, 1860.0))[1] == Reason.OK
+
+
+def test_a_flow_that_never_moves_while_the_pump_stands_is_not_frozen():
+    made = machine()
+    assert all(reasons(poll(made, {0: 0.0, 1: 0.0}, hour * 3600.0))[1] == Reason.OK for hour in range(24))
+
+
+def test_a_level_of_one_source_is_frozen_when_a_pump_of_another_source_ran():
+    made = machine()
+    for minute in range(61):
+        poll(made, {0: 1.0}, minute * 60.0)
+        checked = poll(made, {5: 2.31}, minute * 60.0, "b")
+    assert reasons(checked)[5] == Reason.FROZEN
+
+
+def test_a_counter_that_stands_while_the_pump_runs_is_told():
+    made = machine()
+    polled = [reasons(poll(made, {0: 1.0, 3: 4711.0}, minute * 60.0))[3] for minute in range(17)]
+    assert polled[14:] == [Reason.OK, Reason.FROZEN, Reason.FROZEN]  # one step of 1 kWh: 15 minutes
+
+
+def test_a_bearing_that_warms_by_six_degrees_in_a_minute_is_too_fast():
+    made = machine()
+    poll(made, {2: 40.0}, 0.0)
+    assert reasons(poll(made, {2: 44.9}, 30.0))[2] == Reason.OK
+    assert reasons(poll(made, {2: 46.0}, 59.0))[2] == Reason.RATE
+
+
+def test_one_value_far_off_is_a_spike_and_a_start_is_none():
+    made = machine()
+    for second in range(12):
+        poll(made, {0: 1.0, 1: 98.0 + second % 3}, float(second))
+    assert reasons(poll(made, {0: 1.0, 1: 150.0}, 12.0))[1] == Reason.SPIKE
+    assert reasons(poll(made, {0: 1.0, 1: 99.0}, 13.0))[1] == Reason.OK
+    assert reasons(poll(made, {0: 0.0, 1: 0.0}, 14.0))[1] == Reason.OK
+
+
+def test_a_silent_tag_grows_stale_once_and_keeps_its_old_time():
+    made = machine()
+    poll(made, {1: 98.7}, 10.0)
+    assert all(1 not in reasons(batch) for batch in made.overdue(13.0, UTC))
+    rows = {row.tag: row for batch in made.overdue(13.5, UTC + 13_500_000) for row in batch.rows()}
+    assert rows[1] == Sample(1, UTC + 13_500_000, 98.7, Reason.STALE, UTC + 10_000_000)
+    assert not any(1 in reasons(batch) for batch in made.overdue(99.0, UTC))
+    assert reasons(poll(made, {1: 98.7}, 100.0))[1] == Reason.OK
+
+
+def test_a_source_that_is_down_is_bad_without_a_value_and_is_not_called_stale():
+    made = machine()
+    poll(made, {1: 98.7}, 1.0)
+    spec = SourceSpec("a", "modbus_tcp", "N", 1.0, 1.0, tuple(one for one in TAGS if one.source == "a"))
+    down = made.check(down_batch(spec, UTC, "timeout after 1.0 s"), 2.0)
+    flow = next(row for row in down.rows() if row.tag == 1)
+    assert flow == Sample(1, UTC, None, Reason.COMMS, None, "timeout after 1.0 s")
+    assert all(1 not in reasons(batch) for batch in made.overdue(60.0, UTC))
+
+
+def test_what_the_device_computed_itself_is_good_and_says_so():
+    checked = poll(machine(), {7: 12.0}, 1.0, "b")
+    assert checked.row(0).reasons == Reason.ESTIMATED
+    assert checked.quality[0] == Quality.GOOD
+
+
+@pytest.mark.parametrize(("offset_s", "expected"), [(4, Reason.OK), (6, Reason.CLOCK), (-600, Reason.OK)])
+def test_a_source_time_in_the_future_is_a_matter_of_the_clock(offset_s, expected):
+    now = UTC + 1_000_000
+    sample = Sample(7, now, 12.0, Reason.OK, now + offset_s * 1_000_000)
+    assert poll(machine(), {7: sample}, 1.0, "b").row(0).reasons == Reason.ESTIMATED | expected
+
+
+def test_a_tag_with_its_own_cadence_is_given_its_own_time():
+    slow = tuple(replace(one, every_s=60.0) if one.number == 1 else one for one in TAGS)
+    made = machine(0.0, slow)
+    poll(made, {1: 98.7, 2: 40.0}, 0.0)
+    assert 1 not in reasons(made.overdue(170.0, UTC)[0])
+    assert 1 in reasons(made.overdue(181.0, UTC)[0])
