@@ -14,6 +14,7 @@ from drivers.sim.stations import (
     HEADER_BAR,
     PUMPS,
     RESERVOIR,
+    SEWAGE,
     TANKS,
     WET_WELL,
     PlantState,
@@ -47,8 +48,8 @@ LEVELS = (CLEAR_WATER, RESERVOIR, WET_WELL)
 HIGH_LEVEL_M = 3.0  # float switch of the wet well
 NOISE: Mapping[str, float] = {  # standard deviation as a share of the value
     "flow": 0.006, "suction_pressure": 0.002, "discharge_pressure": 0.002, "pressure": 0.002, "power": 0.005,
-    "current": 0.005, "vibration": 0.04, "bearing_temperature": 0.003, "ambient_temperature": 0.004, "speed": 0.0005, "level": 0.0008,
-    "voltage": 0.003, "frequency": 0.0003, "residual_chlorine": 0.02,
+    "current": 0.005, "vibration": 0.04, "bearing_temperature": 0.003, "ambient_temperature": 0.004, "speed": 0.0005,
+    "level": 0.0008, "voltage": 0.003, "frequency": 0.0003, "residual_chlorine": 0.02,
 }  # fmt: skip
 
 
