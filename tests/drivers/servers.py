@@ -1,0 +1,91 @@
+"""Real servers on loopback for the driver tests, and one that answers Modbus as badly as real devices have been seen to."""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from pymodbus.framer import FramerType
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import SimDevice
+
+from drivers.record import Register, Tag
+from drivers.source import SourceSpec
+
+
+def tag(number: int, kind: str = "u16", address: int = 0, *, device_id: int = 1, table: str = "holding", **more) -> Tag:
+    """A Modbus tag named after its number."""
+    own = {key: more.pop(key) for key in ("estimated", "every_s") if key in more}
+    where = Register(device_id, table, address, kind, **more)
+    return Tag(number, f"p.t{number}", "p", f"t{number}", "1", "line", where, **own)
+
+
+def spec(port: int, tags, *, driver: str = "modbus_tcp", timeout_s: float = 1.0, **options) -> SourceSpec:
+    return SourceSpec("line", driver, "G", 5.0, timeout_s, tuple(tags), {"host": "127.0.0.1", "port": port, **options})
+
+
+@asynccontextmanager
+async def modbus_server(
+    devices: SimDevice | list[SimDevice], framer: FramerType = FramerType.SOCKET, port: int = 0
+) -> AsyncIterator[ModbusTcpServer]:
+    """pymodbus's own server; `.port` is where it listens."""
+    server = ModbusTcpServer(devices, framer=framer, address=("127.0.0.1", port))
+    await server.serve_forever(background=True)
+    server.port = server.transport.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        await server.shutdown()
+        await asyncio.sleep(0)
+
+
+Answer = Callable[[bytes], bytes | None]
+
+
+@asynccontextmanager
+async def hostile_server(respond: Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """A server that hands each request, as it came in one piece, to `respond`. Yields its port."""
+    writers = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        try:
+            while request := await reader.read(300):
+                await respond(request, writer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.close()
+        await server.wait_closed()
+        await asyncio.sleep(0)
+
+
+def mbap(
+    request: bytes, pdu: bytes, *, tid: int | None = None, unit: int | None = None, length: int | None = None
+) -> bytes:
+    """An answer frame to `request` that carries `pdu`; the keywords make it lie."""
+    own_tid = int.from_bytes(request[:2], "big")
+    return (
+        struct.pack(
+            ">HHHB",
+            own_tid if tid is None else tid,
+            0,
+            len(pdu) + 1 if length is None else length,
+            request[6] if unit is None else unit,
+        )
+        + pdu
+    )
+
+
+def good_pdu(request: bytes, first: int = 0) -> bytes:
+    """What an honest device says: register n holds first + n."""
+    address, count = struct.unpack(">HH", request[8:12])
+    return bytes([request[7], 2 * count]) + struct.pack(f">{count}H", *(first + address + n for n in range(count)))

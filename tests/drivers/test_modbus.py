@@ -1,0 +1,414 @@
+"""The Modbus driver against a real server, and against one that answers as badly as devices have been seen to."""
+
+import asyncio
+import logging
+import time
+
+import pytest
+from pymodbus.constants import ExcCodes
+from pymodbus.framer import FramerType
+from pymodbus.framer.rtu import FramerRTU
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from drivers.errors import ConfigError, SourceDown
+from drivers.modbus import ModbusSource, open_source
+from drivers.record import Quality, Reason
+from drivers.registers import encode
+from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server, spec, tag
+
+
+def registers(values: dict[int, list[int]]) -> list[SimData]:
+    return [SimData(address, values=words, datatype=DataType.REGISTERS) for address, words in values.items()]
+
+
+def memory(values: dict[int, list[int]], device_id: int = 1, action=None) -> SimDevice:
+    return SimDevice(device_id, simdata=registers(values), action=action)
+
+
+async def one_read(source, tags=None):
+    batch = await source.read(source.spec.tags if tags is None else tags)
+    return list(batch.rows())
+
+
+@pytest.fixture
+def opened():
+    """Opens sources and closes them after the test."""
+    sources = []
+
+    async def make(*args, **kwargs):
+        source = open_source(spec(*args, **kwargs))
+        sources.append(source)
+        await source.open()
+        return source
+
+    yield make
+    for source in sources:
+        source.line.close()
+
+
+async def test_values_of_every_kind_come_over_the_wire_as_they_are(opened):
+    tags = [
+        tag(7, "u16", 0, scale=0.1),
+        tag(3, "bit", 1, bit=7),
+        tag(4, "f32", 16, order="CDAB"),
+        tag(5, "u64", 18, order="DCBA"),
+        tag(6, "string", 30, words=3),
+    ]
+    values = [123.4, 1, 4.2, 2**63 + 1, "PUMP 1"]
+    words = {}
+    for one, value in zip(tags, values, strict=True):
+        words[one.where.address] = encode(value, one.where)
+    words[2] = [0] * 14
+    words[22] = [0] * 8
+    async with modbus_server(memory(words)) as server:
+        source = await opened(server.port, tags)
+        rows = await one_read(source)
+    assert [row.tag for row in rows] == [7, 3, 4, 5, 6]
+    assert rows[0].value == pytest.approx(123.4)
+    assert rows[1].value == 1
+    assert rows[2].value == pytest.approx(4.2, rel=1e-7)
+    assert rows[3].value == str(2**63 + 1)
+    assert rows[4].value == "PUMP 1"
+    assert {row.quality for row in rows} == {Quality.GOOD}
+    assert abs(rows[0].receive_us - time.time() * 1e6) < 60e6
+
+
+async def test_coils_and_discrete_inputs_and_input_registers_have_tables_of_their_own(opened):
+    device = SimDevice(
+        1,
+        simdata=(
+            [SimData(0, values=[True, False, True], datatype=DataType.BITS)],
+            [SimData(0, values=[False, True], datatype=DataType.BITS)],
+            registers({0: [11]}),
+            registers({0: [22]}),
+        ),
+    )
+    tags = [
+        tag(0, "bit", 2, table="coil"),
+        tag(1, "bit", 1, table="coil"),
+        tag(2, "bit", 1, table="discrete"),
+        tag(3, table="holding"),
+        tag(4, table="input"),
+    ]
+    async with modbus_server(device) as server:
+        rows = await one_read(await opened(server.port, tags))
+    assert [row.value for row in rows] == [1, 0, 1, 11, 22]
+
+
+async def test_a_declared_sentinel_is_bad_and_an_estimate_is_marked(opened):
+    tags = [tag(0, sentinels=(65535.0,)), tag(1, address=1, estimated=True)]
+    async with modbus_server(memory({0: [65535, 12]})) as server:
+        rows = await one_read(await opened(server.port, tags))
+    assert (rows[0].value, rows[0].reasons) == (None, Reason.SENTINEL)
+    assert (rows[1].value, rows[1].reasons) == (12, Reason.ESTIMATED)
+
+
+async def test_only_what_is_really_refused_becomes_bad_and_the_refusal_is_remembered(opened):
+    asked = []
+
+    async def refuse(_function, _start, address, count, _registers, _values):
+        asked.append((address, count))
+        return ExcCodes.ILLEGAL_ADDRESS if address <= 3 < address + count else None
+
+    tags = [tag(n, address=n) for n in range(8)]
+    async with modbus_server(memory({0: list(range(8))}, action=refuse)) as server:
+        source = await opened(server.port, tags)
+        rows = await one_read(source)
+        first = len(asked)
+        again = await one_read(source)
+    assert [row.value for row in rows] == [0, 1, 2, None, 4, 5, 6, 7]
+    assert rows[3].reasons == Reason.EXCEPTION
+    assert "exception 2 (illegal data address)" in rows[3].detail
+    assert "holding 3 to 3" in rows[3].detail
+    assert [row.value for row in again] == [row.value for row in rows]
+    assert len(asked) - first == 3
+    assert (3, 1) not in asked[first:]
+
+
+async def test_a_refused_value_is_asked_for_again_after_a_while():
+    refused, now = [True], [0.0]
+
+    async def refuse(*_args):
+        return ExcCodes.ILLEGAL_ADDRESS if refused[0] else None
+
+    async with modbus_server(memory({0: [5]}, action=refuse)) as server:
+        source = ModbusSource(spec(server.port, [tag(0)]), monotonic=lambda: now[0])
+        await source.open()
+        assert (await one_read(source))[0].reasons == Reason.EXCEPTION
+        refused[0] = False
+        assert (await one_read(source))[0].reasons == Reason.EXCEPTION
+        now[0] = 301.0
+        assert (await one_read(source))[0].value == 5
+        await source.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "reasons"),
+    [
+        (ExcCodes.ILLEGAL_FUNCTION, Reason.EXCEPTION),
+        (ExcCodes.DEVICE_FAILURE, Reason.EXCEPTION | Reason.DEVICE),
+        (ExcCodes.GATEWAY_PATH_UNAVIABLE, Reason.EXCEPTION | Reason.COMMS),
+        (ExcCodes.GATEWAY_NO_RESPONSE, Reason.EXCEPTION | Reason.COMMS),
+    ],
+)
+async def test_each_exception_keeps_its_reason_and_its_number(opened, code, reasons):
+    async def refuse(*_args):
+        return code
+
+    async with modbus_server(memory({0: [5]}, action=refuse)) as server:
+        row = (await one_read(await opened(server.port, [tag(0)])))[0]
+    assert (row.value, row.reasons) == (None, reasons)
+    assert f"exception {int(code)}" in row.detail
+
+
+async def test_a_busy_device_is_asked_once_more(opened):
+    asked = []
+
+    async def busy(*_args):
+        asked.append(1)
+        return ExcCodes.DEVICE_BUSY if len(asked) == 1 else None
+
+    async with modbus_server(memory({0: [5]}, action=busy)) as server:
+        assert (await one_read(await opened(server.port, [tag(0)])))[0].value == 5
+    assert len(asked) == 2
+
+
+async def test_rtu_over_tcp_with_three_devices_of_which_one_is_dead(opened):
+    """The dead one is bad with a reason, rests, and costs the others one time-out; the others stay good."""
+
+    async def dead(*_args):
+        await asyncio.sleep(30)
+
+    devices = [memory({0: [10 * n]}, n, action=dead if n == 2 else None) for n in (1, 2, 3)]
+    tags = [tag(n, device_id=n) for n in (1, 2, 3)]
+    async with modbus_server(devices, FramerType.RTU) as server:
+        source = await opened(server.port, tags, driver="modbus_rtu_over_tcp", timeout_s=0.3)
+        for _ in range(2):
+            rows = await one_read(source)
+            assert [row.value for row in rows] == [10, None, 30]
+            assert rows[1].reasons == Reason.COMMS
+            assert "no answer from device 2 within 0.3 s" in rows[1].detail
+
+
+async def test_a_gateway_that_cannot_reach_one_device_marks_that_device_alone(opened):
+    async def respond(request, writer):
+        unreachable = request[6] == 2
+        writer.write(mbap(request, bytes([request[7] | 0x80, 0x0B]) if unreachable else good_pdu(request, 40)))
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(1), tag(2, device_id=2), tag(3, device_id=3)])
+        rows = await one_read(source)
+    assert [row.value for row in rows] == [40, None, 40]
+    assert rows[1].reasons == Reason.EXCEPTION | Reason.COMMS
+    assert "gateway got no answer" in rows[1].detail
+
+
+async def test_a_resting_device_is_not_asked_until_its_time_has_come():
+    asked, now, silent = [], [0.0], [True]
+
+    async def respond(request, writer):
+        asked.append(request[6])
+        if request[6] != 2 or not silent[0]:
+            writer.write(mbap(request, good_pdu(request, 7)))
+
+    async with hostile_server(respond) as port:
+        source = ModbusSource(spec(port, [tag(1), tag(2, device_id=2)], timeout_s=0.2), monotonic=lambda: now[0])
+        await source.open()
+        for moment in (0.0, 0.5, 1.1, 2.0, 3.2):
+            now[0] = moment
+            rows = await one_read(source)
+            assert [row.value for row in rows] == [7, None]
+        assert asked.count(2) == 3  # at 0.0, then after 1 s, then after 2 s more
+        silent[0], now[0] = False, 8.0
+        assert [row.value for row in await one_read(source)] == [7, 7]
+        await source.close()
+
+
+async def test_a_source_of_which_no_device_answers_is_down(opened):
+    async def respond(_request, _writer):
+        pass
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(1), tag(2, device_id=2)], timeout_s=0.2)
+        with pytest.raises(SourceDown, match=r"line: no answer from device 1 within 0.2 s; no answer from device 2"):
+            await source.read(source.spec.tags)
+
+
+async def refuse_to_fit(request, writer, kind):
+    """The bad answers that have been seen on the wire."""
+    count = int.from_bytes(request[10:12], "big")
+    data = bytes(2 * count)
+    pdus = {
+        "wrong function code": bytes([4, len(data)]) + data,
+        "a write's function code": bytes([6]) + request[8:12],
+        "unknown function code": bytes([0x63, 1, 2]),
+        "exception of another function": bytes([0x84, 2]),
+        "too few": bytes([3, 4]) + data[:4],
+        "too many": bytes([3, len(data) + 4]) + data + b"\1\2\3\4",
+        "odd byte count": bytes([3, len(data) - 1]) + data[:-1],
+        "byte count lies low": bytes([3, len(data) - 2]) + data,
+        "byte count lies high": bytes([3, len(data) + 2]) + data,
+        "nothing but the code": bytes([3]),
+        "empty": b"",
+    }
+    frames = {
+        "other transaction": mbap(request, good_pdu(request), tid=0x7777),
+        "other device": mbap(request, good_pdu(request), unit=9),
+        "truncated": mbap(request, good_pdu(request))[:-3],
+        "length zero": mbap(request, good_pdu(request), length=0),
+        "length huge": mbap(request, good_pdu(request), length=0xFFFF),
+        "length lies short": mbap(request, good_pdu(request), length=4),
+        "garbage": b"\xde\xad\xbe\xef" * 20,
+        "text": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        "flood": b"\0" * 5000,
+    }
+    writer.write(mbap(request, pdus[kind]) if kind in pdus else frames[kind])
+
+
+BAD_ANSWERS = [
+    "wrong function code", "a write's function code", "unknown function code", "exception of another function",
+    "too few", "too many", "odd byte count", "byte count lies low", "byte count lies high", "nothing but the code",
+    "empty", "other transaction", "other device", "truncated", "length zero", "length huge", "length lies short",
+    "garbage", "text", "flood",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BAD_ANSWERS)
+async def test_an_answer_that_does_not_fit_its_question_is_never_a_value(opened, kind, caplog):
+    caplog.set_level(logging.WARNING)
+
+    async def respond(request, writer):
+        if request[6] == 2:
+            writer.write(mbap(request, good_pdu(request, 5)))
+        else:
+            await refuse_to_fit(request, writer, kind)
+
+    async with hostile_server(respond) as port:
+        tags = [tag(n, address=n) for n in range(10)] + [tag(10, device_id=2)]
+        source = await opened(port, tags, timeout_s=0.3)
+        rows = await one_read(source)
+    assert [row.value for row in rows] == [None] * 10 + [5]
+    assert {row.reasons for row in rows[:10]} == {Reason.COMMS}
+    assert all("device 1" in row.detail for row in rows[:10])
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_duplicate_and_dripping_answers_do_no_harm(opened):
+    async def respond(request, writer):
+        frame = mbap(request, good_pdu(request, 3))
+        if request[6] == 1:
+            writer.write(frame + frame)
+        else:
+            for n in range(len(frame)):
+                writer.write(frame[n : n + 1])
+                await asyncio.sleep(0.001)
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0), tag(1, device_id=2)])
+        for _ in range(3):
+            assert [row.value for row in await one_read(source)] == [3, 3]
+
+
+@pytest.mark.parametrize("framing", ["modbus_tcp", "modbus_rtu_over_tcp"])
+async def test_a_late_answer_never_serves_the_next_question(opened, framing):
+    """The answer to the first question arrives while the second waits; the values would be plausible, and old."""
+    asked = []
+
+    def answer(request, value):
+        if framing == "modbus_tcp":
+            return mbap(request, bytes([3, 2, 0, value]))
+        frame = bytes([request[0], 3, 2, 0, value])
+        return frame + FramerRTU.compute_CRC(frame).to_bytes(2, "big")
+
+    async def respond(request, writer):
+        asked.append(request)
+        number = len(asked)
+        if number == 1:
+            await asyncio.sleep(0.5)  # the time-out is 0.2 s
+        writer.write(answer(request, number))
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0)], driver=framing, timeout_s=0.2)
+        with pytest.raises(SourceDown):
+            await source.read(source.spec.tags)
+        await source.open()
+        for expected in (2, 3, 4):
+            assert (await one_read(source))[0].value == expected
+            await asyncio.sleep(0.15)
+
+
+async def test_a_hang_up_is_noticed_at_once_and_not_after_the_time_out(opened):
+    async def respond(_request, writer):
+        writer.close()
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0)], timeout_s=60.0)
+        with pytest.raises(SourceDown, match="the other side hung up"):
+            await asyncio.wait_for(source.read(source.spec.tags), 20)
+
+
+async def test_a_connection_closed_while_idle_is_opened_again_unnoticed(opened):
+    async def respond(request, writer):
+        writer.write(mbap(request, good_pdu(request, 3)))
+        await writer.drain()
+        writer.close()
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0)], timeout_s=5.0)
+        for _ in range(5):
+            assert (await one_read(source))[0].value == 3
+
+
+async def test_nobody_listening_is_said_as_such():
+    async with hostile_server(None) as port:
+        pass
+    source = open_source(spec(port, [tag(0)]))
+    with pytest.raises(SourceDown, match=f"line: 127.0.0.1:{port}: Connection refused"):
+        await source.open()
+    with pytest.raises(SourceDown, match="Connection refused"):
+        await source.read(source.spec.tags)
+    await source.close()
+
+
+async def test_a_killed_server_that_comes_back_is_read_again(opened):
+    async with modbus_server(memory({0: [1]})) as server:
+        source = await opened(server.port, [tag(0)])
+        port = server.port
+        assert (await one_read(source))[0].value == 1
+    with pytest.raises(SourceDown):
+        await source.read(source.spec.tags)
+    for value in (2, 3):
+        async with modbus_server(memory({0: [value]}), port=port):
+            await source.open()
+            assert (await one_read(source))[0].value == value
+
+
+async def test_a_cancelled_read_leaves_no_answer_behind(opened):
+    async def respond(request, writer):
+        if int.from_bytes(request[:2], "big") == 1 and not seen:
+            seen.append(1)
+            await asyncio.sleep(0.1)
+        writer.write(mbap(request, good_pdu(request, len(seen))))
+
+    seen = []
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0)], timeout_s=5.0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(source.read(source.spec.tags), 0.05)
+        assert not source.line.is_open
+        assert (await one_read(source))[0].value == 1
+
+
+def test_the_plan_is_told_before_anything_is_asked():
+    tags = [tag(0), tag(1, "f32", 16), tag(2, address=40, every_s=60.0)]
+    assert open_source(spec(1, tags)).explain() == [
+        "every 5 s: 1 request touching 18 words for 2 tags",
+        "  device 1, holding, wire 0 to 17: p.t0 at 0, p.t1 at 16",
+        "every 60 s: 1 request touching 1 word for 1 tag",
+        "  device 1, holding, wire 40 to 40: p.t2 at 40",
+    ]
+
+
+def test_a_tag_that_cannot_be_read_is_refused_by_name():
+    with pytest.raises(ConfigError, match=r"source line: tag p.t0: kind 'u8' is unknown"):
+        open_source(spec(1, [tag(0, "u8")]))
