@@ -27,7 +27,6 @@ import numpy as np
 
 from drivers.batch import NO_TIME, Batch, quality_array
 from drivers.record import BAD_REASONS, Quality, Reason, Register, Tag
-from drivers.source import SourceSpec
 from monitor.plant import QUANTITIES, Settings
 
 STALE_PERIODS, STALE_LEAST_S = 3.0, 3.0
@@ -276,16 +275,16 @@ def machine_of(settings: Settings, mono_s: float) -> QualityMachine:
     return QualityMachine(settings.tags, every_s, {asset.id: asset.site for asset in settings.assets}, mono_s)
 
 
-def down_batch(spec: SourceSpec, now_us: int, detail: str = "") -> Batch:
-    """BAD(comms) without a value for each tag of a source that gave no answer at `now_us` (UTC) [us].
+def down_batch(source: str, tags: Sequence[Tag], now_us: int, detail: str = "") -> Batch:
+    """BAD(comms) without a value for each of these tags: their source gave no answer at `now_us` (UTC) [us].
 
     The last known values are not repeated: they stay where they are, with their own old time.
     """
-    n = len(spec.tags)
+    n = len(tags)
     return Batch(
-        source=spec.name,
+        source=source,
         receive_us=now_us,
-        tag=np.array([tag.number for tag in spec.tags], np.int32),
+        tag=np.array([tag.number for tag in tags], np.int32),
         source_us=np.full(n, NO_TIME, np.int64),
         value=np.full(n, np.nan),
         quality=np.full(n, Quality.BAD, np.uint8),

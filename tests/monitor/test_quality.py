@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from drivers.batch import NO_TIME, Batch, batch_of
 from drivers.record import Node, Quality, Reason, Register, Sample, Tag
-from drivers.source import SourceSpec
 from monitor.quality import QualityMachine, down_batch
 
 SITES = {"P1": "N", "P2": "N", "T1": "N", "X": "M"}
@@ -305,8 +304,8 @@ def test_a_silent_tag_grows_stale_once_and_keeps_its_old_time():
 def test_a_source_that_is_down_is_bad_without_a_value_and_is_not_called_stale():
     made = machine()
     poll(made, {1: 98.7}, 1.0)
-    spec = SourceSpec("a", "modbus_tcp", "N", 1.0, 1.0, tuple(one for one in TAGS if one.source == "a"))
-    down = made.check(down_batch(spec, UTC, "timeout after 1.0 s"), 2.0)
+    tags = [one for one in TAGS if one.source == "a"]
+    down = made.check(down_batch("a", tags, UTC, "timeout after 1.0 s"), 2.0)
     flow = next(row for row in down.rows() if row.tag == 1)
     assert flow == Sample(1, UTC, None, Reason.COMMS, None, "timeout after 1.0 s")
     assert all(1 not in reasons(batch) for batch in made.overdue(60.0, UTC))

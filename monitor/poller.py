@@ -1,0 +1,210 @@
+"""One task per connection: polls on time, survives whatever the source does, and says in one word how the link is.
+
+Due times are absolute and the sources start spread over their period, so that neither drift nor bunching builds up. A
+poll that comes too late is skipped and counted, never piled up. A source that fails as a whole is caught here and in no
+other place: each due poll without an answer gives one BAD sample per tag, so that counts of good samples stay honest
+through an outage; the words stand in the first of them and again when they change. The poller tries again after
+1, 2, 4 ... s (at most `max_backoff_s`, 10 s by default), for ever. A dead source costs the others nothing: it has its
+own task. Time-outs belong to the driver; a task cancelled from outside in mid-answer would leave that answer lying in
+wait for the next question.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drivers.batch import Batch
+from drivers.errors import SourceDown
+from drivers.record import Alert, Reason, Tag
+from drivers.source import Source, SourceSpec
+from monitor.quality import down_batch
+
+LOG = logging.getLogger("handwheel.poller")
+MAX_BACKOFF_S = 10.0
+_ANSWERED_BADLY = np.uint32(Reason.COMMS | Reason.EXCEPTION | Reason.CONFIG | Reason.DEVICE)
+
+
+@dataclass(slots=True)
+class Link:
+    """How one connection is, and since when: connecting, up, degraded (answers, but not for all tags) or down."""
+
+    source: str
+    site: str
+    state: str = "connecting"
+    since_us: int = 0  # UTC [us]
+    since_s: float = 0.0  # monotonic [s]
+    last_answer_s: float | None = None  # monotonic [s]
+    last_answer_us: int | None = None
+    note: str = ""
+    polls: int = 0
+    skipped: int = 0  # polls left out because an earlier one took too long
+    failures: int = 0
+    reconnects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """A link went from one state to another."""
+
+    source: str
+    site: str
+    before: str
+    after: str
+    note: str
+    at_us: int
+    last_answer_us: int | None  # before the change
+
+
+class Cadence:
+    """When which tags are due: tags with a period of their own form a group of their own. Monotonic time [s]."""
+
+    def __init__(self, spec: SourceSpec, start_s: float) -> None:
+        groups: dict[float, list[Tag]] = {}
+        for tag in spec.tags:
+            groups.setdefault(tag.every_s or spec.every_s, []).append(tag)
+        self._groups: Mapping[float, Sequence[Tag]] = groups
+        self._due = dict.fromkeys(groups, start_s)
+
+    @property
+    def next_s(self) -> float:
+        """The next time at which something is due; infinity for a source without tags."""
+        return min(self._due.values(), default=float("inf"))
+
+    def take(self, now_s: float) -> tuple[list[Tag], int]:
+        """The tags that are due now, and how many of their due times had gone by unused."""
+        tags: list[Tag] = []
+        skipped = 0
+        for every_s, group in self._groups.items():
+            late_s = now_s - self._due[every_s]
+            if late_s < 0:
+                continue
+            missed = int(late_s // every_s)
+            self._due[every_s] += (missed + 1) * every_s
+            skipped += missed
+            tags.extend(group)
+        return tags, skipped
+
+
+class Poller:
+    """Keeps one source polled until its task is cancelled."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        phase_s: float,
+        on_batch: Callable[[Batch], None],
+        on_change: Callable[[LinkChange], None],
+        on_alerts: Callable[[list[Alert]], None],
+    ) -> None:
+        """`phase_s`: how long to wait before the first poll, so that the sources do not all ask at once."""
+        self.source = source
+        self.spec = source.spec
+        self.link = Link(self.spec.name, self.spec.site)
+        self._phase_s = phase_s
+        self._on_batch, self._on_change, self._on_alerts = on_batch, on_change, on_alerts
+        self._max_backoff_s = float(self.spec.options.get("max_backoff_s", MAX_BACKOFF_S))
+        self._backoff_s = 0.0
+        self._try_again_s = 0.0
+        self._open = False
+        self._told = ""  # the words last stored with a down batch
+        self._unanswered: set[int] = set()  # tags for which the device answers, but not with a value
+        self._why = ""
+
+    async def run(self) -> None:
+        """Poll for ever. Ends only by cancellation, and then lets go of the connection."""
+        self._enter("connecting", "")
+        cadence = Cadence(self.spec, time.monotonic() + self._phase_s)
+        try:
+            while True:
+                wake_s = cadence.next_s
+                if self.link.state == "down":
+                    wake_s = min(wake_s, max(self._try_again_s, time.monotonic()))
+                await _sleep_until(wake_s)
+                await self._turn(cadence)
+        finally:
+            await self.source.close()
+
+    async def _turn(self, cadence: Cadence) -> None:
+        """One due poll, or one try to get a dead source back."""
+        now_s = time.monotonic()
+        tags, skipped = cadence.take(now_s)
+        self.link.skipped += skipped
+        self.link.polls += bool(tags)
+        if self.link.state == "down" and now_s < self._try_again_s:
+            self._store_down(tags)
+            return
+        try:
+            if not self._open:
+                await self.source.open()
+                self._open = True
+            self._rise(await self.source.read(tags or self.spec.tags))
+            if alerts := await self.source.alerts():
+                self._on_alerts(alerts)
+        except SourceDown as fault:
+            await self._fall(tags, fault.detail)
+        except Exception as fault:
+            if self.link.state != "down":
+                LOG.exception("%s: the driver failed in a way it should not", self.spec.name)
+            await self._fall(tags, f"{type(fault).__name__}: {fault}")
+
+    def _rise(self, batch: Batch) -> None:
+        self._backoff_s, self._told = 0.0, ""
+        badly = batch.reasons & _ANSWERED_BADLY != 0
+        if badly.any() or self._unanswered:
+            self._unanswered -= set(batch.tag[~badly].tolist())
+            self._unanswered |= set(batch.tag[badly].tolist())
+            why = next((batch.detail[row] for row in np.flatnonzero(badly).tolist() if batch.detail.get(row)), "")
+            self._why = why or self._why
+        missing = len(self._unanswered)
+        note = f"{missing} of {len(self.spec.tags)} tags without an answer: {self._why}" if missing else ""
+        self._enter("degraded" if missing else "up", note)
+        self.link.last_answer_s, self.link.last_answer_us = time.monotonic(), batch.receive_us
+        self._on_batch(batch)
+
+    async def _fall(self, tags: Sequence[Tag], detail: str) -> None:
+        self.link.failures += 1
+        self._open = False
+        self._unanswered.clear()
+        await self.source.close()
+        self._backoff_s = min(max(2 * self._backoff_s, 1.0), self._max_backoff_s)
+        self._try_again_s = time.monotonic() + self._backoff_s
+        falling = self.link.state != "down"
+        self._enter("down", detail)
+        self._store_down(self.spec.tags if falling else tags)
+
+    def _store_down(self, tags: Sequence[Tag]) -> None:
+        """BAD for each tag whose poll brought nothing; words only when they are news."""
+        if not tags:
+            return
+        words = "" if self.link.note == self._told else self.link.note
+        self._told = self.link.note
+        self._on_batch(down_batch(self.spec.name, tags, time.time_ns() // 1000, words))
+
+    def _enter(self, state: str, note: str) -> None:
+        link = self.link
+        before, link.note = link.state, note
+        now_us = time.time_ns() // 1000
+        if not link.since_us:
+            link.since_us, link.since_s = now_us, time.monotonic()
+        if state == before:
+            return
+        link.reconnects += before == "down"
+        link.state, link.since_us, link.since_s = state, now_us, time.monotonic()
+        level = logging.WARNING if state in ("down", "degraded") else logging.INFO
+        LOG.log(level, "%s: %s, was %s%s", link.source, state, before, f" ({note})" if note else "")
+        self._on_change(LinkChange(link.source, link.site, before, state, note, now_us, link.last_answer_us))
+
+
+async def _sleep_until(due_s: float) -> None:
+    """Sleep to a monotonic time [s]; at least give the other tasks their turn."""
+    await asyncio.sleep(max(due_s - time.monotonic(), 0.0) if due_s != float("inf") else 3600.0)
+
+
+def phases(specs: Sequence[SourceSpec]) -> dict[str, float]:
+    """How long each source waits before its first poll [s]: spread over its period, at most over 5 s."""
+    return {spec.name: (index / len(specs)) * min(spec.every_s, 5.0) for index, spec in enumerate(specs)}
