@@ -1,0 +1,374 @@
+"""RoomState: everything the screen knows at one moment, as one frozen value.
+
+Made by pure functions from what was read (status.json, liveness, hot file, ledger, journal), so that every page can be
+tested without a terminal, and so that a page never mixes two moments. Nothing here reads a file or a clock. What is
+missing stays missing: no data is never healthy, and what is old carries its age.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+from types import MappingProxyType
+from typing import Any
+
+from monitor.words import parse_utc
+
+DAY_US = 86_400_000_000
+QUIET_AFTER_STOP_S = 60.0  # after a planned stop nothing is offered for so long (house.md section 5)
+ALERT_LINE = 50.0  # health index below which our own model asks for attention
+VERDICT_ORDER = ("vendor_only", "own_only", "agree", "cannot_tell")  # where two sides differ comes first
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+# What a person looks at first, per kind of asset.
+FIRST_QUANTITY = {
+    "pump": ("flow", "power", "current", "discharge_pressure", "pressure", "running", "speed"),
+    "meter": ("flow", "power", "level", "pressure", "residual_chlorine", "volume", "energy"),
+    "tank": ("level", "pressure"),
+    "blower": ("flow", "pressure", "power", "current"),
+    "dosing": ("flow", "residual_chlorine", "running"),
+    "generator": ("power", "frequency", "voltage", "running"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Whether the daemon lives: running, stopped (as planned), blind (dead), hung, never (no data since boot)."""
+
+    word: str = "never"
+    age_s: float | None = None  # of status.json
+    role: str = ""  # who stopped it
+    at_us: int | None = None  # when it was stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The newest sample of one tag, with what is needed to show it."""
+
+    tag: int
+    name: str
+    quantity: str
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    description: str = ""
+    value: float | None = None
+    exact: str = ""
+    quality: int = 2  # 0 good, 1 uncertain, 2 bad
+    reasons: int = 0
+    receive_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the screen needs of one ledger entry."""
+
+    n: int
+    kind: str
+    at_us: int
+    role: str
+    asset: str
+    component: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts over 365 days; the review's answer only if a review stands in the ledger."""
+
+    asked: int = 0
+    done: int = 0
+    inspected: int = 0
+    confirmed: int = 0
+    choices: Mapping[str, int] = field(default_factory=dict)
+    review: Mapping[str, Any] | None = None
+    review_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the ledger tells: tally, the entries of each asset, and what can be listed on the reports page."""
+
+    tally: Tally = field(default_factory=Tally)
+    by_asset: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    audits: tuple[Entry, ...] = ()
+    signed: frozenset[str] = frozenset()
+    periods: tuple[Entry, ...] = ()
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One report in STATE/reports: the files that share a stem."""
+
+    stem: str
+    kind: str
+    made_us: int
+    files: tuple[str, ...] = ()  # paths
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """One procedure as `handwheel-manual --list --json` tells it."""
+
+    id: str
+    title: str
+    revision: str = ""
+    because: str = ""  # "" where no trigger holds
+    applies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The open manual period of the fallback's journal."""
+
+    since_us: int
+    role: str
+    drill: bool
+    sites: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomState:
+    """One moment of the control room."""
+
+    now_us: int
+    life: Life = field(default_factory=Life)
+    status: Mapping[str, Any] = field(default_factory=dict)
+    known_tags: bool = False  # whether the hot file could be read, so that "no tags" is knowledge
+    points: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)  # by asset
+    trends: Mapping[int, tuple[float | None, ...]] = field(default_factory=dict)  # by tag: 30 d, oldest first
+    assets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as configured
+    assessments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    verdicts: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    alarms: tuple[Mapping[str, Any], ...] = ()
+    past: Past = field(default_factory=Past)
+    reports: tuple[Report, ...] = ()
+    procedures: tuple[Procedure, ...] | None = None  # None: not asked yet or no answer
+    period: Period | None = None
+    role: str = ""
+    rights: frozenset[str] = frozenset()
+    trouble: str = ""  # "UI error ..." for line 1
+    store_word: str = ""  # why the hot file or the ledger could not be read
+    zone: tzinfo | None = None
+
+    @property
+    def simulated(self) -> bool:
+        return bool(self.status.get("simulated"))
+
+    @property
+    def blind(self) -> bool:
+        """Dead, hung or never seen; also a planned stop that has lasted longer than its quiet time."""
+        return self.life.word in ("blind", "hung", "never") or (self.life.word == "stopped" and not self.quiet)
+
+    @property
+    def quiet(self) -> bool:
+        """A planned stop less than a minute ago: said as such, and nothing is offered."""
+        if self.life.word != "stopped" or self.life.at_us is None:
+            return False
+        return (self.now_us - self.life.at_us) / 1e6 < QUIET_AFTER_STOP_S
+
+    @property
+    def live(self) -> bool:
+        return self.life.word == "running"
+
+    @property
+    def lost_sites(self) -> tuple[Mapping[str, Any], ...]:
+        """Sites whose telemetry the running daemon calls lost."""
+        return tuple(site for site in rows(self.status, "sites") if site.get("state") == "lost") if self.live else ()
+
+
+def rows(status: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """A list of objects in status.json; anything else in its place is none."""
+    found = status.get(key)
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
+def part(status: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object in status.json; anything else in its place is an empty one."""
+    found = status.get(key)
+    return found if isinstance(found, Mapping) else NOTHING
+
+
+def from_status(status: Mapping[str, Any] | None, now_us: int | None = None) -> RoomState:
+    """The room as status.json alone tells it, as of the moment it was written: for the demo's text and for tests."""
+    if not status:
+        return RoomState(now_us or 0)
+    at = time_us(status.get("utc"))
+    now = now_us if now_us is not None else at or 0
+    daemon = part(status, "daemon")
+    word = "running" if daemon.get("state") == "running" else "stopped"
+    age = (now - at) / 1e6 if at is not None else None
+    return with_status(RoomState(now), status, Life(word, age))
+
+
+def with_status(room: RoomState, status: Mapping[str, Any] | None, life: Life) -> RoomState:
+    """The room with a new status and liveness; who stopped the daemon, and when, is in the status."""
+    stop = part(part(status or NOTHING, "daemon"), "planned_stop")
+    if stop:
+        life = replace(life, role=str(stop.get("role") or ""), at_us=time_us(stop.get("at")))
+    return replace(room, status=status or NOTHING, life=life)
+
+
+def time_us(text: object) -> int | None:
+    """Microseconds of a stored time; None where there is none or it is no time."""
+    try:
+        return parse_utc(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def main_point(kind: str, points: Sequence[Point]) -> Point | None:
+    """The one value that the overview shows of an asset."""
+    for quantity in FIRST_QUANTITY.get(kind, ()):
+        for point in points:
+            if point.quantity == quantity:
+                return point
+    return points[0] if points else None
+
+
+def history_only(room: RoomState, asset: Mapping[str, Any]) -> bool:
+    """Whether an asset has no source at all, so that only its history is known."""
+    if asset.get("state") == "history":
+        return True
+    return room.known_tags and not room.points.get(str(asset.get("id")))
+
+
+def severity(asset: Mapping[str, Any]) -> int:
+    """How far up an asset stands: its worst alarm (1 act now .. 3 note), then whether the two sides differ."""
+    worst = asset.get("worst")
+    rank = int(worst) if isinstance(worst, int) and 1 <= worst <= 3 else 4
+    word = asset.get("verdict")
+    return rank * 10 + (VERDICT_ORDER.index(word) if word in VERDICT_ORDER else len(VERDICT_ORDER))
+
+
+def sorted_assets(room: RoomState, site: str = "", needle: str = "") -> list[Mapping[str, Any]]:
+    """Assets as the overview lists them: by site, worst first; those without any source last of all."""
+    order = {str(one.get("id")): number for number, one in enumerate(rows(room.status, "sites"))}
+    wanted = needle.casefold()
+
+    def matches(asset: Mapping[str, Any]) -> bool:
+        words = f"{asset.get('id')} {asset.get('name')} {asset.get('verdict')} {asset.get('note')}".casefold()
+        return (not site or asset.get("site") == site) and wanted in words
+
+    def place(asset: Mapping[str, Any]) -> tuple[bool, int, int, str]:
+        where = order.get(str(asset.get("site")), len(order))
+        return history_only(room, asset), where, severity(asset), str(asset.get("id"))
+
+    return sorted((one for one in rows(room.status, "assets") if matches(one)), key=place)
+
+
+def open_alarms(room: RoomState) -> tuple[Mapping[str, Any], ...]:
+    """All alarms and alerts: from the hot file, or the few at the top of status.json while there are none."""
+    return room.alarms or tuple(rows(room.status, "alarms_top"))
+
+
+def vendor_asks(room: RoomState, asset_id: str, verdict: object) -> bool:
+    """Whether the vendor asks for something on this asset now."""
+    if verdict in ("vendor_only", "agree"):
+        return True
+    return any(
+        one.get("asset") == asset_id and one.get("origin") == "vendor" and one.get("active", True) is not False
+        for one in open_alarms(room)
+    )
+
+
+def own_asks(room: RoomState, asset: Mapping[str, Any]) -> bool:
+    """Whether our own model asks for something on this asset now."""
+    index = asset.get("index")
+    return asset.get("verdict") in ("own_only", "agree") or (isinstance(index, int | float) and index < ALERT_LINE)
+
+
+def tally(entries: Iterable[Entry], since_us: int) -> Tally:
+    """Counts since a time: alerts asked, work done on them, inspected as found, confirmed (grade D or E)."""
+    asked: set[str] = set()
+    done: set[str] = set()
+    grades: dict[str, str] = {}
+    choices: dict[str, int] = {}
+    review: Entry | None = None
+    for entry in entries:
+        data = entry.data
+        if entry.kind == "review":
+            review = entry
+        if entry.at_us < since_us:
+            continue
+        if entry.kind == "vendor_alert" and data.get("active") is not False:
+            asked.add(str(data.get("alert_id")))
+        elif entry.kind == "work_order" and data.get("trigger") == "vendor_alert" and data.get("done"):
+            done.add(str(data.get("wo_id")))
+        elif entry.kind == "finding":
+            grades[str(data.get("wo_id"))] = str(data.get("grade"))
+        elif entry.kind == "decision":
+            choice = str(data.get("choice"))
+            choices[choice] = choices.get(choice, 0) + 1
+    found = [grades[order] for order in done if order in grades]
+    return Tally(
+        asked=len(asked),
+        done=len(done),
+        inspected=len(found),
+        confirmed=sum(grade in ("D", "E") for grade in found),
+        choices=choices,
+        review=review.data if review else None,
+        review_at_us=review.at_us if review else None,
+    )
+
+
+def past(entries: Sequence[Entry], now_us: int, head: str = "") -> Past:
+    """The ledger as the pages need it."""
+    by_asset: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.asset and entry.kind in ("vendor_alert", "own_alert", "decision", "work_order", "finding", "failure"):
+            by_asset.setdefault(entry.asset, []).append(entry)
+    return Past(
+        tally=tally(entries, now_us - 365 * DAY_US),
+        by_asset={asset: tuple(found) for asset, found in by_asset.items()},
+        audits=tuple(one for one in entries if one.kind == "audit"),
+        signed=frozenset(str(one.data.get("audit_id")) for one in entries if one.kind == "audit_signed"),
+        periods=tuple(one for one in entries if one.kind == "period"),
+        head=head,
+    )
+
+
+def open_period(journals: Iterable[str]) -> Period | None:
+    """The manual period that was declared and not handed back, from the texts of the journal files in order of name.
+
+    A line that is half written (power cut) or no JSON is passed over: the declaration before it still stands.
+    """
+    period: Period | None = None
+    for text in journals:
+        period = None
+        for line in text.splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if not isinstance(entry, dict):
+                continue
+            at = time_us(entry.get("at"))
+            if entry.get("kind") == "declared" and at is not None:
+                sites = tuple(str(site) for site in entry.get("sites") or ())
+                role, words = str(entry.get("role") or ""), str(entry.get("text") or "")
+                period = Period(at, role, entry.get("drill") is True, sites, words)
+            elif entry.get("kind") == "handed_back":
+                period = None
+        if period:
+            return period
+    return None
+
+
+def procedures(text: str) -> tuple[Procedure, ...]:
+    """The answer of `handwheel-manual --list --json`; ValueError where it is none."""
+    answer = json.loads(text)
+    found = answer.get("procedures") if isinstance(answer, dict) else answer
+    if not isinstance(found, list):
+        raise ValueError("the list of procedures is no list")
+    offered = []
+    for one in found:
+        because = one.get("because") or ""
+        words = "; ".join(str(line) for line in because) if isinstance(because, list) else str(because)
+        applies = bool(one.get("applies")) if isinstance(one.get("applies"), bool) else bool(words)
+        offered.append(
+            Procedure(str(one["id"]), str(one.get("title", "")), str(one.get("revision", "")), words, applies)
+        )
+    return tuple(offered)

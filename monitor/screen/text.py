@@ -1,0 +1,415 @@
+"""What every page says at its top, in words: who is alive, what is wrong, what is offered; `overview` as plain text.
+
+Pure functions from a RoomState to lines. Colour never carries meaning alone: each mark is text first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from monitor.screen.pieces import Line, budget, fit, wrap
+from monitor.screen.room import Point, RoomState, from_status, open_alarms, part, rows, time_us
+from monitor.words import _, age_text, clean, local_text, number_text
+
+MARKS = {1: "[1]", 2: "<2>", 3: "(3)"}
+KINDS = {1: "p1", 2: "p2", 3: "p3"}
+BAD, UNCERTAIN = 2, 1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a person looks at: the size of the terminal and what was chosen on the page."""
+
+    width: int = 100
+    height: int = 30
+    selected: int = 0
+    needle: str = ""  # the filter
+    site: str = ""  # "" is all sites
+    tab: int = 0
+    notice: str = ""  # the answer to the last key, shown above the keys
+    span: str = "30d"  # of the trend: 24h, 30d, 1y
+    scroll: int = 0
+
+    @property
+    def wide(self) -> bool:
+        return self.width >= 96
+
+
+def overview(status: Mapping[str, Any] | RoomState, width: int = 100, height: int = 30) -> str:
+    """The overview as plain text: at most `width` cells a line; as many lines as there are assets to tell.
+
+    Takes what status.json holds, or a whole RoomState. Raises nothing for a status that lacks something.
+    """
+    from monitor.screen.overview import lines
+
+    room = status if isinstance(status, RoomState) else from_status(status)
+    tall = max(height, 24 + len(rows(room.status, "assets")) + len(rows(room.status, "sites")))
+    shown = [str(line) for line in lines(room, View(width, tall, selected=-1), keys=False)]
+    return squeeze(shown)
+
+
+def squeeze(lines: list[str]) -> str:
+    """Lines with no more than one empty line between them."""
+    kept: list[str] = []
+    for line in lines:
+        if line.strip() or (kept and kept[-1].strip()):
+            kept.append(line.rstrip())
+    return "\n".join(kept).strip("\n")
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Text that a terminal of this encoding shows without escapes: what it lacks becomes a plain character."""
+    try:
+        text.encode(encoding or "ascii")
+        return text
+    except (UnicodeEncodeError, LookupError):
+        plain = text.replace("…", "~").replace("·", ".").replace("–", "-").replace("’", "'").replace("œ", "oe")
+        name = encoding if encoding and known_encoding(encoding) else "ascii"
+        return plain.encode(name, "replace").decode(name)
+
+
+def known_encoding(name: str) -> bool:
+    try:
+        "".encode(name)
+    except LookupError:
+        return False
+    return True
+
+
+# words
+
+
+def verdict_word(word: object) -> str:
+    """The verdict as it stands in a column of eleven cells; "-" where no claim is open."""
+    words = {
+        "agree": _("agree"),
+        "vendor_only": _("VENDOR ONLY"),
+        "own_only": _("OWN ONLY"),
+        "cannot_tell": _("cannot tell"),
+    }
+    return words.get(str(word), "-")
+
+
+def choice_word(choice: object) -> str:
+    words = {
+        "follow": _("follow"),
+        "defer": _("defer"),
+        "reject": _("reject"),
+        "inspect_first": _("inspect first"),
+    }
+    return words.get(str(choice), clean(choice, 16))
+
+
+def role_word(role: str) -> str:
+    words = {
+        "viewer": _("viewer"),
+        "operator": _("operator"),
+        "shift_lead": _("shift lead"),
+        "maintenance": _("maintenance"),
+        "engineer": _("engineer"),
+        "auditor": _("auditor"),
+        "administrator": _("administrator"),
+    }
+    return words.get(role, clean(role, 16))
+
+
+def alarm_word(state: object) -> str:
+    """The state of an alarm (ISA-18.2) as a person reads it."""
+    words = {
+        "UNACK": _("UNACK"),
+        "ACK": _("seen"),
+        "RTN_UNACK": _("gone, UNACK"),
+        "SHELVED": _("shelved"),
+        "SUPPRESSED": _("suppressed"),
+        "OUT_OF_SERVICE": _("out of service"),
+        "NORMAL": _("gone"),
+    }
+    name = str(state or "").upper().replace("-", "_").replace(" ", "_")
+    return words.get(name, clean(state or "-", 16))
+
+
+def operating_word(state: object) -> str:
+    """The operating state of an asset as its model or the daemon names it."""
+    words = {
+        "steady": _("steady"),
+        "running": _("running"),
+        "stopped": _("stopped"),
+        "off": _("stopped"),
+        "starting": _("starting"),
+        "transient": _("changing"),
+        "recovering": _("recovering"),
+        "unknown": _("unknown"),
+        "history": _("history only"),
+    }
+    return words.get(str(state), clean(state or "-", 16))
+
+
+def health_word(word: object) -> str:
+    words = {
+        "normal": _("normal"),
+        "warning": _("warning"),
+        "alert": _("ALERT"),
+        "unknown": _("unknown"),
+    }
+    return words.get(str(word), clean(word or "-", 10))
+
+
+def quality_word(point: Point) -> str:
+    return {0: _("good"), 1: _("uncertain"), 2: _("bad")}.get(point.quality, _("bad"))
+
+
+def quantity_word(quantity: str) -> str:
+    """The name of a measured quantity."""
+    words = {
+        "running": _("running"),
+        "speed": _("speed"),
+        "flow": _("flow"),
+        "suction_pressure": _("suction pressure"),
+        "discharge_pressure": _("discharge pressure"),
+        "pressure": _("pressure"),
+        "head": _("head"),
+        "level": _("level"),
+        "power": _("power"),
+        "current": _("current"),
+        "voltage": _("voltage"),
+        "frequency": _("frequency"),
+        "vibration": _("vibration"),
+        "bearing_temperature": _("bearing temp."),
+        "ambient_temperature": _("ambient temp."),
+        "energy": _("energy"),
+        "volume": _("volume"),
+        "run_hours": _("run hours"),
+        "starts": _("starts"),
+        "residual_chlorine": _("free chlorine"),
+        "vendor_flag": _("vendor flag"),
+        "alarm_code": _("alarm code"),
+        "selector": _("selector"),
+    }
+    return words.get(quantity, clean(quantity.replace("_", " "), 20))
+
+
+def value_text(point: Point | None) -> str:
+    """A value with its unit; "-" where nothing could be decoded; nothing is rounded away that a person needs."""
+    if point is None:
+        return "-"
+    if point.exact:
+        return clean(point.exact, 12)
+    if point.value is None or point.value != point.value:
+        return "-"
+    if point.quantity == "selector":
+        return {1.0: _("AUTO"), 0.0: _("HAND")}.get(point.value, number_text(point.value))
+    if point.quantity in ("running", "vendor_flag") and point.value in (0.0, 1.0):
+        return _("yes") if point.value else _("no")
+    unit = {"degC": "°C", "m3/h": "m³/h", "m3": "m³", "1": ""}.get(point.unit, point.unit)
+    unit = unit.replace("³", "3")  # every font and every code page has the digit
+    return f"{number_text(point.value)} {clean(unit, 8)}".strip()
+
+
+def clock_text(us: int | None, room: RoomState, form: str = "%H:%M:%S") -> str:
+    """Local time of day with its offset."""
+    return local_text(us, room.zone, form)
+
+
+def short_time(us: int | None, room: RoomState) -> str:
+    """A moment in eleven cells: the time if it is less than 20 h ago, else the date (with the year when it is old)."""
+    if us is None:
+        return "-"
+    ago_s = (room.now_us - us) / 1e6
+    moment = datetime.fromtimestamp(us / 1e6, UTC).astimezone(room.zone)
+    if -60 < ago_s < 20 * 3600:
+        return moment.strftime("%H:%M:%S")
+    return moment.strftime("%m-%d %H:%M" if ago_s < 300 * 86_400 else "%Y-%m-%d")
+
+
+def age_of(us: int | None, room: RoomState) -> str:
+    return age_text(None if us is None else (room.now_us - us) / 1e6)
+
+
+# line 1 and the banners
+
+
+def head(room: RoomState, view: View) -> Line:
+    """Line 1: the mode, then who is alive, each with its age; trouble is never the part that is cut off."""
+    status = room.status
+    parts = [(100, mode_word(room)), (99, _("SIMULATED") if room.simulated else "")]
+    parts.append((98, clean(room.trouble, 40)))
+    parts.append(daemon_part(room))
+    parts.append(store_part(room))
+    if room.live:  # what a dead daemon last said of its feeds is no news
+        sources = rows(status, "sources")
+        up = sum(one.get("state") == "up" for one in sources)
+        parts.append((80 if up < len(sources) else 40, _("poll {up}/{total}").format(up=up, total=len(sources))))
+        parts.append(clock_part(status))
+        parts.append(vendor_part(room))
+    end = clock_text(room.now_us, room) if view.wide else clock_text(room.now_us, room)[:8]
+    kind = "manual" if room.period else "banner" if room.blind else "head"
+    return Line(budget(parts, view.width, end), kind)
+
+
+def mode_word(room: RoomState) -> str:
+    if room.period:
+        return _("MANUAL DRILL") if room.period.drill else _("MANUAL")
+    if room.quiet:
+        return "HANDWHEEL " + _("STOPPED")
+    if room.blind:
+        return "HANDWHEEL " + _("BLIND")
+    return "HANDWHEEL " + _("AUTO")
+
+
+def daemon_part(room: RoomState) -> tuple[int, str]:
+    age = age_text(room.life.age_s)
+    match room.life.word:
+        case "running":
+            return 60, _("daemon OK {age}").format(age=age)
+        case "hung":
+            return 95, _("daemon HUNG {age}").format(age=age)
+        case "stopped":
+            return 95, _("daemon stopped {age}").format(age=age)
+        case "never":
+            return 95, _("daemon: no data")
+    return 95, _("daemon DEAD {age}").format(age=age)
+
+
+def store_part(room: RoomState) -> tuple[int, str]:
+    if room.store_word:
+        return 90, clean(room.store_word, 24)
+    if not room.live:
+        return 5, ""
+    store = part(room.status, "store")
+    state = str(store.get("state", "?"))
+    if state == "ok":
+        return 20, _("store OK")
+    return 90, _("store {word}").format(word=clean(state, 12).upper())
+
+
+def clock_part(status: Mapping[str, Any]) -> tuple[int, str]:
+    state = str(part(status, "clock").get("state", "unknown"))
+    if state == "ok":
+        return 10, _("clock OK")
+    if state == "unknown":
+        return 10, _("clock ?")
+    return 85, _("clock {word}").format(word=clean(state, 12).upper())
+
+
+def vendor_part(room: RoomState) -> tuple[int, str]:
+    """The feed that has been silent for longest; late feeds go before the others."""
+    feeds = rows(room.status, "vendor")
+    if not feeds:
+        return 5, ""
+    ages = [(bool(one.get("late")), as_number(one.get("age_s")) or 0.0) for one in feeds]
+    late, age_s = max(ages)
+    if late:
+        return 70, _("vendor LATE {age}").format(age=age_text(age_s))
+    if all(one.get("age_s") is None for one in feeds):
+        return 30, _("vendor: nothing yet")
+    return 15, _("vendor {age}").format(age=age_text(age_s))
+
+
+def as_number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def banners(room: RoomState, view: View) -> list[Line]:
+    """What stands below line 1 when something has died or a person has declared manual mode (house.md, section 5)."""
+    found: list[Line] = []
+    for text, kind in sayings(room):
+        found += [Line(" " + line, kind) for line in wrap(text, view.width - 2)]
+    return found
+
+
+def sayings(room: RoomState) -> list[tuple[str, str]]:
+    """Each thing to be said, as (text, kind)."""
+    said = []
+    if room.period:
+        said.append((manual_saying(room), "manual"))
+    if room.quiet:
+        when = clock_text(room.life.at_us, room)
+        who = role_word(room.life.role) if room.life.role else _("somebody")
+        said.append((_("handwheel was stopped as planned by {role} at {time}").format(role=who, time=when), "manual"))
+    elif room.blind:
+        said.append((blind_saying(room), "banner"))
+        said.append((offered_when_blind(room), "plain"))
+    for site in room.lost_sites:
+        lost = age_text(as_number(site.get("lost_s")) or as_number(site.get("oldest_s")))
+        name = clean(site.get("name") or site.get("id"), 30)
+        text = _("TELEMETRY LOST at {site} for {age}: phone or visit").format(site=name, age=lost)
+        said.append((text + offered_when_lost(room), "banner"))
+    return said
+
+
+def manual_saying(room: RoomState) -> str:
+    period = room.period
+    assert period is not None
+    text = _("MANUAL since {time} ({age}), control lost declared by {role}").format(
+        time=clock_text(period.since_us, room), age=age_of(period.since_us, room), role=role_word(period.role)
+    )
+    where = f" [{', '.join(clean(site, 12) for site in period.sites)}]" if period.sites else ""
+    drill = _("DRILL") + ": " if period.drill else ""
+    return drill + text + where + ".  " + _("m opens the manual screen")
+
+
+def blind_saying(room: RoomState) -> str:
+    """The first sentence is the same in every case, because a person learns it by heart."""
+    first = _("handwheel is blind; automation is probably still running; look at SCADA or the local panel")
+    age = age_text(room.life.age_s)
+    match room.life.word:
+        case "never":
+            why = _("no data since this computer started, or the daemon was never run here")
+        case "hung":
+            why = _("the daemon does not answer any more; last words {age} ago").format(age=age)
+        case "stopped":
+            why = _("the daemon was stopped by {role} {age} ago and has not come back").format(
+                role=role_word(room.life.role) if room.life.role else _("somebody"), age=age
+            )
+        case _word:
+            why = _("the daemon has died; last words {age} ago").format(age=age)
+    return f"{_('BLIND')}: {first} ({why})"
+
+
+def offered_when_blind(room: RoomState) -> str:
+    """P-17 first, then what can be read. Nothing here says HAND: our blindness is not the plant's failure."""
+    if not room.procedures:
+        return _("offered: P-17 manual round; p lists the procedures, m opens the manual screen")
+    ids = " ".join(one.id for one in room.procedures if one.id != "P-17")
+    return _("offered: P-17 manual round.  To read: {ids}.  p lists them, m opens the manual screen").format(ids=ids)
+
+
+def offered_when_lost(room: RoomState) -> str:
+    applying = [one.id for one in room.procedures or () if one.applies] or ["P-17"]
+    return "; " + ", ".join(applying) + "  " + _("(p: because ...)")
+
+
+def second_line(room: RoomState, view: View) -> list[Line]:
+    """The banners, or the highest open alarm, or that there is none."""
+    found = banners(room, view)
+    if found:
+        return found
+    alarms = sorted(open_alarms(room), key=lambda one: (str(one.get("state")) != "UNACK", priority(one)))
+    if not alarms:
+        return [Line(" " + _("no open alert"), "dim")]
+    first, others = alarms[0], alarms[1:]
+    more = [f"+{sum(priority(one) == rank for one in others)} {MARKS[rank]}" for rank in MARKS
+            if any(priority(one) == rank for one in others)]  # fmt: skip
+    rank = priority(first)
+    text = f" {MARKS[rank]} {short_time(time_us(first.get('at')), room)} {clean(first.get('asset') or '', 12)}: "
+    end = " ".join([alarm_word(first.get("state")), *more])
+    middle = f"{clean(first.get('text') or '', 120)} ({origin_word(first.get('origin'))})"
+    room_left = view.width - len(text) - len(end) - 3
+    return [Line(text + fit(middle, max(room_left, 10)) + "  " + end, "", ((1, 4, KINDS[rank]),))]
+
+
+def priority(alarm: Mapping[str, Any]) -> int:
+    rank = alarm.get("priority")
+    return rank if isinstance(rank, int) and rank in MARKS else 3
+
+
+def origin_word(origin: object) -> str:
+    words = {"vendor": _("vendor"), "own": _("own model"), "plc": _("PLC"), "monitor": _("handwheel")}
+    return words.get(str(origin), clean(origin or "-", 10))
+
+
+def foot(view: View, keys: list[str], notice: str = "") -> list[Line]:
+    """The last lines of a page: the answer to the last key, then the keys."""
+    told = [Line(fit(" " + clean(notice, 300), view.width).rstrip(), "notice")] if notice else []
+    return [*told, *(Line(" " + text, "keys") for text in keys)]
