@@ -23,6 +23,7 @@ from monitor.screen.text import (
     BAD,
     KINDS,
     MARKS,
+    QUIET,
     UNCERTAIN,
     View,
     age_of,
@@ -31,7 +32,6 @@ from monitor.screen.text import (
     foot,
     head,
     health_word,
-    priority,
     role_word,
     second_line,
     short_time,
@@ -97,8 +97,8 @@ def site_lines(room: RoomState, view: View) -> list[Line]:
 
 def site_line(room: RoomState, site: Asset, assets: list[Asset], name: int, widths: tuple[int, ...]) -> Line:
     ids = {str(one.get("id")) for one in assets}
-    alarms = [one for one in open_alarms(room) if str(one.get("asset")) in ids]
-    ranks = [priority(one) for one in alarms] + [
+    alarms = [one for one in open_alarms(room) if one.asset in ids and one.state not in QUIET]
+    ranks = [one.priority for one in alarms] + [
         int(rank) for rank in (one.get("worst") for one in assets) if isinstance(rank, int) and rank in MARKS
     ]
     worst = min(ranks, default=0)
@@ -111,7 +111,7 @@ def site_line(room: RoomState, site: Asset, assets: list[Asset], name: int, widt
         str(sum(vendor_asks(room, str(one.get("id")), one.get("verdict")) for one in assets)),
         str(sum(own_asks(room, one) for one in assets)),
         str(differ),
-        str(sum("UNACK" in str(one.get("state")).upper() for one in alarms)),
+        str(sum(one.unacknowledged for one in alarms)),
         MARKS.get(worst, "-"),
         telemetry_word(room, site),
     )

@@ -60,6 +60,38 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm or alert as the hot file's list or status.json tells it."""
+
+    id: str
+    alert_id: str  # the newest alert behind it: what acknowledgements and decisions refer to
+    at_us: int | None
+    asset: str
+    component: str
+    origin: str  # vendor, own, plc, monitor
+    priority: int  # 1 act now, 2 act this shift, 3 note
+    text: str
+    state: str
+    active: bool = True
+    until_us: int | None = None  # shelved until
+    why: str = ""  # the reason it was shelved for
+
+    @property
+    def unacknowledged(self) -> bool:
+        return self.state in ("UNACK", "RTNUN", "LATUN")
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """What the asset page draws: means of equal stretches of time of one tag, oldest first."""
+
+    tag: int
+    span: str  # 24h, 30d, 1y
+    start_us: int
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What the screen needs of one ledger entry."""
 
@@ -142,7 +174,8 @@ class RoomState:
     assets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # as configured
     assessments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     verdicts: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
-    alarms: tuple[Mapping[str, Any], ...] = ()
+    alarms: tuple[Alarm, ...] | None = None  # None: the hot file was not read
+    focus: Trend | None = None
     past: Past = field(default_factory=Past)
     reports: tuple[Report, ...] = ()
     procedures: tuple[Procedure, ...] | None = None  # None: not asked yet or no answer
@@ -205,9 +238,11 @@ def from_status(status: Mapping[str, Any] | None, now_us: int | None = None) -> 
 
 def with_status(room: RoomState, status: Mapping[str, Any] | None, life: Life) -> RoomState:
     """The room with a new status and liveness; who stopped the daemon, and when, is in the status."""
-    stop = part(part(status or NOTHING, "daemon"), "planned_stop")
-    if stop:
+    stop = part(status or NOTHING, "daemon").get("planned_stop")
+    if isinstance(stop, Mapping):
         life = replace(life, role=str(stop.get("role") or ""), at_us=time_us(stop.get("at")))
+    elif isinstance(stop, str):
+        life = replace(life, at_us=time_us(stop))
     return replace(room, status=status or NOTHING, life=life)
 
 
@@ -235,6 +270,19 @@ def history_only(room: RoomState, asset: Mapping[str, Any]) -> bool:
     return room.known_tags and not room.points.get(str(asset.get("id")))
 
 
+def buckets(
+    rows: Iterable[tuple[float, float | None, int]], start_s: float, end_s: float, count: int
+) -> tuple[float | None, ...]:
+    """Means of `count` equal stretches of time from rows of (time [s], mean, good samples); None where nothing is good."""
+    sums, weights = [0.0] * count, [0] * count
+    for time_s, mean, good in rows:
+        at = int((time_s - start_s) / (end_s - start_s) * count)
+        if mean is not None and good and 0 <= at < count:
+            sums[at] += mean * good
+            weights[at] += good
+    return tuple(total / weight if weight else None for total, weight in zip(sums, weights, strict=True))
+
+
 def severity(asset: Mapping[str, Any]) -> int:
     """How far up an asset stands: its worst alarm (1 act now .. 3 note), then whether the two sides differ."""
     worst = asset.get("worst")
@@ -259,19 +307,39 @@ def sorted_assets(room: RoomState, site: str = "", needle: str = "") -> list[Map
     return sorted((one for one in rows(room.status, "assets") if matches(one)), key=place)
 
 
-def open_alarms(room: RoomState) -> tuple[Mapping[str, Any], ...]:
-    """All alarms and alerts: from the hot file, or the few at the top of status.json while there are none."""
-    return room.alarms or tuple(rows(room.status, "alarms_top"))
+def alarm(told: Mapping[str, Any]) -> Alarm:
+    """One row of the list of alarms; what is missing or of another kind than expected is left empty."""
+    ids = told.get("alert_ids")
+    name = str(told.get("id") or "")
+    since, until, rank = told.get("since_us"), told.get("shelved_until_us"), told.get("priority")
+    return Alarm(
+        id=name,
+        alert_id=str(ids[-1]) if isinstance(ids, list | tuple) and ids else str(told.get("alert_id") or name),
+        at_us=since if isinstance(since, int) else time_us(told.get("at")),
+        asset=str(told.get("asset") or ""),
+        component=str(told.get("component") or ""),
+        origin=str(told.get("origin") or ""),
+        priority=rank if isinstance(rank, int) and 1 <= rank <= 3 else 3,
+        text=str(told.get("text") or ""),
+        state=str(told.get("state") or ""),
+        active=told.get("active", True) is not False,
+        until_us=until if isinstance(until, int) else None,
+        why=str(told.get("shelve_reason") or ""),
+    )
+
+
+def open_alarms(room: RoomState) -> tuple[Alarm, ...]:
+    """All alarms and alerts: from the hot file, or, where that was not read, the few at the top of status.json."""
+    if room.alarms is not None:
+        return room.alarms
+    return tuple(alarm(one) for one in rows(room.status, "alarms_top"))
 
 
 def vendor_asks(room: RoomState, asset_id: str, verdict: object) -> bool:
     """Whether the vendor asks for something on this asset now."""
     if verdict in ("vendor_only", "agree"):
         return True
-    return any(
-        one.get("asset") == asset_id and one.get("origin") == "vendor" and one.get("active", True) is not False
-        for one in open_alarms(room)
-    )
+    return any(one.asset == asset_id and one.origin == "vendor" and one.active for one in open_alarms(room))
 
 
 def own_asks(room: RoomState, asset: Mapping[str, Any]) -> bool:
@@ -331,21 +399,16 @@ def past(entries: Sequence[Entry], now_us: int, head: str = "") -> Past:
 
 
 def open_period(journals: Iterable[str]) -> Period | None:
-    """The manual period that was declared and not handed back, from the texts of the journal files in order of name.
-
-    A line that is half written (power cut) or no JSON is passed over: the declaration before it still stands.
-    """
+    """The manual period that was declared and not handed back, from the texts of the journal files, newest first."""
     period: Period | None = None
     for text in journals:
         period = None
-        for line in text.splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(entry, dict):
-                continue
+        entries = journal_lines(text)
+        undone = {entry.get("undoes") for entry in entries if entry.get("kind") == "undo"}
+        for entry in entries:
             at = time_us(entry.get("at"))
+            if entry.get("n") in undone:
+                continue
             if entry.get("kind") == "declared" and at is not None:
                 sites = tuple(str(site) for site in entry.get("sites") or ())
                 role, words = str(entry.get("role") or ""), str(entry.get("text") or "")
@@ -355,6 +418,19 @@ def open_period(journals: Iterable[str]) -> Period | None:
         if period:
             return period
     return None
+
+
+def journal_lines(text: str) -> list[dict[str, Any]]:
+    """The entries of a journal. A line that is half written (power cut) is passed over: those before it still stand."""
+    found = []
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    return found
 
 
 def procedures(text: str) -> tuple[Procedure, ...]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.screen.pieces import Line, budget, fit, wrap
-from monitor.screen.room import Point, RoomState, from_status, open_alarms, part, rows, time_us
+from monitor.screen.pieces import Line, budget, cells, fit, wrap
+from monitor.screen.room import Alarm, Point, RoomState, from_status, open_alarms, part, rows
 from monitor.words import _, age_text, clean, local_text, number_text
 
 MARKS = {1: "[1]", 2: "<2>", 3: "(3)"}
 KINDS = {1: "p1", 2: "p2", 3: "p3"}
 BAD, UNCERTAIN = 2, 1
+QUIET = ("SHLVD", "DSUPR", "OOSRV", "NORM")  # states in which an alarm is not put before a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,16 @@ def alarm_word(state: object) -> str:
     """The state of an alarm (ISA-18.2) as a person reads it."""
     words = {
         "UNACK": _("UNACK"),
-        "ACK": _("seen"),
-        "RTN_UNACK": _("gone, UNACK"),
-        "SHELVED": _("shelved"),
-        "SUPPRESSED": _("suppressed"),
-        "OUT_OF_SERVICE": _("out of service"),
-        "NORMAL": _("gone"),
+        "ACKED": _("seen"),
+        "RTNUN": _("gone UNACK"),
+        "LATUN": _("held UNACK"),
+        "LATAK": _("held seen"),
+        "SHLVD": _("shelved"),
+        "DSUPR": _("suppressed"),
+        "OOSRV": _("out of serv."),
+        "NORM": _("gone"),
     }
-    name = str(state or "").upper().replace("-", "_").replace(" ", "_")
-    return words.get(name, clean(state or "-", 16))
+    return words.get(str(state), clean(state or "-", 12))
 
 
 def operating_word(state: object) -> str:
@@ -385,23 +387,22 @@ def second_line(room: RoomState, view: View) -> list[Line]:
     found = banners(room, view)
     if found:
         return found
-    alarms = sorted(open_alarms(room), key=lambda one: (str(one.get("state")) != "UNACK", priority(one)))
+    alarms = sorted((one for one in open_alarms(room) if one.state not in QUIET), key=urgency)
     if not alarms:
         return [Line(" " + _("no open alert"), "dim")]
     first, others = alarms[0], alarms[1:]
-    more = [f"+{sum(priority(one) == rank for one in others)} {MARKS[rank]}" for rank in MARKS
-            if any(priority(one) == rank for one in others)]  # fmt: skip
-    rank = priority(first)
-    text = f" {MARKS[rank]} {short_time(time_us(first.get('at')), room)} {clean(first.get('asset') or '', 12)}: "
-    end = " ".join([alarm_word(first.get("state")), *more])
-    middle = f"{clean(first.get('text') or '', 120)} ({origin_word(first.get('origin'))})"
-    room_left = view.width - len(text) - len(end) - 3
-    return [Line(text + fit(middle, max(room_left, 10)) + "  " + end, "", ((1, 4, KINDS[rank]),))]
+    more = [f"+{sum(one.priority == rank for one in others)} {MARKS[rank]}" for rank in MARKS
+            if any(one.priority == rank for one in others)]  # fmt: skip
+    text = f" {MARKS[first.priority]} {short_time(first.at_us, room)} {clean(first.asset, 12)}: "
+    end = " ".join([alarm_word(first.state), *more])
+    middle = f"{clean(first.text, 120)} ({origin_word(first.origin)})"
+    middle = fit(middle, max(view.width - cells(text) - cells(end) - 2, 10))
+    return [Line(f"{text}{middle}  {end}", "", ((1, 4, KINDS[first.priority]),))]
 
 
-def priority(alarm: Mapping[str, Any]) -> int:
-    rank = alarm.get("priority")
-    return rank if isinstance(rank, int) and rank in MARKS else 3
+def urgency(alarm: Alarm) -> tuple[bool, bool, int, int]:
+    """What must be told first: not acknowledged, active, priority, oldest (the first of a burst)."""
+    return not alarm.unacknowledged, not alarm.active, alarm.priority, alarm.at_us or 0
 
 
 def origin_word(origin: object) -> str:
