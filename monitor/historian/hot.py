@@ -1,0 +1,286 @@
+"""The hot file's writer: one row per commit with all samples of that tick, the latest of each tag, and rollups.
+
+Used by the daemon's writer thread alone. One row per sample keyed by tag would write 7 kB to the disk per sample; a
+frame writes about 31 bytes. Rollups of a minute and an hour let the screen draw days without opening history. Nothing
+leaves the file before its Parquet file was verified (monitor.historian.history says up to where).
+"""
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drivers.batch import NO_TIME, Batch, batch_of
+from monitor.historian.arrays import Columns, columns
+from monitor.historian.frame import FrameError, pack
+from monitor.historian.reader import FORMAT, HotReader, folded_upto
+from monitor.sqlite_file import close_writer, open_writer, transaction
+from monitor.words import parse_utc
+
+if TYPE_CHECKING:
+    from monitor.plant import Settings
+
+MINUTE_S, HOUR_S = 60, 3_600
+KEEP_S = {MINUTE_S: 48 * HOUR_S, HOUR_S: 400 * 86_400}  # how long a rollup stays, by its span
+_PURGE_AT_ONCE = 2_000  # frames per transaction, so that a purge never holds up a tick for long
+
+# rollup is keyed by time before tag: a minute's rows then lie together and cost one page, not one page per tag
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS frame(n INTEGER PRIMARY KEY, t_ms INTEGER NOT NULL, crc INTEGER NOT NULL,
+    blob BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS frame_time ON frame(t_ms);
+CREATE TABLE IF NOT EXISTS latest(one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER, t_ms INTEGER, crc INTEGER,
+    blob BLOB);
+CREATE TABLE IF NOT EXISTS rollup(span_s INTEGER, t_s INTEGER, tag INTEGER, n INTEGER, good INTEGER, min REAL,
+    mean REAL, max REAL, last REAL, last_us INTEGER, PRIMARY KEY (span_s, t_s, tag)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tag(number INTEGER PRIMARY KEY, name TEXT, site TEXT, asset TEXT, quantity TEXT, unit TEXT,
+    low REAL, high REAL, estimated INTEGER, description TEXT, current INTEGER);
+CREATE TABLE IF NOT EXISTS asset(id TEXT PRIMARY KEY, site TEXT, name TEXT, kind TEXT, criticality TEXT, vendor TEXT,
+    body TEXT);
+CREATE TABLE IF NOT EXISTS assessment(asset TEXT PRIMARY KEY, at_ms INTEGER, body TEXT);
+CREATE TABLE IF NOT EXISTS verdict(asset TEXT, component TEXT, body TEXT);
+CREATE TABLE IF NOT EXISTS alarm(id TEXT PRIMARY KEY, body TEXT);
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT);
+"""
+# late samples merge into a bucket that is already there; the mean is weighted by good samples
+_MERGE = """
+INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (span_s, t_s, tag) DO UPDATE SET
+    mean = CASE WHEN excluded.mean IS NULL THEN mean WHEN mean IS NULL THEN excluded.mean
+           ELSE (mean * good + excluded.mean * excluded.good) / (good + excluded.good) END,
+    min = min(coalesce(min, excluded.min), coalesce(excluded.min, min)),
+    max = max(coalesce(max, excluded.max), coalesce(excluded.max, max)),
+    last = CASE WHEN coalesce(excluded.last_us, -1) >= coalesce(last_us, -1) THEN excluded.last ELSE last END,
+    last_us = max(coalesce(last_us, excluded.last_us), coalesce(excluded.last_us, last_us)),
+    n = n + excluded.n, good = good + excluded.good
+"""
+
+
+class HotFile:
+    """The one writer of hot.sqlite, in the process that holds daemon.lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file; takes up the latest sample of each tag where the last life left it."""
+        self._path = path
+        self._db = open_writer(path, _SCHEMA)
+        with transaction(self._db):
+            for key, value in (("format", str(FORMAT)), ("id", secrets.token_hex(4)), ("rolled_n", "0")):
+                self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
+        row = self._db.execute("SELECT (SELECT max(n) FROM frame), (SELECT n FROM latest)").fetchone()
+        self._n = max(int(row[0] or 0), int(row[1] or 0))
+        self._number: np.ndarray | None = None  # settings' tag number -> the file's
+        reader = HotReader(path)
+        self._latest: dict[int, tuple[Batch, int]] = {}
+        for sample in reader.latest().values():
+            self._latest[sample.tag] = (batch_of("", sample.receive_us, [sample]), 0)
+        self.damaged = reader.damaged  # frames that were found damaged so far
+
+    def publish_tags(self, settings: "Settings") -> None:
+        """Write the tables of tags and assets for who reads the file without the configuration.
+
+        A tag keeps its number in this file for ever, whatever the configuration does to its table, so frames and
+        rollups of last week still mean what they meant. A tag whose asset, quantity or unit changed is another tag.
+        """
+        sites = {asset.id: asset.site for asset in settings.assets}
+        with transaction(self._db):
+            known = {
+                tuple(row[1:]): row[0]
+                for row in self._db.execute("SELECT number, name, site, asset, quantity, unit FROM tag")
+            }
+            self._db.execute("UPDATE tag SET current = 0")
+            self._db.execute("DELETE FROM asset")
+            numbers = np.full(1 + max((tag.number for tag in settings.tags), default=-1), -1, np.int32)
+            taken = set(known.values())
+            free = 1 + max([*taken, len(numbers) - 1])
+            for tag in settings.tags:
+                identity = (tag.name, sites[tag.asset], tag.asset, tag.quantity, tag.unit)
+                number = known.get(identity)
+                if number is None:
+                    number = tag.number if tag.number not in taken else free
+                    free += number == free
+                    taken.add(number)
+                numbers[tag.number] = number
+                self._db.execute(
+                    "INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                    (number, *identity, tag.low, tag.high, tag.estimated, tag.description),
+                )
+            for asset in settings.assets:
+                self._db.execute(
+                    "INSERT INTO asset VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        asset.id,
+                        asset.site,
+                        asset.name,
+                        asset.kind,
+                        asset.criticality,
+                        asset.vendor,
+                        _json(asdict(asset)),
+                    ),
+                )
+            facts = {
+                "utility": settings.utility, "time_zone": settings.time_zone, "currency": settings.currency,
+                "simulated": str(int(settings.simulated)), "config_sha256": settings.sha256,
+                "sites": _json([asdict(site) for site in settings.sites]),
+            }  # fmt: skip
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
+        self._number = numbers
+        current = set(numbers.tolist())
+        self._latest = {tag: kept for tag, kept in self._latest.items() if tag in current}
+
+    def append(self, batches: Sequence[Batch], t_ms: int) -> int:
+        """Commit one tick: all batches as one frame at `t_ms` (UTC [ms]); on the disk when this returns its number."""
+        batches = [self._renumbered(batch) for batch in batches if len(batch)]
+        if not batches:
+            return self._n
+        blob, crc = pack(batches)
+        self._db.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", (self._n + 1, t_ms, crc, blob))
+        self._n += 1
+        for batch in batches:
+            for row, tag in enumerate(batch.tag.tolist()):
+                kept = self._latest.get(tag)
+                if kept is None or kept[0].receive_us <= batch.receive_us:
+                    self._latest[tag] = (batch, row)
+        return self._n
+
+    def write_latest(self, t_ms: int) -> None:
+        """Write the latest sample of each tag (each 5 s and at stop): readers start here and add newer frames."""
+        rows: dict[int, tuple[Batch, list[int]]] = {}
+        for batch, row in self._latest.values():
+            rows.setdefault(id(batch), (batch, []))[1].append(row)
+        blob, crc = pack([_take(batch, chosen) for batch, chosen in rows.values()])
+        self._db.execute("INSERT OR REPLACE INTO latest VALUES (1, ?, ?, ?, ?)", (self._n, t_ms, crc, blob))
+
+    def roll(self, t_ms: int) -> int:
+        """Take all frames since the last call into the rollups, in one transaction; returns how many. Each minute.
+
+        min, mean, max and last come from good samples that are numbers; n counts all, good the good ones.
+        """
+        with transaction(self._db):
+            rolled = int(self._meta("rolled_n"))
+            parts: list[Columns] = []
+            for n, crc, blob in self._db.execute("SELECT n, crc, blob FROM frame WHERE n > ? ORDER BY n", (rolled,)):
+                try:
+                    parts.append(columns(blob, crc))
+                except FrameError:
+                    self.damaged.add(n)
+            if parts:
+                for span in KEEP_S:
+                    self._db.executemany(_MERGE, _rollup(parts, span))
+            self._db.execute("UPDATE meta SET value = ? WHERE key = 'rolled_n'", (str(self._n),))
+            for span, keep in KEEP_S.items():
+                self._db.execute("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", (span, t_ms // 1000 - keep))
+        return len(parts)
+
+    def set_assessments(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Put these assessments (each with `asset` and `at_ms` or `at`) in place of the older ones of the assets."""
+        with transaction(self._db):
+            for row in rows:
+                at_ms = row["at_ms"] if "at_ms" in row else parse_utc(row["at"]) // 1000
+                self._db.execute(
+                    "INSERT OR REPLACE INTO assessment VALUES (?, ?, ?)", (row["asset"], at_ms, _json(row))
+                )
+
+    def set_verdicts(self, rows: Iterable[Mapping[str, Any]], assets: Iterable[str] = ()) -> None:
+        """Put these verdicts in the place of all verdicts of the assets they name, and of `assets`."""
+        chosen = list(rows)
+        with transaction(self._db):
+            for asset in {*assets, *(row["asset"] for row in chosen)}:
+                self._db.execute("DELETE FROM verdict WHERE asset = ?", (asset,))
+            for row in chosen:
+                values = (row["asset"], row.get("component"), _json(row))
+                self._db.execute("INSERT INTO verdict VALUES (?, ?, ?)", values)
+
+    def set_alarms(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the list of alarms (each with `id`), in the order given."""
+        with transaction(self._db):
+            self._db.execute("DELETE FROM alarm")
+            self._db.executemany("INSERT INTO alarm VALUES (?, ?)", [(str(row["id"]), _json(row)) for row in rows])
+
+    def purge(self, before_ms: int) -> int:
+        """Remove frames committed before `before_ms` (UTC [ms]) and return how many.
+
+        Only those that are rolled up and lie in verified Parquet: whatever the caller asks, nothing else leaves.
+        """
+        upto = min(int(self._meta("rolled_n")), folded_upto(self._path.parent / "history", self._meta("id")))
+        removed = 0
+        while True:
+            gone = self._db.execute(
+                "DELETE FROM frame WHERE n IN (SELECT n FROM frame WHERE n <= ? AND t_ms < ? ORDER BY n LIMIT ?)",
+                (upto, before_ms, _PURGE_AT_ONCE),
+            ).rowcount
+            removed += gone
+            if gone < _PURGE_AT_ONCE:
+                return removed
+
+    def close(self) -> None:
+        """Write the latest samples and let go of the file; other users can read it afterwards."""
+        if self._latest:
+            newest = max(batch.receive_us for batch, _ in self._latest.values())
+            self.write_latest(newest // 1000)
+        close_writer(self._db)
+
+    def _renumbered(self, batch: Batch) -> Batch:
+        if self._number is None:
+            return batch
+        tags = batch.tag
+        if tags.min() < 0 or tags.max() >= len(self._number) or (self._number[tags] < 0).any():
+            raise ValueError(f"{batch.source}: a batch has a tag that was not published")
+        return Batch(
+            batch.source, batch.receive_us, self._number[tags], batch.source_us, batch.value, batch.quality,
+            batch.reasons, batch.exact, batch.detail,
+        )  # fmt: skip
+
+    def _meta(self, key: str) -> str:
+        return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _take(batch: Batch, rows: Sequence[int]) -> Batch:
+    index = np.array(rows)
+    return Batch(
+        batch.source, batch.receive_us, batch.tag[index], batch.source_us[index], batch.value[index],
+        batch.quality[index], batch.reasons[index],
+        {new: batch.exact[old] for new, old in enumerate(rows) if old in batch.exact},
+        {new: batch.detail[old] for new, old in enumerate(rows) if old in batch.detail},
+    )  # fmt: skip
+
+
+def _rollup(parts: Sequence[Columns], span_s: int) -> list[tuple[Any, ...]]:
+    """Rows of the table rollup for one span: grouped by bucket and tag, in that order."""
+    tag = np.concatenate([part.tag for part in parts])
+    time_us = np.concatenate([part.receive_us for part in parts])
+    value = np.concatenate([part.value for part in parts])
+    good = np.concatenate([part.quality for part in parts]) == 0
+    t_s = time_us // (span_s * 1_000_000) * span_s
+    order = np.lexsort((time_us, tag, t_s))
+    tag, time_us, value, good, t_s = tag[order], time_us[order], value[order], good[order], t_s[order]
+    starts = np.flatnonzero(np.r_[True, (tag[1:] != tag[:-1]) | (t_s[1:] != t_s[:-1])])
+    number = good & np.isfinite(value)
+    count = np.add.reduceat(number.astype(np.int64), starts)
+    lowest = np.minimum.reduceat(np.where(number, value, np.inf), starts)
+    highest = np.maximum.reduceat(np.where(number, value, -np.inf), starts)
+    total = np.add.reduceat(np.where(number, value, 0.0), starts)
+    # the row of the last number in each group; rows are in time order inside a group
+    last = np.maximum.reduceat(np.where(number, np.arange(len(value)), -1), starts)
+    sizes = np.diff(np.r_[starts, len(value)])
+    goods = np.add.reduceat(good.astype(np.int64), starts)
+    rows: list[tuple[Any, ...]] = []
+    for at, start in enumerate(starts.tolist()):
+        figures: tuple[Any, ...] = (None,) * 5
+        if count[at]:
+            figures = (
+                float(lowest[at]), float(total[at] / count[at]), float(highest[at]), float(value[last[at]]),
+                int(time_us[last[at]]),
+            )  # fmt: skip
+        rows.append((span_s, int(t_s[start]), int(tag[start]), int(sizes[at]), int(goods[at]), *figures))
+    return rows
+
+
+__all__ = ["HOUR_S", "KEEP_S", "MINUTE_S", "NO_TIME", "HotFile"]

@@ -1,0 +1,97 @@
+"""How an SQLite file of STATE is opened by its one writer, read by anybody, and left behind.
+
+One writer per file (the holder of daemon.lock) in WAL mode with synchronous=FULL: a commit that returned survives a
+kill and a power cut. Readers open it read-only. A WAL file that was closed cleanly cannot be opened read-only by a user
+without write rights, so the writer ends in journal_mode=DELETE where nobody reads just then. Standard library only.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from drivers.errors import UserError
+from monitor.lock import lock_is_free
+from monitor.state import State
+
+_BUSY_S = 5.0
+
+
+class FileDamaged(UserError):
+    """A file of STATE cannot be read as what it should be."""
+
+
+def open_writer(path: Path, schema: str) -> sqlite3.Connection:
+    """The writer's connection; the tables of `schema` are made where missing. The caller holds daemon.lock."""
+    try:
+        db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.executescript(schema)
+    except sqlite3.DatabaseError as fault:
+        raise FileDamaged(f"{path}: cannot be opened ({fault}); move it away or put back a copy") from fault
+    return db
+
+
+def close_writer(db: sqlite3.Connection) -> None:
+    """Close so that other users can read the file afterwards."""
+    try:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError:
+        pass  # somebody reads just now: -wal and -shm then stay beside the file, which serves as well
+    db.close()
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A read-only connection with one unchanging view of the file, closed at the end of the block.
+
+    Raises FileNotFoundError where there is no file yet and FileDamaged where it is no database.
+    """
+    if not path.exists():
+        raise FileNotFoundError(path)
+    try:
+        db = _open_reader(path)
+        try:
+            yield db
+        finally:
+            db.close()
+    except sqlite3.DatabaseError as fault:
+        raise FileDamaged(f"{path}: cannot be read ({fault})") from fault
+
+
+def _open_reader(path: Path) -> sqlite3.Connection:
+    where = f"file:{quote(str(path.absolute()))}"
+    try:
+        return _begin(f"{where}?mode=ro")
+    except sqlite3.OperationalError:
+        # a folder that cannot be written, a file left in WAL mode: safe to take as it stands while nobody writes
+        if not lock_is_free(State(path.parent)):
+            raise
+        return _begin(f"{where}?immutable=1")
+
+
+def _begin(uri: str) -> sqlite3.Connection:
+    db = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+    try:
+        db.execute("BEGIN")
+        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
