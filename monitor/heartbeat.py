@@ -1,0 +1,242 @@
+"""The published copy: what the daemon says of itself each second, and how anybody tells whether it still lives.
+
+status.json and last_known.txt in STATE/manual/ are all that the screen's first line and the fallback need. They are
+read by programs that must not believe them blindly: the lock says whether the daemon lives, the age of the status
+whether it still works, the marker of a planned stop whether a person meant it. Standard library only.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import tzinfo
+from typing import Any
+
+from monitor.lock import holder, lock_is_free
+from monitor.state import State, atomic_write
+from monitor.words import _, clean, local_text, parse_utc, quantity_text, utc_text
+
+FORMAT = 1
+HUNG_AFTER_S = 3.0  # published each second: three missed are said within five
+STOPPED_FOR_S = 60.0  # a planned stop is quiet for so long, then it is blindness like any other
+STARTING_FOR_S = 10.0  # from taking the lock to the first status
+SYNC_EVERY_S = 60.0
+_SIZE_LIMIT = 4_000_000  # bytes; what is larger is not our status.json
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One time told three ways: this boot, monotonic [s], UTC [us]."""
+
+    boot_id: str
+    mono_s: float
+    utc_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    name: str
+    site: str
+    state: str  # up, down, ...
+    age_s: float | None  # of the newest answer
+    good: int
+    total: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteStatus:
+    id: str
+    name: str
+    type: str
+    state: str  # fresh, stale, lost
+    good: int
+    total: int
+    oldest_s: float | None
+    lost_s: float | None = None  # since when telemetry is lost; None while it is not
+
+
+@dataclass(frozen=True, slots=True)
+class AssetStatus:
+    id: str
+    site: str
+    name: str
+    kind: str
+    verdict: str | None  # the worst open one
+    since: str | None  # UTC text
+    index: float | None
+    state: str
+    worst: int  # worst quality among its tags: 0 good, 1 uncertain, 2 bad
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmStatus:
+    id: str
+    at: str  # UTC text
+    asset: str
+    origin: str
+    priority: int
+    text: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    feed: str
+    age_s: float | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastKnown:
+    """One line of last_known.txt. `value` None: nothing could be decoded."""
+
+    tag: str
+    value: float | str | None
+    unit: str
+    quality: str  # good, uncertain, bad
+    taken_us: int | None  # UTC [us]
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """Whether the daemon lives (house.md section 5): running, stopped, blind, hung or never.
+
+    `age_s` is that of the status, for `stopped` of the stop; None where it cannot be known (another boot).
+    """
+
+    word: str
+    age_s: float | None
+    role: str = ""  # who stopped it, for `stopped`
+    at: str = ""  # when, UTC text
+
+
+def build_status(
+    now: Moment,
+    *,
+    simulated: bool,
+    pid: int,
+    state: str = "running",
+    planned_stop: Mapping[str, str] | None = None,
+    clock: tuple[str, str] = ("unknown", ""),
+    store: tuple[str, str] = ("ok", ""),
+    sources: Iterable[SourceStatus] = (),
+    sites: Iterable[SiteStatus] = (),
+    assets: Iterable[AssetStatus] = (),
+    alarms_top: Iterable[AlarmStatus] = (),
+    vendor: Iterable[FeedStatus] = (),
+    binder: tuple[str, str | None, str] = ("", None, ""),
+    ledger: tuple[int, str] = (0, ""),
+) -> dict[str, Any]:
+    """status.json as a dictionary (tests/golden/status.json). `clock` and `store` are (state, note), `binder` is
+    (fingerprint, printed, current), `ledger` (n, head)."""
+    return {
+        "format": FORMAT,
+        "boot_id": now.boot_id,
+        "mono_s": now.mono_s,
+        "utc": utc_text(now.utc_us),
+        "simulated": simulated,
+        "daemon": {"pid": pid, "state": state, "planned_stop": planned_stop},
+        "clock": {"state": clock[0], "note": clock[1]},
+        "store": {"state": store[0], "note": store[1]},
+        "sources": [asdict(row) for row in sources],
+        "sites": [asdict(row) for row in sites],
+        "assets": [asdict(row) for row in assets],
+        "alarms_top": [asdict(row) for row in alarms_top],
+        "vendor": [asdict(row) for row in vendor],
+        "binder": {"fingerprint": binder[0], "printed": binder[1], "current": binder[2]},
+        "ledger": {"n": ledger[0], "head": ledger[1]},
+    }
+
+
+def last_known_text(now: Moment, rows: Sequence[LastKnown], zone: tzinfo | None = None) -> str:
+    """last_known.txt (tests/golden/last_known.txt): the newest value of each tag, readable with nothing but eyes."""
+    lines = [
+        _("handwheel: LAST KNOWN VALUES - not live"),
+        f"{_('written')} {utc_text(now.utc_us)}  ({local_text(now.utc_us, zone)})  boot {now.boot_id[:8]}",
+        "",
+        f"{_('tag'):<30} {_('value'):<14} {_('quality'):<10} {_('taken (UTC)')}",
+    ]
+    # Translators: the three qualities of a value
+    words = {"good": _("good"), "uncertain": _("uncertain"), "bad": _("bad")}
+    for row in rows:
+        quality = words.get(row.quality, row.quality)
+        value = quantity_text(row.value, row.unit)
+        lines.append(f"{clean(row.tag):<30} {value:<14} {quality:<10} {utc_text(row.taken_us)}")
+    return "\n".join(lines) + "\n"
+
+
+def publish(state: State, status: Mapping[str, Any], last_known: str, *, sync: bool = False) -> None:
+    """Replace status.json and last_known.txt, each as a whole. Each second; with `sync` (onto the disk) each minute."""
+    atomic_write(state.status, json.dumps(status, ensure_ascii=False, allow_nan=False), sync=False)
+    atomic_write(state.last_known, last_known, sync=sync)
+
+
+def read(state: State) -> dict[str, Any] | None:
+    """The published status, or None where there is none that can be read."""
+    try:
+        with state.status.open("rb") as file:
+            told = json.loads(file.read(_SIZE_LIMIT))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return told if isinstance(told, dict) and told.get("format") == FORMAT else None
+
+
+def mark_planned_stop(state: State, role: str, now: Moment) -> None:
+    """Leave word that a person stopped the daemon (at SIGTERM)."""
+    told = {"role": role, "at": utc_text(now.utc_us), "boot_id": now.boot_id, "mono_s": now.mono_s}
+    atomic_write(state.manual / "planned_stop.json", json.dumps(told))
+
+
+def clear_planned_stop(state: State) -> None:
+    """The daemon runs again."""
+    (state.manual / "planned_stop.json").unlink(missing_ok=True)
+
+
+def liveness(state: State, status: Mapping[str, Any] | None, now: Moment) -> Liveness:
+    """What to say of the daemon, from lock, status and marker; asked each second it says BLIND within two seconds of a
+    death and `hung` within five of a standstill.
+
+    Where this user may not look at the lock, the age of the status alone decides.
+    """
+    free = lock_is_free(state)
+    age = _age(status, now)
+    if free:
+        return _without_daemon(state, status, age, now)
+    fresh = age is not None and age <= HUNG_AFTER_S
+    if free is None:
+        return Liveness("running" if fresh else "blind" if status else "never", age)
+    taken = holder(state)
+    if taken and taken.boot_id == now.boot_id and (status is None or not _is_of(status, taken.mono_s, now)):
+        # this daemon has not published yet: it starts, or it got stuck on the way
+        waited = now.mono_s - taken.mono_s
+        word = "never" if status is None else "blind"
+        return Liveness(word if waited <= STARTING_FOR_S else "hung", age)
+    return Liveness("running" if fresh else "hung", age)
+
+
+def _without_daemon(state: State, status: Mapping[str, Any] | None, age: float | None, now: Moment) -> Liveness:
+    try:
+        told = json.loads((state.manual / "planned_stop.json").read_text())
+        stopped_s = now.mono_s - float(told["mono_s"]) if told["boot_id"] == now.boot_id else None
+        role, at = clean(told["role"], 40), utc_text(parse_utc(told["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Liveness("never" if status is None else "blind", age)
+    if stopped_s is not None and 0 <= stopped_s <= STOPPED_FOR_S:
+        return Liveness("stopped", stopped_s, role, at)
+    return Liveness("blind", age, role, at)
+
+
+def _age(status: Mapping[str, Any] | None, now: Moment) -> float | None:
+    """Seconds since the status was written; None for another boot, nonsense, or a time that has not come yet."""
+    if status is None or status.get("boot_id") != now.boot_id:
+        return None
+    written = status.get("mono_s")
+    if not isinstance(written, int | float) or written > now.mono_s + 1:
+        return None
+    return max(0.0, now.mono_s - written)
+
+
+def _is_of(status: Mapping[str, Any], since_mono_s: float, now: Moment) -> bool:
+    age = _age(status, now)
+    return age is not None and now.mono_s - age >= since_mono_s
