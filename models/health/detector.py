@@ -1,0 +1,200 @@
+"""The multivariate detector: is this pump, in this state, still the pump that was learned?
+
+A robust baseline per tag (median and MAD with a noise floor), then principal components of the current row and four
+earlier ones of the same state, with Hotelling's T2 for unusual size and Q (squared prediction error) for broken
+relations. Both are divided by their own 99 % training level and added: one score, x' M x, linear algebra that a reader
+can redo. Training scores are cross-fitted over contiguous blocks: no row is scored by a model that has seen it.
+
+Notes
+-----
+It cannot tell wear from a changed instrument, and it knows only what the reference window showed. A tag without a value
+is given the most favourable one it could have had, which never raises the score.
+
+References
+----------
+Jackson, Mudholkar 1979, Control procedures for residuals associated with principal components, Technometrics 21.
+Ku, Storer, Georgakis 1995, Disturbance detection and isolation by dynamic PCA, Chemometrics 30.
+Yue, Qin 2001, Reconstruction-based fault identification using a combined index, Ind. Eng. Chem. Res. 40.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import PCA
+
+LAGS = 5  # rows: the current one and four earlier ones
+SMOOTH = 15  # rows of the running median
+SMOOTH_LEAST = 8
+BLOCKS = 5  # contiguous blocks of the cross-fitting
+COMPONENTS = 20
+VARIANCE_KEPT = 0.95
+MIN_ROWS = 120  # fewer complete rows of a state teach nothing
+RELATIVE_FLOOR = 0.005  # default noise floor: share of the size a tag reaches
+MISSING_ALLOWED = 1 / 3  # share of tags that may lack a value
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One fitted state of one asset. Arrays are float64; lagged columns run over tags first, then lags."""
+
+    features: tuple[str, ...]
+    centre: np.ndarray  # median per tag
+    scale: np.ndarray  # robust sigma per tag, never below its noise floor
+    floor: np.ndarray
+    low: np.ndarray  # 0.1 % and 99.9 % training quantiles: winsorising, and the range that was learned
+    high: np.ndarray
+    mean: np.ndarray  # of the lagged, scaled columns
+    loadings: np.ndarray  # components x lagged columns
+    variances: np.ndarray
+    variance_kept: float
+    t2_level: float
+    q_level: float
+    worst: float  # largest smoothed cross-fitted training score: the warning line
+    rows: int
+
+    @cached_property
+    def metric(self) -> np.ndarray:
+        """M of score = x' M x."""
+        p = self.loadings
+        known = (p.T / self.variances) @ p / self.t2_level
+        return np.asarray(known + (np.eye(p.shape[1]) - p.T @ p) / self.q_level)
+
+    def filled(self, x: np.ndarray) -> np.ndarray:
+        """Lagged rows in which missing entries hold the value that makes the score smallest."""
+        x = x.copy()
+        missing = np.isnan(x)
+        if not missing.any():
+            return x
+        for pattern in np.unique(missing[missing.any(axis=1)], axis=0):
+            rows = np.flatnonzero((missing == pattern).all(axis=1))
+            m = self.metric
+            known = ~pattern
+            x[np.ix_(rows, np.flatnonzero(pattern))] = -np.linalg.solve(
+                m[np.ix_(pattern, pattern)], m[np.ix_(pattern, known)] @ x[np.ix_(rows, np.flatnonzero(known))].T
+            ).T
+        return x
+
+    def statistics(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """T2 and Q of complete lagged rows (centred on `mean`)."""
+        t = x @ self.loadings.T
+        t2 = (t * t / self.variances).sum(axis=1)
+        residual = x - t @ self.loadings
+        return t2, (residual * residual).sum(axis=1)
+
+    def score(self, x: np.ndarray) -> np.ndarray:
+        """The combined score of lagged rows, missing entries allowed."""
+        t2, q = self.statistics(self.filled(x))
+        return t2 / self.t2_level + q / self.q_level
+
+    def shares(self, x: np.ndarray) -> np.ndarray:
+        """Contribution of each tag to the score of one lagged row, in per cent; they add up to 100.
+
+        Complete decomposition: the squares of M^(1/2) x for T2, the squared residual for Q, each summed over lags.
+        """
+        x = self.filled(x[None, :])[0]
+        t = self.loadings @ x
+        part = (self.loadings.T @ (t / np.sqrt(self.variances))) ** 2 / self.t2_level
+        part += (x - self.loadings.T @ t) ** 2 / self.q_level
+        by_tag = part.reshape(-1, len(self.features)).sum(axis=0)
+        total = by_tag.sum()
+        return 100 * by_tag / total if total > TINY else np.full(len(by_tag), 100 / len(by_tag))
+
+    def expected(self, x: np.ndarray) -> np.ndarray:
+        """For each tag the current value [its unit] that would fit best with all other tags of this lagged row."""
+        x = self.filled(x[None, :])[0]
+        n, m = len(self.features), self.metric
+        pull = m @ x
+        found = np.empty(n)
+        for tag in range(n):
+            block = np.arange(tag, len(x), n)
+            best = x[block] - np.linalg.solve(m[np.ix_(block, block)], pull[block])
+            found[tag] = best[0] + self.mean[tag]
+        return np.asarray(found * self.scale + self.centre)
+
+
+def lagged(rows: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each row with its LAGS - 1 predecessors of the same stretch, current row first; and the positions kept."""
+    n = len(rows)
+    if n < LAGS:
+        return np.empty((0, rows.shape[1] * LAGS)), np.empty(0, int)
+    keep = np.flatnonzero(stretch[LAGS - 1 :] == stretch[: n - LAGS + 1]) + LAGS - 1
+    return np.hstack([rows[keep - lag] for lag in range(LAGS)]), keep
+
+
+def smoothed(score: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """Running median over the last SMOOTH scores of the same stretch; NaN before SMOOTH_LEAST of them."""
+    series = pd.Series(score)
+    return series.groupby(stretch).transform(lambda part: part.rolling(SMOOTH, SMOOTH_LEAST).median()).to_numpy(float)
+
+
+def noise_floors(rows: np.ndarray, features: tuple[str, ...], floors: Mapping[str, float]) -> np.ndarray:
+    """The configured noise floor of each tag, else a share of the size it reaches; never 0."""
+    size = RELATIVE_FLOOR * np.quantile(np.abs(rows), 0.95, axis=0)
+    given = np.array([floors.get(name, 0.0) for name in features])
+    return np.where(given > 0, given, np.where(size > 0, size, 1.0))
+
+
+def fit_detector(
+    rows: np.ndarray, stretch: np.ndarray, features: tuple[str, ...], floor: np.ndarray
+) -> Detector | None:
+    """Learn one state from complete rows in time order; None where there are too few of them.
+
+    `stretch` numbers the pieces between telemetry gaps. Training rows are winsorised at their 0.1 % and 99.9 %
+    quantiles, so that a few outliers cannot lift the lines.
+    """
+    if len(rows) < MIN_ROWS:
+        return None
+    low, high = np.quantile(rows, (0.001, 0.999), axis=0)
+    rows = np.clip(rows, low, high)
+    x_rows, keep = lagged(rows, stretch)
+    if len(x_rows) < MIN_ROWS:
+        return None
+    block = np.arange(len(keep)) * BLOCKS // len(keep)
+    t2, q = np.empty(len(keep)), np.empty(len(keep))
+    for one in range(BLOCKS):
+        inside = block == one
+        part = _fit(x_rows[~inside], features, floor)
+        t2[inside], q[inside] = part.statistics(_scaled_lags(part, x_rows[inside]))
+    t2_level = max(float(np.quantile(t2, 0.99)), float(LAGS))
+    q_level = max(float(np.quantile(q, 0.99)), float(LAGS))
+    whole = smoothed(t2 / t2_level + q / q_level, stretch[keep])
+    worst = max(float(np.nanmax(whole, initial=0.0)), 1.0)
+    final = _fit(x_rows, features, floor)
+    return Detector(
+        features, final.centre, final.scale, floor, low, high, final.mean, final.loadings, final.variances,
+        final.variance_kept, t2_level, q_level, worst, len(x_rows),
+    )  # fmt: skip
+
+
+def _scaled_lags(detector: Detector, x_rows: np.ndarray) -> np.ndarray:
+    z = (x_rows - np.tile(detector.centre, LAGS)) / np.tile(detector.scale, LAGS)
+    return np.asarray(z - detector.mean)
+
+
+def prepared(detector: Detector, rows: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lagged, scaled and centred rows ready for `score`, and their positions; thinly filled rows are left out."""
+    usable = np.flatnonzero(np.isnan(rows).mean(axis=1) <= MISSING_ALLOWED)
+    x_rows, keep = lagged(rows[usable], stretch[usable])
+    return _scaled_lags(detector, x_rows), usable[keep]
+
+
+def _fit(x_rows: np.ndarray, features: tuple[str, ...], floor: np.ndarray) -> Detector:
+    """Baseline and components of lagged rows; levels and lines are still open."""
+    current = x_rows[:, : len(features)]
+    centre = np.median(current, axis=0)
+    scale = np.maximum(1.4826 * np.median(np.abs(current - centre), axis=0), floor)
+    z = (x_rows - np.tile(centre, LAGS)) / np.tile(scale, LAGS)
+    most = min(COMPONENTS, z.shape[1] - 1)
+    found = PCA(n_components=most, svd_solver="covariance_eigh").fit(z)
+    total = float(z.var(axis=0, ddof=1).sum())
+    kept = np.cumsum(found.explained_variance_) / max(total, TINY)
+    k = min(int(np.searchsorted(kept, VARIANCE_KEPT)) + 1, most) if total > TINY else 1
+    return Detector(
+        features, centre, scale, floor, floor, floor, found.mean_, found.components_[:k],
+        np.maximum(found.explained_variance_[:k], 1e-3), float(kept[k - 1]) if total > TINY else 1.0,
+        1.0, 1.0, 1.0, len(z),
+    )  # fmt: skip
