@@ -4,7 +4,7 @@ Written from the device's side and on purpose not shared with config/example, wh
 test reads every tag of the one through the other. Orders, bases and sentinels differ from device to device as in life.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from drivers.record import Register
@@ -119,7 +119,7 @@ OPCUA_QUANTITIES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 SOURCES: Mapping[str, str] = {**{one.source: one.site for one in DEVICES}, OPCUA_SOURCE: OPCUA_SITE}
 
-
-def assets_of(points: Iterable[tuple[str, Register]]) -> set[str]:
-    """The assets that these points belong to."""
-    return {tag.split(".")[0] for tag, _ in points}
+TAGS: tuple[str, ...] = (
+    *(tag for device in DEVICES for tag, _ in device.points),
+    *(f"{asset}.{quantity}" for asset, quantities in OPCUA_QUANTITIES.items() for quantity in quantities),
+)

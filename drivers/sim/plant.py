@@ -29,11 +29,12 @@ WORN = 0.8
 
 # The condition in which the live pumps are found: impeller wear, bearing wear, run hours. Each has its part:
 # N-P12 is sound but its seal is about to fall due by the vendor's calendar (vendor only); R-P01 has a worn bearing that
-# its vendor's bit reports too (agree); H-P03 has a worn impeller that nobody reports (own only).
+# its vendor's bit reports too (agree); H-P03 has a worn impeller that nobody reports (own only); H-P01 is in
+# the middle of its life, but the vendor set its vibration alarm low (vendor only).
 CONDITION: Mapping[str, tuple[float, float, float]] = {
     "N-P01": (0.10, 0.12, 21_400.0), "N-P02": (0.15, 0.18, 20_950.0), "N-P03": (0.08, 0.10, 9_310.0),
     "N-P11": (0.12, 0.16, 17_120.0), "N-P12": (0.06, 0.08, 7_999.99), "N-P13": (0.10, 0.14, 12_480.0),
-    "H-P01": (0.08, 0.10, 6_230.0), "H-P02": (0.10, 0.12, 6_870.0), "H-P03": (0.75, 0.15, 18_060.0),
+    "H-P01": (0.08, 0.40, 6_230.0), "H-P02": (0.10, 0.12, 6_870.0), "H-P03": (0.75, 0.15, 18_060.0),
     "R-P01": (0.15, 0.80, 15_940.0), "R-P02": (0.12, 0.10, 4_120.0),
 }  # fmt: skip
 METERS: Mapping[str, str] = {
