@@ -273,7 +273,7 @@ def history_only(room: RoomState, asset: Mapping[str, Any]) -> bool:
 def buckets(
     rows: Iterable[tuple[float, float | None, int]], start_s: float, end_s: float, count: int
 ) -> tuple[float | None, ...]:
-    """Means of `count` equal stretches of time from rows of (time [s], mean, good samples); None where nothing is good."""
+    """Means of `count` equal stretches of time from rows of (time [s], mean, good samples); None: nothing good."""
     sums, weights = [0.0] * count, [0] * count
     for time_s, mean, good in rows:
         at = int((time_s - start_s) / (end_s - start_s) * count)

@@ -1,0 +1,112 @@
+"""The page of alerts: vendor beside own, what is not yet acknowledged first. An empty page is the best one.
+
+Pure: lines from a RoomState and a View. All of it is advice, not a safety alarm system, and the page says so.
+"""
+
+from monitor.screen.overview import filter_words
+from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
+from monitor.screen.room import Alarm, RoomState, open_alarms, rows
+from monitor.screen.text import (
+    KINDS,
+    MARKS,
+    View,
+    alarm_word,
+    as_number,
+    banners,
+    foot,
+    head,
+    health_word,
+    origin_word,
+    short_time,
+    urgency,
+    verdict_word,
+)
+from monitor.words import _, clean
+
+AROUND = 5  # lines below the table that tell of the selected alert
+
+
+def items(room: RoomState, view: View) -> list[Alarm]:
+    """The alerts in the order of the page."""
+    wanted = view.needle.casefold()
+    found = [one for one in open_alarms(room)
+             if wanted in f"{one.asset} {one.component} {one.text} {one.origin} {one.state}".casefold()]  # fmt: skip
+    return sorted(found, key=urgency)
+
+
+def lines(room: RoomState, view: View) -> list[Line]:
+    """The whole page."""
+    alarms = items(room, view)
+    everything = open_alarms(room)
+    counts = _("ALERTS  unack {unack}  active {active}  shelved {shelved}  (advice, not a safety alarm system)").format(
+        unack=sum(one.unacknowledged for one in everything),
+        active=sum(one.active for one in everything),
+        shelved=sum(one.state == "SHLVD" for one in everything),
+    )
+    top = [head(room, view), *banners(room, view), Line(" " + counts, "strong"), rule(view.width)]
+    bottom = [rule(view.width), *detail(room, view, alarms)]
+    bottom += foot(view, key_lines(), view.notice or filter_words(view))
+    space = view.height - len(top) - len(bottom)
+    return page([*top, *table(room, view, alarms, space)], bottom, view.width, view.height)
+
+
+def key_lines() -> list[str]:
+    return [
+        _("Enter asset  x acknowledge  s shelve  d decide  / filter"),
+        _("m MANUAL  Esc back  ? help"),
+    ]
+
+
+def table(room: RoomState, view: View, alarms: list[Alarm], space: int) -> list[Line]:
+    sizes = widths(view)
+    titles = ("P", _("Since"), _("Asset"), _("Who"), _("Says"), _("Verdict"), _("State"))
+    found = [row([Cell(text, size) for text, size in zip(titles, sizes, strict=True)], kind="title", start=" ")]
+    if not alarms:
+        return [*found, Line(" " + (_("no alert fits the filter") if view.needle else _("no open alert")), "dim")]
+    shown = max(space - 1, 1)
+    start = window(len(alarms), view.selected, shown)
+    verdicts = {str(one.get("id")): one.get("verdict") for one in rows(room.status, "assets")}
+    for number, alarm in enumerate(alarms[start : start + shown], start):
+        texts = (
+            MARKS[alarm.priority],
+            short_time(alarm.at_us, room),
+            clean(alarm.asset, 12),
+            origin_word(alarm.origin),
+            clean(alarm.text, 160),
+            verdict_word(verdicts.get(alarm.asset)),
+            alarm_word(alarm.state),
+        )
+        kinds = (KINDS[alarm.priority] if alarm.unacknowledged else "", "", "", "", "", "", "")
+        parts = [Cell(text, size, "<", kind) for text, size, kind in zip(texts, sizes, kinds, strict=True)]
+        selected = number == view.selected
+        found.append(row(parts, kind="selected" if selected else "", start=">" if selected else " "))
+    return found
+
+
+def widths(view: View) -> tuple[int, ...]:
+    """Priority, since, asset, who, says (what is left), verdict, state."""
+    fixed = (3, 11, 8, 12 if view.wide else 9, 0, 11, 12 if view.wide else 11)
+    left = view.width - 1 - sum(fixed) - (len(fixed) - 1)
+    return (*fixed[:4], left, *fixed[5:])
+
+
+def detail(room: RoomState, view: View, alarms: list[Alarm]) -> list[Line]:
+    """What is known of the selected alert, always the same number of lines, so that nothing jumps."""
+    found: list[str] = []
+    if alarms:
+        alarm = alarms[min(view.selected, len(alarms) - 1)]
+        part = f" {clean(alarm.component, 20)}" if alarm.component else ""
+        found += wrap(f"{alarm.asset}{part}: {clean(alarm.text, 300)}", view.width - 2)[:2]
+        told = room.assessments.get(alarm.asset, {})
+        index = as_number(told.get("index"))
+        own = f"{health_word(told.get('word'))} {index:.0f}" if index is not None else _("nothing assessed")
+        found.append(_("own model: {own}").format(own=own))
+        for verdict in room.verdicts.get(alarm.asset, ()):
+            if verdict.get("component") in (alarm.component, None) or not alarm.component:
+                found += wrap(clean(verdict.get("reason") or "", 200), view.width - 2)[:1]
+                break
+        if alarm.state == "SHLVD":
+            until = short_time(alarm.until_us, room)
+            found.append(_("shelved until {when}: {why}").format(when=until, why=clean(alarm.why, 80)))
+    found = found[:AROUND]
+    return [Line(" " + text) for text in found] + [Line()] * (AROUND - len(found))

@@ -1,0 +1,124 @@
+"""The page of reports, drift audits and manual periods: what was made, what it says in a word, where its files lie.
+
+Pure: lines from a RoomState and a View. Signing an audit is asked of the daemon, as every change is.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from monitor.screen.overview import filter_words
+from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
+from monitor.screen.room import Entry, Report, RoomState, time_us
+from monitor.screen.text import View, banners, foot, head, short_time
+from monitor.words import _, clean
+
+LETTERS = {".html": "H", ".pdf": "P", ".txt": "T", ".csv": "C"}
+AROUND = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row: a report with its files, an audit, a manual period."""
+
+    at_us: int
+    kind: str
+    result: str
+    files: tuple[str, ...] = ()
+    audit_id: str = ""
+    signed: bool = False
+
+    @property
+    def readable(self) -> str:
+        """The text version, which the screen can show."""
+        return next((one for one in self.files if one.endswith(".txt")), "")
+
+
+def items(room: RoomState, view: View) -> list[Item]:
+    """Newest first."""
+    found = [report_item(one) for one in room.reports]
+    found += [audit_item(one, room) for one in room.past.audits]
+    found += [period_item(one) for one in room.past.periods]
+    wanted = view.needle.casefold()
+    chosen = [one for one in found if wanted in f"{one.kind} {one.result}".casefold()]
+    return sorted(chosen, key=lambda one: -one.at_us)
+
+
+def report_item(report: Report) -> Item:
+    return Item(report.made_us, kind_word(report.kind), clean(report.stem, 60), report.files)
+
+
+def kind_word(kind: str) -> str:
+    words = {
+        "comparison": _("vendor comparison"),
+        "sovereignty": _("sovereignty"),
+        "audit": _("drift audit"),
+        "review": _("vendor review"),
+    }
+    return words.get(kind, clean(kind, 18))
+
+
+def audit_item(entry: Entry, room: RoomState) -> Item:
+    audit_id = str(entry.data.get("audit_id") or "")
+    checks = [one for one in entry.data.get("checks") or () if isinstance(one, dict)]
+    wrong = [clean(one.get("name"), 20) for one in checks if one.get("word") not in ("PASS", None)]
+    signed = audit_id in room.past.signed
+    sign = _("signed") if signed else _("not signed")
+    result = f"{clean(entry.data.get('word'), 12)}  {sign}" + (f"  {', '.join(wrong[:3])}" if wrong else "")
+    files = tuple(str(one) for one in entry.data.get("files") or () if isinstance(one, str))
+    return Item(entry.at_us, _("drift audit"), result, files, audit_id, signed)
+
+
+def period_item(entry: Entry) -> Item:
+    drill = entry.data.get("drill") is True
+    kind = _("fallback drill") if drill else _("manual period")
+    start, end = clean(entry.data.get("start") or "-", 16), clean(entry.data.get("end") or "-", 16)
+    return Item(time_us(entry.data.get("start")) or entry.at_us, kind, f"{start} - {end}")
+
+
+def lines(room: RoomState, view: View) -> list[Line]:
+    """The whole page."""
+    found = items(room, view)
+    top = [head(room, view), *banners(room, view), Line(" " + _("REPORTS AND AUDITS"), "strong"), rule(view.width)]
+    bottom = [rule(view.width), *detail(view, found), *foot(view, key_lines(), view.notice or filter_words(view))]
+    space = view.height - len(top) - len(bottom)
+    return page([*top, *table(room, view, found, space)], bottom, view.width, view.height)
+
+
+def key_lines() -> list[str]:
+    return [
+        _("Enter read here  S sign the audit  / filter"),
+        _("files: H = HTML  P = PDF  T = text  C = CSV     m MANUAL  Esc back  ? help"),
+    ]
+
+
+def table(room: RoomState, view: View, found: list[Item], space: int) -> list[Line]:
+    sizes = (11, 18, view.width - 1 - 11 - 18 - 9 - 3, 9)
+    titles = (_("Made"), _("Kind"), _("Result"), _("Files"))
+    told = [row([Cell(text, size) for text, size in zip(titles, sizes, strict=True)], kind="title", start=" ")]
+    if not found:
+        return [*told, Line(" " + _("nothing was made yet; handwheel report comparison makes the first"), "dim")]
+    shown = max(space - 1, 1)
+    start = window(len(found), view.selected, shown)
+    for number, item in enumerate(found[start : start + shown], start):
+        letters = [letter for end, letter in LETTERS.items() if any(one.endswith(end) for one in item.files)]
+        texts = (short_time(item.at_us, room), item.kind, item.result, " ".join(letters))
+        parts = [Cell(text, size) for text, size in zip(texts, sizes, strict=True)]
+        selected = number == view.selected
+        told.append(row(parts, kind="selected" if selected else "", start=">" if selected else " "))
+    return told
+
+
+def detail(view: View, found: list[Item]) -> list[Line]:
+    """Where the files of the selected row lie."""
+    told: list[str] = []
+    if found:
+        item = found[min(view.selected, len(found) - 1)]
+        if item.files:
+            folder = Path(item.files[0]).parent
+            told += wrap(_("in {folder}").format(folder=clean(folder, 200)), view.width - 2)[:2]
+            told += wrap(", ".join(clean(Path(one).name, 60) for one in item.files), view.width - 2)
+        if item.audit_id:
+            state = _("signed") if item.signed else _("not signed: S signs it in the name of your role")
+            told.append(_("audit {id}: {state}").format(id=clean(item.audit_id, 30), state=state))
+    told = told[:AROUND]
+    return [Line(" " + text) for text in told] + [Line()] * (AROUND - len(told))
