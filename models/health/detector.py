@@ -188,13 +188,15 @@ def _fit(x_rows: np.ndarray, features: tuple[str, ...], floor: np.ndarray) -> De
     centre = np.median(current, axis=0)
     scale = np.maximum(1.4826 * np.median(np.abs(current - centre), axis=0), floor)
     z = (x_rows - np.tile(centre, LAGS)) / np.tile(scale, LAGS)
-    most = min(COMPONENTS, z.shape[1] - 1)
-    found = PCA(n_components=most, svd_solver="covariance_eigh").fit(z)
     total = float(z.var(axis=0, ddof=1).sum())
-    kept = np.cumsum(found.explained_variance_) / max(total, TINY)
-    k = min(int(np.searchsorted(kept, VARIANCE_KEPT)) + 1, most) if total > TINY else 1
+    if total < TINY:  # nothing moved: there are no components, and all deviation is residual
+        mean, loadings, variances, kept = z.mean(axis=0), np.zeros((1, z.shape[1])), np.ones(1), 1.0
+    else:
+        found = PCA(n_components=min(COMPONENTS, z.shape[1] - 1), svd_solver="covariance_eigh").fit(z)
+        shares = np.cumsum(found.explained_variance_) / total
+        k = min(int(np.searchsorted(shares, VARIANCE_KEPT)) + 1, len(shares))
+        mean, loadings, kept = found.mean_, found.components_[:k], float(shares[k - 1])
+        variances = np.maximum(found.explained_variance_[:k], 1e-3)
     return Detector(
-        features, centre, scale, floor, floor, floor, found.mean_, found.components_[:k],
-        np.maximum(found.explained_variance_[:k], 1e-3), float(kept[k - 1]) if total > TINY else 1.0,
-        1.0, 1.0, 1.0, len(z),
+        features, centre, scale, floor, floor, floor, mean, loadings, variances, kept, 1.0, 1.0, 1.0, len(z),
     )  # fmt: skip
