@@ -1,0 +1,191 @@
+"""The journal: one JSON line per entry, appended and forced to disk before the person is told that it is kept.
+
+It is the only file the fallback writes during a period. A full or read-only disk must not stop anybody from working, so
+an entry that the disk refuses goes to a memory folder, and where that fails too the person is told to write on paper;
+as soon as the disk takes entries again, those of the memory folder are written behind the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fallback_procedures.words import _, clean
+
+try:
+    import fcntl
+except ImportError:  # not on every system that a USB stick meets; there one screen at a time must do
+    fcntl = None  # type: ignore[assignment]
+
+FORMAT = 1
+FILE_LIMIT = 50_000_000  # bytes
+Line = dict[str, Any]
+
+
+def memory_folder() -> Path:
+    """Where entries go that the disk refuses: a folder of this user in memory, else the system's temporary folder."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    root = Path("/dev/shm")
+    if not (root.is_dir() and os.access(root, os.W_OK)):
+        root = Path(tempfile.gettempdir())
+    return root / f"handwheel-manual-{user}"
+
+
+def read_lines(path: Path) -> tuple[list[Line], int]:
+    """The whole entries of a file in order, and how many lines were torn (by a power cut) or are no entries."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_LIMIT)
+    except OSError:
+        return [], 0
+    lines, torn = [], 0
+    for part in raw.split(b"\n"):
+        if not part.strip():
+            continue
+        try:
+            line = json.loads(part.decode())
+        except (ValueError, RecursionError):
+            torn += 1
+            continue
+        if isinstance(line, dict) and isinstance(line.get("n"), int) and isinstance(line.get("kind"), str):
+            lines.append(line)
+        else:
+            torn += 1
+    return lines, torn
+
+
+@dataclass
+class Journal:
+    """The file of one period: on disk below `folder` (None: there is no state folder), beside it one in memory.
+
+    `where` says in words where the last entry lies; `safe` is False when that is not the disk.
+    """
+
+    folder: Path | None
+    name: str
+    memory: Path = field(default_factory=memory_folder)
+    safe: bool = True
+    where: str = ""
+
+    @property
+    def path(self) -> Path:
+        return (self.folder or self.memory) / self.name
+
+    def lines(self) -> list[Line]:
+        """All entries, those of the memory folder behind those of the disk, each number once."""
+        found: dict[int, Line] = {}
+        for path in self._both():
+            for line in read_lines(path)[0]:
+                found.setdefault(line["n"], line)
+        return [found[n] for n in sorted(found)]
+
+    def torn(self) -> int:
+        """How many lines a power cut has torn."""
+        return sum(read_lines(path)[1] for path in self._both())
+
+    def append(self, line: Line) -> Line:
+        """Keep one entry and return it with its number. Never raises: `safe` and `where` say what became of it."""
+        with _lock(self.path):
+            line = {"format": FORMAT, "n": max((one["n"] for one in self.lines()), default=0) + 1, **line}
+            self._keep(line)
+        return line
+
+    def _keep(self, line: Line) -> None:
+        why = _("there is no state folder")
+        if self.folder is not None:
+            try:
+                waiting = self._waiting()
+                for one in [*waiting, line]:
+                    _write(self.folder / self.name, one)
+                self.safe, self.where = True, str(self.folder / self.name)
+                if waiting:
+                    _forget(self.memory / self.name)
+                return
+            except OSError as fault:
+                why = fault.strerror or str(fault)
+        try:
+            self.memory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.memory.is_symlink() or (hasattr(os, "getuid") and self.memory.stat().st_uid != os.getuid()):
+                raise OSError(f"{self.memory} belongs to somebody else")
+            _write(self.memory / self.name, line)
+            self.safe = False
+            self.where = _("MEMORY ONLY ({why}): {path}; lost at power off, write on paper too").format(
+                why=clean(why, 60), path=self.memory / self.name)  # fmt: skip
+        except OSError:
+            self.safe = False
+            self.where = _("NOT SAVED ({why}): WRITE ON PAPER").format(why=clean(why, 60))
+
+    def _waiting(self) -> list[Line]:
+        kept = {line["n"] for line in read_lines(self.path)[0]}
+        return [line for line in read_lines(self.memory / self.name)[0] if line["n"] not in kept]
+
+    def _both(self) -> list[Path]:
+        memory = self.memory / self.name
+        return [memory] if self.folder is None else [self.folder / self.name, memory]
+
+
+def names(folder: Path | None, memory: Path | None = None) -> list[str]:
+    """The files of all periods, oldest first, on disk and in memory."""
+    found = set()
+    for place in (folder, memory or memory_folder()):
+        try:
+            found |= {path.name for path in place.glob("????-??-??T??????Z*.jsonl")} if place else set()
+        except OSError:
+            continue
+    return sorted(found)
+
+
+def _write(path: Path, line: Line) -> None:
+    """Append one line and force it to disk; what a torn line left behind is closed first."""
+    blob = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    new = not path.exists()
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o660)
+    try:
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            blob = b"\n" + blob
+        if os.write(handle, blob) != len(blob):
+            raise OSError(28, "the disk is full")
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    if new and os.name == "posix":
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _forget(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        pass
+
+
+class _lock:
+    """Two manual screens may work on one period: they append one after the other. Without a lock the work goes on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.handle = path, -1
+
+    def __enter__(self) -> None:
+        if fcntl is None:
+            return
+        try:
+            self.handle = os.open(self.path, os.O_RDONLY)
+            fcntl.flock(self.handle, fcntl.LOCK_EX)
+        except OSError:
+            pass
+
+    def __exit__(self, *_exc: object) -> None:
+        if self.handle >= 0:
+            os.close(self.handle)
+            self.handle = -1

@@ -1,0 +1,141 @@
+"""Which procedures and forms there are: the shipped library, overridden by the site's own approved copies.
+
+A site's copy replaces the shipped one of the same id and language even where it is faulty: then it can be read and not be
+run, because running a generic text in place of the site's own would hide the fault.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, parse
+from fallback_procedures.sheet import Sheet, read_sheet, used
+from fallback_procedures.words import LANGUAGES, clean
+
+SHIPPED = Path(__file__).parent / "library"
+# What harms people first stands first: disinfection, sewage in cellars, pressure, power, everything else (P-01).
+CONSEQUENCE = ("P-00", "P-01", "P-08", "P-02", "P-07", "P-10", "P-03", "P-14", "P-04", "P-05", "P-06", "P-12", "P-16",
+               "P-09", "P-11", "P-15", "P-13", "P-17", "P-18")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the library: the procedure in it, or the faults that keep it from being one."""
+
+    id: str
+    language: str
+    origin: str  # site or shipped
+    path: Path
+    text: str
+    procedure: Procedure | None
+    faults: tuple[Fault, ...]
+
+    @property
+    def title(self) -> str:
+        return self.procedure.title if self.procedure else clean(self.text.split("\n", 1)[0], 70)
+
+
+@dataclass(frozen=True)
+class Library:
+    """All files by (id, language), and the sheets by site."""
+
+    entries: dict[tuple[str, str], Entry]
+    sheets: dict[str, Sheet]
+    notes: tuple[str, ...] = ()  # what could not be read, said on screen and page
+
+    def ids(self, kind: str = "P") -> list[str]:
+        """The ids of procedures ("P") or forms ("F"), what harms people first standing first."""
+        found = {name for name, _language in self.entries if name.startswith(kind)}
+        return sorted(found, key=consequence)
+
+    def get(self, name: str, language: str) -> Entry | None:
+        """The file of that id in that language, else in English, else in any; its language says which it was."""
+        for one in (language, *LANGUAGES):
+            if (name, one) in self.entries:
+                return self.entries[name, one]
+        return None
+
+    def sheet(self, site: str) -> Sheet:
+        """The sheet of a site; an empty one where it has none."""
+        return self.sheets.get(site, Sheet(site=site))
+
+
+def consequence(name: str) -> tuple[int, int, str]:
+    """Sort key of an id: by consequence; forms by number; a site's own ids before P-18."""
+    if name.startswith("F"):
+        return (1, int(name[1:]) if name[1:].isdigit() else 99, name)
+    last = len(CONSEQUENCE) - 1
+    return (0, CONSEQUENCE.index(name) * 2 if name in CONSEQUENCE else last * 2 - 1, name)
+
+
+def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library:
+    """The shipped library in these languages (and English), with the copies and sheets found below STATE/manual."""
+    entries: dict[tuple[str, str], Entry] = {}
+    notes: list[str] = []
+    for language in dict.fromkeys(("en", *languages)):
+        for path in sorted((SHIPPED / language).glob("*.txt")):
+            entry = read_entry(path, "shipped")
+            if entry:
+                entries[entry.id, entry.language] = entry
+    sheets: dict[str, Sheet] = {}
+    if manual is not None:
+        for path in _texts(manual / "procedures", notes):
+            entry = read_entry(path, "site")
+            if entry is None:
+                notes.append(f"{path}: cannot be read")
+            else:
+                entries[entry.id, entry.language] = entry
+                notes += [f"{path}: line {fault.line}: {fault.text}" for fault in entry.faults[:1]]
+        for path in _texts(manual / "sheets", notes):
+            raw = _bytes(path)
+            sheet = read_sheet(raw) if raw is not None else Sheet(faults=(Fault(1, "cannot be read"),))
+            notes += [f"{path}: line {fault.line}: {fault.text}" for fault in sheet.faults[:1]]
+            if sheet.site and sheet.site not in sheets:
+                sheets[sheet.site] = sheet
+    return Library(entries, sheets, tuple(clean(note, 300) for note in notes))
+
+
+def read_entry(path: Path, origin: str) -> Entry | None:
+    """One file; None where it cannot be opened. A faulty file keeps the id of its file name."""
+    raw = _bytes(path)
+    if raw is None:
+        return None
+    procedure, faults = parse(raw)
+    text = decode(raw)[0] or raw.decode("utf-8", "replace")
+    if procedure:
+        return Entry(procedure.id, procedure.language, origin, path, text, procedure, ())
+    language = path.parent.name if path.parent.name in LANGUAGES else "en"
+    for one in LANGUAGES:
+        if text.find(f"\nLANGUAGE   {one}") >= 0:
+            language = one
+    first = text.split("\n", 1)[0].split()
+    stem = path.stem.split(".")[0].split("_")[0].upper()
+    name = first[1] if len(first) > 1 and first[0] in ("PROCEDURE", "FORM") else stem
+    return Entry(clean(name, 8), language, origin, path, text, None, faults)
+
+
+def content_hash(procedure: Procedure, sheet: Sheet) -> str:
+    """SHA-256 of what a page says: the procedure's text and the site's values in it. [hex]"""
+    digest = hashlib.sha256(procedure.source.replace("\r\n", "\n").encode())
+    for name, value in sorted(used(procedure, sheet).items()):
+        digest.update(f"\n{name} = {value}".encode())
+    digest.update(f"\n{sheet.approved_by} {sheet.approved_on}".encode())
+    return digest.hexdigest()
+
+
+def _texts(folder: Path, notes: list[str]) -> list[Path]:
+    try:
+        return sorted(path for path in folder.rglob("*.txt") if path.is_file())[:500]
+    except OSError as fault:
+        notes.append(f"{folder}: cannot be listed ({fault.strerror})")
+        return []
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(SIZE_LIMIT + 1)
+    except OSError:
+        return None

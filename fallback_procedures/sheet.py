@@ -1,0 +1,182 @@
+"""A site's own values for its procedures: limits, labels, telephone numbers, what HAND bypasses.
+
+A procedure without its sheet is a form letter. A value that is not the site's own says so wherever it is shown, and for a
+safety limit it counts as missing: a plausible number from a library is more dangerous than a blank.
+
+    SHEET       site R   Riverside
+    TYPE        lift_station
+    APPROVED    engineer  2026-11-01
+
+    stop_level  = 0.60 m     # above the pump's minimum submergence
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from fallback_procedures.procedure import SITE_TYPES, Fault, Limit, Procedure, Reading, decode, values_in, with_values
+from fallback_procedures.words import ROLES, _, hostile, number_shown
+
+_HEAD = re.compile(r"SHEET +site +([\w.-]{1,40}) +(\S.*)")
+_TYPE = re.compile(r"TYPE +(\w+)")
+_APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_ROW = re.compile(r"([a-z][a-z0-9_]{0,40}) *= *(\S.*)")
+_QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The values of one site, as text ("0.60 m"). Unapproved values are shown and never trusted as a safety limit."""
+
+    site: str = ""
+    name: str = ""
+    site_type: str = ""
+    approved_by: str = ""
+    approved_on: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+
+
+def read_sheet(source: str | bytes) -> Sheet:
+    """The sheet in `source` with the faults found; a line at fault gives no value."""
+    if isinstance(source, bytes):
+        text, faults = decode(source)
+        if text is None:
+            return Sheet(faults=faults)
+        source = text
+    found: dict[str, tuple[str, ...]] = {}
+    values: dict[str, str] = {}
+    wrong: list[Fault] = []
+    for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
+        line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if not line:
+            continue
+        row = _ROW.fullmatch(line)
+        if any(hostile(character) for character in line) or len(line) > 200:
+            wrong.append(Fault(number, "the line is too long or holds a character that cannot be printed"))
+        elif row and row.group(1) in values:
+            wrong.append(Fault(number, f"{row.group(1)} stands twice; the first value is kept"))
+        elif row:
+            values[row.group(1)] = " ".join(row.group(2).split())
+        else:
+            for key, form in (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", _APPROVED)):
+                match = form.fullmatch(line)
+                if match and key not in found:
+                    found[key] = match.groups()
+                    break
+            else:
+                wrong.append(Fault(number, 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'))
+    site, name = found.get("SHEET", ("", ""))
+    kind = found.get("TYPE", ("",))[0]
+    role, day = found.get("APPROVED", ("", ""))
+    if not site:
+        wrong.append(Fault(1, "the first line must say: SHEET  site ID  name"))
+    if kind and kind not in SITE_TYPES:
+        wrong.append(Fault(1, f"TYPE is one of {', '.join(SITE_TYPES)}"))
+        kind = ""
+    if role and role not in ROLES:
+        wrong.append(Fault(1, f"APPROVED names a role: {', '.join(ROLES)}"))
+        role = day = ""
+    return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The band of a reading at one site. `low`, `high`: numbers as text, "" where open or unknown.
+
+    `origin` is site, text (a number of the procedure itself), default (shown, not the site's own) or missing.
+    """
+
+    low: str
+    high: str
+    origin: str
+    missing: tuple[str, ...] = ()
+
+    def holds(self, value: Decimal) -> bool | None:
+        """Whether a value lies in the band; None where the band is not known."""
+        if self.origin == "missing" or not (self.low or self.high):
+            return None
+        return not (self.low and value < Decimal(self.low)) and not (self.high and value > Decimal(self.high))
+
+
+def bounds(reading: Reading, sheet: Sheet) -> Bounds:
+    """The band of `reading` with the values of `sheet`. A wrong unit counts as missing; so does a default for safety."""
+    ends, origins, missing = [], [], []
+    for limit in (reading.low, reading.high):
+        number, origin = _end(limit, reading, sheet)
+        ends.append(number)
+        origins.append(origin)
+        if origin == "missing":
+            missing.append(limit.value)
+    worst = next((origin for origin in ("missing", "default", "site") if origin in origins), "text")
+    return Bounds(ends[0], ends[1], worst, tuple(missing))
+
+
+def _end(limit: Limit, reading: Reading, sheet: Sheet) -> tuple[str, str]:
+    if not limit.value:
+        return limit.number, "text"
+    quantity = _QUANTITY.fullmatch(sheet.values.get(limit.value, ""))
+    trusted = sheet.approved_by or not reading.safety
+    if quantity and quantity.group(2) == reading.unit and trusted:
+        return quantity.group(1), "site"
+    if limit.default and not reading.safety:
+        return limit.default.split()[0], "default"
+    return "", "missing"
+
+
+def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:
+    """Names of the safety limits that this site has not given; with one of them missing the page says DO NOT USE."""
+    names: list[str] = []
+    for step in procedure.steps:
+        for reading in step.readings:
+            if reading.safety:
+                names += bounds(reading, sheet).missing
+    return tuple(dict.fromkeys(names))
+
+
+def used(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
+    """The site's values that this procedure uses: what its page depends on beside its own text."""
+    return {name: sheet.values[name] for name in values_in(procedure.source) if name in sheet.values}
+
+
+def filled(text: str, sheet: Sheet) -> str:
+    """The text with the site's values; a default and a missing value say what they are."""
+
+    def shown(name: str, default: str) -> str:
+        own = sheet.values.get(name)
+        if own is not None:
+            return number_shown(own) if _QUANTITY.fullmatch(own) else own
+        if default:
+            return f"{number_shown(default)} ({_('DEFAULT, NOT YOUR SITE')})"
+        return f"____ ({_('SITE VALUE MISSING')}: {name})"
+
+    return with_values(text, shown)
+
+
+def limits_text(reading: Reading, sheet: Sheet) -> str:
+    """The band in words: "limits 0.60 - 2.20 m", with what is not the site's own said."""
+    if not reading.limited:
+        return ""
+    band = bounds(reading, sheet)
+    word = _("safety limits") if reading.safety else _("limits")
+    shown = []
+    for limit, number in ((reading.low, band.low), (reading.high, band.high)):
+        if number:
+            shown.append(number_shown(number))
+        elif limit.value:
+            shown.append("____")
+        else:
+            shown.append(_("open"))
+    text = f"{word} {shown[0]} .. {shown[1]} {reading.unit}"
+    if band.origin == "default":
+        return f"{text} ({_('DEFAULT, NOT YOUR SITE')})"
+    if band.origin == "missing" and reading.safety:
+        default = next((limit.default for limit in (reading.low, reading.high) if limit.default), "")
+        hint = f" ({number_shown(default)}: {_('DEFAULT, NOT YOUR SITE')})" if default else ""
+        return f"{text}{hint} {_('SITE VALUE MISSING - DO NOT USE')}: {', '.join(band.missing)}"
+    if band.origin == "missing":
+        return f"{text} ({_('SITE VALUE MISSING')}: {', '.join(band.missing)})"
+    return text

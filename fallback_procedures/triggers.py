@@ -1,0 +1,278 @@
+"""Which procedures apply now, and because of what.
+
+Our blindness is not the plant's failure: when handwheel is dead, automation is probably still running. So BLIND offers a
+manual round and reading, and whatever speaks of HAND is offered only after a person has declared CONTROL LOST. Where the
+status is missing, stale beyond belief or cannot be read, nothing is claimed: everything is listed, by consequence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fallback_procedures.library import Library
+from fallback_procedures.procedure import Applies, Procedure
+from fallback_procedures.run import Period
+from fallback_procedures.words import _, age_text, clean, seconds_of
+
+STATUS_LIMIT = 2_000_000  # bytes
+DEAD_S = 1.5  # the status is written each second; no process of that number and this old: dead [s]
+HUNG_S = 3.0  # the process is there and the status this old: hung [s]
+CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
+
+
+@dataclass(frozen=True)
+class Now:
+    """The moment, handed in so that everything below is a pure function. `wall_s` since 1970, `mono_s` since boot. [s]"""
+
+    wall_s: float
+    mono_s: float
+    boot_id: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site as the last status told of it. `lost_s`: how long nothing good has come from it, None if it comes. [s]"""
+
+    id: str
+    name: str
+    type: str
+    lost_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of handwheel and the sites. `word`: running, blind, stopped or unknown. Ages in [s], None unknown."""
+
+    word: str
+    text: str
+    age_s: float | None
+    sites: tuple[Site, ...] = ()
+    simulated: bool = False
+    binder: str = ""  # fingerprint of the binder that was printed, as the status told it
+
+    def type_of(self, site: str) -> str:
+        return next((one.type for one in self.sites if one.id == site), "")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A procedure that applies at a site ("" = all), with the reason in words."""
+
+    id: str
+    site: str
+    because: str
+
+
+def moment() -> Now:
+    """The present moment of this machine."""
+    try:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot_id = ""
+    return Now(time.time(), time.monotonic(), boot_id)
+
+
+def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
+    """status.json as it lies there, or None and why not."""
+    if manual is None:
+        return None, _("there is no state folder")
+    path = manual / "status.json"
+    try:
+        with path.open("rb") as file:
+            status = json.loads(file.read(STATUS_LIMIT).decode())
+    except FileNotFoundError:
+        return None, _("handwheel has published nothing here")
+    except (OSError, ValueError, RecursionError):
+        return None, _("the status of handwheel cannot be read")
+    if not isinstance(status, dict) or status.get("format") != 1:
+        return None, _("the status of handwheel has another format")
+    return status, ""
+
+
+def pid_lives(pid: object) -> bool:
+    """Whether a process of that number runs on this machine; True where that cannot be told."""
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool, sheets: Library) -> Situation:
+    """What the status means at this moment. `alive`: whether the daemon's process number is in use."""
+    if status is None:
+        return Situation(
+            "unknown", _("state of handwheel unknown: {why}").format(why=why_not), None, _of_sheets(sheets)
+        )
+    sites = _sites(status, sheets)
+    daemon, binder = _table(status, "daemon"), _table(status, "binder")
+    base = Situation(
+        "unknown", "", None, sites, status.get("simulated") is True, clean(binder.get("printed") or "", 70)
+    )
+    written = _number(status.get("mono_s"))
+    same_boot = bool(now.boot_id) and status.get("boot_id") == now.boot_id
+    age = now.mono_s - written if same_boot and written is not None else None
+    stop = _planned_stop(daemon.get("planned_stop"))
+    if age is None:
+        text = _("handwheel is BLIND: no data since this machine started; age of its last word unknown")
+        return replace(base, word="blind", text=text, age_s=None)
+    if age < -1:
+        return replace(
+            base, word="unknown", text=_("state of handwheel unknown: its clock is ahead of this machine"), age_s=None
+        )
+    if stop is not None and (daemon.get("state") in ("stopped", "stopping") or not alive):
+        role, at = stop
+        if age < CALM_S:
+            text = _("handwheel was stopped by {role} at {at}").format(role=role, at=at)
+            return replace(base, word="stopped", text=text, age_s=age)
+        text = _("handwheel is BLIND: stopped by {role} at {at}, {age} ago; automation is probably still running; "
+                 "look at SCADA or the local panel")  # fmt: skip
+        return replace(base, word="blind", text=text.format(role=role, at=at, age=age_text(age)), age_s=age)
+    if age > HUNG_S or (age > DEAD_S and not alive):
+        text = _(
+            "handwheel is BLIND since {age}; automation is probably still running; look at SCADA or the local panel"
+        )
+        return replace(base, word="blind", text=text.format(age=age_text(age)), age_s=age)
+    lost = [site for site in sites if site.lost_s is not None]
+    if lost:
+        words = ", ".join(f"{site.id} ({age_text(site.lost_s)})" for site in lost)
+        return replace(base, word="running", text=_("TELEMETRY LOST at {sites}").format(sites=words), age_s=age)
+    return replace(base, word="running", text=_("handwheel is running"), age_s=age)
+
+
+def offers(library: Library, known: Situation, period: Period | None, now: Now, language: str = "en") -> list[Offer]:
+    """The procedures that apply, by consequence, each with its reason."""
+    found: list[Offer] = []
+    for name in library.ids():
+        versions = [entry.procedure for key, entry in library.entries.items() if key[0] == name and entry.procedure]
+        entry = library.get(name, language)
+        if entry is None or entry.procedure is None:
+            continue
+        by_hand = any(procedure.moves_the_plant for procedure in versions)
+        for condition in entry.procedure.applies:
+            for offer in _holding(name, condition, by_hand, known, period, now):
+                if all((one.id, one.site) != (offer.id, offer.site) for one in found):
+                    found.append(offer)
+    return found
+
+
+def _holding(
+    name: str, applies: Applies, by_hand: bool, known: Situation, period: Period | None, now: Now
+) -> list[Offer]:
+    declared = period is not None and period.declared
+    if applies.condition == "control_lost" and period is not None and declared:
+        sites = _matching(applies, known, period.sites)
+        words = _("CONTROL LOST declared by {role} {age} ago").format(
+            role=_(period.declared_by), age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)))  # fmt: skip
+        words += f" ({_('DRILL')})" if period.drill else ""
+        return [Offer(name, site, words) for site in sites]
+    if by_hand and not declared:
+        return []
+    if applies.condition == "telemetry_lost" and known.word == "running":
+        return [Offer(name, site.id, _("no data from {site} for {age}").format(site=site.id, age=age_text(site.lost_s)))
+                for site in known.sites
+                if site.lost_s is not None and site.lost_s >= applies.for_s and _fits(applies, site.id, site.type)]  # fmt: skip
+    if applies.condition == "blind" and known.word == "blind":
+        if known.age_s is None:
+            return [Offer(name, "", _("handwheel is BLIND, age unknown"))]
+        if known.age_s >= applies.for_s:
+            return [Offer(name, "", _("handwheel is BLIND since {age}").format(age=age_text(known.age_s)))]
+    if applies.condition == "stopped" and known.word == "blind" and (known.age_s or 0) >= max(applies.for_s, CALM_S):
+        return [Offer(name, "", known.text)]
+    return []
+
+
+def _matching(applies: Applies, known: Situation, declared: tuple[str, ...]) -> list[str]:
+    """The declared sites to which a control_lost condition applies; [""] where it is for all or sites are unknown."""
+    if not applies.site and not applies.site_type:
+        return [""]
+    names = declared or tuple(site.id for site in known.sites)
+    if not names:
+        return [""]  # nothing is known of the sites: better offered than hidden
+    return [name for name in names if _fits(applies, name, known.type_of(name))]
+
+
+def _fits(applies: Applies, site: str, site_type: str) -> bool:
+    """Whether a condition is for this site; a site of unknown type is never left out."""
+    if applies.site and applies.site != site:
+        return False
+    return not applies.site_type or not site_type or applies.site_type == site_type
+
+
+def for_site(procedure: Procedure, site: str, site_type: str) -> bool:
+    """Whether a procedure belongs into the set of a site: one of its conditions names it, its type, or all."""
+    return any(_fits(one, site, site_type) for one in procedure.applies)
+
+
+def _sites(status: dict[str, Any], sheets: Library) -> tuple[Site, ...]:
+    found = []
+    rows = status.get("sites")
+    for row in rows[:500] if isinstance(rows, list) else ():
+        if isinstance(row, dict) and isinstance(row.get("id"), str):
+            kind = row.get("type")
+            found.append(Site(clean(row["id"], 40), clean(row.get("name", ""), 60),
+                              kind if isinstance(kind, str) else "", _number(row.get("lost_s"))))  # fmt: skip
+    return tuple(found) if found else _of_sheets(sheets)
+
+
+def _of_sheets(library: Library) -> tuple[Site, ...]:
+    return tuple(Site(sheet.site, sheet.name, sheet.site_type) for sheet in library.sheets.values())
+
+
+def _planned_stop(stop: object) -> tuple[str, str] | None:
+    """(role, time) of a planned stop, however short the daemon told it."""
+    if isinstance(stop, dict):
+        at = seconds_of(stop.get("at"))
+        shown = time.strftime("%H:%M", time.localtime(at)) if at is not None else "?"
+        return _(clean(stop.get("role") or "administrator", 30)), shown
+    return (_("administrator"), clean(stop, 30)) if isinstance(stop, str) and stop else None
+
+
+def _table(status: dict[str, Any], key: str) -> dict[str, Any]:
+    value = status.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value else None
+
+
+def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> list[tuple[str, str, str, str]]:
+    """(tag, value, quality, age in words) of last_known.txt. An age is told only where a clock can be trusted."""
+    if manual is None:
+        return []
+    try:
+        with (manual / "last_known.txt").open("rb") as file:
+            lines = file.read(STATUS_LIMIT).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    boot = next((line.rsplit("boot ", 1)[1].strip() for line in lines[:4] if "boot " in line), "")
+    same_boot = bool(boot) and bool(now.boot_id) and now.boot_id.startswith(boot)
+    here = None  # this moment on the clock of the daemon, counted on from its last status
+    if status is not None and same_boot:
+        written, mono = seconds_of(status.get("utc")), _number(status.get("mono_s"))
+        if written is not None and mono is not None:
+            here = written + now.mono_s - mono
+    rows = []
+    for line in lines[:5000]:
+        cells = [cell.strip() for cell in line.split("  ") if cell.strip()]
+        taken = seconds_of(cells[-1]) if len(cells) >= 4 else None
+        if taken is None:
+            continue
+        if here is not None:
+            age = _("{age} ago").format(age=age_text(here - taken))
+        elif now.wall_s >= taken:
+            age = _("about {age} ago by this machine's clock").format(age=age_text(now.wall_s - taken))
+        else:
+            age = _("age unknown")
+        rows.append((clean(cells[0], 40), clean(cells[1], 30), clean(cells[2], 30), age))
+    return rows

@@ -1,0 +1,170 @@
+"""How the fallback speaks: language, times, ages, numbers a person typed, cleaning of foreign text.
+
+It repeats in small what monitor.words owns, because nothing here may depend on the rest of handwheel being installed.
+Everything in this folder is written for Python 3.9: the machine that is left in the night may be an old one.
+"""
+
+from __future__ import annotations
+
+import gettext as _gettext
+import os
+import re
+import textwrap
+import time
+import unicodedata
+from decimal import Decimal
+from pathlib import Path
+
+LANGUAGES = ("en", "fr", "de")
+ROLES = ("operator", "shift_lead", "maintenance", "engineer", "administrator")
+_LOCALE = Path(__file__).parent / "locale"
+_NUMBER = re.compile(r"[+-]?\d{1,9}([.,]\d{1,6})?")
+_PLAIN = {
+    "–": "-", "—": "-", "−": "-", "‑": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "→": "->", "’": "'", "‘": "'",
+    "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "œ": "oe", "Œ": "OE", "€": "EUR", "▲": "(!)", "☐": "[ ]",
+    "│": "|", "─": "-", "┼": "+", "·": ".", "°": "deg ", "³": "3", "²": "2", "\u00a0": " ", "\u202f": " ",
+    "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss",
+}  # fmt: skip
+
+
+class _Speech:
+    """The language of this process; one process speaks one language."""
+
+    language = "en"
+    catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
+
+
+def use_language(language: str) -> str:
+    """Choose the language of all operator text of this process; an unknown one becomes en. Returns the one in use."""
+    _Speech.language = language if language in LANGUAGES else "en"
+    _Speech.catalogue = (
+        _gettext.NullTranslations()
+        if _Speech.language == "en"
+        else _gettext.translation("handwheel-manual", str(_LOCALE), [_Speech.language], fallback=True)
+    )
+    return _Speech.language
+
+
+def language() -> str:
+    """The language in use."""
+    return _Speech.language
+
+
+def language_of_environment() -> str:
+    """The language the terminal asks for (LC_ALL, LC_MESSAGES, LANG); en where it asks for none of ours."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name, "")
+        if value:
+            return value[:2] if value[:2] in LANGUAGES else "en"
+    return "en"
+
+
+def _(message: str) -> str:
+    """The operator's text for `message` in the language in use."""
+    return _Speech.catalogue.gettext(message) if message else ""
+
+
+def N_(message: str) -> str:
+    """Marks a message that is translated later, where it is shown."""
+    return message
+
+
+def ngettext(one: str, many: str, n: int) -> str:
+    """The operator's text for a count."""
+    return _Speech.catalogue.ngettext(one, many, n)
+
+
+def clean(text: object, limit: int = 200) -> str:
+    """Foreign text made safe for one line: no control, escape, bidirectional or private characters.
+
+    Anything removed is seen as a middle dot; what is cut ends in an ellipsis.
+    """
+    source = str(text)
+    kept = []
+    for character in source[: limit * 4]:
+        if character in "\t\n\r":
+            kept.append(" ")
+        elif hostile(character):
+            kept.append("·")
+        else:
+            kept.append(character)
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= limit and len(source) <= limit * 4 else line[: limit - 1] + "…"
+
+
+def hostile(character: str) -> bool:
+    """Whether a character could move a cursor, turn text around or hide."""
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def encodable(text: str, encoding: str) -> str:
+    """The text in what a terminal or printer of that encoding can show; no character is lost without a substitute."""
+    try:
+        text.encode(encoding)
+        return text
+    except (UnicodeEncodeError, LookupError):
+        pass
+    shown = []
+    for character in text:
+        try:
+            character.encode(encoding)
+            shown.append(character)
+        except (UnicodeEncodeError, LookupError):
+            plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+            shown.append(plain or "?")
+    return "".join(shown)
+
+
+def utc_text(seconds: float, digits: int = 3) -> str:
+    """UTC as ISO 8601 with milliseconds and Z. `seconds` since 1970. [s]"""
+    whole = int(seconds // 1)
+    fraction = f".{int((seconds - whole) * 1000):03d}" if digits else ""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + fraction + "Z"
+
+
+def local_text(seconds: float, form: str = "%Y-%m-%d %H:%M") -> str:
+    """Local time of this machine with its offset ("2026-11-23 14:22 +01:00"). `seconds` since 1970. [s]"""
+    moment = time.localtime(seconds)
+    offset = time.strftime("%z", moment)
+    return f"{time.strftime(form, moment)} {offset[:3]}:{offset[3:5]}"
+
+
+def seconds_of(text: object) -> float | None:
+    """Seconds since 1970 of "2026-11-23T13:22:07.000Z"; None where it is anything else. [s]"""
+    found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?Z", str(text))
+    if not found:
+        return None
+    import calendar
+
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    try:
+        whole = calendar.timegm((year, month, day, hour, minute, second))
+    except (ValueError, OverflowError):
+        return None
+    return whole + float(found.group(7) or 0)
+
+
+def age_text(seconds: float | None) -> str:
+    """An age in one short word: "2s", "41m", "5h", "22d"; "?" for None or a negative one. `seconds` [s]"""
+    if seconds is None or seconds != seconds or seconds < -1:
+        return "?"
+    for size, letter in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= 2 * size or (letter == "m" and seconds >= 100):
+            return f"{int(seconds // size)}{letter}"
+    return f"{int(max(seconds, 0))}s"
+
+
+def decimal_of(text: str) -> Decimal | None:
+    """The number a person wrote, "2,31" as well as "2.31"; None for anything else (no thousands separator, ever)."""
+    text = text.strip()
+    return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
+
+
+def number_shown(text: str) -> str:
+    """A number as the reader of this language writes it; digits are never changed."""
+    return text if _Speech.language == "en" else text.replace(".", ",")
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """The text in lines of at most `width` characters, the first behind `first`, the others behind `rest`."""
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False) or [first]
