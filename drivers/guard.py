@@ -98,22 +98,23 @@ def _check_modbus(pdu: bytes) -> None:
 
 
 class OpcUaGuard:
-    """The OPC UA guard in two halves: `allow` sees the message in the clear, `check` what then goes to the socket."""
+    """The OPC UA guard in two halves: `seal` sees the message in the clear, `check` what then goes to the socket."""
 
     def __init__(self) -> None:
-        self._allowed: bytes | None = None
+        self._sealed: bytes | None = None
 
-    def allow(self, message: bytes, packet: bytes) -> None:
-        """Let `packet` out once, if the service in the encoded request `message` is an allowed one."""
+    def seal(self, message: bytes, make: Callable[[], bytes]) -> bytes:
+        """The packet that `make` makes of an encoded request, if its service is allowed; it may leave once."""
         check_service(message)
-        self._allowed = packet
+        self._sealed = make()
+        return self._sealed
 
     def check(self, data: bytes) -> None:
-        """WriteRefused unless `data` is a hello or the packet allowed last."""
-        allowed, self._allowed = self._allowed, None
+        """WriteRefused unless `data` is a hello or the packet sealed last."""
+        sealed, self._sealed = self._sealed, None
         if data[:4] == b"HELF" and int.from_bytes(data[4:8], "little") == len(data):
             return
-        if allowed is None or data != allowed:
+        if sealed is None or data != sealed:
             raise WriteRefused(f"OPC UA bytes that no allowed service made: {data[:4]!r}; nothing left")
 
 
@@ -137,7 +138,7 @@ def _check_call(reader: "_Reader") -> None:
     count = reader.number("<i")
     target, method = reader.node_id(), reader.node_id()
     if count != 1 or method != (0, CONDITION_REFRESH) or target not in [(0, one) for one in _REFRESH_OBJECTS]:
-        raise WriteRefused(f"OPC UA Call of {method} on {target}, {count} in all; only ConditionRefresh may leave")
+        raise WriteRefused(f"OPC UA Call of {method!r} on {target!r}, {count} in all; only ConditionRefresh may leave")
 
 
 class _Reader:

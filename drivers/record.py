@@ -159,4 +159,5 @@ class Alert:
     horizon_days: float | None = None
     raw_sha256: str = ""
     active: bool = True  # False: the origin took the claim back
+    raw: bytes = b""  # the message as it came, for whoever keeps it; may be shared by several alerts of one file
     extra: dict[str, str] = field(default_factory=dict)

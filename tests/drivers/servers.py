@@ -1,15 +1,17 @@
-"""Real servers on loopback for the driver tests, and one that answers Modbus as badly as real devices have been seen to."""
+"""Real servers on loopback for the driver tests, and one that answers Modbus as badly as devices have been seen to."""
 
 import asyncio
+import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from asyncua import Server, ua
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import SimDevice
 
-from drivers.record import Register, Tag
+from drivers.record import Node, Register, Tag
 from drivers.source import SourceSpec
 
 
@@ -89,3 +91,33 @@ def good_pdu(request: bytes, first: int = 0) -> bytes:
     """What an honest device says: register n holds first + n."""
     address, count = struct.unpack(">HH", request[8:12])
     return bytes([request[7], 2 * count]) + struct.pack(f">{count}H", *(first + address + n for n in range(count)))
+
+
+@asynccontextmanager
+async def opcua_server(port: int = 0, extra_namespaces: tuple[str, ...] = ()) -> AsyncIterator[Server]:
+    """asyncua's own server with an object "Pump" in the namespace urn:plant; `.url` is where it listens."""
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+    server = Server()
+    server.iserver.bind_condition_methods = True
+    await server.init()
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
+    for uri in extra_namespaces:
+        await server.register_namespace(uri)
+    server.space = await server.register_namespace("urn:plant")
+    server.pump = await server.nodes.objects.add_object(ua.NodeId("Pump", server.space), "Pump")
+    await server.start()
+    port = server.bserver._server.sockets[0].getsockname()[1]
+    server.url = f"opc.tcp://127.0.0.1:{port}/"
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def opcua_spec(url: str, nodes: dict[str, str], *, timeout_s: float = 5.0, **options) -> SourceSpec:
+    """A source with one tag per name, of asset "p"."""
+    tags = tuple(
+        Tag(n, f"p.{name}", "p", name, "1", "server", Node(node)) for n, (name, node) in enumerate(nodes.items())
+    )
+    return SourceSpec("server", "opcua", "G", 5.0, timeout_s, tags, {"url": url, **options})
