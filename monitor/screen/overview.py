@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.screen.pieces import Cell, Line, budget, page, range_bar, row, rule, trend_bar, window
 from monitor.screen.room import (
+    QUIET,
     RoomState,
     history_only,
     main_point,
@@ -23,7 +24,6 @@ from monitor.screen.text import (
     BAD,
     KINDS,
     MARKS,
-    QUIET,
     UNCERTAIN,
     View,
     age_of,
@@ -98,9 +98,7 @@ def site_lines(room: RoomState, view: View) -> list[Line]:
 def site_line(room: RoomState, site: Asset, assets: list[Asset], name: int, widths: tuple[int, ...]) -> Line:
     ids = {str(one.get("id")) for one in assets}
     alarms = [one for one in open_alarms(room) if one.asset in ids and one.state not in QUIET]
-    ranks = [one.priority for one in alarms] + [
-        int(rank) for rank in (one.get("worst") for one in assets) if isinstance(rank, int) and rank in MARKS
-    ]
+    ranks = [one.priority for one in alarms]
     worst = min(ranks, default=0)
     total = as_number(site.get("total"))
     fresh = f"{site.get('good', '?')}/{site.get('total', '?')}" if total else "-"
@@ -199,7 +197,7 @@ def asset_line(room: RoomState, asset: Asset, columns: Mapping[str, int], select
     known = point is not None and point.quality != BAD
     bar = range_bar(point.value if known and point else None, point.low if point else None,
                     point.high if point else None, columns["bar"])  # fmt: skip
-    rank = asset.get("worst")
+    ranks = [one.priority for one in open_alarms(room) if one.asset == asset_id and one.state not in QUIET]
     texts = {
         "id": asset_id,
         "what": clean(asset.get("name") or "", 40),
@@ -213,7 +211,7 @@ def asset_line(room: RoomState, asset: Asset, columns: Mapping[str, int], select
     }
     kinds = {"now": "dim" if not room.live else "p3" if point is not None and point.quality else ""}
     if asset.get("verdict") in ("vendor_only", "own_only"):
-        kinds["verdict"] = KINDS.get(rank, "strong") if isinstance(rank, int) else "strong"
+        kinds["verdict"] = KINDS.get(min(ranks, default=0), "strong")
     parts = [Cell(texts[name], width, ">" if name == "now" else "<", kinds.get(name, ""))
              for name, width in columns.items()]  # fmt: skip
     return row(parts, kind="selected" if selected else "dim" if archived else "", start=">" if selected else " ")

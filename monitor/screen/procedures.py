@@ -1,4 +1,4 @@
-"""The list of procedures as `handwheel-manual --list --json` tells it: what applies now and because of what, then the rest.
+"""The list of procedures as `handwheel-manual --list --json` tells it: first what applies now, and why.
 
 Pure: lines from a RoomState and a View. Here a procedure is only read; it is worked on in the manual screen.
 """

@@ -7,7 +7,7 @@ missing stays missing: no data is never healthy, and what is old carries its age
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 from monitor.words import parse_utc
 
 DAY_US = 86_400_000_000
-QUIET_AFTER_STOP_S = 60.0  # after a planned stop nothing is offered for so long (house.md section 5)
 ALERT_LINE = 50.0  # health index below which our own model asks for attention
 VERDICT_ORDER = ("vendor_only", "own_only", "agree", "cannot_tell")  # where two sides differ comes first
+QUIET = ("SHLVD", "DSUPR", "OOSRV", "NORM")  # states in which an alarm is not put before a person
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 # What a person looks at first, per kind of asset.
@@ -33,10 +33,13 @@ FIRST_QUANTITY = {
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """Whether the daemon lives: running, stopped (as planned), blind (dead), hung, never (no data since boot)."""
+    """Whether the daemon lives, as monitor.heartbeat tells it.
+
+    running; stopped: as planned, less than a minute ago; blind: dead; hung; never: no data since this computer started.
+    """
 
     word: str = "never"
-    age_s: float | None = None  # of status.json
+    age_s: float | None = None  # of status.json; for `stopped` of the stop
     role: str = ""  # who stopped it
     at_us: int | None = None  # when it was stopped
 
@@ -192,15 +195,13 @@ class RoomState:
 
     @property
     def blind(self) -> bool:
-        """Dead, hung or never seen; also a planned stop that has lasted longer than its quiet time."""
-        return self.life.word in ("blind", "hung", "never") or (self.life.word == "stopped" and not self.quiet)
+        """Dead, hung or never seen. A planned stop is not, for a minute."""
+        return self.life.word in ("blind", "hung", "never")
 
     @property
     def quiet(self) -> bool:
         """A planned stop less than a minute ago: said as such, and nothing is offered."""
-        if self.life.word != "stopped" or self.life.at_us is None:
-            return False
-        return (self.now_us - self.life.at_us) / 1e6 < QUIET_AFTER_STOP_S
+        return self.life.word == "stopped"
 
     @property
     def live(self) -> bool:
@@ -230,20 +231,9 @@ def from_status(status: Mapping[str, Any] | None, now_us: int | None = None) -> 
         return RoomState(now_us or 0)
     at = time_us(status.get("utc"))
     now = now_us if now_us is not None else at or 0
-    daemon = part(status, "daemon")
-    word = "running" if daemon.get("state") == "running" else "stopped"
+    word = "running" if part(status, "daemon").get("state") == "running" else "stopped"
     age = (now - at) / 1e6 if at is not None else None
-    return with_status(RoomState(now), status, Life(word, age))
-
-
-def with_status(room: RoomState, status: Mapping[str, Any] | None, life: Life) -> RoomState:
-    """The room with a new status and liveness; who stopped the daemon, and when, is in the status."""
-    stop = part(status or NOTHING, "daemon").get("planned_stop")
-    if isinstance(stop, Mapping):
-        life = replace(life, role=str(stop.get("role") or ""), at_us=time_us(stop.get("at")))
-    elif isinstance(stop, str):
-        life = replace(life, at_us=time_us(stop))
-    return replace(room, status=status or NOTHING, life=life)
+    return RoomState(now, Life(word, age), status)
 
 
 def time_us(text: object) -> int | None:
@@ -283,12 +273,12 @@ def buckets(
     return tuple(total / weight if weight else None for total, weight in zip(sums, weights, strict=True))
 
 
-def severity(asset: Mapping[str, Any]) -> int:
-    """How far up an asset stands: its worst alarm (1 act now .. 3 note), then whether the two sides differ."""
-    worst = asset.get("worst")
-    rank = int(worst) if isinstance(worst, int) and 1 <= worst <= 3 else 4
-    word = asset.get("verdict")
-    return rank * 10 + (VERDICT_ORDER.index(word) if word in VERDICT_ORDER else len(VERDICT_ORDER))
+def severity(room: RoomState, asset: Mapping[str, Any]) -> int:
+    """How far up an asset stands: its worst open alarm, whether the two sides differ, then its worst quality."""
+    ranks = [one.priority for one in open_alarms(room) if one.asset == asset.get("id") and one.state not in QUIET]
+    word, quality = asset.get("verdict"), asset.get("worst")
+    place = VERDICT_ORDER.index(word) if word in VERDICT_ORDER else len(VERDICT_ORDER)
+    return min(ranks, default=4) * 100 + place * 10 - (quality if isinstance(quality, int) else 0)
 
 
 def sorted_assets(room: RoomState, site: str = "", needle: str = "") -> list[Mapping[str, Any]]:
@@ -302,7 +292,7 @@ def sorted_assets(room: RoomState, site: str = "", needle: str = "") -> list[Map
 
     def place(asset: Mapping[str, Any]) -> tuple[bool, int, int, str]:
         where = order.get(str(asset.get("site")), len(order))
-        return history_only(room, asset), where, severity(asset), str(asset.get("id"))
+        return history_only(room, asset), where, severity(room, asset), str(asset.get("id"))
 
     return sorted((one for one in rows(room.status, "assets") if matches(one)), key=place)
 

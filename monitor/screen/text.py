@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.screen.pieces import Line, budget, cells, fit, wrap
-from monitor.screen.room import Alarm, Point, RoomState, from_status, open_alarms, part, rows
+from monitor.screen.room import QUIET, Alarm, Point, RoomState, from_status, open_alarms, part, rows
 from monitor.words import _, age_text, clean, local_text, number_text
 
 MARKS = {1: "[1]", 2: "<2>", 3: "(3)"}
 KINDS = {1: "p1", 2: "p2", 3: "p3"}
 BAD, UNCERTAIN = 2, 1
-QUIET = ("SHLVD", "DSUPR", "OOSRV", "NORM")  # states in which an alarm is not put before a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,9 +359,9 @@ def blind_saying(room: RoomState) -> str:
             why = _("no data since this computer started, or the daemon was never run here")
         case "hung":
             why = _("the daemon does not answer any more; last words {age} ago").format(age=age)
-        case "stopped":
-            why = _("the daemon was stopped by {role} {age} ago and has not come back").format(
-                role=role_word(room.life.role) if room.life.role else _("somebody"), age=age
+        case _word if room.life.role:
+            why = _("stopped by {role} at {time}, and it has not come back").format(
+                role=role_word(room.life.role), time=clock_text(room.life.at_us, room)
             )
         case _word:
             why = _("the daemon has died; last words {age} ago").format(age=age)
