@@ -1,0 +1,143 @@
+"""One Document for every report: built once, rendered as text, HTML, PDF and CSV, so that all four say the same.
+
+Text first: it prints when nothing else does. Numbers stay numbers until a renderer shows them; a table's raw cells go
+into the CSV as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor.state import atomic_write
+from monitor.words import number_text
+
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; `kind` is plain, note (read with care) or warning."""
+
+    text: str
+    kind: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """The boxes at the top of a page: (what, value as shown, what it rests on)."""
+
+    boxes: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a head; `name` becomes the name of its CSV file."""
+
+    name: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture as SVG, and the same said in words for those who cannot see it."""
+
+    name: str
+    svg: str
+    caption: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """Lines on which a role signs by hand."""
+
+    roles: tuple[str, ...]
+
+
+Block = Paragraph | Numbers | Table | Plot | Signatures
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str
+    blocks: tuple[Block, ...]
+    new_page: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole report. `meta` stands below the title: period, sites, hashes, the command that makes it again."""
+
+    title: str
+    subtitle: str
+    meta: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    simulated: bool = False
+    language: str = "en"
+
+    def tables(self) -> Iterator[Table]:
+        """All tables in order."""
+        return (block for section in self.sections for block in section.blocks if isinstance(block, Table))
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of what the document says, whatever it is rendered as."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def shown(cell: Cell) -> str:
+    """A cell as a reader sees it."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, bool | str):
+        return str(cell)
+    return str(cell) if isinstance(cell, int) else number_text(cell)
+
+
+def as_data(document: Document) -> dict[str, Any]:
+    """The document as plain lists and strings for a template; each block says its kind."""
+    sections = []
+    for section in document.sections:
+        blocks: list[Mapping[str, Any]] = []
+        for block in section.blocks:
+            data = {"type": type(block).__name__.lower(), **asdict(block)}
+            if isinstance(block, Table):
+                data["numeric"] = [
+                    all(isinstance(row[column], int | float) or row[column] is None for row in block.rows)
+                    for column in range(len(block.head))
+                ]
+                data["rows"] = [[shown(cell) for cell in row] for row in block.rows]
+            blocks.append(data)
+        sections.append({"title": section.title, "new_page": section.new_page, "blocks": blocks})
+    return {
+        "title": document.title,
+        "subtitle": document.subtitle,
+        "meta": document.meta,
+        "sections": sections,
+        "simulated": document.simulated,
+        "language": document.language,
+        "sha256": document.sha256,
+    }
+
+
+def write_report(document: Document, folder: Path, name: str) -> dict[str, Path]:
+    """Write NAME.txt, .html, .pdf and one NAME_table.csv per table into `folder`; returns format -> path."""
+    from monitor.reports.page import render_html
+    from monitor.reports.pdf import render_pdf
+    from monitor.reports.sheet import render_csv
+    from monitor.reports.text import render_text
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf"}
+    atomic_write(files["text"], render_text(document))
+    atomic_write(files["html"], render_html(document))
+    atomic_write(files["pdf"], render_pdf(document))
+    for table in document.tables():
+        files[f"csv {table.name}"] = folder / f"{name}_{table.name}.csv"
+        atomic_write(files[f"csv {table.name}"], render_csv(table))
+    return files

@@ -1,0 +1,82 @@
+"""A Document as plain text of 80 columns: what any printer and any terminal can show."""
+
+import textwrap
+from collections.abc import Sequence
+
+from monitor.reports.document import Document, Numbers, Paragraph, Plot, Section, Signatures, Table, shown
+from monitor.words import _
+
+WIDTH = 80
+MARKS = {"plain": "", "note": "! ", "warning": "!! "}
+
+
+def render_text(document: Document, width: int = WIDTH) -> str:
+    """The whole document; no line is longer than `width`."""
+    lines = ["=" * width, *_wrap(document.title.upper(), width), *_wrap(document.subtitle, width)]
+    if document.simulated:
+        lines.append(_("SIMULATED - made from simulated data, says nothing about a real plant or vendor"))
+    lines += ["=" * width]
+    label = max((len(key) for key, _value in document.meta), default=0) + 2
+    for key, value in document.meta:
+        lines += _wrap(f"{key:{label}}{value}", width, " " * label)
+    for section in document.sections:
+        lines += ["", "", *_wrap(section.title, width), "-" * width, *_section(section, width)]
+    lines += ["", _("fingerprint") + f" {document.sha256[:16]}"]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _section(section: Section, width: int) -> list[str]:
+    lines: list[str] = []
+    for block in section.blocks:
+        if isinstance(block, Paragraph):
+            mark = MARKS[block.kind]
+            lines += ["", *_wrap(mark + block.text, width, " " * len(mark))]
+        elif isinstance(block, Numbers):
+            lines.append("")
+            for what, value, rests in block.boxes:
+                lines += _wrap(f"  {what}: {value}" + (f"  ({rests})" if rests else ""), width, "    ")
+        elif isinstance(block, Table):
+            lines += ["", *table_lines(block, width)]
+        elif isinstance(block, Plot):
+            lines += ["", *_wrap(f"[{block.caption}] {block.words}", width, "  ")]
+        elif isinstance(block, Signatures):
+            lines.append("")
+            lines += [f"  {role:20} ______________________  {_('date')} ____________" for role in block.roles]
+    return lines
+
+
+def _wrap(text: str, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=True) or [""]
+
+
+def table_lines(table: Table, width: int = WIDTH) -> list[str]:
+    """A table in columns; where it is too wide, its widest columns wrap."""
+    cells = [[shown(cell) for cell in row] for row in table.rows]
+    rows: list[Sequence[str]] = [table.head, *cells]
+    widths = [max((len(row[column]) for row in rows), default=1) or 1 for column in range(len(table.head))]
+    room = width - 2 * (len(widths) - 1)
+    while sum(widths) > room and max(widths) > 4:
+        widths[widths.index(max(widths))] -= 1
+    numeric = [
+        bool(cells) and all(isinstance(row[column], int | float) or row[column] is None for row in table.rows)
+        for column in range(len(widths))
+    ]
+    lines = [*_row(table.head, widths, numeric), "  ".join("-" * one for one in widths)]
+    for row in cells:
+        lines += _row(row, widths, numeric)
+    if not cells:
+        lines.append(_("(none)"))
+    if table.note:
+        lines += _wrap(table.note, width)
+    return lines
+
+
+def _row(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
+    parts = [textwrap.wrap(cell, one, break_long_words=True) or [""] for cell, one in zip(cells, widths, strict=True)]
+    lines = []
+    for index in range(max(len(part) for part in parts)):
+        words = [part[index] if index < len(part) else "" for part in parts]
+        lines.append(
+            "  ".join(w.rjust(one) if n else w.ljust(one) for w, one, n in zip(words, widths, numeric, strict=True))
+        )
+    return lines
