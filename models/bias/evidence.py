@@ -1,0 +1,186 @@
+"""Evidence that fewer vendor-driven jobs were needed than agreed, as e-values: they may be looked at every day.
+
+A p-value read daily convicts the honest sooner or later. An e-value is the wealth of a bettor who bets against the
+vendor's being right often enough: if the vendor is, the wealth reaches 20 with at most 5 % probability, however often
+anyone looks (Ville's inequality). Nothing here uses our own model: only what inspectors found.
+
+References
+----------
+Waudby-Smith, Ramdas 2024, Estimating means of bounded random variables by betting, JRSS B 86 (`bet_path`).
+Robbins 1970, Statistical methods related to the law of the iterated logarithm, Ann. Math. Stat. 41 (mixtures).
+Howard et al. 2021, Time-uniform, nonparametric, nonasymptotic confidence sequences, Ann. Stat. 49 (`upper_bound`).
+Rogan, Gladen 1978, Estimating prevalence from the results of a screening test, Am. J. Epidemiology 107 (`null_rate`).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+FLAG = 20.0
+WATCH = 5.0
+BETS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class BetPath:
+    """Wealth after each cluster; `starts` are positions of the clusters' first findings in the input."""
+
+    e: NDArray[np.float64]
+    starts: NDArray[np.int64]
+
+    @property
+    def current(self) -> float:
+        """Wealth now; 1 before the first finding."""
+        return float(self.e[-1]) if len(self.e) else 1.0
+
+    @property
+    def highest(self) -> float:
+        """The most it ever was: for the early flag only, never for e-BH."""
+        return max(1.0, float(self.e.max())) if len(self.e) else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tipping:
+    """What would have to be wrong for the flag to fall; None where the flag does not stand or nothing undoes it."""
+
+    wrong_findings: int | None  # "not confirmed" findings that would have to be wrong
+    lowest_q0: float | None
+    lowest_sensitivity: float | None
+    missing_confirmed: float | None  # share confirmed needed among the jobs without a finding
+
+
+def null_rate(q0: float, sensitivity: float, specificity: float) -> float:
+    """Rate at which findings would read "confirmed" if a share `q0` of jobs were needed.
+
+    >>> round(null_rate(0.5, 0.9, 0.9), 3), round(null_rate(0.5, 0.9, 1.0), 3)
+    (0.5, 0.45)
+    """
+    return sensitivity * q0 + (1 - specificity) * (1 - q0)
+
+
+def cost_q0(cost_planned: float, cost_failure: float, p_fail: float) -> float:
+    """Confirmation rate from which acting pays: C_p / (phi C_f + (1 - phi) C_p); a defect left is paid for later too.
+
+    >>> [round(cost_q0(1, r, phi), 2) for r, phi in ((5, 0.5), (5, 0.8), (10, 0.5), (3, 0.5))]
+    [0.33, 0.24, 0.18, 0.5]
+    """
+    return cost_planned / (p_fail * cost_failure + (1 - p_fail) * cost_planned)
+
+
+def log_e(confirmed: int, unconfirmed: int, m0: float) -> float:
+    """Natural log of the closed-form e-value: a uniform mixture over rates in (0, m0) against m0.
+
+    For findings that are independent of each other; the default of the review is `bet_path`.
+
+    >>> round(math.exp(log_e(6, 25, 0.5)))
+    182
+    """
+    a, b = confirmed + 1, unconfirmed + 1
+    tail = special.betainc(a, b, m0)
+    if tail <= 0:
+        return -math.inf
+    return float(math.log(tail) + special.betaln(a, b) - a * math.log(m0) - unconfirmed * math.log1p(-m0))
+
+
+def bet_path(
+    confirmed: Sequence[bool] | NDArray[np.bool_],
+    clusters: Sequence[object],
+    m0: float | Sequence[float] | NDArray[np.float64],
+    largest_cluster: int,
+) -> BetPath:
+    """Wealth of 20 fixed bets against "recorded findings are confirmed at least at rate m0", cluster by cluster.
+
+    Findings of one visit belong together, and visits that find more may be of another kind: a cluster's bet is
+    weighted by its size over `largest_cluster`, which is fixed beforehand; larger clusters are split as they came.
+    The wealth is mean over lambda of prod_j [1 + lambda sum_i (m0_i - x_i) / n_max].
+
+    Parameters
+    ----------
+    confirmed : sequence of bool
+        Findings in order of time (within a cluster the order is of no account unless the cluster is split).
+    clusters : sequence
+        What each finding belongs to; bets are placed in order of first appearance.
+    m0 : float or sequence of float
+        Null rate, one for all or one for each finding (components differ in cost).
+    largest_cluster : int
+        n_max, frozen before the review.
+    """
+    x = np.asarray(confirmed, dtype=float)
+    null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
+    if not len(x):
+        return BetPath(np.empty(0), np.empty(0, dtype=np.int64))
+    blocks: dict[object, list[list[int]]] = {}
+    order: list[list[int]] = []
+    for position, cluster in enumerate(clusters):
+        pieces = blocks.setdefault(cluster, [])
+        if not pieces or len(pieces[-1]) >= largest_cluster:
+            pieces.append([])
+            order.append(pieces[-1])
+        pieces[-1].append(position)
+    gains = np.array([(null[block] - x[block]).sum() / largest_cluster for block in order])
+    lambdas = (np.arange(BETS) + 0.5) / BETS / (1 - float(null.min()))
+    wealth = np.cumsum(np.log1p(lambdas[:, None] * gains[None, :]), axis=1)
+    log_mean = special.logsumexp(wealth, axis=0) - math.log(BETS)
+    return BetPath(np.exp(np.minimum(log_mean, 700.0)), np.array([block[0] for block in order], dtype=np.int64))
+
+
+def upper_bound(confirmed: int, unconfirmed: int, level: float = FLAG) -> float:
+    """Largest recorded confirmation rate not yet refuted: sup{m: e(m) < level}, valid at any time.
+
+    >>> round(upper_bound(6, 25), 2)
+    0.43
+    """
+    n = confirmed + unconfirmed
+    if not n or not unconfirmed:
+        return 1.0
+    low, high = max(confirmed / n, 1e-9), 1 - 1e-12
+    goal = math.log(level)
+    if log_e(confirmed, unconfirmed, high) < goal:
+        return 1.0
+    return float(optimize.brentq(lambda m: log_e(confirmed, unconfirmed, m) - goal, low, high))
+
+
+def tipping(
+    confirmed: int, unconfirmed: int, without_finding: int, *, q0: float, sensitivity: float, specificity: float
+) -> Tipping:
+    """What would have to be wrong for the closed-form flag to fall, one thing at a time.
+
+    >>> tipping(6, 25, 10, q0=0.5, sensitivity=0.9, specificity=0.9).wrong_findings
+    2
+    """
+    goal = math.log(FLAG)
+    m0 = null_rate(q0, sensitivity, specificity)
+
+    def stands(s: int, u: int, m: float = m0) -> bool:
+        return log_e(s, u, m) >= goal
+
+    if not stands(confirmed, unconfirmed):
+        return Tipping(None, None, None, None)
+    wrong = next((k for k in range(1, unconfirmed + 1) if not stands(confirmed + k, unconfirmed - k)), None)
+    needed = next(
+        (k for k in range(without_finding + 1) if not stands(confirmed + k, unconfirmed + without_finding - k)), None
+    )
+
+    def lowest(rate_of: Callable[[float], float]) -> float:
+        grid = np.linspace(0.001, 0.999, 999)
+        return float(next(g for g in grid if stands(confirmed, unconfirmed, rate_of(float(g)))))
+
+    return Tipping(
+        wrong_findings=wrong,
+        lowest_q0=lowest(lambda q: null_rate(q, sensitivity, specificity)),
+        lowest_sensitivity=lowest(lambda se: null_rate(q0, se, specificity)),
+        missing_confirmed=needed / without_finding if needed is not None and without_finding else None,
+    )
+
+
+def tipping_curve(
+    confirmed: int, unconfirmed: int, *, sensitivity: float, specificity: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The closed-form e-value over agreed rates q0 from .05 to .95: which agreement would have led to which answer."""
+    q0 = np.round(np.arange(0.05, 0.951, 0.01), 2)
+    e = [math.exp(min(log_e(confirmed, unconfirmed, null_rate(q, sensitivity, specificity)), 700.0)) for q in q0]
+    return q0, np.array(e)
