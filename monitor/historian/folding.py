@@ -1,0 +1,234 @@
+"""From hot to history: frames become verified Parquet pieces, and the pieces of a day that is over become one file.
+
+Safe at any point of a crash: a piece is named after its first frame and written again as a whole, only frames up to
+folded.json count as folded, and a day's file lists the pieces it holds. Nothing here removes a row from the hot file.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from drivers.batch import NO_TIME
+from monitor.historian.arrays import columns
+from monitor.historian.frame import FrameError
+from monitor.historian.parquet import (
+    DAY_MS,
+    FIELDS,
+    TIME,
+    TagFacts,
+    by_tag_and_time,
+    day_folder,
+    day_of,
+    schema,
+    tag_facts,
+    write_verified,
+)
+from monitor.historian.reader import HotReader, TagRow, folded_upto
+from monitor.state import State, atomic_write
+
+_GROUP_ROWS = 262_144
+_FOLD_FRAMES = 2_000  # frames, and
+_FOLD_ROWS = 2_000_000  # rows that are held in memory at once
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """What a fold did. Frames committed before `purge_before_ms` lie in verified Parquet and may leave the hot file."""
+
+    frames: int
+    rows: int
+    files: tuple[Path, ...]
+    damaged: tuple[int, ...]  # frames whose checksum did not agree: left out, never believed
+    purge_before_ms: int
+    words: str
+
+
+def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | None = None) -> FoldResult:
+    """Write all frames committed before `upto_ms` (UTC [ms]) to Parquet; make one file of each day that is over.
+
+    `tags` are those of the hot file (default), by its own numbers. May be repeated after a crash at any point: a piece
+    is named after its first frame, and only frames up to folded.json count as folded. Hot rows are left alone.
+    """
+    hot = HotReader(state.hot)
+    table_of_tags = hot.tags(retired=True) if tags is None else tags
+    hot_id = hot.meta().get("id", "")
+    first = folded_upto(state.history, hot_id)
+    last = hot.last_before(upto_ms if upto_ms is not None else 2**62)
+    files: list[Path] = []
+    damaged: list[int] = []
+    frames = rows = 0
+    for begin, end, parts, bad in _slices(hot, first, last):
+        damaged += bad
+        for (site, day), table in _by_day(parts, table_of_tags).items():
+            facts = _facts(table_of_tags, table["tag"])
+            form = schema(site, day, facts, {"handwheel.frames": f"{hot_id}:{begin}-{end}"})
+            folder = day_folder(state, site, day)
+            name = f"part-{hot_id}-{begin:012d}"
+            files.append(write_verified(folder, name, form, _just(table.replace_schema_metadata(form.metadata))))
+            rows += table.num_rows
+        atomic_write(state.history / "folded.json", json.dumps({"hot": hot_id, "n": end}))
+        frames += end - begin + 1
+    before = upto_ms if upto_ms is not None else (hot.newest_ms() or 0) + 1
+    files += _tidy(state, day_of(before))
+    words = f"{frames} frames, {rows} samples folded into {len(files)} files"
+    if damaged:
+        words += f"; {len(damaged)} damaged frames left out: {', '.join(map(str, damaged[:5]))}"
+    return FoldResult(frames, rows, tuple(files), tuple(damaged), before, words)
+
+
+def _just(table: pa.Table) -> Callable[[], Iterator[pa.Table]]:
+    return lambda: iter([table])
+
+
+_Parts = list[dict[str, np.ndarray]]
+
+
+def _slices(hot: HotReader, first: int, last: int) -> Iterator[tuple[int, int, _Parts, list[int]]]:
+    """(first frame, last frame, columns, damaged frames) of slices that fit into memory."""
+    parts: _Parts = []
+    bad: list[int] = []
+    begin = n = count = rows = 0
+    for n, _t_ms, crc, blob in hot.frames(first, last):
+        begin = begin or n
+        count += 1
+        try:
+            one = columns(blob, crc)
+        except FrameError:
+            bad.append(n)
+        else:
+            rows += len(one.tag)
+            parts.append(
+                {
+                    "number": one.tag, "receive_us": one.receive_us, "source_us": one.source_us, "value": one.value,
+                    "reasons": one.reasons, "quality": one.quality,
+                    "exact": _texts(one.exact, len(one.tag)), "detail": _texts(one.detail, len(one.tag)),
+                }
+            )  # fmt: skip
+        if count >= _FOLD_FRAMES or rows >= _FOLD_ROWS:
+            yield begin, n, parts, bad
+            parts, bad, begin, count, rows = [], [], 0, 0, 0
+    if count:
+        yield begin, n, parts, bad
+
+
+def _texts(texts: Mapping[int, str], rows: int) -> np.ndarray:
+    column = np.full(rows, None, object)
+    for row, text in texts.items():
+        column[row] = text
+    return column
+
+
+def _by_day(parts: _Parts, tags: Mapping[int, TagRow]) -> dict[tuple[str, str], pa.Table]:
+    """The rows of frames as tables by (site, UTC day), sorted by tag and time."""
+    if not parts:
+        return {}
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    number = joined["number"]
+    unknown = sorted(set(np.unique(number).tolist()) - set(tags))
+    if unknown:
+        raise ValueError(f"history: the hot file has no tag {unknown[:5]}")
+    receive_ms, source_ms = joined["receive_us"] // 1000, joined["source_us"] // 1000
+    no_source = (joined["source_us"] == NO_TIME) | (source_ms == receive_ms)
+    numbers = np.unique(number)
+    place = pa.array(np.searchsorted(numbers, number).astype(np.int32))
+
+    def word(field: str) -> pa.Array:
+        words = pa.array([getattr(tags[one], field) for one in numbers.tolist()], pa.string())
+        return pa.DictionaryArray.from_arrays(place, words).dictionary_decode()
+
+    table = pa.table(
+        [
+            word("site"), word("asset"), word("name"),
+            pa.array(source_ms, mask=no_source).cast(TIME), pa.array(receive_ms).cast(TIME),
+            pa.array(joined["value"], from_pandas=True), pa.array(joined["exact"], pa.string()),
+            pa.array(joined["quality"]), pa.array(joined["reasons"]), pa.array(joined["detail"], pa.string()),
+        ],
+        schema=pa.schema(FIELDS),
+    )  # fmt: skip
+    days = receive_ms // DAY_MS
+    sites = np.array([tags[one].site for one in numbers.tolist()])[np.searchsorted(numbers, number)]
+    return {
+        (str(site), day_of(int(day) * DAY_MS)): by_tag_and_time(table.filter(pa.array((sites == site) & (days == day))))
+        for site in np.unique(sites)
+        for day in np.unique(days[sites == site])
+    }
+
+
+def _facts(tags: Mapping[int, TagRow], names: pa.ChunkedArray) -> dict[str, TagFacts]:
+    used = set(pc.unique(names).to_pylist())
+    # a retired tag never speaks for a configured one of the same name: the higher number is the newer
+    return {
+        row.name: {"asset": row.asset, "quantity": row.quantity, "unit": row.unit, "description": row.description}
+        for _, row in sorted(tags.items())
+        if row.name in used
+    }
+
+
+def _tidy(state: State, today: str) -> list[Path]:
+    """Make one part-0 of the pieces of each day before `today`; pieces that it holds already are removed."""
+    made = []
+    for folder in sorted(state.history.glob("site=*/date=*")):
+        pieces = sorted(path for path in folder.glob("part-*.parquet") if path.name != "part-0.parquet")
+        if not pieces or folder.name.removeprefix("date=") >= today:
+            continue
+        whole = folder / "part-0.parquet"
+        held = pieces_in(whole)
+        fresh = [path for path in pieces if path.name not in held]
+        if fresh:
+            made.append(_merge(folder, ([whole] if whole.exists() else []) + fresh, held))
+        for path in pieces:
+            path.unlink()
+    return made
+
+
+def _merge(folder: Path, sources: Sequence[Path], held: set[str]) -> Path:
+    facts: dict[str, TagFacts] = {}
+    sizes: dict[str, int] = {}
+    for path in sources:
+        facts.update(tag_facts(pq.read_schema(path)))
+        names = pq.read_table(path, columns=["tag"], partitioning=None)["tag"]
+        for one in pc.value_counts(names).to_pylist():
+            sizes[one["values"]] = sizes.get(one["values"], 0) + one["counts"]
+    pieces = sorted(held | {path.name for path in sources if path.name != "part-0.parquet"})
+    site, day = folder.parent.name.removeprefix("site="), folder.name.removeprefix("date=")
+    form = schema(site, day, facts, {"handwheel.pieces": json.dumps(pieces)})
+
+    def tables() -> Iterator[pa.Table]:
+        for names in _groups(sizes):
+            only = [("tag", "in", names)]
+            parts = [
+                pq.read_table(path, partitioning=None, filters=only, page_checksum_verification=True).cast(
+                    pa.schema(FIELDS)
+                )
+                for path in sources
+            ]
+            yield by_tag_and_time(pa.concat_tables(parts).combine_chunks()).replace_schema_metadata(form.metadata)
+
+    return write_verified(folder, "part-0", form, tables)
+
+
+def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Tags in order, in groups of about _GROUP_ROWS rows."""
+    names: list[str] = []
+    rows = 0
+    for name in sorted(sizes):
+        if names and rows + sizes[name] > _GROUP_ROWS:
+            yield names
+            names, rows = [], 0
+        names.append(name)
+        rows += sizes[name]
+    if names:
+        yield names
+
+
+def pieces_in(whole: Path) -> set[str]:
+    """The names of the pieces that a day's file holds."""
+    if not whole.exists():
+        return set()
+    return set(json.loads((pq.read_schema(whole).metadata or {}).get(b"handwheel.pieces", b"[]")))

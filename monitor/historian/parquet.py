@@ -1,0 +1,231 @@
+"""Parquet files of history: their columns, where they lie, and the one way in which such a file is written.
+
+One folder per site and day, open to any tool. A file is sorted by tag and time, its pages carry checksums, its own
+metadata say what each tag is. It is written under a temporary name, read back and compared, synced and only then
+renamed: a file that is there under its name is whole.
+
+Times are kept in ms. source_ms is null where the device gave no time or one equal to receive_ms.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from drivers.batch import quality_array
+from drivers.errors import UserError
+from drivers.record import Reason
+from monitor.state import State, sync_folder
+
+FORMAT = "1"
+DAY_MS = 86_400_000
+_FIRST_DAY, _LAST_DAY = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
+TIME = pa.timestamp("ms", tz="UTC")
+FIELDS = (
+    pa.field("site", pa.string(), nullable=False),
+    pa.field("asset", pa.string(), nullable=False),
+    pa.field("tag", pa.string(), nullable=False),
+    pa.field("source_ms", TIME),
+    pa.field("receive_ms", TIME, nullable=False),
+    pa.field("value", pa.float64()),
+    pa.field("exact", pa.string()),
+    pa.field("quality", pa.uint8(), nullable=False),
+    pa.field("reasons", pa.uint32(), nullable=False),
+    pa.field("detail", pa.string()),
+)
+_DELTA = {"receive_ms": "DELTA_BINARY_PACKED", "source_ms": "DELTA_BINARY_PACKED"}
+_DICTIONARY = ["site", "asset", "tag", "exact", "quality", "reasons", "detail"]
+WORKERS = min(4, os.cpu_count() or 1)
+
+TagFacts = Mapping[str, str]  # asset, quantity, unit, description
+
+
+class HistoryError(UserError):
+    """A Parquet file could not be written as meant, or cannot be read."""
+
+
+def day_folder(state: State, site: str, day: str) -> Path:
+    """history/site=S/date=D; `day` is the UTC date as YYYY-MM-DD."""
+    if not site or "/" in site or date.fromisoformat(day).isoformat() != day:
+        raise ValueError(f"history: not a site and a day: {site!r}, {day!r}")
+    return state.history / f"site={site}" / f"date={day}"
+
+
+def schema(site: str, day: str, tags: Mapping[str, TagFacts], extra: Mapping[str, str] | None = None) -> pa.Schema:
+    """The columns of every file with its metadata: format, site, date and, as JSON, what each tag is."""
+    facts = {
+        name: {key: one.get(key, "") for key in ("asset", "description", "quantity", "unit")}
+        for name, one in tags.items()
+    }
+    metadata = {
+        "handwheel.format": FORMAT,
+        "handwheel.site": site,
+        "handwheel.date": day,
+        "handwheel.tags": json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
+        **(extra or {}),
+    }
+    return pa.schema(FIELDS, metadata)
+
+
+def write_day(
+    state: State,
+    site: str,
+    day: str,
+    table: pa.Table | Mapping[str, Any],
+    tags: Mapping[str, TagFacts],
+    *,
+    part: str = "part-0",
+    sync: bool = True,
+) -> Path:
+    """Write one file of one site and UTC day, verified; returns its path.
+
+    `table` has the columns of FIELDS (arrays of equal length, or an arrow table); source_ms, exact and detail may be
+    missing, NaN in value becomes null. `tags` says for each tag name its asset, quantity, unit and description.
+    `sync=False` leaves out fsync and reading back, for files that can be made again (the demo).
+    """
+    folder = day_folder(state, site, day)
+    form = schema(site, day, tags)
+    given = dict(zip(table.column_names, table.columns, strict=True)) if isinstance(table, pa.Table) else table
+    rows = by_tag_and_time(_as_table(site, tags, given, form))
+    return write_verified(folder, part, form, lambda: iter([rows]), sync=sync)
+
+
+def write_grid(
+    state: State,
+    site: str,
+    times_ms: np.ndarray,
+    values: Mapping[str, np.ndarray],
+    tags: Mapping[str, TagFacts],
+    *,
+    reasons: Mapping[str, np.ndarray] | None = None,
+    sync: bool = True,
+) -> list[Path]:
+    """Write many days at once: each tag of `values` (f64, shape (n,)) at the same ascending times (UTC [ms], (n,)).
+
+    Reasons (u32, shape (n,)) by tag make the quality; a NaN without a reason is stored as a gap, never as good.
+    """
+    names = sorted(values)
+    stacked = np.stack([np.asarray(values[name], np.float64) for name in names])
+    why = np.stack([np.asarray((reasons or {}).get(name, np.zeros(len(times_ms))), np.uint32) for name in names])
+    why[np.isnan(stacked) & (why == 0)] = Reason.GAP
+    times = np.asarray(times_ms, np.int64)
+    starts = np.flatnonzero(np.r_[True, np.diff(times // DAY_MS) != 0]) if len(times) else np.array([], np.int64)
+    tag_words = pa.array(names, pa.string())
+    asset_words = pa.array([tags[name]["asset"] for name in names], pa.string())
+
+    whole = schema(site, "", tags)
+
+    def one_day(span: tuple[int, int]) -> Path:
+        begin, end = span
+        count = end - begin
+        index = pa.array(np.repeat(np.arange(len(names), dtype=np.int32), count))
+        cells = why[:, begin:end].ravel()
+        columns = {
+            "tag": tag_words.take(index),
+            "asset": asset_words.take(index),
+            "receive_ms": np.tile(times[begin:end], len(names)),
+            "value": stacked[:, begin:end].ravel(),
+            "quality": quality_array(cells),
+            "reasons": cells,
+        }
+        day = day_of(int(times[begin]))
+        form = whole.with_metadata({**whole.metadata, b"handwheel.date": day.encode()})
+        table = _as_table(site, tags, columns, form)
+        return write_verified(day_folder(state, site, day), "part-0", form, lambda: iter([table]), sync=sync)
+
+    spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True))
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(one_day, spans))
+
+
+def write_verified(
+    folder: Path, name: str, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]], *, sync: bool = True
+) -> Path:
+    """Write sorted tables as row groups of one file and put it in place only after it reads back the same.
+
+    `tables` is called twice, to write and to compare, so that a whole day need not fit into memory.
+    With `sync=False` it is neither read back nor synced.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.parquet"
+    part = folder / f".{name}.{secrets.token_hex(4)}.part"
+    try:
+        with pq.ParquetWriter(
+            part, form, compression="zstd", use_dictionary=_DICTIONARY, column_encoding=_DELTA,
+            write_page_checksum=True, version="2.6",
+        ) as writer:  # fmt: skip
+            for table in tables():
+                writer.write_table(table, row_group_size=table.num_rows or 1)
+        if sync:
+            _verify(part, form, tables)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    if sync:
+        for place in (folder, folder.parent, folder.parent.parent):
+            sync_folder(place)
+    return path
+
+
+def _verify(path: Path, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]]) -> None:
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        same = file.schema_arrow.equals(form, check_metadata=True)
+        groups = 0
+        for group, table in enumerate(tables()):
+            groups += 1
+            same = same and group < file.num_row_groups
+            same = same and file.read_row_group(group, use_threads=False).equals(table)
+        if not same or groups != file.num_row_groups:
+            raise HistoryError(f"{path}: does not read back as it was written; look at the disk before you go on")
+
+
+def by_tag_and_time(table: pa.Table) -> pa.Table:
+    """The rows in the order of every file."""
+    order = pc.sort_indices(table, [("tag", "ascending"), ("receive_ms", "ascending")])
+    ascending = np.array_equal(order.to_numpy(), np.arange(table.num_rows))
+    return table if ascending else table.take(order)
+
+
+def tag_facts(form: pa.Schema) -> dict[str, TagFacts]:
+    """What a file says of its tags, by name."""
+    facts: dict[str, TagFacts] = json.loads((form.metadata or {}).get(b"handwheel.tags", b"{}"))
+    return facts
+
+
+def day_of(ms: int) -> str:
+    """The UTC date of a time [ms] as YYYY-MM-DD; beyond what a date can be, the first or last there is."""
+    days = min(max(ms // DAY_MS, _FIRST_DAY), _LAST_DAY)
+    return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
+
+
+def _as_table(site: str, tags: Mapping[str, TagFacts], table: Mapping[str, Any], form: pa.Schema) -> pa.Table:
+    """The columns in the types and the order of FIELDS; those that may be missing as nulls."""
+    given = dict(table)
+    count = len(given["tag"])
+    given.setdefault("site", pa.repeat(pa.scalar(site), count))
+    if "asset" not in given:
+        given["asset"] = [tags[str(name)]["asset"] for name in given["tag"]]
+    built = []
+    for field in form:
+        column = given.get(field.name)
+        if column is None:
+            built.append(pa.nulls(count, field.type))
+        elif isinstance(column, pa.Array | pa.ChunkedArray):
+            built.append(column.cast(field.type))
+        elif field.type == TIME and isinstance(column, np.ndarray):
+            built.append(pa.array(column.astype(np.int64, copy=False)).cast(TIME))
+        else:
+            # from_pandas: NaN, which only says that nothing was decoded, becomes null
+            built.append(pa.array(column, field.type, from_pandas=field.name == "value"))
+    return pa.table(built, schema=form)
