@@ -36,6 +36,7 @@ class OpcUaServer:
         self._nodes: dict[str, ua.NodeId] = {}
         self._alarms: dict[str, EventGenerator] = {}
         self._active: dict[str, bool] = {}
+        self._frame: dict[str, EventGenerator] = {}  # the events around a refresh
 
     @property
     def url(self) -> str:
@@ -107,6 +108,10 @@ class OpcUaServer:
             alarm.InputNode = self._nodes[f"{pump}.vibration"]
             self._alarms[pump] = await server.get_event_generator(alarm)
             self._active[pump] = False
+        self._frame = {
+            "start": await server.get_event_generator(event_objects.RefreshStartEvent()),
+            "end": await server.get_event_generator(event_objects.RefreshEndEvent()),
+        }
         server.link_method(server.get_node(ua.ObjectIds.ConditionType_ConditionRefresh), self._refresh)
         return server
 
@@ -122,10 +127,12 @@ class OpcUaServer:
         await self._alarms[pump].trigger(message=words)
 
     async def _refresh(self, _parent: ua.NodeId, _subscription: ua.Variant) -> list[ua.Variant]:
-        """ConditionRefresh: tell again which alarms stand."""
+        """ConditionRefresh: tell again which alarms stand, between a start and an end event."""
+        await self._frame["start"].trigger(message="refresh starts")
         for pump, active in self._active.items():
             if active:
                 await self._send(pump)
+        await self._frame["end"].trigger(message="refresh ends")
         return []
 
 

@@ -23,7 +23,7 @@ from drivers.sim.stations import (
 )
 
 MAX_STEP_S = 5.0
-WARM_UP_S = 3 * 3600.0  # the plant has been running for a while when anyone first looks
+WARM_UP_S = 2 * 3600.0  # the plant has been running for a while when anyone first looks
 DRIFT_PER_H = 0.20  # what the fault drifting_meter adds to a meter's gain
 WORN = 0.8
 
