@@ -12,7 +12,7 @@ from tests.models.health_series import RATED, pump
 
 def test_hydraulic_power_of_100_m3_per_hour_lifted_30_m():
     assert physics.hydraulic_power_kw(100, 30) == pytest.approx(8.175)
-    assert 1000 * 9.81 * (100 / 3600) * 30 / 1000 == pytest.approx(8.175)
+    assert pytest.approx(8.175) == 1000 * 9.81 * (100 / 3600) * 30 / 1000
 
 
 def test_head_from_gauges_counts_gauge_height_and_velocity_head():
