@@ -37,6 +37,11 @@ def _(message: str) -> str:
     return _catalogue.gettext(message) if message else ""
 
 
+def N_(message: str) -> str:
+    """Mark a text for the catalogue that is translated later, where it is shown."""
+    return message
+
+
 def ngettext(one: str, many: str, n: int) -> str:
     """The operator's text for a count."""
     return _catalogue.ngettext(one, many, n)

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from drivers.record import SEVERITIES
 from drivers.source import DRIVERS, FeedSpec
-from monitor import plant
+from monitor import plant, sovereignty
 from monitor.settings.reader import Reader, SettingsError, nearest, one_of, unique
 from monitor.settings.shapes import (
     SOURCES,
@@ -25,7 +25,6 @@ from monitor.settings.shapes import (
 from monitor.settings.tags import read_tags
 from monitor.words import LANGUAGES
 
-QUESTIONS = tuple(f"Q{n}" for n in range(1, 18))
 JOBS = ("learn", "score", "fold", "drift_audit", "comparison_report", "sovereignty_report", "binder")
 T = TypeVar("T")
 
@@ -143,7 +142,12 @@ def _check_rest(
             reader.fault("contracts.toml", ["contract", index, "end"], f"{contract.end} is before the start")
     for index, answer in enumerate(answers.answer):
         one_of(reader, "register.toml", ["answer", index, "asset"], answer.asset, assets, "asset")
-        one_of(reader, "register.toml", ["answer", index, "question"], answer.question, QUESTIONS, "question")
+        if one_of(
+            reader, "register.toml", ["answer", index, "question"], answer.question, sovereignty.QUESTIONS, "question"
+        ):
+            what = sovereignty.fault_of(answer.question, answer.value)
+            if what:
+                reader.fault("register.toml", ["answer", index, "value"], what)
     for index, job in enumerate(timetable.job):
         one_of(reader, "timetable.toml", ["job", index, "name"], job.name, JOBS, "job")
         if (job.every_s is None) == (job.cron is None):
