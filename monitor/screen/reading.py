@@ -1,4 +1,4 @@
-"""Reads STATE for the screen: status.json and liveness twice a second, the hot file each second, the rest when it changed.
+"""Reads STATE for the screen: status.json and liveness twice a second, the hot file each second, the rest at need.
 
 The only file of the screen that opens files, asks the daemon or starts a child. Each method returns the parts of the
 RoomState that it has read anew, so that quick and slow readings never wait for each other and never overwrite each
@@ -34,7 +34,6 @@ from monitor.screen.room import (
     open_period,
     past,
     procedures,
-    rows,
     time_us,
 )
 from monitor.state import State
@@ -51,6 +50,7 @@ TRENDS_EVERY_S = 300.0
 TREND_COLUMNS = 240
 DAY_S = 86_400
 SPANS = {"24h": (DAY_S, 60), "30d": (30 * DAY_S, 3_600), "1y": (365 * DAY_S, 3_600)}  # span -> length, bucket [s]
+OFFERS_EVERY_S = {True: 5.0, False: 60.0}  # how often the fallback is asked: in trouble, and else
 CHILD_TIMEOUT_S = 10.0
 JOURNAL_LIMIT = 4_000_000  # bytes of one journal file that are looked at
 TEXT_LIMIT = 1_000_000  # bytes of a report that are shown
@@ -66,6 +66,7 @@ class Reading:
     _hot_at: float = -1e9
     _facts_at: float = -1e9
     _trends_at: float = -1e9
+    _offers_at: float = -1e9
     _tags: dict[int, TagRow] = field(default_factory=dict)
     _kinds: dict[str, str] = field(default_factory=dict)
     _entries: list[Entry] = field(default_factory=list)
@@ -197,8 +198,12 @@ class Reading:
             return {"role": "", "rights": frozenset()}
         return {"role": str(told.get("role") or ""), "rights": frozenset(map(str, told.get("rights") or ()))}
 
-    def procedures(self) -> Parts:
-        """What the fallback offers now; nothing new where it does not answer."""
+    def offers(self, trouble: bool, *, at_once: bool = False) -> Parts:
+        """What the fallback offers now, asked more often in trouble; nothing new where it does not answer."""
+        now = time.monotonic()
+        if now - self._offers_at < OFFERS_EVERY_S[trouble] and not at_once:
+            return {}
+        self._offers_at = now
         try:
             return {"procedures": procedures(self.child("--list", "--json"))}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, subprocess.SubprocessError):
@@ -283,7 +288,3 @@ def text_of(path: str) -> str:
     """The text of a report, as far as a screen can show it; OSError where it cannot be read."""
     with Path(path).open("rb") as file:
         return file.read(TEXT_LIMIT).decode("utf-8", "replace")
-
-
-def has_lost_site(room: RoomState) -> bool:
-    return any(one.get("state") == "lost" for one in rows(room.status, "sites"))
