@@ -18,7 +18,7 @@ What a vendor's or our own model claims is advice: priority 2 or 3 of three, how
 for alarms that were rationalised: each with a cause, a consequence, an action and a time to respond.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -42,6 +42,7 @@ EVENTS = (
     "remove",
     "restore",
 )
+ALERTS_KEPT = 20  # alerts named behind one alarm; the ledger has them all
 _SUPPRESSED = "GHI"
 _ADVICE = {"critical": 2, "warning": 2, "note": 3}
 
@@ -171,6 +172,48 @@ def from_row(row: Mapping[str, Any]) -> Alarm:
 def ranked(alarms: list[Alarm]) -> list[Alarm]:
     """As an operator reads them: what must be told first, then by priority, newest first."""
     return sorted(alarms, key=lambda one: (not one.annunciated, not one.active, one.priority, -one.since_us))
+
+
+class AlarmList:
+    """The alarms there are now. Every change it makes is returned, to be written into the ledger by the caller."""
+
+    def __init__(self, alarms: Iterable[Alarm] = ()) -> None:
+        self._alarms = {alarm.id: alarm for alarm in alarms}
+
+    def __iter__(self) -> Iterator[Alarm]:
+        return iter(ranked(list(self._alarms.values())))
+
+    def get(self, name: str) -> Alarm | None:
+        """The alarm with this id, or the one that an alert of this id stands behind."""
+        found = self._alarms.get(name)
+        return found or next((one for one in self._alarms.values() if name in one.alert_ids), None)
+
+    def raise_alert(self, alert: Alert, site: str, at_us: int, rationalised: int | None = None) -> Change:
+        """Make (or make again) the alarm of an alert active."""
+        new = alarm_of(alert, site, at_us, rationalised)
+        old = self._alarms.get(new.id, new)
+        ids = (*(one for one in old.alert_ids if one != alert.alert_id), alert.alert_id)[-ALERTS_KEPT:]
+        return self._put(step(replace(old, text=new.text, priority=new.priority, alert_ids=ids), "alarm", at_us))
+
+    def apply(self, name: str, event: str, at_us: int, *, note: str = "", until_us: int | None = None) -> Change:
+        """One event on the alarm `name` (its id or that of an alert). Raises Refused, also where there is none."""
+        alarm = self.get(name)
+        if alarm is None:
+            raise Refused(f"{event} {name}: no such alarm is open; look at the list again")
+        return self._put(step(alarm, event, at_us, note=note, until_us=until_us))
+
+    def expire(self, now_us: int, *, clock_valid: bool = True) -> list[Change]:
+        """Leave the shelves whose time is over."""
+        over = [one.id for one in self._alarms.values() if expired(one, now_us, clock_valid=clock_valid)]
+        why = "time over" if clock_valid else "the clock was set: a shelf's end cannot be trusted"
+        return [self.apply(name, "unshelve", now_us, note=why) for name in over]
+
+    def _put(self, change: Change) -> Change:
+        if change.alarm.over:
+            self._alarms.pop(change.alarm.id, None)
+        else:
+            self._alarms[change.alarm.id] = change.alarm
+        return change
 
 
 def _after(alarm: Alarm, event: str, at_us: int, note: str, until_us: int | None) -> Alarm:

@@ -13,6 +13,7 @@ from monitor.alarms import (
     EVENTS,
     STATES,
     Alarm,
+    AlarmList,
     Refused,
     alarm_of,
     expired,
@@ -164,3 +165,29 @@ def test_in_any_order_of_events_nothing_is_lost_and_nothing_is_silent(latched, p
         assert json.loads(json.dumps(change.data()))["after"] == alarm.state
         assert from_row(json.loads(json.dumps(to_row(alarm)))) == alarm
     assert all(one.after == two.before for one, two in pairwise(log))
+
+
+def test_the_list_holds_one_alarm_per_thing_until_it_is_normal_again():
+    open_alarms = AlarmList()
+    alert = Alert("V-1", "vendor", "P1", "seal", "wear", "warning", "replace", NOW, vendor="SmartPump")
+    open_alarms.raise_alert(alert, "N", NOW)
+    open_alarms.apply("V-1", "acknowledge", NOW)
+    again = replace(alert, alert_id="V-2", text="replace now", severity="note")
+    assert open_alarms.raise_alert(again, "N", NOW + HOUR).after == "B"
+    (alarm,) = open_alarms
+    assert (alarm.alert_ids, alarm.text, alarm.priority, alarm.site) == (("V-1", "V-2"), "replace now", 3, "N")
+    open_alarms.apply("V-2", "acknowledge", NOW)
+    open_alarms.apply(alarm.id, "return", NOW)
+    assert list(open_alarms) == []
+    with pytest.raises(Refused, match="no such alarm"):
+        open_alarms.apply("V-2", "acknowledge", NOW)
+
+
+def test_the_list_leaves_shelves_whose_time_is_over_and_tells_anew():
+    open_alarms = AlarmList()
+    alert = Alert("V-1", "vendor", "P1", "seal", "wear", "warning", "replace", NOW)
+    open_alarms.raise_alert(alert, "N", NOW)
+    open_alarms.apply("V-1", "shelve", NOW, note="seal ordered", until_us=NOW + HOUR)
+    assert open_alarms.expire(NOW + HOUR - 1) == []
+    (change,) = open_alarms.expire(NOW + HOUR)
+    assert (change.event, change.before, change.after) == ("unshelve", "G", "B")

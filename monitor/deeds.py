@@ -1,0 +1,193 @@
+"""What people may have recorded: each verb of the command socket becomes one ledger entry, or a refusal in one line.
+
+Pure: from a request that the socket has already allowed (role and rights) to a Draft. Only known words, sizes and times
+pass; the name of a person is asked for nowhere.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from drivers.errors import UserError
+from monitor.ledger import Draft
+from monitor.plant import CHOICES, Settings
+from monitor.words import clean, parse_utc, utc_text
+
+GRADES = ("A", "B", "C", "D", "E")
+PARTIES = ("utility", "vendor", "third")
+TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
+ACTIONS = ("inspect", "service", "replace")
+TEXT_LIMIT = 1_000
+_QUANTITY = re.compile(r"-?\d{1,12}(\.\d{1,6})? \S.{0,15}")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class Deed:
+    """The data of one request, read field by field; every fault names its field."""
+
+    def __init__(self, verb: str, data: Mapping[str, Any]) -> None:
+        self.verb, self.data = verb, data
+
+    def fault(self, field: str, what: str) -> UserError:
+        """One line: verb, field, what to do."""
+        return UserError(f"{self.verb}: {field}: {what}")
+
+    def text(self, field: str, *, needed: bool = False) -> str:
+        """A text without control characters; empty only where it is not needed."""
+        value = self.data.get(field)
+        if value is None:
+            value = ""
+        if not isinstance(value, str) or len(value) > TEXT_LIMIT:
+            raise self.fault(field, f"a text of {TEXT_LIMIT} characters at most is expected")
+        value = clean(value, TEXT_LIMIT)
+        if needed and not value:
+            raise self.fault(field, "is missing; write it in words")
+        return value
+
+    def word(self, field: str, known: tuple[str, ...], default: str | None = None) -> str:
+        """One of the known words."""
+        value = self.data.get(field, default)
+        if value not in known:
+            raise self.fault(field, f"{clean(value, 40)!r} is not one of {', '.join(known)}")
+        return str(value)
+
+    def flag(self, field: str) -> bool:
+        """True or false; missing is false."""
+        value = self.data.get(field, False)
+        if not isinstance(value, bool):
+            raise self.fault(field, "true or false is expected")
+        return value
+
+    def time(self, field: str, *, needed: bool = False) -> str | None:
+        """A time that names its zone, as UTC text."""
+        us = self.time_us(field, needed=needed)
+        return None if us is None else utc_text(us)
+
+    def time_us(self, field: str, *, needed: bool = False) -> int | None:
+        """A time that names its zone, in UTC [us]."""
+        value = self.data.get(field)
+        if value in (None, ""):
+            if needed:
+                raise self.fault(field, "is missing; write for example 2026-11-30T07:00:00+01:00")
+            return None
+        try:
+            return parse_utc(str(value))
+        except (ValueError, OverflowError) as fault:
+            raise self.fault(field, clean(fault, 120)) from fault
+
+    def quantity(self, field: str) -> str | None:
+        """A number with its unit ("30 %", "1150.00 EUR"), or nothing."""
+        value = self.data.get(field)
+        if value in (None, ""):
+            return None
+        if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
+            raise self.fault(field, f"{clean(value, 40)!r} is not a number with its unit, for example 30 %")
+        return value
+
+    def share(self, field: str) -> float | None:
+        """A probability from 0 to 1, or nothing."""
+        value = self.data.get(field)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise self.fault(field, "a number from 0 to 1 is expected")
+        return float(value)
+
+
+def decide(deed: Deed) -> dict[str, Any]:
+    choice = deed.word("choice", CHOICES)
+    until = deed.time("until", needed=choice == "defer")
+    return {
+        "alert_id": deed.text("alert_id", needed=True), "choice": choice, "reason": deed.text("reason", needed=True),
+        "until": until, "randomised": deed.flag("randomised"), "deferral_prob": deed.share("deferral_prob"),
+    }  # fmt: skip
+
+
+def acknowledge(deed: Deed) -> dict[str, Any]:
+    return {"alert_id": deed.text("alert_id", needed=True), "note": deed.text("note")}
+
+
+def shelve(deed: Deed) -> dict[str, Any]:
+    return {
+        "alert_id": deed.text("alert_id", needed=True), "until": deed.time("until", needed=True),
+        "reason": deed.text("reason", needed=True),
+    }  # fmt: skip
+
+
+def finding(deed: Deed) -> dict[str, Any]:
+    photo, second = deed.text("photo_sha256"), deed.data.get("second_reader_grade")
+    if photo and not _HEX.fullmatch(photo):
+        raise deed.fault("photo_sha256", "64 hexadecimal digits are expected")
+    wear = deed.quantity("wear_pct")
+    if wear is not None and not wear.endswith(" %"):
+        raise deed.fault("wear_pct", "is given in %, for example 30 %")
+    return {
+        "wo_id": deed.text("wo_id", needed=True), "grade": deed.word("grade", GRADES), "wear_pct": wear,
+        "measured_value": deed.quantity("measured_value"), "limit": deed.quantity("limit"),
+        "cause": deed.text("cause"), "inspector_party": deed.word("inspector_party", PARTIES),
+        "blind_to_alert": deed.flag("blind_to_alert"), "photo_sha256": photo or None,
+        "second_reader_grade": deed.word("second_reader_grade", GRADES) if second else None,
+    }  # fmt: skip
+
+
+def work_order(deed: Deed) -> dict[str, Any]:
+    return {
+        "wo_id": deed.text("wo_id", needed=True), "opened": deed.time("opened", needed=True),
+        "done": deed.time("done"), "trigger": deed.word("trigger", TRIGGERS), "alert_id": deed.text("alert_id") or None,
+        "action": deed.word("action", ACTIONS), "planned_cost": deed.quantity("planned_cost"),
+        "downtime": deed.quantity("downtime"), "run_hours": deed.quantity("run_hours"),
+        "party": deed.word("party", PARTIES, "utility"),
+    }  # fmt: skip
+
+
+def sign_audit(deed: Deed) -> dict[str, Any]:
+    name = deed.text("audit_id") or deed.text("audit", needed=True)
+    return {"audit_id": name, "note": deed.text("note")}
+
+
+def freeze(deed: Deed) -> dict[str, Any]:
+    parameters = deed.data.get("parameters")
+    if not isinstance(parameters, dict) or not parameters:
+        raise deed.fault("parameters", "is missing; a table of parameters is expected")
+    if not _HEX.fullmatch(deed.text("sha256")):
+        raise deed.fault("sha256", "64 hexadecimal digits are expected")
+    return {"parameters": parameters, "sha256": deed.text("sha256")}
+
+
+# verb -> (kind of entry, what makes its data, whether asset and component come from the alert that it names)
+RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
+    "decide": ("decision", decide, True),
+    "acknowledge": ("acknowledge", acknowledge, True),
+    "shelve": ("shelve", shelve, True),
+    "finding": ("finding", finding, False),
+    "work_order": ("work_order", work_order, False),
+    "sign_audit": ("audit_signed", sign_audit, False),
+    "freeze": ("review_freeze", freeze, False),
+}
+
+
+def draft_of(
+    verb: str,
+    data: Mapping[str, Any],
+    role: str,
+    at_us: int,
+    settings: Settings,
+    place: Callable[[str], tuple[str, str] | None],
+) -> Draft:
+    """The ledger entry for a deed of `role` at `at_us` (UTC [us]); `place` tells asset and component of a known alert.
+
+    Raises UserError in one line: verb, field, what is expected.
+    """
+    kind, make, by_alert = RECORDED[verb]
+    deed = Deed(verb, data)
+    body = make(deed)
+    asset, component = deed.text("asset"), deed.text("component")
+    if by_alert:
+        known = place(body["alert_id"])
+        if known is None:
+            raise deed.fault("alert_id", f"{clean(body['alert_id'], 60)} is not known; look at the list again")
+        asset, component = known
+    elif (asset or kind in ("finding", "work_order")) and asset not in {one.id for one in settings.assets}:
+        raise deed.fault("asset", f"{clean(asset, 40)!r} is not configured; see site.toml")
+    site = next((one.site for one in settings.assets if one.id == asset), None)
+    return Draft(kind, body, at_us, "screen", role, site, asset or None, component or None)

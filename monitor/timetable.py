@@ -1,0 +1,115 @@
+"""When which job runs: APScheduler in UTC, its store in memory and built from timetable.toml at each start.
+
+What was missed while the daemon stood still is done once, not many times; a job that never ran counts as missed. For
+that the daemon keeps its own table of last runs; APScheduler's stores are not trusted with it. Cron's Sunday is 0 or 7
+and its Monday 1, while APScheduler counts from Monday = 0: weekdays are therefore handed over by name.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from drivers.errors import ConfigError
+from monitor.plant import Job
+
+GRACE_S = 3_600  # later than this, a run is left out and counted
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIRST = ("binder", "learn")  # paper before models, models before what is made with them
+
+
+class Timetable:
+    """Runs each job at its time; never the same job twice at once."""
+
+    def __init__(
+        self, jobs: Sequence[Job], last_runs: Mapping[str, datetime], call: Callable[[str], Awaitable[None]]
+    ) -> None:
+        """`last_runs`: job -> its last start (UTC); `call` does a job by its name."""
+        self._jobs, self._last_runs, self._call = jobs, last_runs, call
+        self._triggers = {job.name: trigger_of(job) for job in jobs}
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE_S}
+        )
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it warns of is counted here
+        self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
+        self.left_out: dict[str, int] = {}  # job -> runs that did not happen, because it was late or still running
+
+    def start(self, now: datetime) -> list[str]:
+        """Begin; returns the names of the jobs that were missed and are done once now."""
+        late = self.missed(now)
+        for job in self._jobs:
+            first = now if job.name in late else self._triggers[job.name].get_next_fire_time(None, now)
+            if first is not None:
+                self._scheduler.add_job(
+                    self._call, self._triggers[job.name], args=(job.name,), id=job.name, next_run_time=first
+                )
+        self._scheduler.start()
+        return late
+
+    def stop(self) -> None:
+        """No more runs; those under way are the caller's."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def missed(self, now: datetime) -> list[str]:
+        """Jobs that never ran, or whose time came between their last run and now; in the order in which to do them."""
+        late = []
+        for name, trigger in self._triggers.items():
+            last = self._last_runs.get(name)
+            due = None if last is None else trigger.get_next_fire_time(last, last + timedelta(microseconds=1))
+            if last is None or (due is not None and due <= now):
+                late.append(name)
+        return sorted(late, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
+
+    def _count(self, event: JobEvent) -> None:
+        self.left_out[event.job_id] = self.left_out.get(event.job_id, 0) + 1
+
+
+def trigger_of(job: Job) -> BaseTrigger:
+    """The trigger of a job. ConfigError where its cron expression cannot be used."""
+    if job.every_s is not None:
+        return IntervalTrigger(seconds=job.every_s, timezone=UTC)
+    fields = (job.cron or "").split()
+    try:
+        minute, hour, day, month, weekday = fields
+        return CronTrigger(minute=minute, hour=hour, day=day, month=month, day_of_week=weekdays(weekday), timezone=UTC)
+    except ValueError as fault:
+        raise ConfigError(
+            f"timetable.toml: job {job.name}: {job.cron!r} cannot be used ({fault}); write five fields, for example"
+            " 0 6 * * 1"
+        ) from fault
+
+
+def weekdays(field: str) -> str:
+    """The weekday field of a cron line (0 or 7 = Sunday, names, lists, ranges, steps) as names; "*" stays.
+
+    ValueError where it is none.
+    """
+    if field == "*":
+        return field
+    days: set[int] = set()
+    for part in field.lower().split(","):
+        span, _, step = part.partition("/")
+        first, dash, last = ("0", "-", "6") if span == "*" else span.partition("-")
+        start = _day(first)
+        end = _day(last) if dash else 6 if step else start
+        if dash and last == "7":
+            end = 7
+        if end < start or (step and int(step) < 1):
+            raise ValueError(f"weekday {part!r} runs backwards")
+        days |= {day % 7 for day in range(start, end + 1, int(step or 1))}
+    return ",".join(_DAYS[day] for day in sorted(days))
+
+
+def _day(text: str) -> int:
+    if text in _DAYS:
+        return _DAYS.index(text)
+    number = int(text)
+    if not 0 <= number <= 7:
+        raise ValueError(f"weekday {text!r} is not 0 to 7")
+    return number % 7
