@@ -78,9 +78,10 @@ def spike_scan(ages: ArrayLike, *, width: float = 0.06, boots: int = 199, seed: 
     ages : array_like
         Time since last service at alert, positive, any unit.
     """
-    logs = np.log(np.asarray(ages, dtype=float))
-    if not np.isfinite(logs).all():
+    given = np.asarray(ages, dtype=float)
+    if not (np.isfinite(given) & (given > 0)).all():
         raise ValueError("ages at alert must be positive and finite")
+    logs = np.log(given)
     rng = np.random.default_rng(seed)
     if len(logs) > MOST:
         logs = rng.choice(logs, MOST, replace=False)

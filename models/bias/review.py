@@ -34,11 +34,10 @@ VALIDATED = 50  # inspectors' errors are taken as if known from so many double r
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one component. [currency]"""
+    """C_p and C_f of one component. [currency]"""
 
     planned: float
     failure: float
-    p_fail: float
 
 
 @dataclass(frozen=True, slots=True)

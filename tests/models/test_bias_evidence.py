@@ -1,0 +1,167 @@
+"""Known answers and properties of the e-values, bounds, tipping points and e-BH."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate
+
+from models.bias.evidence import (
+    FLAG,
+    bet_path,
+    cost_q0,
+    log_e,
+    null_rate,
+    tipping,
+    tipping_curve,
+    upper_bound,
+)
+from models.bias.multiple import e_bh
+
+
+@pytest.mark.parametrize(("s", "u", "m0"), [(6, 25, 0.5), (0, 8, 0.45), (3, 3, 0.5), (40, 10, 0.3)])
+def test_the_closed_form_is_the_integral_it_stands_for(s, u, m0):
+    area, _ = integrate.quad(lambda p: p**s * (1 - p) ** u, 0, m0)
+    assert math.exp(log_e(s, u, m0)) == pytest.approx(area / m0 / (m0**s * (1 - m0) ** u), rel=1e-9)
+
+
+def test_the_worked_example_of_31_findings_with_6_confirmed():
+    assert math.exp(log_e(6, 25, 0.5)) == pytest.approx(182, abs=1)
+    assert upper_bound(6, 25) == pytest.approx(0.43, abs=0.005)
+    assert tipping(6, 25, 0, q0=0.5, sensitivity=0.9, specificity=0.9).wrong_findings == 2
+
+
+@pytest.mark.parametrize(("specificity", "fewest"), [(0.9, 7), (1.0, 8)])
+def test_the_fewest_findings_that_can_ever_flag(specificity, fewest):
+    m0 = null_rate(0.5, 0.9, specificity)
+    assert log_e(0, fewest, m0) >= math.log(FLAG) > log_e(0, fewest - 1, m0)
+
+
+@pytest.mark.parametrize(("share", "about"), [(0.1, 15), (0.2, 20), (0.3, 55), (0.4, 245)])
+def test_the_findings_needed_at_a_recorded_confirmation_rate(share, about):
+    needed = next(n for n in range(1, 400) if log_e(round(share * n), n - round(share * n), 0.5) >= math.log(FLAG))
+    assert about * 0.6 <= needed <= about * 1.2
+
+
+def test_costs_make_the_agreed_rates_of_the_method():
+    assert [round(cost_q0(1, ratio, phi), 2) for ratio, phi in ((5, 0.5), (5, 0.8), (10, 0.5), (3, 0.5))] == [
+        0.33, 0.24, 0.18, 0.50]  # fmt: skip
+
+
+def test_betting_by_hand_on_two_single_findings():
+    """n_max 1: the mean over lambda of (1 + lambda m0)(1 + lambda (m0 - 1)), lambda in the middle of 20 cells."""
+    lambdas = (np.arange(20) + 0.5) / 20 / 0.5
+    by_hand = np.mean((1 + lambdas * 0.5) * (1 - lambdas * 0.5))
+    path = bet_path([False, True], ["a", "b"], 0.5, 1)
+    assert path.e.tolist() == pytest.approx([np.mean(1 + lambdas * 0.5), by_hand])
+    assert path.current == path.e[1]
+    assert path.highest == path.e[0]
+
+
+def test_no_findings_are_no_evidence():
+    path = bet_path([], [], 0.5, 5)
+    assert (path.current, path.highest) == (1.0, 1.0)
+    assert upper_bound(0, 0) == 1.0
+    assert upper_bound(5, 0) == 1.0
+    assert tipping(0, 0, 0, q0=0.5, sensitivity=0.9, specificity=0.9).lowest_q0 is None
+
+
+def test_a_large_cluster_is_split_in_the_order_it_came():
+    x = [False, False, False, True]
+    assert len(bet_path(x, ["a"] * 4, 0.5, 3).e) == 2
+    assert bet_path(x, ["a"] * 4, 0.5, 3).e == pytest.approx(bet_path(x, ["a", "a", "a", "b"], 0.5, 3).e)
+
+
+findings = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40)
+
+
+@given(findings)
+def test_names_of_assets_do_not_matter(rows):
+    x, clusters = zip(*rows, strict=True)
+    renamed = [f"pump {c}" for c in clusters]
+    assert bet_path(x, clusters, 0.5, 50).e == pytest.approx(bet_path(x, renamed, 0.5, 50).e)
+
+
+@given(findings, st.randoms(use_true_random=False))
+def test_the_order_within_a_visit_does_not_matter(rows, random):
+    rows = sorted(rows, key=lambda row: row[1])
+    shuffled = sorted(random.sample(rows, len(rows)), key=lambda row: row[1])
+    one, other = (bet_path([x for x, _ in r], [c for _, c in r], 0.5, 50).e for r in (rows, shuffled))
+    assert one == pytest.approx(other)
+
+
+@given(st.integers(0, 30), st.integers(1, 30))
+def test_one_more_confirmed_finding_never_adds_evidence(s, u):
+    assert log_e(s + 1, u - 1, 0.5) < log_e(s, u, 0.5)
+    assert upper_bound(s + 1, u - 1) >= upper_bound(s, u)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 20), st.integers(5, 60))
+def test_the_upper_bound_is_where_the_evidence_is_exactly_at_the_line(s, u):
+    bound = upper_bound(s, u)
+    assert bound == 1.0 or log_e(s, u, bound) == pytest.approx(math.log(FLAG), abs=1e-6)
+
+
+def test_tipping_points_stand_where_the_flag_just_stands():
+    t = tipping(6, 25, 10, q0=0.5, sensitivity=0.9, specificity=0.9)
+    goal = math.log(FLAG)
+    assert (
+        log_e(6, 25, null_rate(t.lowest_q0, 0.9, 0.9)) >= goal > log_e(6, 25, null_rate(t.lowest_q0 - 0.002, 0.9, 0.9))
+    )
+    assert log_e(6, 25, null_rate(0.5, t.lowest_sensitivity, 0.9)) >= goal
+    k = round(t.missing_confirmed * 10)
+    assert log_e(6 + k, 25 + 10 - k, 0.5) < goal <= log_e(6 + k - 1, 25 + 10 - k + 1, 0.5)
+    q0, e = tipping_curve(6, 25, sensitivity=0.9, specificity=0.9)
+    assert (np.diff(e) > 0)[q0[1:] > 0.3].all()
+
+
+def test_visits_that_find_more_are_not_turned_against_an_honest_vendor():
+    """Single visits 30 % confirmed, visits of five 70 %: the rate of findings (.57 and more) is above q0 = .5.
+
+    Plain cluster means flag in a third of the runs (bias by cluster size); weighted by size the bet is fair.
+    """
+    rng = np.random.default_rng(11)
+    plain = weighted = 0
+    runs = 200
+    for _ in range(runs):
+        x: list[bool] = []
+        clusters: list[int] = []
+        for visit in range(120):
+            size, rate = (5, 0.7) if rng.random() < 0.3 else (1, 0.3)
+            x += (rng.random(size) < rate).tolist()
+            clusters += [visit] * size
+        weighted += bet_path(x, clusters, 0.5, 5).highest >= FLAG
+        gains = 0.5 - np.array([np.mean([a for a, c in zip(x, clusters, strict=True) if c == v]) for v in range(120)])
+        lambdas = (np.arange(20) + 0.5) / 20 / 0.5
+        plain += np.exp(np.cumsum(np.log1p(lambdas[:, None] * gains), axis=1)).mean(axis=0).max() >= FLAG
+    assert weighted <= 0.02 * runs
+    assert plain >= 0.2 * runs  # what betting on plain cluster means would have done
+
+
+def test_an_informative_cluster_size_just_at_the_null_is_not_flagged_more_than_promised():
+    """Rates by size chosen so that the rate of findings is exactly .5, one visit in two of each size."""
+    rng = np.random.default_rng(12)
+    high = 0.5 + (0.5 - 0.3) / 5  # 1 x .3 + 5 x .54 = 6 x .5
+    ever = naive = 0
+    runs = 300
+    lambdas = (np.arange(20) + 0.5) / 20 / 0.5
+    for _ in range(runs):
+        big = rng.random(150) < 0.5
+        found = np.where(big, rng.binomial(5, high, 150), rng.binomial(1, 0.3, 150))
+        size = np.where(big, 5, 1)
+        x = np.concatenate([np.arange(n) < k for n, k in zip(size, found, strict=True)])
+        ever += bet_path(x, np.repeat(np.arange(150), size).tolist(), 0.5, 5).highest >= FLAG
+        gains = 0.5 - found / size
+        naive += np.exp(np.cumsum(np.log1p(lambdas[:, None] * gains), axis=1)).mean(axis=0).max() >= FLAG
+    assert ever <= 0.05 * runs
+    assert naive > 0.15 * runs
+
+
+def test_e_bh_rejects_what_its_rule_says():
+    assert e_bh([]).tolist() == []
+    assert e_bh([39.9, 1, 1, 1]).tolist() == [False] * 4
+    assert e_bh([40, 1, 1, 1]).tolist() == [True, False, False, False]
+    assert e_bh([20, 3, 20, 1]).tolist() == [True, False, True, False]  # K / (0.1 k) = 20 for k = 2

@@ -1,0 +1,188 @@
+"""U, life accounting and the four diagnostics: known answers by hand or against scipy."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from models.bias.diagnostics import deferral, spike_scan, step_change, waddington
+from models.bias.life import account, failure_credit
+from models.bias.unsupported import unsupported
+
+
+def test_u_of_perfect_inspectors_is_the_jeffreys_posterior():
+    certain = (1e9, 1e-3)
+    u = unsupported(6, 25, sensitivity=certain, specificity=certain)
+    posterior = stats.beta(25.5, 6.5)
+    assert u.value == pytest.approx(posterior.median(), abs=0.005)
+    assert u.low == pytest.approx(posterior.ppf(0.05), abs=0.005)
+    assert u.high == pytest.approx(posterior.ppf(0.95), abs=0.005)
+
+
+def test_u_corrects_for_inspectors_as_rogan_and_gladen_do():
+    sharp = (9e5, 1e5)  # .9, known exactly
+    u = unsupported(3000, 7000, sensitivity=sharp, specificity=sharp)
+    assert u.value == pytest.approx(1 - (0.3 - 0.1) / 0.8, abs=0.005)
+
+
+def test_u_stays_a_share_and_doubt_about_inspectors_widens_it():
+    assert unsupported(0, 40).high == 1.0
+    assert unsupported(40, 0).low == 0.0
+    assert math.isnan(unsupported(0, 0).value)
+    sharp = unsupported(30, 70, sensitivity=(900, 100), specificity=(900, 100))
+    vague = unsupported(30, 70, sensitivity=(9, 1), specificity=(9, 1))
+    assert vague.high - vague.low > sharp.high - sharp.low
+
+
+def fleet(n_assets: int, wear: float = 0.6, jobs_each: int = 2) -> tuple[pd.DataFrame, list[str]]:
+    assets = [f"P{n}" for n in range(n_assets)]
+    jobs = pd.DataFrame({"asset": assets * jobs_each, "component": "seal", "wear": wear})
+    return jobs, assets
+
+
+@pytest.mark.parametrize("n_assets", [10, 40])
+def test_life_accounting_by_hand(n_assets):
+    """Two jobs each at 60 % of the limit in two years: N/T = n, so 0.4 n a year are in excess, at 100 each."""
+    jobs, assets = fleet(n_assets)
+    life = account(jobs, jobs, assets, 2.0, {"seal": 100.0})
+    assert life.net.value == pytest.approx(0.4 * n_assets)
+    assert life.waste.value == pytest.approx(0.4 * n_assets)
+    assert life.money.value == pytest.approx(40.0 * n_assets)
+    assert life.mean_wear.value == pytest.approx(0.6)
+    assert life.unpriced == ()
+
+
+def test_parts_past_their_limit_give_credit_in_net_and_none_in_waste():
+    jobs, assets = fleet(40)
+    jobs.loc[:39, "wear"] = 1.4
+    life = account(jobs, jobs, assets, 2.0, {})
+    assert life.net.value == pytest.approx(0.0)
+    assert life.waste.value == pytest.approx(8.0)
+    assert math.isnan(life.money.value)
+    assert life.unpriced == ("seal",)
+
+
+def test_under_thirty_assets_the_interval_is_the_wide_one():
+    """Jobs are Poisson: with n jobs of equal wear the gamma's 2.5 and 97.5 % quantiles are known."""
+    jobs, assets = fleet(10)
+    net = account(jobs, jobs, assets, 2.0, {}).net
+    known = stats.gamma(20.5, scale=0.4 / 2).ppf([0.025, 0.975])
+    assert [net.low, net.high] == pytest.approx(known, rel=0.03)
+
+
+def test_money_is_summed_per_component():
+    assets = [f"P{n}" for n in range(40)]
+    jobs = pd.DataFrame(
+        {"asset": assets * 2, "component": ["seal"] * 40 + ["bearing"] * 40, "wear": [0.5] * 40 + [1.0] * 40}
+    )
+    life = account(jobs, jobs, assets, 1.0, {"seal": 100.0, "bearing": 1000.0})
+    assert life.money.value == pytest.approx(40 * 0.5 * 100)  # nothing was given away of the dear part
+
+
+def test_no_measured_findings_give_no_figure_rather_than_zero():
+    jobs, assets = fleet(10)
+    life = account(jobs, jobs.assign(wear=math.nan), assets, 2.0, {"seal": 1.0})
+    assert math.isnan(life.net.value)
+
+
+names = st.permutations(list(range(35)))
+
+
+@given(names)
+def test_names_of_assets_do_not_change_the_estimate(order):
+    rng = np.random.default_rng(0)
+    jobs = pd.DataFrame({"asset": [f"P{n}" for n in rng.integers(0, 35, 60)], "component": "seal"})
+    jobs["wear"] = rng.uniform(0, 1.2, 60)
+    assets = [f"P{n}" for n in range(35)]
+    renamed = jobs.assign(asset=[f"P{order[int(a[1:])]}" for a in jobs["asset"]])
+    one, other = (account(j, j, assets, 2.0, {}).net for j in (jobs, renamed))
+    assert one.value == pytest.approx(other.value)
+    assert other.low == pytest.approx(one.low, abs=0.15 * (one.high - one.low))
+
+
+def test_the_failure_credit_turns_its_sign_with_the_reference():
+    credits = failure_credit(16, 80.0, 2.0, 2000.0, {"at_limit": 0.076, "honest_vendor": 0.284})
+    assert [round(c.money.value) for c in credits] == [-9920, 6720]  # (ref - .2) x 40 assets x 2000
+    for c in credits:
+        assert c.money.low < c.money.value < c.money.high
+    assert failure_credit(1, 0.0, 1.0, 1.0, {"x": 1.0}) == []
+
+
+def test_a_calendar_is_found_and_smooth_ages_are_not():
+    rng = np.random.default_rng(3)
+    smooth = np.exp(rng.normal(6, 0.35, 60))
+    calendar = np.concatenate([smooth[:45], 300 * np.exp(rng.uniform(-0.01, 0.01, 15))])
+    found = spike_scan(calendar, boots=99)
+    assert found.p <= 0.02
+    assert found.age == pytest.approx(300, rel=0.05)
+    assert found.share == pytest.approx(0.25, abs=0.12)
+    assert sum(spike_scan(np.exp(rng.normal(6, 0.35, 60)), boots=49, seed=n).p <= 0.05 for n in range(20)) <= 4
+
+
+@given(st.sampled_from([1 / 24, 24.0, 86_400.0]))
+def test_the_scan_is_free_of_the_unit_of_time(unit):
+    ages = np.exp(np.random.default_rng(5).normal(6, 0.4, 40))
+    days, other = spike_scan(ages, boots=19), spike_scan(ages * unit, boots=19)
+    assert other.age == pytest.approx(days.age * unit)
+    assert other.share == pytest.approx(days.share, abs=1e-6)
+    assert other.p == pytest.approx(days.p)
+
+
+def test_too_few_ages_say_nothing_and_impossible_ones_are_refused():
+    assert math.isnan(spike_scan([100.0] * 9).p)
+    with pytest.raises(ValueError, match="positive"):
+        spike_scan([1.0, 0.0])
+
+
+def test_a_step_is_fishers_exact_test_on_the_four_counts():
+    vendor, own = [1] * 5 + [11] * 20, [2] * 10 + [12] * 9
+    (step,) = step_change(vendor, own, {"firmware": 10, "too late": 99}, 0, 20)
+    assert (step.vendor, step.own) == ((5, 20), (10, 9))
+    assert step.ratio == pytest.approx((20 / 5) / (9 / 10))
+    assert step.p == pytest.approx(stats.fisher_exact([[20, 5], [9, 10]], alternative="greater").pvalue)
+    assert math.isnan(step_change([], own, {"firmware": 10}, 0, 20)[0].ratio)
+
+
+def test_deferral_is_the_kaplan_meier_curve():
+    days, failed = [10, 20, 30, 40, 50, 60, 200], [True, False, True, True, False, False, False]
+    result = deferral(days, failed, 182)
+    data = stats.CensoredData(
+        uncensored=[d for d, f in zip(days, failed, strict=True) if f],
+        right=[d for d, f in zip(days, failed, strict=True) if not f],
+    )
+    sf = stats.ecdf(data).sf
+    assert result.rate.value == pytest.approx(1 - float(sf.evaluate(182)))
+    interval = sf.confidence_interval(0.90, method="log-log")
+    assert result.rate.low == pytest.approx(1 - float(interval.high.evaluate(182)))
+    assert result.rate.high == pytest.approx(1 - float(interval.low.evaluate(182)))
+    assert (result.n, result.failed) == (7, 3)
+
+
+def test_deferral_at_its_edges():
+    assert math.isnan(deferral([], [], 182).rate.value)
+    none = deferral([5, 9], [False, False], 182)
+    assert (none.rate.value, none.rate.low) == (0.0, 0.0)
+    assert 0 < none.rate.high < 1
+    assert deferral([5, 9], [True, True], 182).rate.value == 1.0
+
+
+def test_waddington_is_the_exact_ratio_of_two_rates():
+    """One asset, 1000 days, work at 100 and 500, window 50: 4 failures in 100 days, 9 in 900."""
+    failures = [110, 120, 510, 540, *range(200, 290, 10)]
+    result = waddington({"P": [100, 500]}, {"P": failures}, (0, 1000), window=50, shift=300)
+    assert (result.works, result.soon, result.later) == (2, 4, 9)
+    assert result.ratio.value == pytest.approx((4 / 100) / (9 / 900))
+    low, high = stats.binomtest(4, 13).proportion_ci(0.90)
+    assert result.ratio.low == pytest.approx(low / (1 - low) * 9)
+    assert result.ratio.high == pytest.approx(high / (1 - high) * 9)
+    assert result.control.value == 0.0
+
+
+def test_overlapping_work_counts_its_time_once():
+    one = waddington({"P": [100, 110]}, {"P": [120, 500]}, (0, 1000), window=50, shift=300)
+    assert one.ratio.value == pytest.approx((1 / 60) / (1 / 940))
+    assert math.isnan(waddington({"P": [1]}, {}, (0, 10), window=1, shift=1).ratio.value)
