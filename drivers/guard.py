@@ -81,14 +81,14 @@ class GuardedTransport(asyncio.Transport):
 def check_modbus_tcp(data: bytes) -> None:
     """WriteRefused unless `data` is one whole allowed request with an MBAP header."""
     if len(data) < 9 or data[2:4] != b"\0\0" or int.from_bytes(data[4:6], "big") != len(data) - 6:
-        raise WriteRefused(f"not one whole Modbus TCP frame: {data[:16].hex()}")
+        raise WriteRefused(f"not one whole Modbus TCP frame: {data[:16].hex()}; nothing left")
     _check_modbus(data[7:])
 
 
 def check_modbus_rtu(data: bytes) -> None:
     """WriteRefused unless `data` is one whole allowed request in RTU framing (the CRC is the device's to check)."""
     if len(data) < 6:
-        raise WriteRefused(f"not one whole Modbus RTU frame: {data[:16].hex()}")
+        raise WriteRefused(f"not one whole Modbus RTU frame: {data[:16].hex()}; nothing left")
     _check_modbus(data[1:-2])
 
 
@@ -138,7 +138,9 @@ def _check_call(reader: "_Reader") -> None:
     count = reader.number("<i")
     target, method = reader.node_id(), reader.node_id()
     if count != 1 or method != (0, CONDITION_REFRESH) or target not in [(0, one) for one in _REFRESH_OBJECTS]:
-        raise WriteRefused(f"OPC UA Call of {method!r} on {target!r}, {count} in all; only ConditionRefresh may leave")
+        raise WriteRefused(
+            f"OPC UA Call of {method!r} on {target!r}, {count} in all; only ConditionRefresh may; nothing left"
+        )
 
 
 class _Reader:

@@ -200,6 +200,7 @@ class OpcUaSource:
             client.disconnect_socket()
         if publishing is not None:
             publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
 
     def explain(self) -> list[str]:
         """What will be asked, by cadence."""

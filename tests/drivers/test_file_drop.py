@@ -1,0 +1,250 @@
+"""Vendor files: what they say is taken in whole, or refused in one line that names the place and the remedy."""
+
+import json
+from dataclasses import replace
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.errors import AlertError
+from drivers.source import FeedSpec
+from drivers.vendor.file_drop import LIMIT_BYTES, parse
+
+GOLDEN = (Path(__file__).parents[1] / "golden" / "vendor_message.json").read_bytes()
+RECEIVED_US = 1_763_000_000_000_000
+FEED = FeedSpec(  # tests/golden/config/sources/vendor.toml
+    name="smartpump_mail",
+    kind="file_drop",
+    vendor="SmartPump",
+    folder=Path("drop/smartpump"),
+    format="json",
+    fields={
+        "alert_id": "id", "asset": "pump", "component": "part", "failure_mode": "mode", "severity": "level",
+        "issued_at": "issued", "text": "message", "action": "recommended", "horizon_days": "due_in_days",
+    },
+    assets={"SP-0001": "pump1", "Pumpe Süd": "pump2"},
+    components={"mech. seal": "seal"},
+    severities={"info": "note", "warn": "warning", "urgent": "critical"},
+)  # fmt: skip
+RECORD = json.loads(GOLDEN)
+
+
+def take(raw, feed=FEED, name="a.json", **changes):
+    return parse(raw, replace(feed, **changes), RECEIVED_US, name)
+
+
+def record(**changes):
+    return {name: value for name, value in (RECORD | changes).items() if value is not None}
+
+
+def refused(raw, said, **changes):
+    with pytest.raises(AlertError) as caught:
+        take(raw, **changes)
+    message = str(caught.value)
+    assert said in message
+    assert "\n" not in message
+    assert message.isprintable()
+
+
+def test_the_golden_message_is_the_golden_alert():
+    (alert,) = take(GOLDEN)
+    assert (alert.alert_id, alert.origin, alert.vendor, alert.feed) == (
+        "SP-2026-0042", "vendor", "SmartPump", "smartpump_mail",
+    )  # fmt: skip
+    assert (alert.asset, alert.component, alert.failure_mode, alert.severity) == ("pump1", "seal", "wear", "warning")
+    assert (alert.text, alert.action, alert.horizon_days) == ("replace seals within 14 days", "replace", 14.0)
+    assert (alert.issued_us, alert.received_us) == (1_795_158_600_000_000, RECEIVED_US)
+    assert alert.raw == GOLDEN
+    assert alert.raw_sha256 == "bee9672f5566e1a0c89b0cfb95b04b01acc9ae4cf73885cdaa7998dc7b251371"
+    assert alert.active
+
+
+def test_json_lines_and_a_list_give_the_same_alerts():
+    rows = [record(id=f"A{n}") for n in range(3)]
+    lines = "\n".join(json.dumps(row) for row in rows).encode() + b"\n\n"
+    assert [one.alert_id for one in take(lines, format="jsonl")] == ["A0", "A1", "A2"]
+    assert [one.alert_id for one in take(json.dumps(rows).encode())] == ["A0", "A1", "A2"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_csv_finds_its_separator_in_the_header(separator):
+    header = separator.join(RECORD)
+    row = separator.join(str(value) for value in record(message=f'"replace{separator} now"', due_in_days="14").values())
+    (alert,) = take(f"\ufeff{header}\r\n{row}\r\n".encode(), format="csv")
+    assert (alert.text, alert.horizon_days) == (f"replace{separator} now", 14.0)
+
+
+def mail(text, *attachments, **headers):
+    message = EmailMessage()
+    message["From"] = "A Person <person@vendor.example>"
+    message["Subject"] = headers.get("subject", "Pump SP-0001")
+    message["Date"] = "Fri, 20 Nov 2026 08:10:00 +0100"
+    if text is not None:
+        message.set_content(text, charset="iso-8859-1")
+    for name, kind, raw in attachments:
+        message.add_attachment(raw, maintype="application", subtype=kind, filename=name)
+    return bytes(message)
+
+
+def test_a_mail_is_read_by_its_lines_and_names_nobody():
+    fields = FEED.fields | {"issued_at": "Date", "text": "Subject"}
+    text = "Dear team,\n\nid: M-7\npump: Pumpe Süd\nlevel: urgent\ncontact: A Person\n\nA Person, Vendor\n"
+    (alert,) = take(mail(text), format="eml", fields=fields)
+    assert (alert.alert_id, alert.asset, alert.severity, alert.text) == ("M-7", "pump2", "critical", "Pump SP-0001")
+    assert alert.issued_us == 1_795_158_600_000_000
+    assert "Person" not in repr(replace(alert, raw=b""))
+    assert b"A Person" in alert.raw
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "raw"),
+    [
+        ("alert.json", "json", GOLDEN),
+        ("alerts.jsonl", "octet-stream", GOLDEN),
+        ("alerts.csv", "octet-stream", b"id;pump;level;message\nSP-2026-0042;SP-0001;warn;replace\n"),
+    ],
+)
+def test_an_attachment_is_read_instead_of_the_text(name, kind, raw):
+    (alert,) = take(mail("see attachment", (name, kind, raw)), format="eml")
+    assert (alert.alert_id, alert.asset) == ("SP-2026-0042", "pump1")
+
+
+def test_a_time_without_a_zone_is_in_the_zone_of_the_feed():
+    raw = json.dumps(record(issued="2026-07-20T09:10:00")).encode()
+    assert take(raw, time_zone="Europe/Berlin")[0].issued_us == take(raw)[0].issued_us - 7_200_000_000
+
+
+def test_nested_fields_are_reached_by_their_path():
+    raw = json.dumps({"data": {"pump": "SP-0001", "level": "warn"}, "message": "x"}).encode()
+    fields = {"asset": "data.pump", "severity": "data.level", "text": "message"}
+    assert take(raw, fields=fields)[0].asset == "pump1"
+
+
+def test_an_alert_without_an_id_has_one_made_from_its_content():
+    first, again = (take(json.dumps(record(id=None)).encode())[0].alert_id for _ in range(2))
+    other = take(json.dumps(record(id=None, message="other")).encode())[0].alert_id
+    assert first == again != other
+    assert first.startswith("smartpump_mail-")
+
+
+@pytest.mark.parametrize(("sent", "active"), [(False, False), ("cleared", False), (True, True), ("Open", True)])
+def test_a_claim_may_be_taken_back(sent, active):
+    raw = json.dumps(record(state=sent)).encode()
+    assert take(raw, fields=FEED.fields | {"active": "state"})[0].active is active
+
+
+def test_hostile_text_is_kept_as_sent():
+    (alert,) = take(json.dumps(record(message="\x1b[2J\u202eevil")).encode())
+    assert alert.text == "\x1b[2J\u202eevil"
+
+
+def one(**changes):
+    return json.dumps(record(**changes)).encode()
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "a.json: is empty"),
+        (b"[]", "holds no alert"),
+        (b" " * (LIMIT_BYTES + 1), "1,000,001 bytes are more than"),
+        (GOLDEN.replace(b"seals", b"se\xffls"), f"byte {GOLDEN.index(b'seals') + 2} (0xFF) is not UTF-8"),
+        (GOLDEN[:100], "half written"),
+        (b"[" + GOLDEN, "half written"),
+        (b"{'id': 1}", "is not JSON at line 1 column 2"),
+        (b'{"id": 1, "id": 2}', "same name twice"),
+        (b'{"id": NaN}', "NaN is not JSON"),
+        (b'{"id": ' + b"9" * 5000 + b"}", "is not JSON that can be read"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'["a"]', "record 1 is a str"),
+        (
+            one(pump="SP-\n\x1b9999"),
+            r"asset 'SP-\n\x1b9999' is unknown; add it to [feed.assets] of feed smartpump_mail",
+        ),
+        (one(pump=None), "pump is missing"),
+        (one(pump=["SP-0001"]), "pump is neither text nor number"),
+        (one(level="purple"), "severity 'purple' is unknown; known: note, warning, critical, info, warn, urgent"),
+        (one(message="  "), "message is missing"),
+        (one(message="\ud800"), "message holds half a character"),
+        (one(issued="yesterday"), "time 'yesterday' is not ISO 8601"),
+        (one(issued="0001-01-01T00:00:00+23:00"), "time '0001-01-01T00:00:00+23:00'"),
+        (one(due_in_days="soon"), "due_in_days is 'soon', not a number of days"),
+        (one(due_in_days=-1), "not a number of days"),
+        (one(due_in_days="nan"), "not a number of days"),
+        (json.dumps([record(id="A"), record(id="A")]).encode(), "alert id 'A' stands for two records"),
+        (json.dumps([record(id="A"), record(id="B", pump="X")]).encode(), "record 2 of 2: asset 'X' is unknown"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused_whole_with_place_and_remedy(raw, said):
+    refused(raw, said)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"id;pump\nA;SP-0001", "half written"),
+        (b"id;pump\nA\n", "row 1 has 1 of 2 columns"),
+        (b"id;pump\nA;B;C\n", "row 1 has 3 of 2 columns"),
+        (b"id;id\nA;B\n", "the same name"),
+        (b'id;pump\nA;"B\n', "unexpected end of data"),
+        (b"", "holds no alert"),
+        (b"id;pump\n", "holds no alert"),
+    ],
+)
+def test_a_broken_table_is_refused(raw, said):
+    refused(raw, said, format="csv")
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"no header at all", "no e-mail"),
+        (mail(None, ("photo.png", "png", b"\x89PNG")), "neither plain text nor"),
+        (mail("x", ("a.json", "json", GOLDEN))[:-60], "damaged or half written"),
+        (mail("x", ("a.json", "json", GOLDEN[:50])), "is not JSON"),
+        (mail("nothing of use"), "pump is missing"),
+    ],
+)
+def test_a_broken_mail_is_refused(raw, said):
+    refused(raw, said, format="eml")
+
+
+def test_an_unknown_format_and_an_unmapped_field_name_what_to_change():
+    refused(GOLDEN, "format 'xml' is unknown; known: json, jsonl, csv, eml", format="xml")
+    refused(GOLDEN, "maps nothing to asset; add it to [feed.fields]", fields={"text": "message", "severity": "level"})
+
+
+@given(raw=st.binary(max_size=300), form=st.sampled_from(["json", "jsonl", "csv", "eml"]))
+def test_any_bytes_are_taken_in_or_refused_in_one_line(raw, form):
+    try:
+        take(raw, format=form)
+    except AlertError as error:
+        assert str(error).isprintable()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*RECORD, "x"]), inner, max_size=9),
+    max_leaves=20,
+)
+
+
+@given(JSON)
+def test_any_json_is_taken_in_or_refused_in_one_line(found):
+    try:
+        take(json.dumps(found).encode())
+    except AlertError as error:
+        assert str(error).isprintable()
+
+
+@given(st.data())
+def test_a_damaged_golden_message_never_makes_half_an_alert(data):
+    at, new = data.draw(st.integers(0, len(GOLDEN) - 1)), data.draw(st.binary(max_size=3))
+    try:
+        alerts = take(GOLDEN[:at] + new + GOLDEN[at + 1 :])
+    except AlertError:
+        return
+    assert all(alert.asset in ("pump1", "pump2") and alert.text and alert.alert_id for alert in alerts)
