@@ -22,13 +22,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.sim.past import Duty, past_duty
 from drivers.sim.pump import (
     BEARING_RISE_K,
+    HEAD_LOSS,
     M_PER_BAR,
     QUIET_MMS,
     SHUT_OFF,
     Pump,
     bearing_target_degc,
+    current_a,
     head_m,
     power_kw,
     vibration_mms,
@@ -522,19 +525,17 @@ def _telemetry(
         length = np.rint(24 * share[i] + rng.normal(0, 2, days))[day]
         running = (of_day - begin) % 24 < length
         worn = {name: history[week, i, j] for name, j in column.items()}
-        speed = np.clip(0.88 * demand, 0.7, 1.0) if pump.duty == "booster" else np.ones(len(hour))
-        static = 0.6 * (1 + 0.05 * (demand - 1) / 0.1 + 0.01 * rng.standard_normal(len(hour)))
-        static = np.where(pump.duty == "booster", static * 0.7, static)
-        friction = 0.4  # with the static head: at rated speed and new, the duty point is the rated one
-        room = np.maximum(SHUT_OFF * (1 - 0.15 * worn["impeller"]) * speed**2 - static, 0.01)
-        flow = pump.flow_m3h * np.sqrt(room / (SHUT_OFF - 1 + friction)) * (1 - 0.01 * worn["seal"])
+        duty_now = past_duty(pump, of_day + 0.5, worn["impeller"], rng) or _district_duty(
+            pump, demand, season, worn["impeller"], rng
+        )
+        speed, suction = duty_now.speed, duty_now.suction_bar
+        flow = duty_now.flow_m3h * (1 - 0.01 * worn["seal"])
         head = np.asarray(head_m(pump, flow, speed, worn["impeller"]))  # type: ignore[arg-type]
         power = np.asarray(power_kw(pump, flow, speed, worn["impeller"]))  # type: ignore[arg-type]
         shaking = np.sqrt(worn["bearing"] ** 2 + 0.3 * worn["coupling"] ** 2)
         vibration = np.asarray(vibration_mms(pump, flow, speed, shaking))  # type: ignore[arg-type]
         hot = bearing_target_degc(pump, power, worn["bearing"], ambient)  # type: ignore[arg-type]
         hot = hot + 0.25 * BEARING_RISE_K * worn["seal"] ** 2
-        suction = 0.3 + 0.02 * season
 
         def noisy(values: Floats, error: float, running: Flags = running) -> Floats:
             return np.where(running, values * (1 + error * rng.standard_normal(len(running))), 0.0)
@@ -544,15 +545,26 @@ def _telemetry(
             "speed": np.where(running, speed * pump.speed_hz, 0.0),
             "flow": noisy(flow, 0.005),
             "suction_pressure": suction + 0.002 * rng.standard_normal(len(hour)),
-            "discharge_pressure": suction + np.where(running, head, static * pump.head_m) / M_PER_BAR,
+            "discharge_pressure": suction + np.where(running, head, duty_now.standing_m) / M_PER_BAR,
             "head": noisy(head, 0.002),
             "power": noisy(power, 0.005),
+            "current": noisy(np.asarray(current_a(pump, power)), 0.005),  # type: ignore[arg-type]
             "vibration": np.where(running, noisy(vibration, 0.05), QUIET_MMS),
             "bearing_temperature": np.where(running, hot, ambient) + 0.3 * rng.standard_normal(len(hour)),
             "ambient_temperature": ambient,
         }
         out[pump.id] = {name: np.asarray(values, dtype=np.float32) for name, values in quantities.items()}
     return out
+
+
+def _district_duty(pump: Pump, demand: Floats, season: Floats, wear: Floats, rng: np.random.Generator) -> Duty:
+    """A pump on a main of its own: at rated speed, new and on an average hour the duty point is the rated one."""
+    speed = np.clip(0.88 * demand, 0.7, 1.0) if pump.duty == "booster" else np.ones(len(demand))
+    static = 0.6 * (1 + 0.05 * (demand - 1) / 0.1 + 0.01 * rng.standard_normal(len(demand)))
+    static = np.where(pump.duty == "booster", static * 0.7, static)
+    room = np.maximum(SHUT_OFF * (1 - HEAD_LOSS * wear) * speed**2 - static, 0.01)
+    flow = pump.flow_m3h * np.sqrt(room / (SHUT_OFF - 1 + 0.4))  # 0.4: friction share of the rated head
+    return Duty(speed, flow, 0.3 + 0.02 * season, static * pump.head_m)
 
 
 def _utc(us: int) -> str:

@@ -91,7 +91,7 @@ def power_kw(pump: Pump, flow_m3h: float, speed: float = 1.0, wear: float = 0.0)
 
 def current_a(pump: Pump, power: float) -> float:
     """Motor current [A] at 400 V, three phases; the power factor falls with load."""
-    factor = 0.87 * (0.55 + 0.45 * min(power / pump.power_kw, 1.0))
+    factor = 0.87 * (0.55 + 0.45 * power / pump.power_kw)
     return power * 1000 / (math.sqrt(3) * VOLTAGE_V * factor)
 
 
