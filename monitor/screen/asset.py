@@ -29,7 +29,7 @@ from monitor.screen.text import (
     value_text,
     verdict_word,
 )
-from monitor.words import _, clean, interval_text, number_text
+from monitor.words import _, clean, number_text
 
 SPANS = ("24h", "30d", "1y")
 TABS = 4
@@ -91,7 +91,7 @@ def said_line(room: RoomState, view: View, asset_id: str, asset: Mapping[str, An
 
 def wide(room: RoomState, view: View, asset_id: str, asset: Mapping[str, Any], space: int) -> list[Line]:
     """Live values and trend on the left, own model and vendor on the right, decisions below."""
-    left, right = 60, view.width - 60 - 3
+    left, right = 62, view.width - 62 - 3
     decisions = decision_lines(room, asset_id, view.width - 2)[:4]
     upper = max(min(len(points_of(room, asset_id)) + 1, space - len(decisions) - 9), 5)
     lower = max(space - upper - len(decisions) - 3, 5)
@@ -153,8 +153,8 @@ def live_lines(room: RoomState, view: View, asset_id: str, width: int, height: i
         asset = next((one for one in rows(room.status, "assets") if str(one.get("id")) == asset_id), {})
         text = _("no source reads this asset: only its history is known") if history_only(room, asset) else "-"
         return [Line(" " + line) for line in wrap(text, width - 2)]
-    name = width - 1 - (11 + 6 + 12 + 6 + 9) - 5 if width < 70 else width - 1 - (11 + 7 + 16 + 7 + 14) - 5
-    sizes = (11, 6, 12, 6, 9) if width < 70 else (11, 7, 16, 7, 14)
+    sizes = (10, 5, 10, 5, 10) if width < 70 else (11, 6, 14, 6, 16)
+    name = width - 1 - sum(sizes) - len(sizes)
     header = [Cell("", name), Cell(_("now") if room.live else _("known"), sizes[0], ">"), Cell(_("lo"), sizes[1], ">"),
               Cell(_("range"), sizes[2]), Cell(_("hi"), sizes[3]), Cell(_("quality"), sizes[4])]  # fmt: skip
     found = [row(header, kind="title", start=" ")]
@@ -254,6 +254,8 @@ def chart(trend: Trend, room: RoomState, width: int, height: int) -> Pane:
     if not known:
         return [_("no good value in this time")]
     low, high = min(known), max(known)
+    if high - low < 0.02 * max(abs(low), abs(high)):  # noise is not made large
+        low, high = min(0.98 * low, 1.02 * low), max(0.98 * high, 1.02 * high)
     levels = height - 1
     found = []
     for level in range(levels - 1, -1, -1):
@@ -261,7 +263,7 @@ def chart(trend: Trend, room: RoomState, width: int, height: int) -> Pane:
         for value in columns:
             text += " " if value is None else cell_of(value, low, high, level, levels)
         name = high if level == levels - 1 else low if level == 0 else None
-        found.append(fit(number_text(name) if name is not None else "", label, ">") + " " + text.rstrip())
+        found.append(fit(number_text(name, 4) if name is not None else "", label, ">") + " " + text.rstrip())
     start, end = (datetime.fromtimestamp(us / 1e6, UTC).astimezone(room.zone) for us in (trend.start_us, room.now_us))
     form = "%H:%M" if trend.span == "24h" else "%m-%d" if trend.span == "30d" else "%Y-%m-%d"
     left, right = start.strftime(form), end.strftime(form)
@@ -315,7 +317,7 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         name, unit = quantity_word(str(one.get("quantity"))), clean(one.get("unit") or "", 8)
         share = as_number(one.get("share"))
         value, usual = number_text(as_number(one.get("value"))), number_text(as_number(one.get("expected")))
-        weight = f" {100 * share:.0f} %" if share is not None and share <= 1 else ""
+        weight = f" {share if share > 1 else 100 * share:.0f} %" if share is not None else ""
         text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
         found.append(fit(text + weight, width).rstrip())
     physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]
@@ -325,8 +327,8 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         spread = as_number(one.get("uncertainty"))
         text = f"{name} {number_text(as_number(one.get('value')))} {clean(one.get('unit') or '', 10)}"
         if reference is not None and spread is not None:
-            text += " " + _("ref. {interval}").format(
-                interval=interval_text(reference, reference - spread, reference + spread, 3)
+            text += " " + _("ref. {value} +/- {spread}").format(
+                value=number_text(reference), spread=number_text(spread, 2)
             )
         found.append(fit(f"{text}: {clean(one.get('word') or '-', 14)}", width).rstrip())
     share = as_number(told.get("good_share"))
@@ -349,7 +351,7 @@ def vendor_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         found += wrap(f"{when} {part}{clean(alarm.text, 160)}", width)[:3]
         found.append(f"  {alarm_word(alarm.state)}")
     if not found:
-        found = [_("asks for nothing now (silent is not healthy)")]
+        found = wrap(_("asks for nothing now (silent is not healthy)"), width)
     year = [one for one in room.past.by_asset.get(asset_id, ()) if one.at_us >= room.now_us - 365 * DAY_US]
     asked = {str(one.data.get("alert_id")) for one in year if one.kind == "vendor_alert"
              and one.data.get("active") is not False}  # fmt: skip

@@ -241,7 +241,7 @@ def own_word(room: RoomState, asset: Asset) -> str:
 def link_word(room: RoomState, asset_id: str, archived: bool) -> str:
     """How fresh the values of an asset are: its own column, never mixed with the verdict."""
     if archived:
-        return _("history")
+        return _("hist.")
     points = room.points.get(asset_id, ())
     times = [one.receive_us for one in points if one.receive_us is not None]
     if not times:

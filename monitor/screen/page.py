@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class Page(Screen[None]):
     """A page with a list to move in. Subclasses say what it shows and what its keys do."""
 
+    AUTO_FOCUS = ""  # keys belong to the page, unless the filter was asked for
     BINDINGS = [
         Binding("down,j", "move(1)", show=False),
         Binding("up,k", "move(-1)", show=False),
@@ -53,10 +54,11 @@ class Page(Screen[None]):
 
     def compose(self) -> ComposeResult:
         yield Static(id="page", markup=False)
-        yield Input(id="filter", compact=True)
+        field = Input(id="filter", compact=True)
+        field.display = False
+        yield field
 
     def on_mount(self) -> None:
-        self.query_one("#filter").display = False
         self.show()
 
     def on_resize(self, event: Resize) -> None:

@@ -101,6 +101,8 @@ def budget(parts: Iterable[tuple[int, str]], width: int, end: str = "", gap: str
 
 def wrap(text: str, width: int, indent: str = "") -> list[str]:
     """A sentence in lines of at most `width` cells; later lines begin with `indent`; a longer word is cut."""
+    if cells(text) <= width:
+        return [text] if text else []
     lines: list[str] = []
     line = ""
     for word in text.split():

@@ -166,8 +166,8 @@ def quantity_word(quantity: str) -> str:
         "running": _("running"),
         "speed": _("speed"),
         "flow": _("flow"),
-        "suction_pressure": _("suction pressure"),
-        "discharge_pressure": _("discharge pressure"),
+        "suction_pressure": _("inlet pressure"),
+        "discharge_pressure": _("outlet pressure"),
         "pressure": _("pressure"),
         "head": _("head"),
         "level": _("level"),
@@ -400,8 +400,8 @@ def second_line(room: RoomState, view: View) -> list[Line]:
 
 
 def urgency(alarm: Alarm) -> tuple[bool, bool, int, int]:
-    """What must be told first: not acknowledged, active, priority, oldest (the first of a burst)."""
-    return not alarm.unacknowledged, not alarm.active, alarm.priority, alarm.at_us or 0
+    """What must be told first: not acknowledged, active, by priority, newest first (as the daemon ranks them)."""
+    return not alarm.unacknowledged, not alarm.active, alarm.priority, -(alarm.at_us or 0)
 
 
 def origin_word(origin: object) -> str:
