@@ -39,7 +39,9 @@ COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit code: 0 done, 1 a check failed, 2 something to mend."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = build_parser(words[0] if words else "").parse_args(words)
+    args = argparse.Namespace(config=None, state=None, lang=None)
+    args, rest = _common().parse_known_args(words, args)
+    args = build_parser(next((word for word in rest if not word.startswith("-")), "")).parse_args(rest, args)
     use_language(args.lang or "en")
     try:
         return int(args.call(args))
@@ -53,12 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def build_parser(asked: str) -> argparse.ArgumentParser:
-    """All verbs; the module of a verb, which knows its options, is loaded only when that verb is asked for."""
-    common = argparse.ArgumentParser(add_help=False)
+def _common() -> argparse.ArgumentParser:
+    """What every verb takes, anywhere on the line."""
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", metavar="DIR", help="configuration folder (default: /etc/handwheel, else ./config)")
     common.add_argument("--state", metavar="DIR", help="state folder (default: as configured, else /var/lib/handwheel)")
     common.add_argument("--lang", choices=LANGUAGES, help="language of what operators read (default: as configured)")
+    return common
+
+
+def build_parser(asked: str) -> argparse.ArgumentParser:
+    """All verbs; the module of a verb, which knows its options, is loaded only when that verb is asked for."""
     parser = argparse.ArgumentParser(
         prog="handwheel",
         description="The control room's own view of pumps and meters: read-only, open, there when the rest is dark.",
@@ -69,7 +76,9 @@ def build_parser(asked: str) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
     def verb(name: str, help_text: str, call: object) -> argparse.ArgumentParser:
-        sub = verbs.add_parser(name, parents=[common], help=help_text, description=help_text[0].upper() + help_text[1:])
+        sub = verbs.add_parser(
+            name, parents=[_common()], help=help_text, description=help_text[0].upper() + help_text[1:]
+        )
         sub.set_defaults(call=call)
         return sub
 
