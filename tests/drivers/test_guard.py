@@ -23,12 +23,12 @@ ARGUMENTS = {  # what each method of pymodbus's client needs beside device_id
     "write_register": (0, 7),
     "write_coils": (0, [True, True]),
     "write_registers": (0, [7, 7]),
-    "mask_write_register": (0, 0xFFFF, 0),
     "write_file_record": ([FileRecord(1, 0, b"ab")],),
     "read_file_record": ([FileRecord(1, 0, record_length=2)],),
     "diag_query_data": (b"\0\0",),
     "diag_restart_communication": (True,),
 }
+NAMED = {"readwrite_registers": {"read_count": 1, "values": [7]}}
 READS = {"read_coils", "read_discrete_inputs", "read_holding_registers", "read_input_registers"}
 
 
@@ -56,7 +56,7 @@ async def test_no_modbus_request_but_a_read_ever_arrives(framer):
         tried = all_other_methods(client)
         for name in tried:
             with pytest.raises(WriteRefused, match="nothing left"):
-                await getattr(client, name)(*ARGUMENTS.get(name, ()), device_id=1)
+                await getattr(client, name)(*ARGUMENTS.get(name, ()), **NAMED.get(name, {}), device_id=1)
         for raw in (b"\1\6\0\0\0\7\0\0", b"\0\1\0\0\0\6\1\6\0\0\0\7"):
             with pytest.raises(WriteRefused):
                 client.ctx.send(raw)
