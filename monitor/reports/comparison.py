@@ -116,11 +116,11 @@ def _answer(told: review.Answer) -> tuple[Block, ...]:
 def _method(told: review.Answer) -> tuple[Block, ...]:
     p, r = told.parameters, told.result
     rule = _(
-        "Vendor alerts of one part with less than {merge} days between them are one episode; an own episode within"
+        "Vendor alerts of one part with less than {merge} days between them are one episode; an own one within"
         " {match} days of it matches it. A job is confirmed if an inspector who is not the vendor's graded the part"
-        " D or E. Findings of one asset within {cluster} days are one cluster; the e-value bets cluster by cluster and may"
-        " be looked at daily."
-    ).format(merge=number_text(p.merge_days), match=number_text(p.match_days), cluster=number_text(p.cluster_days))
+        " D or E. Findings of one asset within {cluster} days are one cluster; the e-value bets cluster by cluster and"
+        " may be looked at daily."
+    ).format(merge=f"{p.merge_days:g}", match=f"{p.match_days:g}", cluster=f"{p.cluster_days:g}")
     gates = _(
         "INSUFFICIENT below 20 findings, 5 assets or findings on half of the jobs; WATCH from e = 5; FLAG from e = 20"
         " with an agreed rate; STRONG if it also holds for inspectors who never call a good part worn and E_net is"
