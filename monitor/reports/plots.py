@@ -88,7 +88,7 @@ def monthly_bars(
     for month in events:
         if month in months:
             axes.axvline(months.index(month), color=GREY, linestyle=":", linewidth=1)
-    every = max(1, len(months) // 12)
+    every = max(1, len(months) // 8)
     axes.set_xticks(places[::every], months[::every])
     axes.legend(frameon=False, ncols=2)
     return _svg(figure)
