@@ -20,6 +20,7 @@ HUNG_AFTER_S = 3.0  # published each second: three missed are said within five
 STOPPED_FOR_S = 60.0  # a planned stop is quiet for so long, then it is blindness like any other
 STARTING_FOR_S = 10.0  # from taking the lock to the first status
 SYNC_EVERY_S = 60.0
+_ROW = "{:<30} {:<14} {:<10} {}"  # tag, value, quality, taken
 _SIZE_LIMIT = 4_000_000  # bytes; what is larger is not our status.json
 
 
@@ -151,18 +152,20 @@ def build_status(
 
 def last_known_text(now: Moment, rows: Sequence[LastKnown], zone: tzinfo | None = None) -> str:
     """last_known.txt (tests/golden/last_known.txt): the newest value of each tag, readable with nothing but eyes."""
+    written = _("written {utc}  ({local})  boot {boot}")
+    heads = (_("tag"), _("value"), _("quality"), _("taken (UTC)"))
     lines = [
         _("handwheel: LAST KNOWN VALUES - not live"),
-        f"{_('written')} {utc_text(now.utc_us)}  ({local_text(now.utc_us, zone)})  boot {now.boot_id[:8]}",
+        written.format(utc=utc_text(now.utc_us), local=local_text(now.utc_us, zone), boot=now.boot_id[:8]),
         "",
-        f"{_('tag'):<30} {_('value'):<14} {_('quality'):<10} {_('taken (UTC)')}",
+        _ROW.format(*heads),
     ]
     # Translators: the three qualities of a value
     words = {"good": _("good"), "uncertain": _("uncertain"), "bad": _("bad")}
     for row in rows:
         quality = words.get(row.quality, row.quality)
         value = quantity_text(row.value, row.unit)
-        lines.append(f"{clean(row.tag):<30} {value:<14} {quality:<10} {utc_text(row.taken_us)}")
+        lines.append(_ROW.format(clean(row.tag), value, quality, utc_text(row.taken_us)))
     return "\n".join(lines) + "\n"
 
 
@@ -232,7 +235,7 @@ def _age(status: Mapping[str, Any] | None, now: Moment) -> float | None:
     if status is None or status.get("boot_id") != now.boot_id:
         return None
     written = status.get("mono_s")
-    if not isinstance(written, int | float) or written > now.mono_s + 1:
+    if not isinstance(written, int | float) or not written <= now.mono_s + 1:  # NaN is not smaller than anything
         return None
     return max(0.0, now.mono_s - written)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from monitor.sqlite_file import FileDamaged, close_writer, open_writer, reading, transaction
 from monitor.state import State
-from monitor.words import clean, local_text, parse_utc, utc_text
+from monitor.words import _, clean, local_text, parse_utc, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -298,7 +298,7 @@ def verify(state: State, printed: str | None = None) -> Verification:
     try:
         return _verify(state, paper)
     except FileNotFoundError as fault:
-        return Verification(False, 0, None, f"{fault.args[0]}: there is no such file")
+        return Verification(False, 0, None, _("{path}: there is no such file").format(path=fault.args[0]))
     except FileDamaged as fault:
         return Verification(False, 0, None, str(fault))
 
@@ -323,47 +323,56 @@ def _verify(state: State, paper: tuple[int, str] | None) -> Verification:
         expected += 1
         fault = ""
         if n != expected:
-            fault = f"is missing: the next one there is {n}"
+            fault = _("is missing: the next one there is {n}").format(n=n)
         elif prev != last:
-            fault = "does not follow from the one before it"
+            fault = _("does not follow from the one before it")
         elif not isinstance(digest, bytes) or link != hashlib.sha256(last + digest).digest():
-            fault = "has another hash than its content makes"
+            fault = _("has another hash than its content makes")
         elif not has_body:
-            fault = "has no body"
+            fault = _("has no body")
         elif salt is None and body is None:
             erased.add(n)
         elif not isinstance(salt, bytes) or not isinstance(body, bytes):
-            fault = "has half a body"
+            fault = _("has half a body")
         elif hashlib.sha256(salt + body).digest() != digest:
-            fault = "has a body that was changed"
+            fault = _("has a body that was changed")
         if not fault and paper and n == paper[0] and head_text(link) != paper[1]:
-            fault = f"has head {head_text(link)}, the paper says {paper[1]}: the past was rewritten here or earlier"
+            fault = _("has head {found}, the paper says {paper}: the past was rewritten here or earlier").format(
+                found=head_text(link), paper=paper[1]
+            )
         if not fault and body is not None:
             if b'"kind":"erasure"' in body:
                 record = _record(n, body)
                 told |= set(record.data["entries"]) if record.kind == "erasure" else set()
             if any(name.encode() in body for name in damaged_raw):
-                fault = "names a vendor's message that was changed"
+                fault = _("names a vendor's message that was changed")
         if fault:
             faults.append((expected, fault))
             break
         last = link
     if not faults and paper and paper[0] > expected:
-        faults.append((expected + 1, f"is missing: the tail was cut; the paper says {paper[0]} entries"))
+        cut = _("is missing: the tail was cut; the paper says {n} entries").format(n=paper[0])
+        faults.append((expected + 1, cut))
     silent = sorted(erased - told)
     # behind the first fault nothing was read, so an erasure told there cannot be known
     if silent and not faults:
-        faults.append((silent[0], "was erased, and no entry tells of it"))
+        faults.append((silent[0], _("was erased, and no entry tells of it")))
     if faults:
         n, words = min(faults)
-        return Verification(False, expected, n, f"entry {n} {words}", len(erased))
+        # Translators: {words} goes on with what is wrong, for example "has a body that was changed"
+        return Verification(False, expected, n, _("entry {n} {words}").format(n=n, words=words), len(erased))
     if damaged_raw:
-        return Verification(False, expected, None, f"kept message {damaged_raw[0]} was changed", len(erased))
-    said = f"{expected} entries, each follows from the one before it"
-    said += f"; {len(erased)} erased under a rule" if erased else ""
-    said += f"; head {head_text(last)}" if expected else ""
-    said += "; agrees with the paper" if paper else "; compare the head with paper: a cut tail shows no other way"
-    return Verification(True, expected, None, said, len(erased))
+        return Verification(
+            False, expected, None, _("kept message {name} was changed").format(name=damaged_raw[0]), len(erased)
+        )
+    said = [_("{n} entries, each follows from the one before it").format(n=expected)]
+    if erased:
+        said.append(_("{n} erased under a rule").format(n=len(erased)))
+    if expected:
+        said.append(_("head {head}").format(head=f"{expected}:{head_text(last)}"))
+    told_by_paper = _("agrees with the paper")
+    said.append(told_by_paper if paper else _("compare the head with paper: a cut tail shows no other way"))
+    return Verification(True, expected, None, "; ".join(said), len(erased))
 
 
 def _damaged_raw(state: State) -> list[str]:
@@ -435,7 +444,8 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     """`handwheel ledger verify | show`: 0 if all is well, 1 if the ledger does not verify."""
     if args.ledger_verb == "verify":
         result = verify(state, args.head)
-        print(f"{'OK' if result.ok else 'FAULT'}: {result.words}")
+        word = _("OK") if result.ok else _("FAULT")
+        print(f"{word}: {result.words}")
         return 0 if result.ok else 1
     shown = list(entries(state, args.kind))[-args.last :] if args.last > 0 else []
     for record in shown:

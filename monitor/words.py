@@ -118,6 +118,8 @@ def number_text(value: float | None, digits: int = 3) -> str:
         text = f"{value:.0f}"
     else:
         places = digits - 1
+        while magnitude >= 10 ** (digits - places):
+            places -= 1
         while magnitude and magnitude < 10 ** (digits - 1 - places) and places < 6:
             places += 1
         text = f"{value:.{places}f}"
