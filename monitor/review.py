@@ -10,7 +10,9 @@ import dataclasses
 import hashlib
 import math
 import os
+import textwrap
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -156,6 +158,11 @@ def sha256_of(chosen: "Parameters") -> str:
     return hashlib.sha256(rfc8785.dumps(as_json(chosen))).hexdigest()
 
 
+def freeze_data(chosen: "Parameters") -> dict[str, Any]:
+    """What a review_freeze entry of the ledger holds."""
+    return {"parameters": as_json(chosen), "sha256": sha256_of(chosen)}
+
+
 def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None = None) -> str:
     """Write the parameters and their hash to the ledger; returns the hash.
 
@@ -166,9 +173,8 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
     from monitor.lock import hold_lock, lock_is_free
     from monitor.records import tables
 
-    chosen = parameters(settings, tables(state), vendor)
-    sha256 = sha256_of(chosen)
-    data = {"parameters": as_json(chosen), "sha256": sha256}
+    data = freeze_data(parameters(settings, tables(state), vendor))
+    sha256 = str(data["sha256"])
     if not lock_is_free(state):
         reply = command_socket.ask(state, "freeze", data)
         if not reply.get("ok"):
@@ -346,10 +352,18 @@ def as_text(told: Answer) -> str:
         if len(label) > width:
             lines.append(label)
             label = ""
-        lines.append(f"{label:<{width}}  {value}")
-    lines += ["", _("A flag says that findings and agreed rate do not fit; miscalibration, a sensor fault or a "
-                    "stricter safety policy explain it as well. No flag is no clean bill: see the upper bound."),
-              _("An early replacement postpones the next one: U and E_net are read as a pair.")]  # fmt: skip
+        first, *more = textwrap.wrap(value, 120 - width - 2) or [""]
+        lines.append(f"{label:<{width}}  {first}".rstrip())
+        lines += [" " * (width + 2) + line for line in more]
+    notes = (
+        _(
+            "A flag says that findings and agreed rate do not fit; miscalibration, a sensor fault or a stricter safety "
+            "policy explain it as well. No flag is no clean bill: see the upper bound."
+        ),
+        _("An early replacement postpones the next one: U and E_net are read as a pair."),
+    )
+    for note in notes:
+        lines += ["", *textwrap.wrap(note, 120)]
     return "\n".join(lines)
 
 
@@ -377,7 +391,7 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
         print(_("frozen; SHA-256 {sha}").format(sha=sha256))
         return 0
     end_us = _day_us(args.end, "--to") if args.end else now_us
-    start_us = _day_us(args.start, "--from") if args.start else end_us - round(MONTHS * 365.25 / 12) * DAY_US
+    start_us = _day_us(args.start, "--from") if args.start else end_us - round(MONTHS * 365.25 / 12 * DAY_US)
     if start_us >= end_us:
         raise UserError("review run: --from lies after --to; give the earlier day first")
     told = answer(state, settings, start_us, end_us, args.vendor)
@@ -459,10 +473,7 @@ def _tipping(r: "ReviewResult") -> str:
 
 def _q0_words(told: Answer) -> str:
     """Each rate in use with its arithmetic and for how many components it holds."""
-    counted: dict[tuple[float, str, str], int] = {}
-    for one in told.rates:
-        key = (one.q0, one.source, one.words)
-        counted[key] = counted.get(key, 0) + 1
+    counted = Counter((one.q0, one.source, one.words) for one in told.rates)
     sources = {"contract": _("contract"), "costs": _("costs"), "default": _("default, not agreed")}
     return "; ".join(
         f"{number_text(q0, 2)} ({sources[source]} {clean(words, 60)}; n = {n})"

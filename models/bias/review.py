@@ -48,7 +48,7 @@ class Parameters:
     vendor: str | None = None  # None: all
     q0: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (asset, component) -> agreed rate
     default_q0: float = 0.5
-    agreed: bool = False  # every q0 in use comes from a contract or from agreed costs
+    agreed: bool = False  # every q0 above, or the default where there is none above, is a contract's or from costs
     costs: Mapping[str, Cost] = field(default_factory=dict)  # by component
     sensitivity: float = 0.9
     specificity: float = 0.9
@@ -193,7 +193,7 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
     )  # fmt: skip
     status, capped, gate = _status(
         n, int(independent["asset"].nunique()), len(cases), calibrated.current, protective.current, life.net.low,
-        parameters.agreed,
+        parameters.agreed and _all_agreed(independent, parameters),
     )  # fmt: skip
     q0 = independent["q0"].to_numpy(dtype=float) if n else np.array([parameters.default_q0])
     mean_q0 = float(q0.mean())
@@ -408,6 +408,12 @@ def _standing(cases: pd.DataFrame, own: pd.DataFrame) -> list[bool]:
 def _bets(found: pd.DataFrame, parameters: Parameters, specificity: float) -> BetPath:
     null = [null_rate(q, parameters.sensitivity, specificity) for q in found["q0"]]
     return bet_path(found["confirmed"].to_numpy(dtype=bool), list(found["cluster"]), null, parameters.largest_cluster)
+
+
+def _all_agreed(found: pd.DataFrame, parameters: Parameters) -> bool:
+    """Whether no finding fell back on the default rate although rates were agreed part by part."""
+    parts = zip(found["asset"], found["component"], strict=True)
+    return not parameters.q0 or all(part in parameters.q0 for part in parts)
 
 
 def _groups(found: pd.DataFrame, column: str, parameters: Parameters) -> tuple[Group, ...]:

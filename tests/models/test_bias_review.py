@@ -1,0 +1,161 @@
+"""The review on simulated fleets whose truth is known, and its gates."""
+
+import dataclasses
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from drivers.sim.fleet import DEMO_PEOPLE, DEMO_SEED, PARTS, FleetRecords, People, Vendor, district_pumps, simulate
+from models.bias.review import Cost, Parameters, review
+
+GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "fleet.json").read_text())
+END_US = 1_795_392_000_000_000
+YEAR_US = 31_557_600_000_000
+
+
+def tables(fleet: FleetRecords) -> dict[str, pd.DataFrame]:
+    rows = defaultdict(list)
+    for one in fleet.records:
+        place = {"at_us": one.at_us, "site": one.site, "asset": one.asset, "component": one.component}
+        rows[one.kind].append({**place, **one.data})
+    return {kind: pd.DataFrame(found) for kind, found in rows.items()}
+
+
+def parameters(fleet: FleetRecords, pumps: int = 40, **changes: object) -> Parameters:
+    chosen = Parameters(
+        assets=tuple((pump.id, pump.site) for pump in district_pumps(pumps)),
+        agreed=True,
+        costs={part.name: Cost(part.cost_planned, part.cost_failure) for part in PARTS},
+        failure_references=(("at_limit", 0.076), ("honest_vendor", 0.284)),
+        events=(("firmware", fleet.start_us + YEAR_US),),
+    )
+    return dataclasses.replace(chosen, **changes)
+
+
+def reviewed(vendor: str | Vendor, people: People, seed: int = DEMO_SEED, **changes: object):
+    fleet = simulate(seed, end_us=END_US, vendor=vendor, people=people, telemetry=False)
+    return review(tables(fleet), parameters(fleet, **changes), (fleet.start_us, fleet.end_us)), fleet
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return reviewed("demo", DEMO_PEOPLE)
+
+
+def test_the_demo_vendor_is_flagged_with_its_known_answers(demo):
+    r, _fleet = demo
+    known = GOLDEN["review"]
+    assert r.status in ("FLAG", "STRONG")
+    assert r.status == known["status"]
+    for name in ("interventions", "findings", "confirmed", "vendor_written"):
+        assert getattr(r, name) == known[name]
+    for name in ("e_calibrated", "e_protective", "upper_bound"):
+        assert getattr(r, name) == pytest.approx(known[name], rel=1e-3, abs=1e-3)
+    for interval, values in ((r.unsupported, known["unsupported"]), (r.life.net, known["excess_per_year"])):
+        assert [interval.value, interval.low, interval.high] == pytest.approx(values, rel=1e-3)
+    assert r.tipping.wrong_findings == known["wrong_findings"]
+
+
+def test_the_review_finds_what_is_true_of_the_demo_vendor(demo):
+    r, fleet = demo
+    truth = fleet.truth
+    assert r.interventions == truth.jobs
+    assert r.failures == truth.failures
+    assert r.life.net.low < truth.excess_per_year < r.life.net.high
+    assert r.unsupported.low < 1 - truth.confirmation < r.unsupported.high
+    assert r.spike_p <= 0.05 < r.spike_control_p  # the part calendar, with a quiet control
+    assert r.steps[0].p > 0.05  # and no step at the firmware: there was none
+    assert r.early
+    assert r.standing
+    assert r.cycles == 2
+
+
+def test_an_honest_vendor_is_not_flagged_and_its_parts_were_used_up():
+    r, fleet = reviewed("honest", People())
+    assert (r.status, r.gate) == ("NO EVIDENCE", "below_watch")
+    assert r.life.net.high < 0
+    assert fleet.truth.excess_per_year == pytest.approx(r.life.net.value, abs=3)
+    assert r.tipping.wrong_findings is None
+
+
+def test_honest_vendors_are_not_flagged_under_other_seeds():
+    for seed in range(4):
+        assert reviewed("honest", People(), seed)[0].status == "NO EVIDENCE"
+
+
+def test_a_part_calendar_alone_is_seen_by_the_scan_and_not_by_its_control():
+    r, _fleet = reviewed("calendar50", People())
+    assert r.spike_p <= 0.05
+    assert r.spike_control_p > 0.01
+
+
+def test_findings_written_by_the_vendor_are_no_evidence():
+    r, _fleet = reviewed("b0.7", People(vendor_written=1.0))
+    assert (r.status, r.gate) == ("INSUFFICIENT", "few_findings")
+    assert r.findings == 0
+    assert r.vendor_written > 50
+    half, _fleet = reviewed("b0.7", People(vendor_written=0.6))
+    assert (half.status, half.gate) == ("INSUFFICIENT", "low_coverage")
+
+
+def test_without_an_agreed_rate_nothing_goes_beyond_watch():
+    r, _fleet = reviewed("b0.7", People(), agreed=False)
+    assert (r.status, r.capped, r.gate) == ("WATCH", True, "not_agreed")
+    assert r.e_calibrated > 20
+
+
+def test_a_component_that_nobody_agreed_a_rate_for_caps_the_answer_too():
+    some = {(pump.id, part.name): 0.5 for pump in district_pumps(40) for part in PARTS[1:]}
+    r, _fleet = reviewed("b0.7", People(), q0=some)
+    assert (r.status, r.capped) == ("WATCH", True)
+    every = {(pump.id, part.name): 0.5 for pump in district_pumps(40) for part in PARTS}
+    assert reviewed("b0.7", People(), q0=every)[0].status in ("FLAG", "STRONG")
+
+
+def test_few_assets_are_insufficient_however_strong_the_findings():
+    fleet = simulate(1, 4, end_us=END_US, vendor=Vendor(b=0.4), people=People(missing=0.0), telemetry=False)
+    r = review(tables(fleet), parameters(fleet, 4), (fleet.start_us, fleet.end_us))
+    assert (r.status, r.gate) == ("INSUFFICIENT", "few_assets")
+
+
+def test_nothing_recorded_is_insufficient_and_not_healthy():
+    fleet = simulate(1, 4, 1, end_us=END_US, telemetry=False)
+    r = review({}, parameters(fleet), (fleet.start_us, fleet.end_us))
+    assert (r.status, r.findings, r.alerts) == ("INSUFFICIENT", 0, 0)
+
+
+def test_new_names_for_the_pumps_change_no_figure(demo):
+    r, fleet = demo
+    renamed = {pump.id: f"X{n}" for n, pump in enumerate(reversed(district_pumps(40)))}
+    frames = {
+        kind: frame.assign(asset=frame["asset"].map(lambda a: renamed.get(a, a)))
+        for kind, frame in tables(fleet).items()
+    }
+    chosen = parameters(fleet)
+    chosen = dataclasses.replace(chosen, assets=tuple((renamed[asset], site) for asset, site in chosen.assets))
+    other = review(frames, chosen, (fleet.start_us, fleet.end_us))
+    for name in ("status", "findings", "confirmed", "e_calibrated", "episodes", "vendor_only", "both", "kappa"):
+        assert getattr(other, name) == pytest.approx(getattr(r, name))
+    assert other.life.net.value == pytest.approx(r.life.net.value)
+
+
+def test_a_correction_counts_instead_of_what_it_corrects_and_an_orphan_is_told(demo):
+    r, fleet = demo
+    frames = tables(fleet)
+    case = r.cases[r.cases["independent"] & ~r.cases["confirmed"]].iloc[0]
+    old = frames["finding"][frames["finding"]["wo_id"] == case["wo_id"]]
+    later = old.assign(grade="D", at_us=old["at_us"] + 1)
+    orphan = old.assign(wo_id="WO-none")
+    frames["finding"] = pd.concat([frames["finding"], later, orphan])
+    other = review(frames, parameters(fleet), (fleet.start_us, fleet.end_us))
+    assert (other.findings, other.confirmed, other.orphan_findings) == (r.findings, r.confirmed + 1, 1)
+    assert other.e_calibrated < r.e_calibrated
+
+
+def test_another_vendor_is_another_question(demo):
+    _r, fleet = demo
+    r = review(tables(fleet), parameters(fleet, vendor="Nobody"), (fleet.start_us, fleet.end_us))
+    assert (r.alerts, r.interventions) == (0, 0)

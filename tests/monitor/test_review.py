@@ -1,0 +1,177 @@
+"""The review as a person starts it: rates with their arithmetic, the freeze, the table, the command line."""
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from drivers.errors import UserError
+from drivers.sim.fleet import DEMO_SEED, PARTS, district_pumps, simulate
+from drivers.sim.stations import PUMPS
+from monitor import review
+from monitor.cli import build_parser
+from monitor.command_socket import serve
+from monitor.ledger import Draft, Ledger, entries
+from monitor.lock import hold_lock
+from monitor.plant import Asset, Component, Settings
+from monitor.records import tables
+from monitor.settings import load
+from monitor.state import State
+
+EXAMPLE = Path(__file__).parents[2] / "config" / "example"
+END_US = 1_795_392_000_000_000
+KNOWN = json.loads((EXAMPLE.parents[1] / "tests" / "golden" / "fleet.json").read_text())["review"]
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    return simulate(DEMO_SEED, end_us=END_US, assets=PUMPS, telemetry=False)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    """The example utility with the district pumps of the demo; whoever runs the tests may do all."""
+    parts = tuple(Component(part.name, part.cost_planned, part.cost_failure, part.p_fail) for part in PARTS)
+    rest = tuple(
+        Asset(pump.id, pump.site, pump.id, "pump", vendor="SmartPump", components=parts)
+        for pump in district_pumps(40 - len(PUMPS))
+    )
+    example = load(EXAMPLE)
+    return dataclasses.replace(example, assets=example.assets + rest, groups={}, rights={})
+
+
+@pytest.fixture
+def state(tmp_path, fleet) -> State:
+    made = State(tmp_path / "state").make()
+    ledger = Ledger(made)
+    ledger.append_many(
+        Draft(r.kind, r.data, r.at_us, r.via, r.role, r.site, r.asset, r.component) for r in fleet.records
+    )
+    ledger.close()
+    return made
+
+
+def test_a_rate_comes_from_the_contract_then_from_costs_then_from_the_default(settings):
+    found = {(rate.asset, rate.component): rate for rate in review.rates(settings)}
+    assert (found["H-P01", "seal"].q0, found["H-P01", "seal"].source) == (0.60, "contract")
+    costs = found["N-P01", "seal"]
+    assert (costs.q0, costs.source, costs.words) == (0.5, "costs", "900 / (0.5 x 2700 + 0.5 x 900)")
+    bare = dataclasses.replace(settings.asset("N-P01"), id="X", components=(Component("seal"),))
+    unpriced = dataclasses.replace(settings, assets=(bare,), contracts=())
+    (default,) = review.rates(unpriced)
+    assert (default.q0, default.source) == (settings.review.min_confirmation, "default")
+    assert review.parameters(settings, {}).agreed
+    assert not review.parameters(unpriced, {}).agreed
+
+
+def test_the_demo_fleet_in_a_ledger_is_flagged(state, settings, fleet):
+    result = review.run(state, settings, fleet.start_us, fleet.end_us)
+    assert result.status in ("FLAG", "STRONG")
+    assert (result.interventions, result.findings, result.confirmed) == (
+        KNOWN["interventions"], KNOWN["findings"], KNOWN["confirmed"])  # fmt: skip
+    assert result.assets == 40
+
+
+def test_the_text_says_first_that_parameters_were_not_frozen_then_that_they_were(state, settings, fleet):
+    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    assert review.as_text(told).startswith("PARAMETERS NOT FROZEN")
+    sha256 = review.freeze(state, settings, now_us=END_US)
+    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    assert told.freeze.word == "frozen"
+    assert told.sha256 == sha256 == told.freeze.sha256
+    line = review.first_line(told)
+    assert sha256[:16] in line
+    assert "after the period had begun" in line
+    assert "before the period" in review.first_line(review.answer(state, settings, END_US + 1, END_US + 2))
+
+
+def test_a_parameter_changed_after_the_freeze_is_named_on_the_first_line(state, settings, fleet):
+    review.freeze(state, settings, now_us=END_US)
+    changed = dataclasses.replace(settings, review=dataclasses.replace(settings.review, largest_cluster=2))
+    told = review.answer(state, changed, fleet.start_us, fleet.end_us)
+    assert told.freeze.word == "changed"
+    assert review.as_text(told).splitlines()[0].startswith("PARAMETERS CHANGED since")
+    assert "largest_cluster" in review.first_line(told)
+
+
+def test_the_freeze_keeps_all_that_decides_and_its_hash_can_be_made_again(state, settings):
+    sha256 = review.freeze(state, settings, now_us=END_US)
+    (entry,) = entries(state, ["review_freeze"])
+    assert (entry.data["sha256"], entry.role, entry.at_us) == (sha256, "administrator", END_US)
+    kept = entry.data["parameters"]
+    assert kept == review.as_json(review.parameters(settings, tables(state)))
+    assert kept["largest_cluster"] == 5
+    assert [name for name, _at in kept["events"]] == [
+        "contract: service agreement renewed", "firmware: controller firmware 4.2"]  # fmt: skip
+
+
+def test_who_has_no_right_to_freeze_is_told_so_and_nothing_is_written(state, settings):
+    nobody = dataclasses.replace(settings, groups={"hw-none": "viewer"}, rights={})
+    with pytest.raises(UserError, match="no right to freeze"):
+        review.freeze(state, nobody, now_us=END_US)
+    assert not list(entries(state, ["review_freeze"]))
+
+
+async def test_while_the_daemon_runs_the_freeze_goes_through_its_socket(state, settings):
+    asked = []
+
+    async def handle(request):
+        asked.append(request)
+        return {"n": 1}
+
+    with hold_lock(state):
+        async with serve(state, settings, handle):
+            sha256 = await asyncio.to_thread(review.freeze, state, settings, now_us=END_US)
+    (request,) = asked
+    assert (request.verb, request.data["sha256"]) == ("freeze", sha256)
+    assert request.data["parameters"]["assets"][0] == ["N-P01", "N"]
+
+
+def test_the_table_has_every_row_of_the_method_and_every_value_is_text(state, settings, fleet):
+    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    rows = review.rows(told)
+    assert all(isinstance(label, str) and isinstance(value, str) and value for label, value in rows)
+    text = "\n".join(label for label, _value in rows)
+    for part in ("period", "assets", "vendor alerts", "followed / deferred / rejected", "interventions N",
+                 "independent finding", "confirmed", "U,", "upper bound", "q0", "m0", "e calibrated / protective",
+                 "flag falls if", "mean wear at removal", "E_net", "E_waste", "cost of the net excess", "failures per",
+                 "failure credit", "D1", "D2", "D3", "D4", "own model", "vendor only / own only / both"):  # fmt: skip
+        assert part in text
+
+
+def test_the_command_prints_the_table_and_says_simulated(state, settings, capsys):
+    parser = build_parser("review")
+    args = parser.parse_args(["review", "run", "--from", "2024-11-23", "--to", "2026-11-23"])
+    assert review.command(args, settings, state) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("SIMULATED\n")
+    assert "Status: STRONG" in out or "Status: FLAG" in out
+    assert max(len(line) for line in out.splitlines()) <= 130
+    assert review.command(parser.parse_args(["review", "freeze"]), settings, state) == 0
+    out = capsys.readouterr().out
+    assert "q0 of seal: 0.60 = C-2022-08" in out
+    assert "SHA-256" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "23.11.2024"], "--from: 23.11.2024 is no day; write it as 2026-11-23"),
+        (["--from", "2026-11-23", "--to", "2026-11-01"], "--from lies after --to"),
+        (["--vendor", "Nobody"], "no asset of Nobody in site.toml"),
+    ],
+)
+def test_what_a_person_can_mend_is_one_line(state, settings, words, said):
+    args = build_parser("review").parse_args(["review", "run", *words])
+    with pytest.raises(UserError, match=said) as fault:
+        review.command(args, settings, state)
+    assert "\n" not in str(fault.value)
+
+
+def test_an_empty_ledger_is_insufficient_and_not_healthy(tmp_path, settings):
+    empty = State(tmp_path).make()
+    told = review.answer(empty, settings, END_US - 10**12, END_US)
+    assert told.result.status == "INSUFFICIENT"
+    assert "0 independent findings; 20 are needed" in review.as_text(told)
