@@ -44,7 +44,7 @@ def points_of(room: RoomState, asset_id: str) -> tuple[Point, ...]:
 def lines(room: RoomState, view: View, asset_id: str) -> list[Line]:
     """The whole page of one asset."""
     asset = next((one for one in rows(room.status, "assets") if str(one.get("id")) == asset_id), {})
-    top = [head(room, view), *banners(room, view)[:3], title_line(room, view, asset_id, asset)]
+    top = [head(room, view), *banners(room, view, brief=True), title_line(room, view, asset_id, asset)]
     top += [said_line(room, view, asset_id, asset)]
     bottom = foot(view, key_lines(view), view.notice)
     space = view.height - len(top) - len(bottom)
@@ -112,7 +112,7 @@ def narrow(room: RoomState, view: View, asset_id: str, asset: Mapping[str, Any],
     room_left = space - len(found)
     width = view.width - 2
     if tab == 0:
-        trend = 5
+        trend = max(5, room_left - len(points_of(room, asset_id)) - 2)
         live = live_lines(room, view, asset_id, view.width, room_left - trend - 1)
         title = rule(view.width, trend_title(room, view, asset_id))
         return [*found, *live, title, *map(Line, trend_lines(room, view, asset_id, view.width, trend))]
@@ -231,7 +231,7 @@ def trend_title(room: RoomState, view: View, asset_id: str) -> str:
     if point is None:
         return _("TREND")
     unit = f" {clean(point.unit, 8)}" if point.unit not in ("", "1") else ""
-    return f"{_('TREND')} {quantity_word(point.quantity)}{unit}  {span}"
+    return _("TREND") + f" {quantity_word(point.quantity)}{unit}  {span}"
 
 
 def trend_lines(room: RoomState, view: View, asset_id: str, width: int, height: int) -> Pane:
@@ -301,7 +301,7 @@ def own_title(room: RoomState, asset_id: str) -> str:
         return _("OWN MODEL")
     index = as_number(told.get("index"))
     number = _("index {n}").format(n=f"{index:.0f}") if index is not None else ""
-    return f"{_('OWN MODEL')}  {health_word(told.get('word'))} {number}".rstrip()
+    return _("OWN MODEL") + f"  {health_word(told.get('word'))} {number}".rstrip()
 
 
 def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
@@ -400,7 +400,7 @@ def past_text(entry: Entry, room: RoomState) -> str:
         who = f" ({role_word(entry.role)})" if entry.role else ""
         return f"{when} {choice_word(data.get('choice'))}{to}{part}{who}{why}"
     if entry.kind == "finding":
-        wear = f", {_('wear')} {clean(data['wear_pct'], 8)}" if data.get("wear_pct") else ""
+        wear = _(", wear {share}").format(share=clean(data["wear_pct"], 8)) if data.get("wear_pct") else ""
         return (
             _("{when} found{part}: grade {grade}").format(when=when, part=part, grade=clean(data.get("grade"), 2))
             + wear

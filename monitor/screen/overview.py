@@ -81,7 +81,7 @@ def site_lines(room: RoomState, view: View) -> list[Line]:
     """One line per site: how much of it is fresh, who asks for what, the worst open alarm."""
     widths = (6, 8, 9, 6, 7, 6, 5, 12) if view.wide else (6, 7, 7, 5, 6, 6, 5, 9)
     name = view.width - 1 - sum(widths) - len(widths)
-    titles = (_("assets"), _("fresh"), _("vendor"), _("own"), _("differ"), _("unack"), _("worst"), _("telemetry"))
+    titles = (_("Assets"), _("Fresh"), _("Vendor"), _("Own"), _("Differ"), _("Unack"), _("Worst"), _("Telemetry"))
     header = [Cell(_("Site"), name), *(Cell(text, width, ">") for text, width in zip(titles, widths, strict=True))]
     found = [row(header, kind="title", start=" ")]
     sites = rows(room.status, "sites")
@@ -101,7 +101,7 @@ def site_line(room: RoomState, site: Asset, assets: list[Asset], name: int, widt
     ranks = [one.priority for one in alarms]
     worst = min(ranks, default=0)
     total = as_number(site.get("total"))
-    fresh = f"{site.get('good', '?')}/{site.get('total', '?')}" if total else "-"
+    fresh = f"{site.get('good', '?')}/{site.get('total', '?')}" if total and room.live else "-"
     differ = sum(one.get("verdict") in ("vendor_only", "own_only") for one in assets)
     texts = (
         str(len(assets)),

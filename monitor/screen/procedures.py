@@ -37,7 +37,7 @@ def table(room: RoomState, view: View, found: list[Procedure], space: int) -> li
     chosen: list[int] = []
     for number, one in enumerate(found):
         selected = number == view.selected
-        revision = f"  {_('rev')} {clean(one.revision, 10)}" if one.revision else ""
+        revision = "  " + _("rev {n}").format(n=clean(one.revision, 10)) if one.revision else ""
         text = f"{'>' if selected else ' '}{fit(one.id, 5)} {clean(one.title, 60)}{revision}"
         told.append(Line(fit(text, view.width).rstrip(), "selected" if selected else "strong" if one.applies else ""))
         chosen.append(number)

@@ -169,10 +169,10 @@ def quantity_word(quantity: str) -> str:
         "suction_pressure": _("inlet pressure"),
         "discharge_pressure": _("outlet pressure"),
         "pressure": _("pressure"),
-        "head": _("head"),
+        "head": _("pump head"),
         "level": _("level"),
         "power": _("power"),
-        "current": _("current"),
+        "current": _("motor current"),
         "voltage": _("voltage"),
         "frequency": _("frequency"),
         "vibration": _("vibration"),
@@ -311,10 +311,15 @@ def as_number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def banners(room: RoomState, view: View) -> list[Line]:
-    """What stands below line 1 when something has died or a person has declared manual mode (house.md, section 5)."""
+def banners(room: RoomState, view: View, brief: bool = False) -> list[Line]:
+    """What stands below line 1 when something has died or a person has declared manual mode (house.md, section 5).
+
+    `brief` leaves out what is offered: on a page of one asset there is no room for it, and Esc is near.
+    """
     found: list[Line] = []
     for text, kind in sayings(room):
+        if brief and kind == "offer":
+            continue
         found += [Line(" " + line, kind) for line in wrap(text, view.width - 2)]
     return found
 
@@ -330,7 +335,7 @@ def sayings(room: RoomState) -> list[tuple[str, str]]:
         said.append((_("handwheel was stopped as planned by {role} at {time}").format(role=who, time=when), "manual"))
     elif room.blind:
         said.append((blind_saying(room), "banner"))
-        said.append((offered_when_blind(room), "plain"))
+        said.append((offered_when_blind(room), "offer"))
     for site in room.lost_sites:
         lost = age_text(as_number(site.get("lost_s")) or as_number(site.get("oldest_s")))
         name = clean(site.get("name") or site.get("id"), 30)
@@ -365,7 +370,7 @@ def blind_saying(room: RoomState) -> str:
             )
         case _word:
             why = _("the daemon has died; last words {age} ago").format(age=age)
-    return f"{_('BLIND')}: {first} ({why})"
+    return _("BLIND") + f": {first} ({why})"
 
 
 def offered_when_blind(room: RoomState) -> str:
