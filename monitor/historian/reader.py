@@ -118,6 +118,16 @@ class HotReader:
         )
         return [RollupRow(*row) for row in rows]
 
+    def rollups(self, span_s: int, since_s: int) -> dict[int, list[RollupRow]]:
+        """As `rollup`, for all tags in one pass, by tag number: what scoring reads each minute."""
+        found: dict[int, list[RollupRow]] = {}
+        for tag, *row in self._rows(
+            "SELECT tag, t_s, n, good, min, mean, max, last FROM rollup WHERE span_s = ? AND t_s >= ? ORDER BY t_s",
+            (span_s, since_s),
+        ):
+            found.setdefault(tag, []).append(RollupRow(*row))
+        return found
+
     def assets(self) -> list[dict[str, Any]]:
         """The assets, each with the fields of monitor.plant.Asset."""
         return [json.loads(body) for (body,) in self._rows("SELECT body FROM asset ORDER BY rowid")]

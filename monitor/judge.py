@@ -1,0 +1,319 @@
+"""Turns model results into assessments, own alerts and verdicts: the only place where our model speaks.
+
+`learn` fits a model per pump at its first run and keeps it as JSON and npz; it never learns anew by itself. `score`
+says each minute what the models say now. Both only read: what belongs into ledger and hot file is handed back, and only
+changes become ledger entries. Missing or bad input gives `unknown`, shown as such, and never an alert.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from drivers.errors import UserError
+from models.health import Assessment, HealthModel, Rated, assess, fit, from_parts
+from models.health.life_cycle import CLOSED, RAISED, advance
+from models.health.state import STEADY
+from monitor import verdicts
+from monitor.historian.frames import wide
+from monitor.historian.reader import HotReader, RollupRow, TagRow
+from monitor.ledger import Record, entries
+from monitor.plant import QUANTITIES, Asset, Settings
+from monitor.state import State, atomic_write
+from monitor.words import _, number_text, quantity_text, utc_text
+
+MINUTE_S, HOUR_S = 60, 3600
+LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
+WINDOW_ROWS = {MINUTE_S: 240, HOUR_S: 96}
+ROLLUP_ROWS = 60  # with fewer minutes in the hot file the older part of the window is read from history
+ALERT_LINE = 50.0
+COMPONENT_OF = {  # what wears when this quantity or line leaves its reference
+    "vibration": "bearing", "vibration_step": "bearing", "bearing_temperature": "bearing",
+    "bearing_over_ambient": "bearing", "current_imbalance": "motor", "voltage": "motor", "frequency": "motor",
+    "current": "motor",
+}  # fmt: skip
+OTHERWISE = "impeller"
+LEVELS = ("unknown", "normal", "warning", "alert")
+
+
+@dataclass(frozen=True, slots=True)
+class LearnResult:
+    """What was learned: the digest of each new model, and one line for each asset that taught nothing."""
+
+    learned: dict[str, str] = field(default_factory=dict)
+    not_learned: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """Rows for the hot file (assessments, verdicts, own_alerts that stand) and drafts for the ledger."""
+
+    assessments: list[dict[str, Any]]
+    own_alerts: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
+
+
+class ModelDamaged(UserError):
+    """A stored model cannot be read."""
+
+
+def learn(
+    state: State, settings: Settings, now_us: int, *, assets: Sequence[str] = (), again: bool = False,
+    confirmed_by: str = "nobody yet",
+) -> LearnResult:  # fmt: skip
+    """Fit and store a model for each pump that has none (or for `assets`; `again` replaces the one there is).
+
+    The reference is the time up to `now_us` [us, UTC]: 30 days of minutes, else 60 days of hours. A pump with an open
+    own alert is never learned: its present state is what the alert is about.
+    """
+    result = LearnResult()
+    standing = {one.asset for one in _open_alerts(entries(state, ("own_alert",)))}
+    for asset in _pumps(settings):
+        if (assets and asset.id not in assets) or (_path(state, asset.id).exists() and not again):
+            continue
+        if asset.id in standing:
+            result.not_learned[asset.id] = _("an own alert is open; it is learned after that is closed")
+            continue
+        model = None
+        for every_s, days in LEARN_DAYS.items():
+            end_us = _edge(now_us, every_s)
+            values, share = wide(state, settings, asset.id, end_us - days * 86_400_000_000, end_us, every_s)
+            model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by)
+            if STEADY in model.detectors:
+                break
+        if model and STEADY in model.detectors:
+            store(state, asset.id, model)
+            result.learned[asset.id] = model.sha256
+        elif model:
+            result.not_learned[asset.id] = "; ".join(model.card["notes"])
+    return result
+
+
+def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
+    """Assess every pump from its last rows up to `now_us` [us, UTC], advance own alerts, judge against the vendor."""
+    hot = HotReader(state.hot)
+    tags = hot.tags()
+    minutes = hot.rollups(MINUTE_S, _edge(now_us, MINUTE_S) // 1_000_000 - WINDOW_ROWS[MINUTE_S] * MINUTE_S)
+    records = list(entries(state, verdicts.KINDS))
+    told = {one.asset: one for one in records if one.kind == "assessment"}
+    standing = _open_alerts(records)
+    drafts: list[dict[str, Any]] = []
+    assessments: list[dict[str, Any]] = []
+    own: list[dict[str, Any]] = []
+    sights: dict[str, verdicts.Sight] = {}
+    for asset in _pumps(settings):
+        try:
+            model = load(state, asset.id)
+        except ModelDamaged as fault:
+            model, note = None, str(fault)
+        else:
+            note = ""
+        used = model or HealthModel(rated(settings, asset), MINUTE_S, card={"notes": [note] if note else []})
+        values, share = _window(state, settings, minutes, tags, asset.id, used.every_s, now_us)
+        found = assess(used, values, share)
+        digest = model.sha256 if model else None
+        sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
+        assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
+                            "alert_line": ALERT_LINE, **found.to_dict()})  # fmt: skip
+        before = told.get(asset.id)
+        if before is None or (before.data["word"], before.data["index"] is None) != (found.word, found.index is None):
+            data = {"index": found.index, "state": found.state, "word": found.word, "model_sha256": digest,
+                    "reasons": list(found.reasons)}  # fmt: skip
+            drafts.append(_draft("assessment", data, asset, None, now_us))
+        changes, still = own_alerts(asset, found, [one for one in standing if one.asset == asset.id], digest, now_us)
+        drafts += changes
+        own += still
+    fresh = [_as_record(draft) for draft in drafts]
+    shown, changed = verdicts.judge([*records, *fresh], sights, settings.review, now_us)
+    for row in assessments:
+        worst = verdicts.worst_open(shown, row["asset"])
+        row |= {"verdict": worst["word"] if worst else None, "since": worst["since"] if worst else None,
+                "note": worst["reason"] if worst else ""}  # fmt: skip
+    known = {asset.id: asset for asset in settings.assets}
+    drafts += [_draft("verdict", one, known.get(one["asset"]), one["component"] or None, now_us) for one in changed]
+    return ScoreResult(assessments, own, shown, drafts)
+
+
+def own_alerts(
+    asset: Asset, found: Assessment, standing: Sequence[Record], digest: str | None, now_us: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """(ledger drafts, rows of the alerts that stand) for one asset: raised, recovering, closed (models.health).
+
+    One alert per component: that of a physics line past its act line, or of the largest contribution to the index.
+    """
+    levels = component_levels(asset, found)
+    by_component = {one.component or "": one for one in standing}
+    drafts, rows = [], []
+    sound = {_component(asset, line.name) for line in found.lines if line.word == "ok"}
+    for component in sorted({*levels, *by_component}):
+        before = by_component.get(component)
+        silent = "normal" if found.index is not None or component in sound else "unknown"
+        level = levels.get(component, silent)
+        stage = str(before.data.get("stage", RAISED)) if before else ""
+        after = advance(stage, before.at_us if before else now_us, level, now_us)
+        if not after:
+            continue
+        alert_id = str(before.data["alert_id"]) if before else f"OWN-{asset.id}-{component}-{utc_text(now_us)}"
+        text = alert_text(component, found) if after == RAISED or not before else str(before.data["text"])
+        data = {
+            "alert_id": alert_id, "index": found.index, "threshold": ALERT_LINE, "model_sha256": digest,
+            "text": text, "top": [asdict(one) for one in found.top], "active": after != CLOSED, "stage": after,
+        }  # fmt: skip
+        if after != stage:
+            drafts.append(_draft("own_alert", data, asset, component or None, now_us))
+        if after != CLOSED:
+            rows.append(
+                {"asset": asset.id, "component": component, "at_us": before.at_us if before else now_us, **data}
+            )
+    return drafts, rows
+
+
+def component_levels(asset: Asset, found: Assessment) -> dict[str, str]:
+    """What the assessment says of the components it has something against: warning or alert."""
+    levels: dict[str, str] = {}
+
+    def raise_to(quantity: str, level: str) -> None:
+        component = _component(asset, quantity)
+        levels[component] = max(levels.get(component, "unknown"), level, key=LEVELS.index)
+
+    for line in found.lines:
+        if line.word in ("warn", "act") and line.name != "starts_per_h":
+            raise_to(line.name, "alert" if line.word == "act" else "warning")
+    if found.index is not None and found.score is not None and found.threshold is not None:
+        level = "alert" if found.score >= found.threshold else "warning" if found.score * 1.5 >= found.threshold else ""
+        if level and found.top:
+            raise_to(found.top[0].quantity, level)
+    return levels
+
+
+def _component(asset: Asset, quantity: str) -> str:
+    """The component that a quantity or line speaks of; "" where this asset lists none of that name."""
+    component = COMPONENT_OF.get(quantity, OTHERWISE)
+    names = {one.name for one in asset.components}
+    return component if component in names or not names else ""
+
+
+def alert_text(component: str, found: Assessment) -> str:
+    """One sentence for the operator: the largest contribution, or the physics line, with value and expectation."""
+    proved = [line for line in found.lines if line.word == "act" and line.value is not None and line.act is not None]
+    if found.top and found.index is not None and found.index <= ALERT_LINE:
+        top = found.top[0]
+        return _("{component}: {quantity} {value}, expected {expected}; index {index}").format(
+            component=component or _("pump"), quantity=top.quantity.replace("_", " "),
+            value=quantity_text(top.value, top.unit), expected=quantity_text(top.expected, top.unit),
+            index=number_text(found.index, 2),
+        )  # fmt: skip
+    if proved:
+        line = proved[0]
+        return _("{component}: {quantity} {value} is past {limit}").format(
+            component=component or _("pump"), quantity=line.name.replace("_", " "),
+            value=quantity_text(line.value, line.unit), limit=quantity_text(line.act, line.unit),
+        )  # fmt: skip
+    return component or _("pump")
+
+
+def rated(settings: Settings, asset: Asset) -> Rated:
+    """The nameplate as models need it; a quantity is estimated where no tag measures it independently."""
+    tags = settings.tags_of(asset.id)
+    measured = {tag.quantity for tag in tags if not tag.estimated}
+    estimated = tuple(sorted({tag.quantity for tag in tags} - measured))
+    return Rated(
+        asset.rated_flow_m3h, asset.rated_head_m, asset.rated_power_kw, asset.rated_speed_hz, asset.max_starts_per_h,
+        asset.vibration_category, asset.gauge_height_m, estimated,
+    )  # fmt: skip
+
+
+def store(state: State, asset_id: str, model: HealthModel) -> None:
+    """Write a model as models/ASSET.npz and then models/ASSET.json, which names the arrays' digest."""
+    state.models.mkdir(parents=True, exist_ok=True)
+    buffer = BytesIO()
+    np.savez(buffer, **model.arrays())  # type: ignore[arg-type]
+    path = _path(state, asset_id)
+    atomic_write(path.with_suffix(".npz"), buffer.getvalue())
+    atomic_write(path, json.dumps({**model.to_json(), "sha256": model.sha256}, indent=1))
+
+
+def load(state: State, asset_id: str) -> HealthModel | None:
+    """The stored model, or None; ModelDamaged where its files do not agree with their digest."""
+    path = _path(state, asset_id)
+    if not path.exists():
+        return None
+    try:
+        body = json.loads(path.read_text())
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
+            model = from_parts(body, {name: file[name] for name in file.files})
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise ModelDamaged(f"{path}: cannot be read ({fault}); remove it to learn the pump again") from fault
+    if model.sha256 != body.get("sha256"):
+        raise ModelDamaged(f"{path}: does not agree with its digest; remove it to learn the pump again")
+    return model
+
+
+def _path(state: State, asset_id: str) -> Any:
+    return state.models / f"{asset_id}.json"
+
+
+def _pumps(settings: Settings) -> list[Asset]:
+    """The pumps we read ourselves."""
+    read = {tag.asset for tag in settings.tags}
+    return [asset for asset in settings.assets if asset.kind == "pump" and asset.id in read]
+
+
+def _edge(now_us: int, every_s: float) -> int:
+    """The end of the last whole cell: a cell that is still filling is not judged."""
+    every_us = round(every_s * 1e6)
+    return now_us // every_us * every_us
+
+
+def _window(
+    state: State, settings: Settings, minutes: Mapping[int, list[RollupRow]], tags: Mapping[int, TagRow],
+    asset_id: str, every_s: float, now_us: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
+    """The last rows of one asset: minutes from the hot file's rollups; hours, or too few minutes, from history."""
+    end_us = _edge(now_us, every_s)
+    rows = WINDOW_ROWS.get(int(every_s), 240)
+    start_us = end_us - round(rows * every_s * 1e6)
+    if every_s != MINUTE_S:
+        return wide(state, settings, asset_id, start_us, end_us, every_s)
+    chosen: dict[str, TagRow] = {}
+    for row in sorted(tags.values(), key=lambda row: (row.estimated, row.number)):
+        if row.asset == asset_id and row.quantity in QUANTITIES:
+            chosen.setdefault(row.quantity, row)
+    cells = {quantity: {one.t_s: one for one in minutes.get(row.number, ())} for quantity, row in chosen.items()}
+    if max((len(one) for one in cells.values()), default=0) < ROLLUP_ROWS:
+        return wide(state, settings, asset_id, start_us, end_us, every_s)
+    times = np.arange(start_us // 1_000_000, end_us // 1_000_000, MINUTE_S)
+    index = pd.to_datetime(times, unit="s", utc=True)
+    values, shares = {}, {}
+    for quantity, found in cells.items():
+        last = QUANTITIES[quantity][1] != "analog"
+        picked = [found.get(int(t)) for t in times]
+        values[quantity] = [np.nan if c is None or c.mean is None else c.last if last else c.mean for c in picked]
+        shares[quantity] = [0.0 if c is None or not c.n else c.good / c.n for c in picked]
+    frame = pd.DataFrame(values, index=index, dtype=float)
+    frame.attrs["units"] = {quantity: row.unit for quantity, row in chosen.items()}
+    return frame, pd.DataFrame(shares, index=index)
+
+
+def _open_alerts(records: Iterable[Record]) -> list[Record]:
+    """The last word on each own alert that still stands."""
+    last = {str(one.data["alert_id"]): one for one in records if one.kind == "own_alert"}
+    return [one for one in last.values() if one.data["active"]]
+
+
+def _draft(
+    kind: str, data: Mapping[str, Any], asset: Asset | None, component: str | None, now_us: int
+) -> dict[str, Any]:
+    return {"kind": kind, "data": dict(data), "at_us": now_us, "via": "judge", "role": None,
+            "site": asset.site if asset else None, "asset": asset.id if asset else data.get("asset"),
+            "component": component}  # fmt: skip
+
+
+def _as_record(draft: Mapping[str, Any]) -> Record:
+    return Record(0, draft["kind"], draft["at_us"], draft["role"], draft["via"], draft["site"], draft["asset"],
+                  draft["component"], draft["data"])  # fmt: skip
