@@ -200,6 +200,10 @@ class HotFile:
             self._db.execute("DELETE FROM alarm")
             self._db.executemany("INSERT INTO alarm VALUES (?, ?)", [(str(row["id"]), _json(row)) for row in rows])
 
+    def set_meta(self, key: str, value: str) -> None:
+        """Keep one fact of the daemon's own under `key`; readers find it in `HotReader.meta`."""
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
     def purge(self, before_ms: int) -> int:
         """Remove frames committed before `before_ms` (UTC [ms]) and return how many.
 

@@ -41,6 +41,7 @@ def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site:
 
 def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None) -> pd.DataFrame:
     """As `read`, for the tags that `choose` picks from what each file says of its tags."""
+    start_us, end_us = int(start_us), int(end_us)
     while True:
         hot = HotReader(state.hot)
         hot_id = hot.meta().get("id", "")

@@ -242,7 +242,7 @@ def test_an_erased_entry_says_so_and_the_chain_holds(state):
     assert result.erased == 2
     assert [record.n for record in entries(state) if record.erased] == [2, 4]
     assert [record.n for record in entries(state, ["acknowledge"])] == [1, 3, 5, 6]
-    assert list(entries(state, ["erasure"]))[0].data == {"entries": [2, 4], "rule": "alerts older than ten years"}
+    assert next(entries(state, ["erasure"])).data == {"entries": [2, 4], "rule": "alerts older than ten years"}
 
 
 def test_a_body_that_vanished_without_an_entry_of_it_is_a_fault(state):
