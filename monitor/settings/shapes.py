@@ -181,22 +181,37 @@ class Source(Table):
     status_alert: list[StatusAlert] = Field(default_factory=list)
 
 
+class Forbidden(Table):
+    """Registers that must not be read (reading them clears or starts something)."""
+
+    device_id: int = Field(ge=0, le=255)
+    table: Literal["holding", "input", "coil", "discrete"]
+    first: int = Field(ge=0, le=65_535)
+    last: int = Field(ge=0, le=65_535)
+
+
 class ModbusSource(Source):
     host: str
     port: int = Field(502, ge=1, le=65_535)
-    max_gap: int = Field(16, ge=0, le=125)
+    max_gap: int | None = Field(None, ge=0, le=125)  # None: the driver chooses by the transport
     max_words: int = Field(125, ge=1, le=125)
     max_clients: int | None = Field(None, ge=1)
     pause_s: float = Field(0.0, ge=0)
-    forbidden: list[int] = Field(default_factory=list)
+    forbidden: list[Forbidden] = Field(default_factory=list)
     watchdog: bool = False
 
 
 class OpcUaSource(Source):
     url: str
-    security: Literal["None"] = "None"
+    security: Literal["None", "Basic256Sha256,SignAndEncrypt"] = "None"
+    certificate: str | None = None
+    private_key: str | None = None
+    server_certificate: str | None = None
     batch: int = Field(500, ge=1)
     alarms: bool = True
+    vendor: str = ""
+    assets: dict[str, str] = Field(default_factory=dict)  # SourceName of a condition -> asset
+    components: dict[str, str] = Field(default_factory=dict)  # ConditionName -> component
 
 
 class Feed(Table):

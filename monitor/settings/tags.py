@@ -67,7 +67,7 @@ def read_tags(
                 StatusAlert(tag.number, tag.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
                             assets[tag.asset].vendor)
             )  # fmt: skip
-        options = source.model_dump(exclude=COMMON) | {"max_backoff_s": source.max_backoff_s}
+        options = source.model_dump(exclude=COMMON, exclude_none=True) | {"max_backoff_s": source.max_backoff_s}
         specs.append(
             SourceSpec(source.name, source.driver, source.site, source.every_s, source.timeout_s, tuple(own), options)
         )
