@@ -21,6 +21,7 @@ from monitor.screen.text import (
     foot,
     head,
     health_word,
+    line_word,
     operating_word,
     quality_word,
     quantity_word,
@@ -330,7 +331,7 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
             text += " " + _("ref. {value} +/- {spread}").format(
                 value=number_text(reference), spread=number_text(spread, 2)
             )
-        found.append(fit(f"{text}: {clean(one.get('word') or '-', 14)}", width).rstrip())
+        found.append(fit(f"{text}: {line_word(one.get('word'))}", width).rstrip())
     share = as_number(told.get("good_share"))
     if share is not None:
         found.append(_("on {share} good data").format(share=f"{100 * share:.0f} %"))

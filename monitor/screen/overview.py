@@ -283,7 +283,8 @@ def tally_lines(room: RoomState, view: View) -> list[Line]:
 
 def unneeded_words(review: Mapping[str, Any]) -> str:
     """U, the share of done work that findings did not support, with its 90 % interval."""
-    share = review.get("unneeded")
+    evidence = review.get("evidence")
+    share = evidence.get("unsupported") if isinstance(evidence, Mapping) else review.get("unsupported")
     if not isinstance(share, Mapping):
         return ""
     value, low, high = (as_number(share.get(name)) for name in ("value", "low", "high"))

@@ -35,8 +35,10 @@ class Item:
 
 def items(room: RoomState, view: View) -> list[Item]:
     """Newest first."""
-    found = [report_item(one) for one in room.reports]
-    found += [audit_item(one, room) for one in room.past.audits]
+    audits = [audit_item(one, room) for one in room.past.audits]
+    told = {path for one in audits for path in one.files}
+    found = [report_item(one) for one in room.reports if not told & set(one.files)]
+    found += audits
     found += [period_item(one) for one in room.past.periods]
     wanted = view.needle.casefold()
     chosen = [one for one in found if wanted in f"{one.kind} {one.result}".casefold()]
@@ -64,7 +66,8 @@ def audit_item(entry: Entry, room: RoomState) -> Item:
     signed = audit_id in room.past.signed
     sign = _("signed") if signed else _("not signed")
     result = f"{clean(entry.data.get('word'), 12)}  {sign}" + (f"  {', '.join(wrong[:3])}" if wrong else "")
-    files = tuple(str(one) for one in entry.data.get("files") or () if isinstance(one, str))
+    names = {str(one) for one in entry.data.get("files") or ()}
+    files = tuple(path for one in room.reports for path in one.files if Path(path).name in names)
     return Item(entry.at_us, _("drift audit"), result, files, audit_id, signed)
 
 

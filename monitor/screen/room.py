@@ -151,6 +151,8 @@ class Procedure:
     revision: str = ""
     because: str = ""  # "" where no trigger holds
     applies: bool = False
+    by_hand: bool = False  # it moves the plant: offered only after a person has declared control lost
+    form: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,6 +437,9 @@ def procedures(text: str) -> tuple[Procedure, ...]:
         words = "; ".join(str(line) for line in because) if isinstance(because, list) else str(because)
         applies = bool(one.get("applies")) if isinstance(one.get("applies"), bool) else bool(words)
         offered.append(
-            Procedure(str(one["id"]), str(one.get("title", "")), str(one.get("revision", "")), words, applies)
-        )
+            Procedure(
+                str(one["id"]), str(one.get("title", "")), str(one.get("revision", "")), words, applies,
+                by_hand=one.get("by_hand") is True, form=one.get("kind") == "form",
+            )
+        )  # fmt: skip
     return tuple(offered)

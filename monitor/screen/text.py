@@ -138,6 +138,7 @@ def operating_word(state: object) -> str:
         "stopped": _("stopped"),
         "off": _("stopped"),
         "starting": _("starting"),
+        "stopping": _("stopping"),
         "transient": _("changing"),
         "recovering": _("recovering"),
         "unknown": _("unknown"),
@@ -154,6 +155,12 @@ def health_word(word: object) -> str:
         "unknown": _("unknown"),
     }
     return words.get(str(word), clean(word or "-", 10))
+
+
+def line_word(word: object) -> str:
+    """The word of one line of physics."""
+    words = {"ok": _("as usual"), "warn": _("warning"), "act": _("ALERT"), "cannot_tell": _("cannot tell")}
+    return words.get(str(word), clean(word or "-", 12))
 
 
 def quality_word(point: Point) -> str:
@@ -177,6 +184,13 @@ def quantity_word(quantity: str) -> str:
         "frequency": _("frequency"),
         "vibration": _("vibration"),
         "bearing_temperature": _("bearing temp."),
+        "bearing_over_ambient": _("bearing over air"),
+        "head_residual": _("head against curve"),
+        "power_residual": _("power against curve"),
+        "efficiency": _("efficiency"),
+        "energy_per_head": _("energy per head"),
+        "vibration_step": _("vibration step"),
+        "starts_per_h": _("starts per hour"),
         "ambient_temperature": _("ambient temp."),
         "energy": _("energy"),
         "volume": _("volume"),
@@ -377,7 +391,7 @@ def offered_when_blind(room: RoomState) -> str:
     """P-17 first, then what can be read. Nothing here says HAND: our blindness is not the plant's failure."""
     if not room.procedures:
         return _("offered: P-17 manual round; p lists the procedures, m opens the manual screen")
-    ids = " ".join(one.id for one in room.procedures if one.id != "P-17")
+    ids = " ".join(one.id for one in room.procedures if one.id != "P-17" and one.form is False and not one.by_hand)
     return _("offered: P-17 manual round.  To read: {ids}.  p lists them, m opens the manual screen").format(ids=ids)
 
 
@@ -410,7 +424,7 @@ def urgency(alarm: Alarm) -> tuple[bool, bool, int, int]:
 
 
 def origin_word(origin: object) -> str:
-    words = {"vendor": _("vendor"), "own": _("own model"), "plc": _("PLC"), "monitor": _("handwheel")}
+    words = {"vendor": _("Vendor"), "own": _("Own model"), "plc": _("PLC"), "monitor": _("handwheel")}
     return words.get(str(origin), clean(origin or "-", 10))
 
 
