@@ -7,6 +7,7 @@ as soon as the disk takes entries again, those of the memory folder are written 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -164,10 +165,8 @@ def _write(path: Path, line: Line) -> None:
 
 
 def _forget(path: Path) -> None:
-    try:
+    with contextlib.suppress(OSError):
         path.unlink()
-    except OSError:
-        pass
 
 
 class _lock:

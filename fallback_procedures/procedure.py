@@ -86,8 +86,12 @@ class Reading:
     low: Limit
     high: Limit
     safety: bool
-    limited: bool
+    limited: bool  # limits are written, if only "- to -"
     line: int
+
+    @property
+    def has_band(self) -> bool:
+        return any(limit.number or limit.value for limit in (self.low, self.high))
 
 
 @dataclass(frozen=True)

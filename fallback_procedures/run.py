@@ -15,7 +15,7 @@ from fallback_procedures.journal import Journal, Line, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Step, parse
 from fallback_procedures.sheet import Sheet, bounds, missing_safety, used
-from fallback_procedures.words import _, clean, decimal_of, seconds_of, utc_text
+from fallback_procedures.words import _, clean, decimal_of, role_text, seconds_of, utc_text
 
 if TYPE_CHECKING:
     from fallback_procedures.triggers import Now
@@ -295,7 +295,7 @@ class Desk:
             raise Refused(_("all steps are marked: f ends the run, r repeats, g goes to a step"))
         role = run.waiting_for()
         if role:
-            raise Refused(_("HOLD: {role} must release step {n} first").format(role=_(role), n=step.number))
+            raise Refused(_("HOLD: {role} must release step {n} first").format(role=role_text(role), n=step.number))
         return run, step
 
     def done(self, now: Now, run_id: str) -> Line:
@@ -326,7 +326,7 @@ class Desk:
         band = bounds(reading, run.sheet)
         line = self.keep(now, "reading", procedure=run.procedure.id, run=run.id, step=step.number, name=reading.name,
                          value=text, unit=reading.unit, limits=[band.low or None, band.high or None],
-                         limits_from=band.origin if reading.limited else None, in_limits=within)  # fmt: skip
+                         limits_from=band.origin if reading.has_band else None, in_limits=within)  # fmt: skip
         return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line["n"])
 
     def release(self, now: Now, run_id: str, role: str) -> Line:
@@ -336,7 +336,7 @@ class Desk:
         if run is None or asked is None:
             raise Refused(_("nothing is held here"))
         if role != asked:
-            raise Refused(_("only {role} releases this step").format(role=_(asked)))
+            raise Refused(_("only {role} releases this step").format(role=role_text(asked)))
         return self.keep(now, "released", procedure=run.procedure.id, run=run.id, step=run.cursor, released_by=role)
 
     def go_to(self, now: Now, run_id: str, number: str) -> Line:

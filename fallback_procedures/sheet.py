@@ -158,7 +158,7 @@ def filled(text: str, sheet: Sheet) -> str:
 
 def limits_text(reading: Reading, sheet: Sheet) -> str:
     """The band in words: "limits 0.60 - 2.20 m", with what is not the site's own said."""
-    if not reading.limited:
+    if not reading.has_band:
         return ""
     band = bounds(reading, sheet)
     word = _("safety limits") if reading.safety else _("limits")
@@ -169,8 +169,16 @@ def limits_text(reading: Reading, sheet: Sheet) -> str:
         elif limit.value:
             shown.append("____")
         else:
-            shown.append(_("open"))
-    text = f"{word} {shown[0]} .. {shown[1]} {reading.unit}"
+            shown.append("")
+    low, high = shown
+    if low and high:
+        text = f"{word} {low} .. {high} {reading.unit}"
+    else:
+        text = (
+            f"{word} "
+            + (_("up to {high}") if high else _("at least {low}")).format(low=low, high=high)
+            + f" {reading.unit}"
+        )
     if band.origin == "default":
         return f"{text} ({_('DEFAULT, NOT YOUR SITE')})"
     if band.origin == "missing" and reading.safety:

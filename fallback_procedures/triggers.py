@@ -17,7 +17,7 @@ from typing import Any
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import Applies, Procedure
 from fallback_procedures.run import Period
-from fallback_procedures.words import _, age_text, clean, seconds_of
+from fallback_procedures.words import _, age_text, clean, role_text, seconds_of
 
 STATUS_LIMIT = 2_000_000  # bytes
 DEAD_S = 1.5  # the status is written each second; no process of that number and this old: dead [s]
@@ -172,7 +172,7 @@ def _holding(
     if applies.condition == "control_lost" and period is not None and declared:
         sites = _matching(applies, known, period.sites)
         words = _("CONTROL LOST declared by {role} {age} ago").format(
-            role=_(period.declared_by), age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)))  # fmt: skip
+            role=role_text(period.declared_by), age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)))  # fmt: skip
         words += f" ({_('DRILL')})" if period.drill else ""
         return [Offer(name, site, words) for site in sites]
     if by_hand and not declared:
@@ -233,8 +233,8 @@ def _planned_stop(stop: object) -> tuple[str, str] | None:
     if isinstance(stop, dict):
         at = seconds_of(stop.get("at"))
         shown = time.strftime("%H:%M", time.localtime(at)) if at is not None else "?"
-        return _(clean(stop.get("role") or "administrator", 30)), shown
-    return (_("administrator"), clean(stop, 30)) if isinstance(stop, str) and stop else None
+        return role_text(clean(stop.get("role") or "administrator", 30)), shown
+    return (role_text("administrator"), clean(stop, 30)) if isinstance(stop, str) and stop else None
 
 
 def _table(status: dict[str, Any], key: str) -> dict[str, Any]:

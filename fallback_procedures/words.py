@@ -64,14 +64,16 @@ def _(message: str) -> str:
     return _Speech.catalogue.gettext(message) if message else ""
 
 
-def N_(message: str) -> str:
-    """Marks a message that is translated later, where it is shown."""
-    return message
-
-
-def ngettext(one: str, many: str, n: int) -> str:
-    """The operator's text for a count."""
-    return _Speech.catalogue.ngettext(one, many, n)
+def role_text(role: str) -> str:
+    """A role as a person says it; an unknown one as it is written."""
+    known = {
+        "operator": _("operator"),
+        "shift_lead": _("shift lead"),
+        "maintenance": _("maintenance"),
+        "engineer": _("engineer"),
+        "administrator": _("administrator"),
+    }
+    return known.get(role, role)
 
 
 def clean(text: object, limit: int = 200) -> str:

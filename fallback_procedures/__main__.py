@@ -1,0 +1,243 @@
+"""handwheel-manual: the procedures when the screen is dark. Screen, else line by line, else text files, else paper.
+
+Each rung stands on its own: whatever breaks above it, the next one starts. Also started as `python3 fallback_procedures`
+(from a USB stick, nothing installed), which is why this file puts its own parent on the path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+
+if __package__ in (None, ""):
+    sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+
+from fallback_procedures.library import load
+from fallback_procedures.place import Place, find, look, sites_of
+from fallback_procedures.run import desk
+from fallback_procedures.triggers import moment
+from fallback_procedures.words import LANGUAGES, ROLES, _, clean, encodable, language_of_environment, use_language
+
+EPILOG = """\
+examples:
+  handwheel-manual                     what applies now, and run it step by step
+  handwheel-manual --drill             the same as an exercise; every line says DRILL
+  handwheel-manual --list              all procedures, those that apply first, with their reason
+  handwheel-manual --show P-03         one procedure to read
+  handwheel-manual --print P-03        one procedure on paper (or where its file lies)
+  handwheel-manual --render STATE      write the binder (PDF and text) below STATE/manual/binder
+
+It needs no daemon, no network and no configuration. Without a state folder it uses the procedures it was shipped with.
+"""
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="handwheel-manual",
+        description="Procedures for running the plant by hand: which apply now, step by step, on any terminal and on paper.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--state", metavar="DIR", help="the state folder of handwheel (else beside this program, "
+                        "/var/lib/handwheel, ./state)")  # fmt: skip
+    parser.add_argument(
+        "--lang", choices=LANGUAGES, help="language of words and procedures (else that of the terminal)"
+    )
+    parser.add_argument(
+        "--role", choices=ROLES, default="operator", help="your role, stored with each entry (operator)"
+    )
+    parser.add_argument("--drill", action="store_true", help="an exercise: nothing is declared, every entry says so")
+    parser.add_argument("--plain", action="store_true", help="line by line, on any terminal")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list procedures and forms, and which apply because of what")
+    what.add_argument("--show", metavar="ID", help="show one procedure or form")
+    what.add_argument("--print", metavar="ID", dest="print_id", help="print one procedure or form")
+    what.add_argument("--render", metavar="STATE", help="write the binder below STATE/manual/binder")
+    what.add_argument("--check", nargs="*", metavar="FILE", help="check procedure files (else the whole library) against "
+                      "the format and the writing rules L01-L20")  # fmt: skip
+    what.add_argument("--binder-status", action="store_true", help="the printed binder against the current one")
+    what.add_argument("--mark-printed", action="store_true", help="say that the rendered binder was printed and filed")
+    parser.add_argument(
+        "--site", default="", metavar="ID", help="with --show and --print: the site whose values are used"
+    )
+    parser.add_argument("--json", action="store_true", help="with --list and --binder-status: as one JSON object")
+    return parser.parse_args(given)
+
+
+def main(given: list[str] | None = None) -> int:
+    """The command line. 0 done, 1 faults found, 2 something a person can mend."""
+    options = arguments(given)
+    use_language(options.lang or language_of_environment())
+    wanted = options.lang or language_of_environment()
+    place = find(options.render or options.state)
+    try:
+        if options.check is not None:
+            from fallback_procedures.lint import check
+
+            return check(options.check, place)
+        if options.list:
+            return listing(place, wanted, options)
+        if options.show or options.print_id:
+            return one(place, wanted, options)
+        if options.render or options.binder_status or options.mark_printed:
+            return binder(place, options)
+        return ladder(place, wanted, options)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def tell(*lines: str) -> None:
+    """Lines to standard output in an encoding it can show."""
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write("".join(encodable(line, encoding) + "\n" for line in lines))
+    sys.stdout.flush()
+
+
+def refuse(text: object) -> int:
+    """One line for what a person can mend."""
+    sys.stderr.write(encodable(f"handwheel-manual: {text}\n", sys.stderr.encoding or "ascii"))
+    return 2
+
+
+def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
+    """The best front end this terminal carries; one that fails steps down to the next."""
+    if not options.plain and full_screen():
+        try:
+            from fallback_procedures.screen import run_screen
+
+            return run_screen(place, wanted, options.role, options.drill)
+        except Exception as fault:  # whatever broke the screen must not stop the manual
+            sys.stdout.write("\x1b[?1049l\x1b[?1003l\x1b[?1006l\x1b[?25h\n")
+            tell(
+                _("The full screen failed ({why}); line by line instead.").format(why=clean(fault or type(fault), 100))
+            )
+    from fallback_procedures.console import Console
+    from fallback_procedures.terminal import Gone, Terminal
+
+    library = load(place.manual, (wanted,))
+    try:
+        return Console(place, library, desk(place.journal, moment(), options.role, options.drill), Terminal()).work()
+    except (Gone, KeyboardInterrupt):
+        return 0
+    except Exception as fault:
+        tell(
+            _("The manual failed ({why}). Read these text files, or the printed binder:").format(
+                why=clean(repr(fault), 200)
+            )
+        )
+        tell(*sorted({str(entry.path.parent) for entry in library.entries.values()}))
+        return 1
+
+
+def full_screen() -> bool:
+    """Whether this terminal carries the Textual screen: a real one, not dumb, UTF-8, large enough."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
+        return False
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+        return False
+    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+        return False
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return size.columns >= 80 and size.lines >= 24
+
+
+def listing(place: Place, wanted: str, options: argparse.Namespace) -> int:
+    """All procedures and forms, those that apply first."""
+    library = load(place.manual, (wanted,))
+    seen = look(place, library, desk(place.journal, moment(), options.role, options.drill), wanted)
+    reasons = {offer.id: [one for one in seen.offers if one.id == offer.id] for offer in seen.offers}
+    rows = []
+    for name in [*library.ids(), *library.ids("F")]:
+        entry = library.get(name, wanted)
+        if entry is None:
+            continue
+        procedure, why = entry.procedure, reasons.get(name, [])
+        rows.append({
+            "id": name, "title": entry.title, "kind": "form" if name.startswith("F") else "procedure",
+            "language": entry.language, "origin": entry.origin, "path": str(entry.path),
+            "revision": procedure.revision if procedure else None, "effective": procedure.effective if procedure else None,
+            "approved": bool(procedure and procedure.approved), "steps": len(procedure.steps) if procedure else 0,
+            "translation": procedure.translation if procedure else "",
+            "faults": [{"line": fault.line, "text": fault.text} for fault in entry.faults],
+            "applies": bool(why), "sites": [offer.site for offer in why] if why else sites_of(library, seen.known, name),
+            "because": why[0].because if why else "", "by_hand": bool(procedure and procedure.moves_the_plant),
+        })  # fmt: skip
+    rows.sort(key=lambda row: not row["applies"])
+    if options.json:
+        period = seen.period
+        tell(json.dumps({
+            "format": 1,
+            "situation": {"word": seen.known.word, "text": seen.known.text, "age_s": seen.known.age_s},
+            "period": {"journal": period.name, "drill": period.drill, "declared": period.declared, "by": period.declared_by,
+                       "since": period.since.get("at"), "sites": list(period.sites)} if period.entries else None,
+            "procedures": rows,
+            "notes": [note for note in (place.note, *library.notes) if note],
+        }, ensure_ascii=False))  # fmt: skip
+        return 0
+    tell(seen.known.text, *(f"! {note}" for note in (place.note, *library.notes) if note))
+    for row in rows:
+        state = _("FAULTY") if row["faults"] else "" if row["approved"] else _("DRAFT")
+        marked = "" if row["language"] == wanted else f" [{row['language']}]"
+        tell(f"{'*' if row['applies'] else ' '} {row['id']:<5} {row['title']}{marked}  {state}".rstrip())
+        if row["because"]:
+            tell(f"        {_('because {why}').format(why=row['because'])}")
+    return 0
+
+
+def one(place: Place, wanted: str, options: argparse.Namespace) -> int:
+    """Show or print one procedure or form."""
+    from fallback_procedures.binder import Unprintable, print_one
+    from fallback_procedures.view import document_lines
+
+    library, name = load(place.manual, (wanted,)), (options.show or options.print_id).upper()
+    entry = library.get(name, wanted)
+    if entry is None:
+        return refuse(_("there is no {id}; --list shows what there is").format(id=clean(name, 20)))
+    if options.print_id:
+        try:
+            tell(*print_one(place, library, name, options.site, wanted))
+        except Unprintable as fault:
+            return refuse(fault)
+        return 0
+    if entry.procedure is None:
+        tell(_("This file has faults and cannot be run; it is shown as it is:"))
+        tell(*(f"! {_('line {n}').format(n=fault.line)}: {fault.text}" for fault in entry.faults))
+        tell(*(clean(line, 200) for line in entry.text.splitlines()))
+        return 1
+    known = sites_of(
+        library, look(place, library, desk(place.journal, moment(), "operator", False), wanted).known, name
+    )
+    site = options.site or (known[0] if len(known) == 1 else "")
+    tell(*document_lines(entry.procedure, library.sheet(site), 79, wanted))
+    return 0
+
+
+def binder(place: Place, options: argparse.Namespace) -> int:
+    """Render the binder, tell its state, or mark it as printed."""
+    from fallback_procedures.binder import Unprintable, mark_printed, render, status, status_lines
+
+    library = load(place.manual, LANGUAGES)
+    try:
+        if options.render:
+            record = render(place, library, time.time())
+            tell(_("binder {mark}: {n} sections below {path}").format(
+                mark=record["fingerprint"], n=len(record["sections"]), path=place.binder))  # fmt: skip
+            if not record["pdf"]:
+                tell(_("typst is not installed: text pages only"))
+            return 0
+        if options.mark_printed:
+            record = mark_printed(place, options.role, time.time())
+            tell(_("marked as printed: {mark}").format(mark=record["fingerprint"]))
+            return 0
+    except Unprintable as fault:
+        return refuse(fault)
+    tell(*([json.dumps(status(place, library), ensure_ascii=False)] if options.json else status_lines(place, library)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,96 @@
+"""Where the fallback finds its files, and one look at all of them at one moment.
+
+STATE is where the daemon published its copy for us (STATE/manual). Nothing here needs it: without it the shipped library
+is used, and that is said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fallback_procedures.library import Library
+from fallback_procedures.run import Desk, Due, Period
+from fallback_procedures.triggers import (
+    Now,
+    Offer,
+    Situation,
+    moment,
+    offers,
+    pid_lives,
+    read_status,
+    situation,
+)
+from fallback_procedures.words import _, clean
+
+
+@dataclass(frozen=True)
+class Place:
+    """`manual` is STATE/manual, None where there is none; `note` says what is missing, "" if nothing is."""
+
+    manual: Path | None
+    note: str = ""
+
+    @property
+    def journal(self) -> Path | None:
+        return self.manual / "journal" if self.manual else None
+
+    @property
+    def binder(self) -> Path | None:
+        return self.manual / "binder" if self.manual else None
+
+
+def find(explicit: str | None) -> Place:
+    """STATE/manual of --state, else beside this program, else /var/lib/handwheel, else ./state."""
+    if explicit:
+        manual = Path(explicit).expanduser().absolute() / "manual"
+        if manual.is_dir():
+            return Place(manual)
+        return Place(manual, _("{path} is not there: the shipped library is used").format(path=clean(manual)))
+    beside = Path(__file__).resolve().parent.parent
+    for state in (beside, beside / "state", Path("/var/lib/handwheel"), Path("state").absolute()):
+        try:
+            if (state / "manual").is_dir():
+                return Place(state / "manual")
+        except OSError:
+            continue
+    return Place(None, _("no state folder was found: the shipped library is used; --state names one"))
+
+
+@dataclass(frozen=True)
+class Look:
+    """All that is known at one moment."""
+
+    now: Now
+    status: dict[str, Any] | None
+    known: Situation
+    period: Period
+    offers: tuple[Offer, ...]
+    due: tuple[Due, ...]
+
+
+def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
+    """Read status and journal now; nothing is remembered from before."""
+    now = moment()
+    status, why_not = read_status(place.manual)
+    daemon = status.get("daemon") if status else None
+    alive = pid_lives(daemon.get("pid")) if isinstance(daemon, dict) else True
+    known = situation(status, why_not, now, alive, library)
+    period = desk.period()
+    applying = offers(library, known, period, now, language)
+    due = period.due(now.wall_s, now.mono_s, now.boot_id)
+    return Look(now, status, known, period, tuple(applying), tuple(due))
+
+
+def sites_of(library: Library, known: Situation, name: str) -> list[str]:
+    """The sites whose set holds a procedure, by its APPLIES; [""] where no site is known."""
+    from fallback_procedures.triggers import for_site
+
+    versions = [entry.procedure for key, entry in library.entries.items() if key[0] == name and entry.procedure]
+    found = [
+        site.id for site in known.sites if any(for_site(one, site.id, site.type) for one in versions if one.applies)
+    ]
+    if versions and versions[0].kind == "form":
+        found = [site.id for site in known.sites]
+    return found or [""]

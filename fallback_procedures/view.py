@@ -1,0 +1,245 @@
+"""What a person reads, as plain lines of a given width: the one renderer of console and screen.
+
+Pure functions of what is known; a line never exceeds its width and says everything without colour.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from fallback_procedures.library import Library
+from fallback_procedures.place import Look
+from fallback_procedures.procedure import Procedure, Reading, Step
+from fallback_procedures.run import Run, Taken
+from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety
+from fallback_procedures.words import _, age_text, local_text, number_shown, role_text, seconds_of, wrapped
+
+NOTICE_WORDS = {"DANGER": "DANGER", "CAUTION": "CAUTION", "NOTE": "NOTE"}
+
+
+def spoken(text: str, sheet: Sheet) -> str:
+    """A sentence of a procedure with its site values, the fixed words of the format in the reader's language."""
+    text = filled(text, sheet)
+    for fixed, word in (
+        ("GO TO step", _("GO TO step")),
+        ("REFER TO step", _("REFER TO step")),
+        ("GO TO", _("GO TO")),
+        ("REFER TO", _("REFER TO")),
+    ):
+        text = text.replace(fixed, word)
+    for fixed, word in (("IF", _("IF")), ("WHEN", _("WHEN")), ("WHILE", _("WHILE")), ("THEN", _("THEN"))):
+        text = " ".join(word if part == fixed else part for part in text.split(" "))
+    return text
+
+
+def notice_word(kind: str) -> str:
+    """DANGER, CAUTION or NOTE in the reader's language."""
+    return {"DANGER": _("DANGER"), "CAUTION": _("CAUTION"), "NOTE": _("NOTE")}[kind]
+
+
+def status_note(procedure: Procedure) -> str:
+    """What a reader must know of a text before trusting it: DRAFT, or who approved it; and an unreviewed translation."""
+    if procedure.approved:
+        note = _("approved by {role} on {date}").format(
+            role=role_text(procedure.approved_by), date=procedure.status.split()[-1]
+        )
+    else:
+        note = _("DRAFT: a plant expert must approve it before use")
+    if procedure.unreviewed_translation:
+        note += "; " + _("translation not yet reviewed: drill only")
+    return note
+
+
+def mode_line(look: Look, width: int) -> str:
+    """Line 1: MANUAL since ..., DRILL, ROUND or READING, with the time of day."""
+    period, clock = look.period, local_text(look.now.wall_s, "%H:%M:%S")
+    if period.declared and not period.ended:
+        began = seconds_of(period.since.get("at"))
+        at = local_text(began, "%H:%M").split()[0] if began is not None else "?"
+        age = age_text(period.age_s(look.now.wall_s, look.now.mono_s, look.now.boot_id))
+        text = _("MANUAL since {time} ({age})  CONTROL LOST declared by {role}").format(
+            time=at, age=age, role=role_text(period.declared_by)
+        )
+    elif period.entries and not period.ended:
+        text = _("ROUND, CONTROL LOST is not declared")
+    else:
+        text = _("READING, CONTROL LOST is not declared")
+    if period.drill and period.entries:
+        text = f"{_('DRILL')}  {text}"
+    if look.known.simulated:
+        text = f"{_('SIMULATED')}  {text}"
+    return beside(text, clock, width)
+
+
+def why_line(look: Look) -> str:
+    """Line 2: what is known of handwheel."""
+    return look.known.text
+
+
+def beside(left: str, right: str, width: int) -> str:
+    """Two texts on one line, the left one cut where they do not fit."""
+    room = width - len(right) - 2
+    return f"{left[:room]:<{room}}  {right}" if room > 10 else left[:width]
+
+
+def offer_lines(look: Look, library: Library, language: str, width: int) -> list[tuple[str, str, list[str]]]:
+    """(id, site, lines) of each procedure that applies, with its reason."""
+    found = []
+    for offer in look.offers:
+        entry = library.get(offer.id, language)
+        if entry is None:
+            continue
+        site = f" {offer.site}" if offer.site else ""
+        lines = wrapped(f"{offer.id}{site}  {entry.title}", width)
+        lines += wrapped(_("because {why}").format(why=offer.because), width, "  ", "  ")
+        found.append((offer.id, offer.site, lines))
+    return found
+
+
+def head_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) -> list[str]:
+    """What stands above the steps: id, revision, state of approval, purpose, trigger, needs."""
+    lines = wrapped(
+        f"{procedure.id}  {procedure.title}   "
+        + _("rev {rev} of {date}").format(rev=procedure.revision, date=procedure.effective),
+        width,
+    )
+    lines += wrapped(status_note(procedure), width)
+    if procedure.language != language:
+        lines += wrapped(
+            _("TRANSLATION MISSING: shown in {language}").format(language=procedure.language.upper()), width
+        )
+    missing = missing_safety(procedure, sheet)
+    if missing:
+        lines += wrapped(f"{_('SITE VALUE MISSING - DO NOT USE')}: {', '.join(missing)}", width)
+    for label, text in (
+        (_("Purpose"), procedure.purpose),
+        (_("When"), procedure.when),
+        (_("Needs"), procedure.needs),
+        (_("Hand back"), procedure.hand_back),
+        (_("Forms"), ", ".join(procedure.forms)),
+    ):
+        if text:
+            lines += wrapped(spoken(text, sheet), width, f"{label + ':':<12}", " " * 12)
+    return lines
+
+
+def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) -> list[str]:
+    """A whole procedure or form to read."""
+    lines = [*head_lines(procedure, sheet, width, language), "-" * width]
+    for step in procedure.steps:
+        lines += step_lines(step, sheet, width, "[ ]")
+    for repeat in procedure.repeats:
+        lines += repeat_lines(repeat.first, repeat.last, repeat.every_s, spoken(repeat.until, sheet), width)
+    return lines + [filled(line, sheet) for line in procedure.page]
+
+
+def repeat_lines(first: str, last: str, every_s: int, until: str, width: int) -> list[str]:
+    """When which steps come again."""
+    text = _("steps {first} to {last} every {every} until {until}").format(
+        first=first, last=last, every=span_text(every_s), until=until
+    )
+    return wrapped(text, width, f"{_('REPEAT')}  ", "        ")
+
+
+def span_text(seconds: int) -> str:
+    """A length of time as procedures write it: "30 s", "15 min", "4 h"."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def step_lines(step: Step, sheet: Sheet, width: int, mark: str, run: Run | None = None) -> list[str]:
+    """A step with its warnings above it and its readings under it."""
+    lines: list[str] = []
+    for notice in step.notices:
+        lines += wrapped(spoken(notice.text, sheet), width, f"{notice_word(notice.kind)}  ", "    ")
+    for hold in step.holds:
+        freed = run is not None and step.number in run.released
+        word = _("released") if freed else _("needs {role}").format(role=role_text(hold.role))
+        lines += wrapped(f"{_('HOLD')} ({word}): {spoken(hold.text, sheet)}", width, "", "    ")
+    label = f"{mark} {step.number:>3}  "
+    critical = "(!) " if step.second_person else ""
+    lines += wrapped(critical + spoken(step.text, sheet), width, label, " " * len(label))
+    under = " " * len(label)
+    for reading in step.readings:
+        lines += reading_lines(reading, sheet, width, under, run)
+    for word, text in (
+        (_("Expect"), step.expect),
+        (_("If not"), step.if_not),
+        (_("Second person"), step.second_person),
+        (_("Timer"), span_text(step.timer_s) if step.timer_s else ""),
+    ):
+        if text:
+            lines += wrapped(f"{word}: {spoken(text, sheet)}", width, under, under + "  ")
+    return lines
+
+
+def reading_lines(reading: Reading, sheet: Sheet, width: int, under: str, run: Run | None) -> list[str]:
+    """A reading with its blank or its newest value, and its limits."""
+    taken = newest(run, reading.name) if run else None
+    value = value_text(taken) if taken else f"________ {reading.unit}"
+    return wrapped(f"{reading.name}: {value}   {limits_text(reading, sheet)}".rstrip(), width, under, under + "  ")
+
+
+def newest(run: Run, name: str) -> Taken | None:
+    """The newest reading of that name in a run."""
+    return next((taken for taken in reversed(run.readings) if taken.name == name), None)
+
+
+def value_text(taken: Taken) -> str:
+    """A reading as it was taken, with the word on its limits."""
+    word = {True: _("in limits"), False: _("OUT OF LIMITS"), None: ""}[taken.in_limits]
+    return f"{number_shown(taken.value)} {taken.unit if taken.unit != 'text' else ''} {word}".rstrip()
+
+
+def judged(taken: Taken, run: Run) -> list[str]:
+    """What to tell the person who has just taken a reading: in limits, or by how much not and what then."""
+    step = run.procedure.step(taken.step)
+    reading = next((one for one in step.readings if one.name == taken.name), None) if step else None
+    if step is None or reading is None or taken.in_limits is None:
+        return [value_text(taken)]
+    if taken.in_limits:
+        return [value_text(taken)]
+    band, value = bounds(reading, run.sheet), Decimal(taken.value)
+    if band.high and value > Decimal(band.high):
+        by = _("high by {by}").format(by=number_shown(str(value - Decimal(band.high))))
+    else:
+        by = _("low by {by}").format(by=number_shown(str(Decimal(band.low) - value)))
+    lines = [f"{value_text(taken)}: {by} {taken.unit}"]
+    if run.times_out(taken.name) >= 2:
+        lines.append(_("OUT OF LIMITS TWICE: stop here and call the shift lead"))
+    if step.if_not:
+        lines.append(f"{_('If not')}: {spoken(step.if_not, run.sheet)}")
+    return lines
+
+
+def mark_of(run: Run, number: str) -> str:
+    """[x] done, [n] not applicable, [ ] open."""
+    mark = run.marks.get(number)
+    return "[ ]" if mark is None else "[x]" if mark.kind == "done" else "[n]"
+
+
+def run_title(run: Run, width: int) -> list[str]:
+    """The head of a run: id, site, title, how far."""
+    order = [step.number for step in run.procedure.steps]
+    at = _("step {n} of {last}").format(n=run.cursor, last=order[-1]) if run.cursor else _("all steps marked")
+    site = f" {run.site}" if run.site else ""
+    drill = f"{_('DRILL')}  " if run.drill else ""
+    text = f"{drill}{run.id}{site}  {run.procedure.title}"
+    lines = [beside(text, at, width)]
+    lines += wrapped(status_note(run.procedure), width) if not run.procedure.approved else []
+    return lines
+
+
+def due_text(look: Look) -> str:
+    """What falls due next, in one line; "" for nothing."""
+    shown = []
+    for due in look.due[:3]:
+        when = (
+            _("in {age}").format(age=age_text(due.in_s))
+            if due.in_s > 0
+            else _("LATE {age}").format(age=age_text(-due.in_s))
+        )
+        shown.append(f"{due.run} {due.text} {when}")
+    return f"{_('DUE')}  " + " | ".join(shown) if shown else ""
