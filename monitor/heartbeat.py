@@ -6,12 +6,13 @@ whether it still works, the marker of a planned stop whether a person meant it. 
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import tzinfo
 from typing import Any
 
-from monitor.lock import holder, lock_is_free
+from monitor.lock import boot_id, holder, lock_is_free
 from monitor.state import State, atomic_write
 from monitor.words import _, clean, local_text, parse_utc, quantity_text, utc_text
 
@@ -196,12 +197,18 @@ def clear_planned_stop(state: State) -> None:
     (state.manual / "planned_stop.json").unlink(missing_ok=True)
 
 
-def liveness(state: State, status: Mapping[str, Any] | None, now: Moment) -> Liveness:
+def present() -> Moment:
+    """This moment, by the clocks of the machine."""
+    return Moment(boot_id(), time.monotonic(), time.time_ns() // 1000)
+
+
+def liveness(state: State, status: Mapping[str, Any] | None, now: Moment | None = None) -> Liveness:
     """What to say of the daemon, from lock, status and marker; asked each second it says BLIND within two seconds of a
     death and `hung` within five of a standstill.
 
-    Where this user may not look at the lock, the age of the status alone decides.
+    Where this user may not look at the lock, the age of the status alone decides. `now` is the present by default.
     """
+    now = now or present()
     free = lock_is_free(state)
     age = _age(status, now)
     if free:

@@ -4,6 +4,9 @@ One folder per site and day, open to any tool. A file is sorted by tag and time,
 metadata say what each tag is. It is written under a temporary name, read back and compared, synced and only then
 renamed: a file that is there under its name is whole.
 
+The site stands in the folder's name and in a column, so that a single file tells it too; pyarrow and pandas read a
+whole folder with `partitioning=None`.
+
 Times are kept in ms. source_ms is null where the device gave no time or one equal to receive_ms.
 """
 

@@ -144,6 +144,7 @@ def test_a_grid_of_months_becomes_one_file_per_day_and_a_hole_is_a_gap_not_good(
     assert found[found["tag"] == "P.level"]["quality"].iloc[5] == 1
     assert len(read(state, ["P.flow"], hours[24] * 1000, hours[48] * 1000, site="D")) == 24
     assert len(read(state, ["P.flow"], *ALL, site="G")) == 0
+    assert pq.read_table(state.history, partitioning=None).num_rows == 2 * len(hours)
 
 
 def test_folding_moves_frames_to_parquet_and_the_answer_stays_the_same(state):
