@@ -320,9 +320,9 @@ def _prepared(table: pd.DataFrame | None, kind: str, site_of: Mapping[str, str])
     if kind == "vendor_alert":
         frame["horizon_days"] = [quantity(one) for one in frame["horizon"]]
     if kind == "work_order":
-        done = [_us(text, at) for text, at in zip(frame["done"], frame["at_us"], strict=True)]
-        frame = frame.assign(at_us=np.array(done, dtype="int64"))
         frame = frame.drop_duplicates("wo_id", keep="last")  # a correction is a later entry
+        frame = frame[frame["done"].notna()].copy()  # what is open still was not done
+        frame["at_us"] = np.array([_us(one) for one in frame["done"]], dtype="int64")
     return frame.sort_values("at_us", kind="stable").reset_index(drop=True)
 
 
@@ -337,10 +337,12 @@ def quantity(text: Any) -> float:
     return float(text) if isinstance(text, int | float) else float(str(text).split()[0])
 
 
-def _us(text: Any, otherwise: int) -> int:
-    if not isinstance(text, str):
-        return int(otherwise)
-    return int(pd.Timestamp(text).tz_convert("UTC").value // 1000)
+def _us(text: str) -> int:
+    """UTC microseconds of an ISO time; ValueError where it names no zone."""
+    moment = pd.Timestamp(text)
+    if moment.tz is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return int(moment.value // 1000)
 
 
 def _started(episodes: pd.DataFrame, period: tuple[int, int]) -> pd.DataFrame:

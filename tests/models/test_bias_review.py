@@ -155,6 +155,15 @@ def test_a_correction_counts_instead_of_what_it_corrects_and_an_orphan_is_told(d
     assert other.e_calibrated < r.e_calibrated
 
 
+def test_work_that_is_still_open_is_no_intervention(demo):
+    r, fleet = demo
+    frames = tables(fleet)
+    first = r.cases["wo_id"].iloc[0]
+    frames["work_order"].loc[frames["work_order"]["wo_id"] == first, "done"] = None
+    other = review(frames, parameters(fleet), (fleet.start_us, fleet.end_us))
+    assert other.interventions == r.interventions - 1
+
+
 def test_another_vendor_is_another_question(demo):
     _r, fleet = demo
     r = review(tables(fleet), parameters(fleet, vendor="Nobody"), (fleet.start_us, fleet.end_us))
