@@ -130,9 +130,14 @@ def rows_of(blob: bytes, tag: int, crc: int | None = None) -> list[tuple[int, in
 
     One tag out of an hour of frames is what a trend on the screen asks for. Raises FrameError as `unpack` does.
     """
-    rows, starts = column_starts(blob, crc)
-    tags = struct.unpack_from(f"<{rows}i", blob, starts[0])
-    found = [row for row, number in enumerate(tags) if number == tag] if tag in tags else []
+    _, starts = column_starts(blob, crc)
+    needle, found = struct.pack("<i", tag), []
+    at = blob.find(needle, starts[0], starts[1])
+    while at >= 0:
+        row, between = divmod(at - starts[0], 4)
+        if not between:
+            found.append(row)
+        at = blob.find(needle, at + 1, starts[1])
     if not found:
         return []
     texts = json.loads(blob[starts[6] :]) if len(blob) > starts[6] else {"exact": {}, "detail": {}}

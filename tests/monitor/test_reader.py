@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
+from monitor.historian.frame import pack, rows_of, unpack
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import HotReader
 from monitor.lock import hold_lock
@@ -184,3 +187,25 @@ assert not heavy, heavy
 
 def test_what_the_screen_loads_is_standard_library_and_the_writer_needs_no_pandas():
     subprocess.run([sys.executable, "-c", LIGHT], cwd=ROOT, check=True)
+
+
+tag_numbers = st.integers(0, 2**31 - 1) | st.integers(0, 300)
+
+
+@given(st.lists(tag_numbers, max_size=30), tag_numbers)
+def test_one_tag_picked_out_of_a_frame_is_what_unpacking_all_of_it_gives(tags, wanted):
+    samples = [
+        Sample(
+            number, 0, None if row % 5 == 3 else row + 0.5, Reason(row % 4), row if row % 3 else None, "x" * (row % 2)
+        )
+        for row, number in enumerate(tags)
+    ]
+    blob, crc = pack([batch_of("s", 7, samples)])
+    frame = unpack(blob, crc)
+    for tag in {wanted, *tags}:
+        rows = [row for row, number in enumerate(frame.tag) if number == tag]
+        told = rows_of(blob, tag, crc)
+        assert [one[:2] + one[3:] for one in told] == [
+            (7, frame.source_us[row], frame.reasons[row], None, frame.detail.get(row, "")) for row in rows
+        ]
+        assert [repr(one[2]) for one in told] == [repr(frame.value[row]) for row in rows]
