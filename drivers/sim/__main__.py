@@ -12,33 +12,20 @@ import signal
 import sys
 from pathlib import Path
 
-from drivers.errors import UserError
-from drivers.sim.servers import FAULTS, Fault, Simulation, checked
+from drivers.sim.faults import FAULTS, read_faults
+from drivers.sim.plant import CONDITION
+from drivers.sim.servers import Simulation
 
 LOOK_EVERY_S = 0.5
 
 
-def read_faults(path: Path) -> set[Fault]:
-    """The faults in a file; lines that name none are told on stderr and left out."""
-    faults: set[Fault] = set()
-    if not path.is_file():
-        return faults
-    for number, line in enumerate(path.read_text("utf-8", errors="replace").splitlines(), 1):
-        words = line.partition("#")[0].strip()
-        if words:
-            name, _, target = words.partition(":")
-            try:
-                faults.add(checked(name.strip(), target.strip()))
-            except UserError as fault:
-                print(f"{path}: line {number}: {fault}", file=sys.stderr, flush=True)
-    return faults
-
-
 async def run(args: argparse.Namespace) -> None:
     """Serve until SIGTERM, SIGINT or the end of the parent process."""
+    told = {pump: tuple(values) for pump, values in json.loads(args.condition).items()}
     simulation = Simulation(
-        ports=json.loads(args.ports), seed=args.seed, speed=args.speed, drop=Path(args.drop) if args.drop else None
-    )
+        ports=json.loads(args.ports), seed=args.seed, speed=args.speed, drop=Path(args.drop) if args.drop else None,
+        condition={**CONDITION, **told},
+    )  # fmt: skip
     await simulation.start()
     print(json.dumps({"ports": simulation.ports, "opcua": simulation.url}), flush=True)
     ended = asyncio.Event()
@@ -66,6 +53,7 @@ def main() -> int:
     parser.add_argument("--ports", default="{}", help='JSON {"source": port}; missing or 0: a free one')
     parser.add_argument("--drop", metavar="DIR", help="folder into which the vendor drops its alerts")
     parser.add_argument("--faults", metavar="FILE", help="text file of the faults that are on, one NAME:TARGET a line")
+    parser.add_argument("--condition", default="{}", help='JSON {"pump": [impeller wear, bearing wear, run hours]}')
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--speed", type=float, default=1.0, help="plant seconds per second")
     asyncio.run(run(parser.parse_args()))

@@ -6,54 +6,35 @@ Everything listens on the loopback alone. `Simulation` is what the demo, tests a
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from drivers.errors import UserError
-from drivers.sim.devices import DEVICES, OPCUA_SOURCE, SOURCES, TAGS
+from drivers.sim.devices import DEVICES, OPCUA_SOURCE, SOURCES
+from drivers.sim.faults import Fault, checked
 from drivers.sim.modbus_server import Memory, ModbusServer
 from drivers.sim.opcua_server import OpcUaServer
-from drivers.sim.plant import METERS, Plant, new_state
+from drivers.sim.plant import CONDITION, Plant, new_state
 from drivers.sim.stations import BOOSTERS, PUMP
 from drivers.sim.vendor import Vendor, alarm_active
 
 TICK_S = 0.5
-
-FAULTS: Mapping[str, str] = {  # name -> what its target is
-    "dead_device": "source",
-    "silent_device": "source or source/device_id",
-    "link_down": "site",
-    "refused_block": "asset",
-    "all_ffff": "asset",
-    "frozen_value": "tag",
-    "drifting_meter": "flow meter",
-    "worn_impeller": "pump",
-    "worn_bearing": "pump",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something that is wrong on purpose."""
-
-    name: str
-    target: str
 
 
 class Simulation:
     """The simulated utility behind real servers.
 
     `ports` names the port of each source; what is missing or 0 is chosen, and stands in `ports` after `start`.
+    `condition` gives impeller wear, bearing wear and run hours of each pump.
     """
 
     def __init__(
         self, *, ports: Mapping[str, int] | None = None, seed: int = 0, speed: float = 1.0,
         drop: Path | None = None, start_s: float | None = None,
+        condition: Mapping[str, tuple[float, float, float]] = CONDITION,
     ) -> None:  # fmt: skip
         now = datetime.now().astimezone()
         of_day = now.hour * 3600 + now.minute * 60 + now.second if start_s is None else start_s
-        self.plant = Plant(new_state(of_day, seed=seed), seed)
+        self.plant = Plant(new_state(of_day, condition, seed), seed)
         self.vendor = Vendor(drop)
         self.vendor.watch(self.plant.state)
         self.speed = speed
@@ -170,26 +151,3 @@ class Simulation:
             now = time.monotonic()
             await self.tick((now - last) * self.speed)
             last = now
-
-
-def checked(name: str, target: str) -> Fault:
-    """The fault, if it exists and can befall this target; UserError says what can."""
-    if name not in FAULTS:
-        raise UserError(f"fault {name!r} is unknown; known: {', '.join(f'{n}:{t.upper()}' for n, t in FAULTS.items())}")
-    assets = {tag.split(".")[0] for tag in TAGS}
-    ids = [f"{one.source}/{n}" for one in DEVICES for n in sorted({register.device_id for _, register in one.points})]
-    possible: Mapping[str, list[str]] = {
-        "dead_device": sorted(SOURCES),
-        "silent_device": sorted(ids + [one.source for one in DEVICES]),
-        "link_down": sorted(set(SOURCES.values())),
-        "refused_block": sorted(assets),
-        "all_ffff": sorted(assets),
-        "frozen_value": sorted(tag for tag in TAGS if not tag.endswith("_service")),
-        "drifting_meter": sorted(METERS),
-        "worn_impeller": sorted(PUMP),
-        "worn_bearing": sorted(PUMP),
-    }
-    if target not in possible[name]:
-        known = ", ".join(possible[name][:12])
-        raise UserError(f"fault {name}: {target!r} is not a {FAULTS[name]} that it can befall; for example {known}")
-    return Fault(name, target)

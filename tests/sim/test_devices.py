@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from drivers.errors import UserError
 from drivers.record import Node, Register
-from drivers.sim.__main__ import read_faults
 from drivers.sim.devices import DEVICES, NAMESPACE, OPCUA_SOURCE, SOURCES, TAGS
+from drivers.sim.faults import FAULTS, Fault, checked, read_faults
 from drivers.sim.modbus_server import Memory, crc
-from drivers.sim.servers import FAULTS, Fault, checked
 from drivers.sim.stations import PUMPS
 from drivers.sim.vendor import SERIALS
 from monitor.settings import load

@@ -1,0 +1,369 @@
+"""`handwheel demo`: the whole product on a simulated utility, so that anyone can watch it work and see it die.
+
+It makes a folder (configuration, 24 simulated months of a fleet of 40 pumps, a vendor's drop folder), then starts what
+a plant would have: the simulated devices, the daemon, intake and the screen, each a process of its own. Nothing leaves
+the loopback; everything says SIMULATED. Whatever it started ends with it. The only module here that knows drivers.sim.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import grp
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drivers.errors import UserError
+from monitor import heartbeat
+from monitor.children import START_S, Children
+from monitor.command_socket import ask
+from monitor.historian.reader import HotReader
+from monitor.state import State, atomic_write
+from monitor.words import clean, utc_text
+
+if TYPE_CHECKING:
+    from drivers.sim.fleet import FleetRecords
+    from monitor.plant import Settings
+
+HANDWHEEL = (sys.executable, "-c", "from monitor.cli import main; raise SystemExit(main())")
+DROP = "drop/smartpump"  # below STATE, as the example configures its feed
+PORT = re.compile(r"(?m)^(port\s*=\s*)(\d+)")
+URL = re.compile(r'(?m)^url\s*=\s*"opc\.tcp://127\.0\.0\.1:(\d+)[^"]*"')
+PUMPS, MONTHS = 40, 24
+STORY = ("R-P01", "H-P03")  # pumps that are worse today than their history says: something must be there to be found
+JOBS = ("learn", "score", "sovereignty_report", "comparison_report", "drift_audit", "binder")
+JOB_TIMEOUT_S = 120.0
+FAULT_HEAD = """\
+# Faults that are on, one NAME:TARGET a line; edit and save while everything runs. An empty file is a sound plant.
+# The names stand in: handwheel demo --help
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `handwheel demo`."""
+    from drivers.sim.faults import FAULTS
+
+    known = ", ".join(f"{name}:{target.upper()}" for name, target in FAULTS.items())
+    parser.add_argument("--dir", metavar="DIR", default="demo-run", help="folder of the demo (default: ./demo-run)")
+    parser.add_argument("--headless", action="store_true", help="no screen; print the overview as text at the end")
+    parser.add_argument("--for", dest="seconds", type=float, metavar="SECONDS", default=60.0,
+                        help="how long to run without a screen (default: 60)")  # fmt: skip
+    parser.add_argument("--blackout", type=float, metavar="SECONDS",
+                        help="kill the daemon after so many seconds, to watch the takeover")  # fmt: skip
+    parser.add_argument("--fault", action="append", default=[], metavar="NAME:TARGET",
+                        help=f"switch a fault on; may be given again. Known: {known}")  # fmt: skip
+    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="plant seconds per second (default: 1)")
+    parser.add_argument("--no-history", action="store_true", help="leave out the 24 simulated months")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Set up, start, watch, end. Returns 0; UserError where something can be mended."""
+    from drivers.sim.faults import checked
+
+    if not 0 < args.speed <= 1000 or args.seconds <= 0 or (args.blackout is not None and args.blackout <= 0):
+        raise UserError("demo: --speed, --for and --blackout are numbers above 0, --speed at most 1000")
+    for fault in args.fault:
+        checked(*_pair(fault))
+    folder = Path(args.dir).absolute()
+    state = State(folder / "state")
+    _ = state.socket  # too long a path is said before anything is made
+    make_folder(folder)
+    screen = not args.headless and all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    with only_one(folder), _ended_by_signal(), Children(folder / "log") as children:
+        try:
+            _start(args, folder, state, children)
+            if screen:
+                children.foreground([*HANDWHEEL, "screen", "--state", str(state.root)])
+            else:
+                children.watch(args.seconds)
+                print(_overview(state), flush=True)
+        except KeyboardInterrupt:
+            print("\ndemo: ended", flush=True)
+        print(_whereabouts(folder, state), flush=True)
+    return 0
+
+
+def make_folder(folder: Path) -> None:
+    """The demo's folder with its sub-folders; UserError where it cannot be made."""
+    try:
+        for place in (folder, folder / "log"):
+            place.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise UserError(f"{folder}: cannot be made ({fault.strerror}); name another one with --dir") from fault
+
+
+@contextlib.contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder while the block runs; UserError if another demo holds it."""
+    with (folder / "demo.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as fault:
+            raise UserError(f"{folder}: a demo is running there; end it, or name another folder with --dir") from fault
+        yield
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does."""
+
+    def end(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _start(args: argparse.Namespace, folder: Path, state: State, children: Children) -> None:
+    """Lay down the past, write the configuration, start the processes, ask for the first reports."""
+    fleet = None
+    if not args.no_history and not state.ledger.exists():
+        print(f"demo: laying down {MONTHS} simulated months of {PUMPS} pumps ...", flush=True)
+        begun = time.monotonic()
+        fleet = lay_down(folder, time.time_ns() // 1000)
+        taken = time.monotonic() - begun
+        print(f"demo: {len(fleet.records)} records and hourly telemetry in {taken:.1f} s", flush=True)
+    state.make()
+    faults = folder / "faults.txt"
+    atomic_write(faults, FAULT_HEAD + "".join(f"{fault}\n" for fault in args.fault))
+    condition = folder / "condition.json"
+    ports = {source: port if _is_free(port) else 0 for source, port in example_ports().items()}
+    told = children.start_and_listen("simulator", [
+        sys.executable, "-m", "drivers.sim", "--ports", json.dumps(ports), "--drop", str(state.root / DROP),
+        "--faults", str(faults), "--speed", str(args.speed),
+        "--condition", condition.read_text() if condition.exists() else "{}",
+    ])  # fmt: skip
+    configure(folder, told["ports"], told["opcua"], district=not args.no_history)
+    places = ["--config", str(folder / "config"), "--state", str(state.root)]
+    daemon = children.start("daemon", [*HANDWHEEL, "run", *places])
+    children.start("intake", [*HANDWHEEL, "intake", *places])
+    _wait_for_daemon(state, daemon, children)
+    print(f"demo: SIMULATED utility running in {folder}", flush=True)
+    print(f"demo: faults are switched in {faults}", flush=True)
+    threading.Thread(target=ask_for_reports, args=(state,), daemon=True, name="first reports").start()
+    if args.blackout is not None:
+        clock = threading.Timer(args.blackout, daemon.kill)  # SIGKILL to the daemon alone: nobody can say goodbye
+        clock.daemon = True
+        clock.start()
+
+
+def lay_down(folder: Path, now_us: int) -> "FleetRecords":
+    """24 months of a fleet of 40 pumps up to `now_us` [us, UTC] into folder/state, whole or not at all."""
+    from drivers.sim.fleet import DEMO_SEED, simulate
+    from drivers.sim.plant import CONDITION
+    from drivers.sim.stations import PUMPS as LIVE
+    from monitor.ledger import Draft, Ledger
+    from monitor.settings import load
+
+    fleet = simulate(DEMO_SEED, PUMPS, MONTHS, end_us=now_us, assets=LIVE)
+    configure(folder, example_ports(), None, district=True)
+    settings = load(folder / "config")
+    part = State(folder / "state.part")
+    shutil.rmtree(part.root, ignore_errors=True)
+    part.make()
+    ledger = Ledger(part)
+    try:
+        for one in fleet.records:
+            if one.raw is not None:
+                ledger.keep_raw(one.raw, one.at_us)
+        ledger.append_many(
+            Draft(one.kind, one.data, one.at_us, one.via, one.role, one.site, one.asset, one.component)
+            for one in fleet.records
+        )
+    finally:
+        ledger.close()
+    _write_telemetry(part, settings, fleet)
+    worn = {pump.id: fleet.wear[pump.id] for pump in LIVE if pump.id not in STORY}
+    condition = {
+        pump: (min(wear["impeller"], 0.95), min(math.hypot(wear["bearing"], 0.55 * wear["coupling"]), 0.95), hours)
+        for pump, wear in worn.items()
+        for hours in (CONDITION[pump][2],)
+    }
+    atomic_write(folder / "condition.json", json.dumps(condition))
+    if (folder / "state").exists():
+        (folder / "state").rename(folder / f"state.before-{now_us // 1_000_000}")
+    part.root.rename(folder / "state")
+    return fleet
+
+
+def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") -> None:
+    """The hourly values as Parquet, under the tags that are read live too; other quantities only for other pumps."""
+    import numpy as np
+
+    from drivers.record import Reason
+    from monitor.historian.history import write_grid
+    from monitor.plant import QUANTITIES
+
+    live = {tag.name: tag for tag in settings.tags}
+    read = {tag.asset for tag in settings.tags}
+    by_site: dict[str, dict[str, Any]] = {}
+    for asset, quantities in fleet.telemetry.items():
+        for quantity, values in quantities.items():
+            name = f"{asset}.{quantity}"
+            if asset not in read or name in live:
+                by_site.setdefault(settings.asset(asset).site, {})[name] = values
+    for site, columns in by_site.items():
+        facts = {
+            name: {"asset": name.split(".")[0], "quantity": name.split(".")[1],
+                   "unit": QUANTITIES[name.split(".")[1]][0], "description": "simulated"}
+            for name in columns
+        }  # fmt: skip
+        reasons = {
+            name: np.full(len(fleet.hours_us), Reason.ESTIMATED, np.uint32)
+            for name in values if name in live and live[name].estimated
+        }  # fmt: skip
+        write_grid(state, site, fleet.hours_us // 1000, columns, facts, reasons=reasons, sync=False)
+
+
+def example_ports() -> dict[str, int]:
+    """The port of each source of the example."""
+    from monitor.cli import example_folder
+
+    ports: dict[str, int] = {}
+    for path in sorted((example_folder() / "sources").glob("*.toml")):
+        found = PORT.search(text := path.read_text("utf-8"))
+        url = URL.search(text)
+        if found or url:
+            ports[path.stem] = int(found[2] if found else url[1] if url else 0)
+    return ports
+
+
+def configure(folder: Path, ports: Mapping[str, int], url: str | None, *, district: bool) -> None:
+    """folder/config: the example with these ports, this folder's state, the user's group, and the district's pumps."""
+    from monitor.cli import example_folder
+
+    target = folder / "config"
+    shutil.copytree(example_folder(), target, dirs_exist_ok=True)
+    for source, port in ports.items():
+        path = target / "sources" / f"{source}.toml"
+        text = PORT.sub(rf"\g<1>{port}", path.read_text("utf-8"))
+        path.write_text(URL.sub(f'url       = "{url}"', text) if url else text, "utf-8")
+    site = (target / "site.toml").read_text("utf-8")
+    group = _own_group()
+    if group and not re.search(rf'(?m)^"?{re.escape(group)}"?\s*=', site):
+        site = site.replace("[roles.groups]\n", f'[roles.groups]\n{json.dumps(group)} = "shift_lead"   # who runs it\n')
+    site += f"\n[paths]\nstate = {json.dumps(str(folder / 'state'))}\n"
+    (target / "site.toml").write_text(site + (_district_site() if district else ""), "utf-8")
+    if district:
+        contracts = target / "contracts.toml"
+        contracts.write_text(contracts.read_text("utf-8") + _district_contract(), "utf-8")
+
+
+def _own_group() -> str:
+    try:
+        return grp.getgrgid(os.getgid()).gr_name
+    except KeyError:
+        return ""
+
+
+def _district() -> list[Any]:
+    from drivers.sim.fleet import district_pumps
+    from drivers.sim.stations import PUMPS as LIVE
+
+    return district_pumps(PUMPS - len(LIVE))
+
+
+def _district_site() -> str:
+    """The pumps of the fleet that are not read live: known from records and history alone."""
+    from drivers.sim.fleet import PARTS
+
+    parts = "".join(
+        f'  {{ name = "{p.name}", cost_planned = {p.cost_planned}, cost_failure = {p.cost_failure}, '
+        f"p_fail = {p.p_fail} }},\n" for p in PARTS
+    )  # fmt: skip
+    rows = [
+        f'\n[[asset]]\nid = "{p.id}"\nsite = "D"\nname = "district pump {p.id[3:]}"\nkind = "pump"\nduty = "{p.duty}"\n'
+        f'vendor = "SmartPump"\nrated_flow_m3h = {p.flow_m3h}\nrated_head_m = {p.head_m}\n'
+        f"rated_power_kw = {p.power_kw}\ncomponents = [\n{parts}]\n"
+        for p in _district()
+    ]
+    return '\n[[site]]\nid = "D"\nname = "District stations"\ntype = "booster_station"\n' + "".join(rows)
+
+
+def _district_contract() -> str:
+    assets = ", ".join(f'"{pump.id}"' for pump in _district())
+    return (
+        f'\n[[contract]]\nid = "C-2020-05"\ncounterparty = "SmartPump"\nkind = "maintenance"\nassets = [{assets}]\n'
+        'start = 2020-05-01\nend = 2028-04-30\nvalue_per_year = 61000.0\ndata_access = "vendor_sole"\n'
+        'data_control = "unknown"\n'
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _pair(fault: str) -> tuple[str, str]:
+    name, _, target = fault.partition(":")
+    return name, target
+
+
+def _wait_for_daemon(state: State, daemon: "subprocess.Popen[bytes]", children: Children) -> None:
+    """Until status.json is that of this daemon; UserError with its last words if it ends or stays silent."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        status = heartbeat.read(state)
+        if status and status.get("daemon", {}).get("pid") == daemon.pid:
+            return
+        if daemon.poll() is not None:
+            break
+        time.sleep(0.1)
+    raise UserError(f"demo: the daemon did not start: {children.last_words('daemon')}")
+
+
+def ask_for_reports(state: State) -> None:
+    """Have the worker learn, score and write the first reports, one after the other; ends with the daemon."""
+    for job in JOBS:
+        asked = utc_text(time.time_ns() // 1000)
+        try:
+            answer = ask(state, "run_job", {"job": job})
+        except UserError:
+            return  # no daemon any more: the screen says so
+        if not answer.get("ok") and "running already" not in str(answer.get("error", "")):
+            print(f"demo: {job}: {clean(answer.get('error', ''))}", file=sys.stderr, flush=True)
+            continue
+        until = time.monotonic() + JOB_TIMEOUT_S
+        while time.monotonic() < until:
+            runs = json.loads(HotReader(state.hot).meta().get("last_runs", "{}"))
+            if runs.get(job, {}).get("ended", "") >= asked:
+                break
+            time.sleep(0.5)
+
+
+def _overview(state: State) -> str:
+    """The room as text, with what is known of the daemon's life."""
+    from monitor.screen.reading import take
+    from monitor.screen.text import overview
+
+    return overview(take(state))
+
+
+def _whereabouts(folder: Path, state: State) -> str:
+    """Where everything lies that was made."""
+    lines = ["", "SIMULATED. What was made:"]
+    shown = (".html", ".pdf", ".txt")
+    lines += [f"  report     {path}" for path in sorted(state.reports.glob("*")) if path.suffix in shown]
+    lines += [f"  binder     {path}" for path in sorted(state.binder.iterdir())[:6]] if state.binder.is_dir() else []
+    lines += [f"  {name:<10} {folder / name}" for name in ("config", "state", "log")]
+    return "\n".join(lines)
