@@ -66,8 +66,7 @@ class QualityMachine:
         self._float_step = np.zeros(size)  # counters in 32-bit floats: time for one unit, in ten minutes
         self._runs = np.zeros(size, bool)
         self._group = np.zeros(size, np.int64)  # 0: nothing related; else an asset's or a site's pumps
-        self._lay_out(every_s, sites)
-        groups = int(self._group.max(initial=0)) + 1
+        groups = self._lay_out(every_s, sites)
         # what is remembered per tag
         self.seen_s = np.full(size, mono_s)
         self.reasons = np.full(size, int(Reason.INITIAL), np.uint32)
@@ -86,8 +85,8 @@ class QualityMachine:
         self._epoch = np.zeros(groups, np.int64)
         self._clock_s = mono_s
 
-    def _lay_out(self, every_s: Mapping[str, float], sites: Mapping[str, str]) -> None:
-        """Work out once what each tag is checked for."""
+    def _lay_out(self, every_s: Mapping[str, float], sites: Mapping[str, str]) -> int:
+        """Work out once what each tag is checked for; returns the number of groups, the empty group 0 among them."""
         own = {tag.asset for tag in self.tags if tag.quantity == "running"}
         names: dict[str, int] = {}
         self._members: list[tuple[int, list[int]]] = []  # tag number of a running signal, its groups
@@ -119,6 +118,7 @@ class QualityMachine:
                     window = FROZEN_SITE_S if of_site else FROZEN_S
                     self._frozen_after[at] = window * (WHOLE_NUMBER_FACTOR if whole else 1.0)
                     self._zero_moves[at] = not of_site
+        return len(names) + 1
 
     def check(self, batch: Batch, mono_s: float) -> Batch:
         """The batch with the reasons of this house added; values untouched."""

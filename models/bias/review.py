@@ -6,6 +6,7 @@ matches and describes; it is not evidence. No word here means intent.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -433,9 +434,9 @@ def _beta(rate: float) -> tuple[float, float]:
 
 def _choices(decisions: pd.DataFrame, raised: pd.DataFrame) -> dict[str, int]:
     """The last decision on each alert of the period; alerts nobody decided on are "none"."""
-    last = decisions.drop_duplicates("alert_id", keep="last").set_index("alert_id")["choice"]
-    counts = raised["alert_id"].map(last).fillna("none").value_counts()
-    return {str(choice): int(count) for choice, count in counts.sort_index().items()}
+    last = dict(zip(decisions["alert_id"], decisions["choice"], strict=True))
+    counts = Counter(str(last.get(alert, "none")) for alert in raised["alert_id"])
+    return dict(sorted(counts.items()))
 
 
 def _spikes(
