@@ -347,7 +347,13 @@ def as_text(told: Answer) -> str:
     """The whole answer as a terminal or paper shows it."""
     table = rows(told)
     width = min(64, max(len(label) for label, _value in table))
-    lines = [first_line(told), "", f"{_('Status')}: {told.result.status}: {gate_words(told.result)}", ""]
+    status = _("Status")
+    lines = [
+        first_line(told),
+        "",
+        *textwrap.wrap(f"{status}: {told.result.status}: {gate_words(told.result)}", 120),
+        "",
+    ]
     for label, value in table:
         if len(label) > width:
             lines.append(label)
