@@ -1,15 +1,14 @@
 """Alerts on their way into the ledger: what an entry says of them, and which the ledger has already.
 
 A message can come twice (a vendor repeats itself, a process was killed between writing and deleting) and a device tells
-of its standing conditions again after each reconnection; each claim is entered once. A message also carries when the
-device's own status bit for the same thing was last seen set by us: who was told first is measured, not asked.
+of its standing conditions again after each reconnection; each claim is entered once. Every entry has both times, the
+vendor's and ours: of messages and of the device's own status bits, so that who was told first is measured, not asked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drivers.record import Alert
-from drivers.source import StatusAlert
 from monitor.ledger import Draft, Record
 from monitor.plant import Settings
 from monitor.words import parse_utc, utc_text
@@ -24,9 +23,7 @@ class Claims:
         self._simulated = settings.simulated
         self._sites = {asset.id: asset.site for asset in settings.assets}
         self._messages: set[tuple[object, ...]] = set()  # what each message claimed
-        self._open: dict[str, bool] = {}  # a device's claim: alert id -> still standing
-        self._bits: dict[tuple[str, str], int] = {}  # asset, component -> when its status bit was last seen to rise
-        self._bit_ids: dict[tuple[str, str, str], str] = {}  # asset, component, failure mode -> its newest alert
+        self._told: dict[str, Alert] = {}  # a device's claims by their id: what it said of each last
         self._places: dict[str, tuple[str, str]] = {}  # alert id -> asset, component
         self.heard_us: dict[str, int] = {}  # feed -> when its last message came (UTC) [us]
         self.repeated = 0
@@ -52,44 +49,38 @@ class Claims:
         """The site of an asset; "" for one that is not configured."""
         return self._sites.get(asset, "")
 
-    def enter(self, alert: Alert, via: str) -> Draft | None:
-        """The entry for an alert, or None where the ledger has it already."""
+    def draft(self, alert: Alert, via: str) -> Draft | None:
+        """The entry for an alert, or None where the ledger has it already. `entered` says that it was written."""
         if alert.feed in DEVICE_FEEDS:
-            known = self._open.get(alert.alert_id) == alert.active
+            told = self._told.get(alert.alert_id)
+            known = told is not None and (told.active, told.severity) == (alert.active, alert.severity)
         else:
             known = _claim(alert) in self._messages
         if known:
             self.repeated += 1
             return None
-        draft = Draft(
+        return Draft(
             "vendor_alert", self._data(alert), alert.received_us, via,
             site=self.site(alert.asset) or None, asset=alert.asset or None, component=alert.component or None,
         )  # fmt: skip
+
+    def entered(self, alert: Alert) -> None:
+        """The ledger has this alert now."""
         self._places[alert.alert_id] = (alert.asset, alert.component)
         self._note(alert)
-        return draft
 
-    def standing_bits(self, rows: Sequence[StatusAlert]) -> dict[StatusAlert, str]:
-        """The status bits that stood when the ledger was last written, with the ids of their alerts."""
-        found = {}
-        for row in rows:
-            name = self._bit_ids.get((row.asset, row.component, row.failure_mode), "")
-            if self._open.get(name):
-                found[row] = name
-        return found
+    def standing(self) -> list[Alert]:
+        """What devices still claim, as far as we were told."""
+        return [alert for alert in self._told.values() if alert.active]
 
     def _note(self, alert: Alert) -> None:
         self.heard_us[alert.feed] = max(alert.received_us, self.heard_us.get(alert.feed, 0))
-        if alert.feed not in DEVICE_FEEDS:
+        if alert.feed in DEVICE_FEEDS:
+            self._told[alert.alert_id] = alert
+        else:
             self._messages.add(_claim(alert))
-            return
-        self._open[alert.alert_id] = alert.active
-        if alert.active and alert.feed == "status_bit":
-            self._bits[alert.asset, alert.component] = alert.received_us
-            self._bit_ids[alert.asset, alert.component, alert.failure_mode] = alert.alert_id
 
     def _data(self, alert: Alert) -> dict[str, Any]:
-        bit_us = None if alert.feed in DEVICE_FEEDS else self._bit_us(alert)
         return {
             "alert_id": alert.alert_id,
             "vendor": alert.vendor,
@@ -104,12 +95,7 @@ class Claims:
             "feed": alert.feed,
             "active": alert.active,
             "simulated": self._simulated,
-            "status_bit_at": None if bit_us is None else utc_text(bit_us),
         }
-
-    def _bit_us(self, alert: Alert) -> int | None:
-        """When the status bit of the same asset (and component, where the message names one) was seen to rise."""
-        return self._bits.get((alert.asset, alert.component)) or self._bits.get((alert.asset, ""))
 
 
 def _claim(alert: Alert) -> tuple[object, ...]:

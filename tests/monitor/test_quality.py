@@ -330,3 +330,8 @@ def test_a_tag_with_its_own_cadence_is_given_its_own_time():
     poll(made, {1: 98.7, 2: 40.0}, 0.0)
     assert 1 not in reasons(made.overdue(170.0, UTC)[0])
     assert 1 in reasons(made.overdue(181.0, UTC)[0])
+
+
+def test_a_pump_alone_at_its_site_needs_no_other_tag_of_the_site():
+    made = QualityMachine(TAGS[:2], EVERY, SITES, 0.0)
+    assert reasons(poll(made, {0: 1.0, 1: 98.7}, 1.0)) == {0: Reason.OK, 1: Reason.OK}

@@ -1,0 +1,159 @@
+"""What the worker can be asked to do: each job is one function from (state, settings, now, args) to a JobResult.
+
+A job reads STATE and writes models, Parquet, reports and paper; what belongs into hot file or ledger it hands back.
+Heavy libraries are loaded inside the functions: the daemon imports this module for the names of the jobs alone.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drivers.errors import UserError
+from monitor.plant import Settings
+from monitor.state import State
+from monitor.words import clean
+
+if TYPE_CHECKING:
+    from monitor.reports.document import Document
+
+HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history
+FOLD_LAG_S = 120.0  # the newest frames are left for the next fold
+REPORT_DAYS = 730
+TIMEOUT_S: Mapping[str, float] = {
+    "score": 300.0, "learn": 3_600.0, "fold": 3_600.0, "drift_audit": 1_800.0, "comparison_report": 1_800.0,
+    "sovereignty_report": 600.0, "binder": 600.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """What a job made. `ledger` rows have the fields of ledger.Draft; the others are rows of the hot file."""
+
+    words: str
+    ledger: Sequence[Mapping[str, Any]] = ()
+    assessments: Sequence[Mapping[str, Any]] = ()
+    verdicts: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[Path] = ()
+    purge_before_ms: int | None = None  # frames before this time (UTC [ms]) may leave the hot file
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer of the worker's protocol."""
+        return {
+            "words": self.words, "ledger": [dict(row) for row in self.ledger],
+            "assessments": [dict(row) for row in self.assessments], "verdicts": [dict(row) for row in self.verdicts],
+            "files": [os.fspath(path) for path in self.files], "purge_before_ms": self.purge_before_ms,
+        }  # fmt: skip
+
+
+Job = Callable[[State, Settings, int, Mapping[str, Any]], JobResult]
+
+
+def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """What the models say now, and how that stands beside the vendor's claims."""
+    from monitor import judge
+
+    found = judge.score(state, settings, now_us)
+    words = f"{len(found.assessments)} assets assessed, {len(found.own_alerts)} own alerts, {len(found.ledger)} changes"
+    return JobResult(words, found.ledger, found.assessments, found.verdicts)
+
+
+def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """Fit a model for each pump that has none."""
+    from monitor import judge
+
+    found = judge.learn(state, settings, now_us)
+    return JobResult(f"{len(found.learned)} models learned, {len(found.not_learned)} assets taught nothing")
+
+
+def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """Write what is older than two minutes to Parquet, verified."""
+    from monitor.historian.history import fold as fold_history
+
+    upto_ms = now_us // 1000 - int(FOLD_LAG_S * 1000)
+    found = fold_history(state, upto_ms=upto_ms)
+    return JobResult(found.words, files=found.files, purge_before_ms=min(found.purge_before_ms, upto_ms))
+
+
+def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """Run the drift audit and write its report, to be signed by a person."""
+    from monitor import audit
+
+    found = audit.run(state, settings, now_us)
+    files, entry = audit.write(state, found)
+    return JobResult(f"audit: {found.word}", [entry], files=list(files.values()))
+
+
+def comparison_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """The comparison of the vendor's alerts with findings, over 24 months."""
+    from monitor.reports import comparison
+
+    end = _midnight(now_us) + timedelta(days=1)
+    start = end - timedelta(days=REPORT_DAYS)
+    document = comparison.build(state, settings, _us(start), _us(end))
+    return _report("comparison", document, state, now_us)
+
+
+def sovereignty_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """The sovereignty register."""
+    from monitor.reports import sovereignty
+
+    return _report("sovereignty", sovereignty.build(state, settings, now_us), state, now_us)
+
+
+def binder(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+    """Render the binder: by the fallback's own program, which imports nothing of ours."""
+    command = [sys.executable, "-m", "fallback_procedures", "--render", os.fspath(state.root)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
+                          timeout=TIMEOUT_S["binder"] - 10)  # fmt: skip
+    if done.returncode != 0:
+        why = clean((done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else "", 300)
+        raise UserError(f"binder: not rendered (exit code {done.returncode}): {why}")
+    mark = json.loads((state.binder / "fingerprint.json").read_text("utf-8"))["fingerprint"]
+    return JobResult(f"binder {mark} rendered", files=[state.binder])
+
+
+JOBS: Mapping[str, Job] = {
+    "score": score,
+    "learn": learn,
+    "fold": fold,
+    "drift_audit": drift_audit,
+    "comparison_report": comparison_report,
+    "sovereignty_report": sovereignty_report,
+    "binder": binder,
+}
+
+
+def _report(kind: str, document: "Document", state: State, now_us: int) -> JobResult:
+    files = _written(document, state, now_us, kind)
+    data = {"report": kind, "files": _digests(files), "sha256": document.sha256}
+    return JobResult(f"report {kind} written", [_entry("report", data, now_us)], files=files)
+
+
+def _written(document: "Document", state: State, now_us: int, kind: str) -> list[Path]:
+    from monitor.reports.document import write_report
+
+    day = f"{_midnight(now_us):%Y-%m-%d}"
+    return list(write_report(document, state.reports, f"{day}_{kind}").values())
+
+
+def _digests(files: Sequence[Path]) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _entry(kind: str, data: Mapping[str, Any], now_us: int) -> dict[str, Any]:
+    return {"kind": kind, "data": dict(data), "at_us": now_us, "via": "worker"}
+
+
+def _midnight(now_us: int) -> datetime:
+    return datetime.fromtimestamp(now_us / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _us(moment: datetime) -> int:
+    return round(moment.timestamp() * 1e6)

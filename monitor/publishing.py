@@ -1,0 +1,60 @@
+"""What the fallback reads besides the heartbeat: procedures and sheets of the site, and facts, below STATE/manual.
+
+The copy is complete and on the disk, so that nothing of the configuration is needed when it is read. Each file is
+replaced as a whole, and only when it changed; a file that left the configuration leaves the copy.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monitor.plant import Settings
+from monitor.state import State, atomic_write
+from monitor.words import utc_text
+
+SIZE_LIMIT = 1_000_000  # bytes; a procedure is a page of text
+
+
+def publish_folder(settings: Settings, state: State) -> list[str]:
+    """Make STATE/manual/procedures and sheets equal to those of the configuration; returns what changed."""
+    changed = []
+    for name, target in (("procedures", state.procedures), ("sheets", state.sheets)):
+        source = settings.folder / name
+        wanted = {path.relative_to(source) for path in source.rglob("*.txt") if path.is_file()}
+        for path in sorted(wanted):
+            raw = (source / path).read_bytes()[:SIZE_LIMIT]
+            copy = target / path
+            if not copy.is_file() or copy.read_bytes() != raw:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                atomic_write(copy, raw)
+                changed.append(f"{name}/{path}")
+        for copy in target.rglob("*.txt"):
+            if copy.relative_to(target) not in wanted:
+                copy.unlink(missing_ok=True)
+                changed.append(f"{name}/{copy.relative_to(target)}")
+    return changed
+
+
+def write_facts(state: State, head: tuple[int, str], now_us: int) -> None:
+    """The ledger's count and head, to be printed on paper and compared there later."""
+    lines = f"ledger entries  {head[0]}\nledger head     {head[1] or '-'}\nat              {utc_text(now_us)}\n"
+    atomic_write(state.facts / "ledger_head.txt", lines)
+
+
+def binder_of(state: State) -> tuple[str, str | None, str]:
+    """(rendered, printed, current) fingerprints of the binder as the fallback left them; empty where there is none.
+
+    What is rendered counts as current: it is rendered anew whenever procedures or sheets change.
+    """
+    rendered = str(_read(state.binder / "fingerprint.json").get("fingerprint", ""))
+    printed = _read(state.binder / "printed.json").get("fingerprint")
+    return rendered, str(printed) if printed else None, rendered
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        told = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,186 @@
+"""What the daemon knows of the plant at this moment, as it is published each second: sources, sites, assets, values.
+
+Counts come from arrays over all tags; nothing here is done per sample. A site's telemetry is lost when none of its tags
+got an answer for its time; that says nothing of the plant. A last known value keeps the time at which it was taken.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from drivers.batch import NO_TIME, Batch
+from drivers.record import BAD_REASONS, UNCERTAIN_REASONS, Quality, Reason
+from monitor.alarms import Alarm
+from monitor.claims import DEVICE_FEEDS, Claims
+from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, SiteStatus, SourceStatus
+from monitor.plant import Settings
+from monitor.poller import Link
+from monitor.quality import STALE_LEAST_S, STALE_PERIODS, QualityMachine
+from monitor.words import utc_text
+
+ALARMS_SHOWN = 10
+_COMMS = np.uint32(Reason.COMMS | Reason.STALE)
+
+
+class Survey:
+    """Remembers the last value of each tag and when each was last heard of. Monotonic times [s] are handed in."""
+
+    def __init__(self, settings: Settings, machine: QualityMachine, mono_s: float) -> None:
+        self._settings, self._machine, self._start_s = settings, machine, mono_s
+        size = len(machine.value)
+        self._heard_s = np.full(size, mono_s)
+        self._known = np.full(size, np.nan)
+        self._known_exact: dict[int, str] = {}
+        self._known_us = np.full(size, NO_TIME, np.int64)
+        self._known_quality = np.full(size, Quality.BAD, np.uint8)
+        self._source, self._source_names = self._index(tag.source for tag in settings.tags)
+        site_of = {asset.id: asset.site for asset in settings.assets}
+        self._site, self._site_names = self._index(site_of.get(tag.asset, "") for tag in settings.tags)
+        self._asset, self._asset_names = self._index(tag.asset for tag in settings.tags)
+        self._period_s = {
+            site: min((one.every_s for one in settings.sources if one.site == site), default=1.0)
+            for site in self._site_names
+        }
+        self._expected = np.zeros(size, bool)
+        self._expected[[tag.number for tag in settings.tags]] = True
+
+    def _index(self, names: Iterable[str]) -> tuple[np.ndarray, list[str]]:
+        """For each tag number the index of its name, and the names."""
+        found: dict[str, int] = {}
+        index = np.zeros(len(self._machine.value), np.int64)
+        for tag, name in zip(self._settings.tags, names, strict=True):
+            index[tag.number] = found.setdefault(name, len(found))
+        return index, list(found)
+
+    def take(self, batch: Batch, mono_s: float) -> None:
+        """Take in a checked batch."""
+        heard = (batch.reasons & _COMMS) == 0
+        self._heard_s[batch.tag[heard]] = mono_s
+        valued = np.isfinite(batch.value) & ((batch.reasons & np.uint32(Reason.STALE)) == 0)
+        if batch.exact:
+            valued[list(batch.exact)] = True
+        tag = batch.tag[valued]
+        self._known[tag] = batch.value[valued]
+        source_us = batch.source_us[valued]
+        self._known_us[tag] = np.where(source_us == NO_TIME, batch.receive_us, source_us)
+        self._known_quality[tag] = batch.quality[valued]
+        for number in tag.tolist() if self._known_exact else ():
+            self._known_exact.pop(number, None)
+        for row, words in batch.exact.items():
+            self._known_exact[int(batch.tag[row])] = words
+
+    def lost_s(self, mono_s: float) -> dict[str, float]:
+        """Sites whose telemetry is lost, and for how long nothing was heard [s]."""
+        return {site.id: site.lost_s for site in self.sites(mono_s) if site.lost_s is not None}
+
+    def sources(self, links: Mapping[str, Link], mono_s: float) -> list[SourceStatus]:
+        """One row per source; good counts the tags whose newest sample is good."""
+        good, total = self._count(self._source, self._source_names)
+        rows = []
+        for spec in self._settings.sources:
+            link = links[spec.name]
+            age_s = None if link.last_answer_s is None else round(mono_s - link.last_answer_s, 1)
+            rows.append(
+                SourceStatus(
+                    spec.name, spec.site, link.state, age_s, good.get(spec.name, 0), total.get(spec.name, 0), link.note
+                )
+            )
+        return rows
+
+    def sites(self, mono_s: float) -> list[SiteStatus]:
+        """One row per site: fresh, stale, lost, or "none" for a site that nothing is read from."""
+        good, total = self._count(self._site, self._site_names)
+        newest, oldest = self._extremes(self._site, len(self._site_names))
+        index = {name: at for at, name in enumerate(self._site_names)}
+        rows = []
+        for site in self._settings.sites:
+            at = index.get(site.id)
+            if at is None:
+                rows.append(SiteStatus(site.id, site.name, site.type, "none", 0, 0, None))
+                continue
+            quiet_s = mono_s - float(newest[at])
+            lost = quiet_s > site.telemetry_lost_after_s
+            late = quiet_s > max(STALE_PERIODS * self._period_s[site.id], STALE_LEAST_S)
+            rows.append(
+                SiteStatus(
+                    site.id, site.name, site.type, "lost" if lost else "stale" if late else "fresh",
+                    good[site.id], total[site.id], round(mono_s - float(oldest[at]), 1),
+                    round(quiet_s, 1) if lost else None,
+                )
+            )  # fmt: skip
+        return rows
+
+    def assets(self, assessments: Mapping[str, Mapping[str, Any]]) -> list[AssetStatus]:
+        """One row per asset: what the model said last, and the worst quality among its tags."""
+        quality = self._quality()
+        worst = np.zeros(max(len(self._asset_names), 1), np.int64)
+        np.maximum.at(worst, self._asset[self._expected], quality[self._expected])
+        index = {name: at for at, name in enumerate(self._asset_names)}
+        rows = []
+        for asset in self._settings.assets:
+            told = assessments.get(asset.id, {})
+            value = told.get("index")
+            rows.append(
+                AssetStatus(
+                    asset.id, asset.site, asset.name, asset.kind, told.get("verdict"), told.get("since"),
+                    float(value) if isinstance(value, int | float) else None, str(told.get("state") or "unknown"),
+                    int(worst[index[asset.id]]) if asset.id in index else int(Quality.BAD), str(told.get("note") or ""),
+                )
+            )  # fmt: skip
+        return rows
+
+    def last_known(self) -> list[LastKnown]:
+        """The newest value of each tag that there ever was, with its own time."""
+        rows = []
+        for tag in self._settings.tags:
+            at = tag.number
+            value: float | str | None = self._known_exact.get(at)
+            if value is None and np.isfinite(self._known[at]):
+                value = float(self._known[at])
+            taken = int(self._known_us[at])
+            quality = Quality(int(self._known_quality[at])).name.lower()
+            rows.append(LastKnown(tag.name, value, tag.unit, quality, None if taken == NO_TIME else taken))
+        return rows
+
+    def _quality(self) -> np.ndarray:
+        reasons = self._machine.reasons
+        bad, unsure = (reasons & np.uint32(BAD_REASONS)) != 0, (reasons & np.uint32(UNCERTAIN_REASONS)) != 0
+        return np.where(bad, 2, np.where(unsure, 1, 0))
+
+    def _count(self, index: np.ndarray, names: list[str]) -> tuple[dict[str, int], dict[str, int]]:
+        good = np.bincount(index[self._expected & (self._quality() == 0)], minlength=len(names))
+        total = np.bincount(index[self._expected], minlength=len(names))
+        return dict(zip(names, good.tolist(), strict=False)), dict(zip(names, total.tolist(), strict=False))
+
+    def _extremes(self, index: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        newest, oldest = np.full(size, -np.inf), np.full(size, np.inf)
+        np.maximum.at(newest, index[self._expected], self._heard_s[self._expected])
+        np.minimum.at(oldest, index[self._expected], self._heard_s[self._expected])
+        return newest, oldest
+
+
+def feed_rows(settings: Settings, claims: Claims, now_us: int, up_s: float) -> list[FeedStatus]:
+    """One row per vendor feed: how old its last message is, and whether that is later than it may be.
+
+    A feed that never said anything is late when we have listened for that long.
+    """
+    rows = []
+    for feed in settings.feeds:
+        heard_us = claims.heard_us.get(feed.name)
+        age_s = None if heard_us is None else max((now_us - heard_us) / 1e6, 0.0)
+        rows.append(FeedStatus(feed.name, age_s, (up_s if age_s is None else age_s) > feed.late_after_s))
+    rows += [
+        FeedStatus(name, max((now_us - claims.heard_us[name]) / 1e6, 0.0), False)
+        for name in DEVICE_FEEDS
+        if name in claims.heard_us
+    ]
+    return rows
+
+
+def alarm_rows(alarms: Iterable[Alarm]) -> list[AlarmStatus]:
+    """The alarms at the top of the list."""
+    return [
+        AlarmStatus(one.id, utc_text(one.since_us), one.asset, one.origin, one.priority, one.text, one.state)
+        for one in list(alarms)[:ALARMS_SHOWN]
+    ]

@@ -1,0 +1,219 @@
+"""The daemon as a process on a real Modbus server: what it stores, says, survives, and how it ends."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from drivers.record import Reason
+from drivers.vendor import file_drop
+from monitor.command_socket import ask
+from monitor.historian.reader import HotReader
+from monitor.intake import hand_over
+from monitor.ledger import entries, verify
+from monitor.settings import load
+from monitor.state import State
+from tests.drivers.servers import modbus_server
+from tests.monitor.plant_bench import COMMAND, GOLDEN, Bench, configure, device
+
+MESSAGE = (GOLDEN / "vendor_message.json").read_bytes()
+
+
+@pytest.fixture
+async def server():
+    async with modbus_server(device()) as running:
+        yield running
+
+
+@pytest.fixture
+def bench(tmp_path, server):
+    made = Bench(configure(tmp_path / "config", server.port), State(tmp_path / "state")).start()
+    yield made
+    made.end()
+
+
+def source(status):
+    return status["sources"][0]
+
+
+def kinds(state):
+    return [one.kind for one in entries(state)]
+
+
+async def asked(bench, verb, data):
+    return await asyncio.to_thread(ask, bench.state, verb, data, 20.0)
+
+
+def drop(bench, raw):
+    """What intake would hand over for this message."""
+    feed = load(bench.config).feeds[0]
+    now = time.time_ns() // 1000
+    return hand_over(bench.state, feed.name, raw, file_drop.parse(raw, feed, now, "m.json"), now)
+
+
+async def test_it_reads_stores_and_publishes_and_ends_as_planned(bench):
+    status = await bench.until(lambda s: source(s)["good"] == 4)
+    assert source(status)["state"] == "up"
+    assert status["sites"][0]["state"] == "fresh"
+    assert status["store"]["state"] == "ok"
+    assert bench.liveness().word == "running"
+    text = bench.state.last_known.read_text()
+    assert "pump1.discharge_pressure       4.20 bar       good" in text
+    assert (bench.state.sheets / "G.txt").read_bytes() == (bench.config / "sheets/G.txt").read_bytes()
+    bench.kill(signal.SIGTERM)
+    assert await asyncio.to_thread(bench.ended) == 0
+    assert bench.liveness().word == "stopped"
+    assert bench.status["daemon"]["state"] == "stopped"
+    latest = {
+        HotReader(bench.state.hot).tags()[tag].name: one for tag, one in HotReader(bench.state.hot).latest().items()
+    }
+    assert latest["pump1.discharge_pressure"].value == pytest.approx(4.2)
+    assert latest["pump1.flow"].reasons == Reason.OK
+    assert kinds(bench.state) == ["restart", "config", "stop"]
+    assert verify(bench.state).ok
+    assert bench.status["ledger"]["head"] in (bench.state.facts / "ledger_head.txt").read_text()
+
+
+async def test_a_second_daemon_is_kept_out_in_one_line(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    command = [sys.executable, "-c", COMMAND, "run", "--config", str(bench.config), "--state", str(bench.state.root)]
+    other = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+    assert other.returncode == 2
+    assert str(bench.process.pid) in other.stderr
+    assert other.stderr.count("\n") == 1
+
+
+async def test_killed_it_leaves_everything_readable_and_the_next_life_says_the_gap(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    bench.kill()
+    await asyncio.to_thread(bench.ended)
+    assert bench.liveness().word == "blind"
+    assert len(HotReader(bench.state.hot).latest()) == 4
+    assert verify(bench.state).ok
+    bench.start()
+    await bench.until(lambda s: source(s)["good"] == 4)
+    assert bench.liveness().word == "running"
+    found = list(entries(bench.state))
+    assert [one.kind for one in found] == ["restart", "config", "restart", "gap"]
+    assert found[-1].data["source"] == "all"
+
+
+async def test_a_device_that_dies_is_bad_and_said_and_comes_back_by_itself(bench, server):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    await server.shutdown()
+    status = await bench.until(lambda s: source(s)["state"] == "down" and source(s)["good"] == 0)
+    assert source(status)["note"]
+    status = await bench.until(lambda s: any(one["id"] == "monitor:link:pump1" for one in s["alarms_top"]))
+    assert status["daemon"]["state"] == "running"
+    assert "pump1.discharge_pressure       4.20 bar       good" in bench.state.last_known.read_text()
+    async with modbus_server(device(flow=500), port=server.port):
+        await bench.until(lambda s: source(s)["good"] == 4)
+        await bench.until(lambda s: s["alarms_top"][0]["state"] == "RTNUN")
+        await bench.until(lambda s: "gap" in kinds(bench.state))
+    flow = next(tag for tag, row in HotReader(bench.state.hot).tags().items() if row.name == "pump1.flow")
+    seen = [sample.reasons for sample in HotReader(bench.state.hot).series(flow, 0)]
+    assert Reason.COMMS in seen
+
+
+async def test_telemetry_of_a_site_is_lost_after_its_own_time(tmp_path, server):
+    bench = Bench(configure(tmp_path / "config", server.port, lost_after_s=2), State(tmp_path / "state")).start()
+    try:
+        await bench.until(lambda s: s["sites"][0]["state"] == "fresh")
+        await server.shutdown()
+        status = await bench.until(lambda s: s["sites"][0]["state"] == "lost")
+        assert status["sites"][0]["lost_s"] > 2
+        assert any(one["id"] == "monitor:telemetry:G" for one in status["alarms_top"])
+    finally:
+        bench.end()
+
+
+async def test_a_finished_message_is_entered_once_whatever_happens_in_between(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    drop(bench, MESSAGE)
+    status = await bench.until(lambda s: s["alarms_top"])
+    assert status["alarms_top"][0]["text"] == "replace seals within 14 days"
+    assert status["alarms_top"][0]["state"] == "UNACK"
+    await bench.until(lambda s: not list(bench.state.inbox.iterdir()))
+    drop(bench, MESSAGE)  # as if the deletion had been lost in a crash
+    await bench.until(lambda s: not list(bench.state.inbox.iterdir()))
+    bench.kill()
+    await asyncio.to_thread(bench.ended)
+    drop(bench, MESSAGE)
+    bench.start()
+    status = await bench.until(lambda s: not list(bench.state.inbox.iterdir()))
+    assert [one["state"] for one in status["alarms_top"]] == ["UNACK"]
+    (alert,) = entries(bench.state, ["vendor_alert"])
+    assert (alert.asset, alert.component, alert.site) == ("pump1", "seal", "G")
+    assert alert.data["horizon"] == "14 d"
+    assert alert.data["issued_at"] == "2026-11-20T07:10:00.000Z"
+    assert alert.data["received_at"] > alert.data["issued_at"]
+
+
+async def test_rubbish_in_the_inbox_goes_to_rejected_and_the_rest_goes_on(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    (bench.state.inbox / "bad.json").write_text("{")
+    drop(bench, MESSAGE)
+    await bench.until(lambda s: s["alarms_top"] and not list(bench.state.inbox.iterdir()))
+    assert "not a handover" in (bench.state.rejected / "bad.json.reason.txt").read_text()
+
+
+async def test_people_decide_over_the_socket_and_the_ledger_has_it(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    drop(bench, MESSAGE)
+    await bench.until(lambda s: s["alarms_top"])
+    alert = {"alert_id": "SP-2026-0042"}
+    unknown = await asked(bench, "decide", {"alert_id": "SP-1", "choice": "follow", "reason": "x"})
+    assert "alert_id: SP-1 is not known" in unknown["error"]
+    late = await asked(bench, "decide", {**alert, "choice": "defer", "reason": "standby pump is out"})
+    assert "decide: until: is missing" in late["error"]
+    long = await asked(bench, "shelve", {**alert, "reason": "noise", "until": "2999-01-01T00:00:00Z"})
+    assert "8 h at most" in long["error"]
+    done = await asked(bench, "decide", {**alert, "choice": "reject", "reason": "seal is dry"})
+    assert done["ok"], done
+    await bench.until(lambda s: s["alarms_top"][0]["state"] == "ACKED")
+    again = await asked(bench, "acknowledge", {**alert, "note": ""})
+    assert "already acknowledged" in again["error"]
+    found = {"wo_id": "WO-1", "asset": "pump1", "component": "seal", "grade": "B", "inspector_party": "utility"}
+    assert (await asked(bench, "finding", found))["ok"]
+    await bench.until(lambda s: not s["alarms_top"])
+    records = {one.kind: one for one in entries(bench.state)}
+    assert records["decision"].role == "administrator"
+    assert (records["decision"].asset, records["decision"].component) == ("pump1", "seal")
+    assert records["finding"].data["grade"] == "B"
+    assert "acknowledge" not in records
+    events = [one.data["event"] for one in entries(bench.state, ["alarm"])]
+    assert events == ["alarm", "acknowledge", "return"]
+
+
+async def test_a_status_bit_is_an_alert_with_the_time_at_which_we_saw_it(bench, tmp_path, server):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    await server.shutdown()
+    async with modbus_server(device(bits=0b1000_0001), port=server.port):
+        status = await bench.until(lambda s: any(one["origin"] == "vendor" for one in s["alarms_top"]))
+        assert {one["feed"] for one in status["vendor"]} == {"smartpump_mail", "status_bit"}
+        bench.kill()
+        await asyncio.to_thread(bench.ended)
+        bench.start()
+        await bench.until(lambda s: source(s)["good"] == 4)
+    (alert,) = entries(bench.state, ["vendor_alert"])
+    assert alert.data["feed"] == "status_bit"
+    assert alert.data["active"] is True
+
+
+async def test_a_killed_worker_is_started_anew_and_its_job_said_to_be_lost(tmp_path, server):
+    timetable = '[[job]]\nname = "binder"\nevery_s = 86400\n'
+    config = configure(tmp_path / "config", server.port, timetable=timetable)
+    bench = Bench(config, State(tmp_path / "state")).start()
+    try:
+        status = await bench.until(lambda s: s["worker"]["pid"] and s["worker"]["job"] == "binder")
+        os.kill(status["worker"]["pid"], signal.SIGKILL)
+        status = await bench.until(lambda s: "binder" in s["worker"]["jobs"])
+        assert status["worker"]["lost"] == 1
+        assert "the worker died (signal 9, SIGKILL)" in status["worker"]["jobs"]["binder"]["words"]
+        assert source(status)["state"] == "up"
+    finally:
+        bench.end()
