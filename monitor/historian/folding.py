@@ -144,7 +144,7 @@ def _by_day(parts: _Parts, tags: Mapping[int, TagRow]) -> dict[tuple[str, str], 
 
     table = pa.table(
         [
-            word("site"), word("asset"), word("name"),
+            word("asset"), word("name"),
             pa.array(source_ms, mask=no_source).cast(TIME), pa.array(receive_ms).cast(TIME),
             pa.array(joined["value"], from_pandas=True), pa.array(joined["exact"], pa.string()),
             pa.array(joined["quality"]), pa.array(joined["reasons"]), pa.array(joined["detail"], pa.string()),

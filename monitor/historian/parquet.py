@@ -4,8 +4,8 @@ One folder per site and day, open to any tool. A file is sorted by tag and time,
 metadata say what each tag is. It is written under a temporary name, read back and compared, synced and only then
 renamed: a file that is there under its name is whole.
 
-The site stands in the folder's name and in a column, so that a single file tells it too; pyarrow and pandas read a
-whole folder with `partitioning=None`.
+The site is the folder's name (every tool that reads a whole folder makes a column of it) and stands in the metadata of
+each file. It is no column of the file: two columns of one name are what such tools refuse.
 
 Times are kept in ms. source_ms is null where the device gave no time or one equal to receive_ms.
 """
@@ -34,7 +34,6 @@ DAY_MS = 86_400_000
 _FIRST_DAY, _LAST_DAY = (day.toordinal() - date(1970, 1, 1).toordinal() for day in (date.min, date.max))
 TIME = pa.timestamp("ms", tz="UTC")
 FIELDS = (
-    pa.field("site", pa.string(), nullable=False),
     pa.field("asset", pa.string(), nullable=False),
     pa.field("tag", pa.string(), nullable=False),
     pa.field("source_ms", TIME),
@@ -46,7 +45,7 @@ FIELDS = (
     pa.field("detail", pa.string()),
 )
 _DELTA = {"receive_ms": "DELTA_BINARY_PACKED", "source_ms": "DELTA_BINARY_PACKED"}
-_DICTIONARY = ["site", "asset", "tag", "exact", "quality", "reasons", "detail"]
+_DICTIONARY = ["asset", "tag", "exact", "quality", "reasons", "detail"]
 WORKERS = min(4, os.cpu_count() or 1)
 
 TagFacts = Mapping[str, str]  # asset, quantity, unit, description
@@ -98,7 +97,7 @@ def write_day(
     folder = day_folder(state, site, day)
     form = schema(site, day, tags)
     given = dict(zip(table.column_names, table.columns, strict=True)) if isinstance(table, pa.Table) else table
-    rows = by_tag_and_time(_as_table(site, tags, given, form))
+    rows = by_tag_and_time(_as_table(tags, given, form))
     return write_verified(folder, part, form, lambda: iter([rows]), sync=sync)
 
 
@@ -142,7 +141,7 @@ def write_grid(
         }
         day = day_of(int(times[begin]))
         form = whole.with_metadata({**whole.metadata, b"handwheel.date": day.encode()})
-        table = _as_table(site, tags, columns, form)
+        table = _as_table(tags, columns, form)
         return write_verified(day_folder(state, site, day), "part-0", form, lambda: iter([table]), sync=sync)
 
     spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True))
@@ -212,11 +211,10 @@ def day_of(ms: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
 
 
-def _as_table(site: str, tags: Mapping[str, TagFacts], table: Mapping[str, Any], form: pa.Schema) -> pa.Table:
+def _as_table(tags: Mapping[str, TagFacts], table: Mapping[str, Any], form: pa.Schema) -> pa.Table:
     """The columns in the types and the order of FIELDS; those that may be missing as nulls."""
     given = dict(table)
     count = len(given["tag"])
-    given.setdefault("site", pa.repeat(pa.scalar(site), count))
     if "asset" not in given:
         given["asset"] = [tags[str(name)]["asset"] for name in given["tag"]]
     built = []
