@@ -26,7 +26,8 @@ from monitor.words import _, clean, interval_text, local_text, number_text, shar
 if TYPE_CHECKING:
     import pandas as pd
 
-    from models.bias.review import Parameters, ReviewResult
+    from models.bias.parameters import Parameters
+    from models.bias.review import ReviewResult
     from models.intervals import Interval
 
 DAY_US = 86_400_000_000
@@ -98,7 +99,8 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
 
     Raises UserError where there is nothing to review.
     """
-    from models.bias.review import Cost, Parameters, quantity
+    from models.bias.cases import quantity
+    from models.bias.parameters import Cost, Parameters
 
     assets = _under_review(settings, vendor)
     if not assets:

@@ -8,61 +8,30 @@ matches and describes; it is not evidence. No word here means intent.
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, quantity, started
 from models.bias.diagnostics import Deferral, Spike, Step, Waddington, deferral, spike_scan, step_change, waddington
 from models.bias.episodes import DAY_US, match, merge
 from models.bias.evidence import FLAG, WATCH, BetPath, Tipping, bet_path, null_rate, tipping, tipping_curve, upper_bound
 from models.bias.life import Credit, Life, account, failure_credit
 from models.bias.multiple import e_bh
+from models.bias.parameters import Parameters
 from models.bias.unsupported import unsupported
 from models.intervals import Interval, rate_interval, share_interval
 
 GATES = ("few_findings", "few_assets", "low_coverage", "below_watch", "below_flag", "not_agreed", "flag", "strong")
 STATUSES = ("INSUFFICIENT", "NO EVIDENCE", "WATCH", "FLAG", "STRONG")
-CONFIRMED = ("D", "E")
 YEAR_US = 365.25 * DAY_US
 FEWEST_FINDINGS = 20
 FEWEST_ASSETS = 5
 LEAST_COVERAGE = 0.5
 VALIDATED = 50  # inspectors' errors are taken as if known from so many double readings
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """C_p and C_f of one component. [currency]"""
-
-    planned: float
-    failure: float
-
-
-@dataclass(frozen=True, slots=True)
-class Parameters:
-    """All that decides the answer, to be frozen before the review is run."""
-
-    assets: tuple[tuple[str, str], ...]  # (asset, site), those without jobs too
-    vendor: str | None = None  # None: all
-    q0: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (asset, component) -> agreed rate
-    default_q0: float = 0.5
-    agreed: bool = False  # every q0 above, or the default where there is none above, is a contract's or from costs
-    costs: Mapping[str, Cost] = field(default_factory=dict)  # by component
-    sensitivity: float = 0.9
-    specificity: float = 0.9
-    protective_specificity: float = 1.0
-    largest_cluster: int = 5
-    cluster_days: float = 30.0
-    match_days: float = 56.0
-    merge_days: float = 14.0
-    horizon_days: float = 182.0
-    after_work_hours: float = 168.0  # D4: run hours
-    spike_width: float = 0.06
-    events: tuple[tuple[str, int], ...] = ()  # (name, UTC us), listed beforehand
-    failure_references: tuple[tuple[str, float], ...] = ()  # (policy, failures per asset and year)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +127,7 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
     """
     start, end = period
     site_of = dict(parameters.assets)
-    data = {kind: _prepared(tables.get(kind), kind, site_of) for kind in _COLUMNS}
+    data = {kind: prepared(tables.get(kind), kind, site_of) for kind in COLUMNS}
     alerts = data["vendor_alert"]
     if parameters.vendor:
         alerts = alerts[alerts["vendor"] == parameters.vendor]
@@ -172,9 +141,9 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
         )  # fmt: skip
 
     vendor_all, own_all = episodes_of(alerts, "vendor"), episodes_of(data["own_alert"], "own")
-    vendor_episodes, own_episodes = _started(vendor_all, period), _started(own_all, period)
+    vendor_episodes, own_episodes = started(vendor_all, period), started(own_all, period)
 
-    cases, orphans = _cases(work, data["finding"], alerts, own_all, parameters, period)
+    cases, orphans = cases_of(work, data["finding"], alerts, own_all, parameters, period)
     independent = cases[cases["independent"]].reset_index(drop=True)
     n, confirmed = len(independent), int(independent["confirmed"].sum())
     years = (end - start) / YEAR_US
@@ -296,116 +265,6 @@ def _status(
     if e_protective >= FLAG and net_low > 0:
         return "STRONG", False, "strong"
     return "FLAG", False, "flag"
-
-
-_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "vendor_alert": ("alert_id", "vendor", "severity", "active", "horizon"),
-    "own_alert": ("alert_id", "active"),
-    "decision": ("alert_id", "choice", "randomised"),
-    "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours"),
-    "finding": ("wo_id", "grade", "wear_pct", "inspector_party"),
-    "failure": ("failure_id",),
-}
-
-
-def _prepared(table: pd.DataFrame | None, kind: str, site_of: Mapping[str, str]) -> pd.DataFrame:
-    """The columns needed, one row per record, of the assets under review, in order of time."""
-    columns = ["at_us", "site", "asset", "component", *_COLUMNS[kind]]
-    frame = pd.DataFrame(columns=columns) if table is None else table.reindex(columns=columns)
-    frame = frame.astype({name: object for name in columns if name != "at_us"})
-    frame["component"] = frame["component"].where(frame["component"].notna(), "")
-    frame = frame[frame["asset"].isin(list(site_of))]
-    frame = frame.assign(at_us=frame["at_us"].astype("int64"), site=frame["asset"].map(site_of))
-    if kind in ("vendor_alert", "own_alert"):
-        frame["active"] = [one is not False for one in frame["active"]]
-    if kind == "vendor_alert":
-        frame["horizon_days"] = [quantity(one) for one in frame["horizon"]]
-    if kind == "work_order":
-        frame = frame.drop_duplicates("wo_id", keep="last")  # a correction is a later entry
-        frame = frame[frame["done"].notna()].copy()  # what is open still was not done
-        frame["at_us"] = np.array([_us(one) for one in frame["done"]], dtype="int64")
-    return frame.sort_values("at_us", kind="stable").reset_index(drop=True)
-
-
-def quantity(text: Any) -> float:
-    """The number of a decimal string with unit ("30 %", "1150.00 EUR"); NaN for none.
-
-    >>> quantity("30 %"), quantity(2.5)
-    (30.0, 2.5)
-    """
-    if text is None or (isinstance(text, float) and math.isnan(text)):
-        return math.nan
-    return float(text) if isinstance(text, int | float) else float(str(text).split()[0])
-
-
-def _us(text: str) -> int:
-    """UTC microseconds of an ISO time; ValueError where it names no zone."""
-    moment = pd.Timestamp(text)
-    if moment.tz is None:
-        raise ValueError(f"{text!r} names no time zone")
-    return int(moment.value // 1000)
-
-
-def _started(episodes: pd.DataFrame, period: tuple[int, int]) -> pd.DataFrame:
-    inside = (episodes["start_us"] >= period[0]) & (episodes["start_us"] < period[1])
-    return episodes[inside].reset_index(drop=True)
-
-
-def _cases(
-    work: pd.DataFrame,
-    findings: pd.DataFrame,
-    alerts: pd.DataFrame,
-    own: pd.DataFrame,
-    parameters: Parameters,
-    period: tuple[int, int],
-) -> tuple[pd.DataFrame, int]:
-    """Vendor-driven jobs of the period with what was found: the independent finding where there is one."""
-    known = set(work["wo_id"])
-    orphans = int((~findings["wo_id"].isin(list(known))).sum())
-    jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
-    if parameters.vendor:
-        jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
-    by_vendor = findings["inspector_party"] == "vendor"
-    chosen = pd.concat([findings[by_vendor], findings[~by_vendor]])  # the last one of an independent hand counts
-    chosen = chosen.drop_duplicates("wo_id", keep="last")[["wo_id", "grade", "wear_pct", "inspector_party"]]
-    cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
-    severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
-    cases["severity"] = cases["alert_id"].map(severity)
-    cases["independent"] = cases["grade"].notna() & (cases["inspector_party"] != "vendor")
-    cases["confirmed"] = cases["grade"].isin(CONFIRMED)
-    cases["wear"] = [quantity(one) / 100 for one in cases["wear_pct"]]
-    cases["wear"] = cases["wear"].where(cases["action"] != "inspect", 0.0)
-    cases["q0"] = [
-        parameters.q0.get((asset, part), parameters.default_q0)
-        for asset, part in zip(cases["asset"], cases["component"], strict=True)
-    ]
-    cases["cluster"] = _visits(cases, parameters.cluster_days)
-    cases["own_standing"] = _standing(cases, own)
-    return cases, orphans
-
-
-def _visits(cases: pd.DataFrame, days: float) -> list[str]:
-    """Jobs on one asset within `days` of the first of them are one visit."""
-    begun: dict[str, tuple[int, int]] = {}
-    names = []
-    for asset, at in zip(cases["asset"], cases["at_us"], strict=True):
-        number, first = begun.get(asset, (0, -(10**18)))
-        if at - first > days * DAY_US:
-            number, first = number + 1, at
-            begun[asset] = (number, first)
-        names.append(f"{asset}/{number}")
-    return names
-
-
-def _standing(cases: pd.DataFrame, own: pd.DataFrame) -> list[bool]:
-    """Whether an own episode of the part stood when the job was done (the job itself closes it)."""
-    spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for asset, part, begin, end in zip(own["asset"], own["component"], own["start_us"], own["end_us"], strict=True):
-        spans.setdefault((asset, part), []).append((begin, math.inf if math.isnan(end) else end))
-    return [
-        any(begin <= at <= end for begin, end in spans.get((asset, part), []))
-        for asset, part, at in zip(cases["asset"], cases["component"], cases["at_us"], strict=True)
-    ]
 
 
 def _bets(found: pd.DataFrame, parameters: Parameters, specificity: float) -> BetPath:

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from drivers.sim.fleet import DEMO_PEOPLE, DEMO_SEED, PARTS, FleetRecords, People, Vendor, district_pumps, simulate
-from models.bias.review import Cost, Parameters, review
+from models.bias.parameters import Cost, Parameters
+from models.bias.review import review
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "fleet.json").read_text())
 END_US = 1_795_392_000_000_000

@@ -1,0 +1,126 @@
+"""The records of a period as cases: one row per vendor-driven job, with what an independent hand found in the part.
+
+The ledger keeps what people wrote, as they wrote it; this is where it is read for the review, and where it is decided
+which finding counts, what belongs to one visit, and what is no case at all.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.bias.episodes import DAY_US
+from models.bias.parameters import Parameters
+
+CONFIRMED = ("D", "E")
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "vendor_alert": ("alert_id", "vendor", "severity", "active", "horizon"),
+    "own_alert": ("alert_id", "active"),
+    "decision": ("alert_id", "choice", "randomised"),
+    "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours"),
+    "finding": ("wo_id", "grade", "wear_pct", "inspector_party"),
+    "failure": ("failure_id",),
+}
+
+
+def prepared(table: pd.DataFrame | None, kind: str, site_of: Mapping[str, str]) -> pd.DataFrame:
+    """The columns needed, one row per record, of the assets under review, in order of time."""
+    columns = ["at_us", "site", "asset", "component", *COLUMNS[kind]]
+    frame = pd.DataFrame(columns=columns) if table is None else table.reindex(columns=columns)
+    frame = frame.astype({name: object for name in columns if name != "at_us"})
+    frame["component"] = frame["component"].where(frame["component"].notna(), "")
+    frame = frame[frame["asset"].isin(list(site_of))]
+    frame = frame.assign(at_us=frame["at_us"].astype("int64"), site=frame["asset"].map(site_of))
+    if kind in ("vendor_alert", "own_alert"):
+        frame["active"] = [one is not False for one in frame["active"]]
+    if kind == "vendor_alert":
+        frame["horizon_days"] = [quantity(one) for one in frame["horizon"]]
+    if kind == "work_order":
+        frame = frame.drop_duplicates("wo_id", keep="last")  # a correction is a later entry
+        frame = frame[frame["done"].notna()].copy()  # what is open still was not done
+        frame["at_us"] = np.array([_us(one) for one in frame["done"]], dtype="int64")
+    return frame.sort_values("at_us", kind="stable").reset_index(drop=True)
+
+
+def quantity(text: Any) -> float:
+    """The number of a decimal string with unit ("30 %", "1150.00 EUR"); NaN for none.
+
+    >>> quantity("30 %"), quantity(2.5)
+    (30.0, 2.5)
+    """
+    if text is None or (isinstance(text, float) and math.isnan(text)):
+        return math.nan
+    return float(text) if isinstance(text, int | float) else float(str(text).split()[0])
+
+
+def _us(text: str) -> int:
+    """UTC microseconds of an ISO time; ValueError where it names no zone."""
+    moment = pd.Timestamp(text)
+    if moment.tz is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return int(moment.value // 1000)
+
+
+def started(episodes: pd.DataFrame, period: tuple[int, int]) -> pd.DataFrame:
+    """The episodes that began in the period."""
+    inside = (episodes["start_us"] >= period[0]) & (episodes["start_us"] < period[1])
+    return episodes[inside].reset_index(drop=True)
+
+
+def cases_of(
+    work: pd.DataFrame,
+    findings: pd.DataFrame,
+    alerts: pd.DataFrame,
+    own: pd.DataFrame,
+    parameters: Parameters,
+    period: tuple[int, int],
+) -> tuple[pd.DataFrame, int]:
+    """Vendor-driven jobs of the period with what was found: the independent finding where there is one."""
+    known = set(work["wo_id"])
+    orphans = int((~findings["wo_id"].isin(list(known))).sum())
+    jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
+    if parameters.vendor:
+        jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
+    by_vendor = findings["inspector_party"] == "vendor"
+    chosen = pd.concat([findings[by_vendor], findings[~by_vendor]])  # the last one of an independent hand counts
+    chosen = chosen.drop_duplicates("wo_id", keep="last")[["wo_id", "grade", "wear_pct", "inspector_party"]]
+    cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
+    severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
+    cases["severity"] = cases["alert_id"].map(severity)
+    cases["independent"] = cases["grade"].notna() & (cases["inspector_party"] != "vendor")
+    cases["confirmed"] = cases["grade"].isin(CONFIRMED)
+    cases["wear"] = [quantity(one) / 100 for one in cases["wear_pct"]]
+    cases["wear"] = cases["wear"].where(cases["action"] != "inspect", 0.0)
+    cases["q0"] = [
+        parameters.q0.get((asset, part), parameters.default_q0)
+        for asset, part in zip(cases["asset"], cases["component"], strict=True)
+    ]
+    cases["cluster"] = _visits(cases, parameters.cluster_days)
+    cases["own_standing"] = _standing(cases, own)
+    return cases, orphans
+
+
+def _visits(cases: pd.DataFrame, days: float) -> list[str]:
+    """Jobs on one asset within `days` of the first of them are one visit."""
+    begun: dict[str, tuple[int, int]] = {}
+    names = []
+    for asset, at in zip(cases["asset"], cases["at_us"], strict=True):
+        number, first = begun.get(asset, (0, -(10**18)))
+        if at - first > days * DAY_US:
+            number, first = number + 1, at
+            begun[asset] = (number, first)
+        names.append(f"{asset}/{number}")
+    return names
+
+
+def _standing(cases: pd.DataFrame, own: pd.DataFrame) -> list[bool]:
+    """Whether an own episode of the part stood when the job was done (the job itself closes it)."""
+    spans: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for asset, part, begin, end in zip(own["asset"], own["component"], own["start_us"], own["end_us"], strict=True):
+        spans.setdefault((asset, part), []).append((begin, math.inf if math.isnan(end) else end))
+    return [
+        any(begin <= at <= end for begin, end in spans.get((asset, part), []))
+        for asset, part, at in zip(cases["asset"], cases["component"], cases["at_us"], strict=True)
+    ]

@@ -1,0 +1,36 @@
+"""All that decides the answer of a review, in one frozen value that can be hashed and dated before anybody looks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """C_p and C_f of one component. [currency]"""
+
+    planned: float
+    failure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """All that decides the answer, to be frozen before the review is run."""
+
+    assets: tuple[tuple[str, str], ...]  # (asset, site), those without jobs too
+    vendor: str | None = None  # None: all
+    q0: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (asset, component) -> agreed rate
+    default_q0: float = 0.5
+    agreed: bool = False  # every q0 above, or the default where there is none above, is a contract's or from costs
+    costs: Mapping[str, Cost] = field(default_factory=dict)  # by component
+    sensitivity: float = 0.9
+    specificity: float = 0.9
+    protective_specificity: float = 1.0
+    largest_cluster: int = 5
+    cluster_days: float = 30.0
+    match_days: float = 56.0
+    merge_days: float = 14.0
+    horizon_days: float = 182.0
+    after_work_hours: float = 168.0  # D4: run hours
+    spike_width: float = 0.06
+    events: tuple[tuple[str, int], ...] = ()  # (name, UTC us), listed beforehand
+    failure_references: tuple[tuple[str, float], ...] = ()  # (policy, failures per asset and year)
