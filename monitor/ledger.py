@@ -47,6 +47,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     ),
     "own_alert": ("alert_id", "index", "threshold", "text", "active"),
     "decision": ("alert_id", "choice", "reason", "until"),
+    "alarm": ("alarm_id", "event", "before", "after"),
     "acknowledge": ("alert_id", "note"),
     "shelve": ("alert_id", "until", "reason"),
     "work_order": ("wo_id", "opened", "action", "trigger"),
