@@ -403,9 +403,8 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
     if start_us >= end_us:
         raise UserError("review run: --from lies after --to; give the earlier day first")
     told = answer(state, settings, start_us, end_us, args.vendor)
-    if settings.simulated:
-        print(_("SIMULATED"))
-    print(as_text(told))
+    mark = _("SIMULATED")
+    print(f"{mark}: {as_text(told)}" if settings.simulated else as_text(told))
     return 0
 
 

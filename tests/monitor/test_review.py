@@ -146,7 +146,7 @@ def test_the_command_prints_the_table_and_says_simulated(state, settings, capsys
     args = parser.parse_args(["review", "run", "--from", "2024-11-23", "--to", "2026-11-23"])
     assert review.command(args, settings, state) == 0
     out = capsys.readouterr().out
-    assert out.startswith("SIMULATED\n")
+    assert out.startswith("SIMULATED: PARAMETERS NOT FROZEN")
     assert "Status: STRONG" in out or "Status: FLAG" in out
     assert max(len(line) for line in out.splitlines()) <= 130
     assert review.command(parser.parse_args(["review", "freeze"]), settings, state) == 0
