@@ -1,4 +1,4 @@
-"""A drift audit on paper: the result first, every check with its value, its line and what it rests on, and a sign-off."""
+"""A drift audit on paper: the result first, each check with its value, its line and what it rests on, a sign-off."""
 
 from typing import TYPE_CHECKING
 

@@ -1,0 +1,160 @@
+"""The reports as a reader meets them: the answer first, every rate with its count, our own misses as plainly."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from drivers.sim.fleet import simulate
+from monitor import review
+from monitor.cli import main
+from monitor.ledger import Draft, Ledger
+from monitor.plant import Asset, Component
+from monitor.reports import comparison, sovereignty
+from monitor.reports.document import Document, Table, write_report
+from monitor.reports.page import render_html
+from monitor.reports.text import render_text
+from monitor.state import State
+from tests.monitor.plants import plant
+
+END_US = 1_795_392_000_000_000
+START_US = END_US - 730 * 86_400_000_000
+YEAR_US = 365 * 86_400_000_000
+
+
+@pytest.fixture(scope="module")
+def fleet():
+    return simulate(11, pumps=12, end_us=END_US, telemetry=False)
+
+
+@pytest.fixture(scope="module")
+def settings(fleet):
+    parts = tuple(
+        Component(part, 1000.0, 4000.0, 0.5) for part in sorted({r.component for r in fleet.records if r.component})
+    )
+    assets = tuple(
+        Asset(asset, "R", f"pump {asset}", "pump", vendor="SmartPump", components=parts)
+        for asset in sorted({r.asset for r in fleet.records if r.asset})
+    )
+    return plant((), assets=assets, simulated=True)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory, fleet):
+    made = State(tmp_path_factory.mktemp("reports") / "state").make()
+    ledger = Ledger(made)
+    ledger.append_many(Draft(r.kind, r.data, r.at_us, r.via, r.role, "R", r.asset, r.component) for r in fleet.records)
+    ledger.close()
+    return made
+
+
+@pytest.fixture(scope="module")
+def document(state, settings) -> Document:
+    return comparison.build(state, settings, START_US, END_US)
+
+
+def table(document, name) -> Table:
+    return next(table for table in document.tables() if table.name == name)
+
+
+def test_the_answer_stands_first_and_is_that_of_the_review(document, state, settings):
+    result = review.run(state, settings, START_US, END_US)
+    text = render_text(document)
+    assert text.index("1 Answer") < text.index(result.status) < text.index("2 Method")
+    assert f"{result.confirmed} of {result.findings}" in text
+    assert "PARAMETERS NOT FROZEN" in text
+    assert "SIMULATED" in text
+
+
+def test_it_never_accuses(document):
+    text = render_text(document).lower() + render_html(document).lower()
+    assert re.search(r"fraud|deceiv|cheat|betr[uü]g|dishonest", text) is None
+    assert "intent" in text
+
+
+def test_every_vendor_driven_job_is_a_case_and_our_own_misses_stand_beside_them(document, state, settings, fleet):
+    result = review.run(state, settings, START_US, END_US)
+    assert len(table(document, "cases").rows) == result.interventions
+    failures = [r for r in fleet.records if r.kind == "failure" and START_US <= r.at_us < END_US]
+    unseen = [row for row in table(document, "own_misses").rows if "without an own alert" in str(row[3])]
+    assert failures
+    assert 0 < len(unseen) <= len(failures)
+
+
+def test_the_pages_count_each_alert_once(document, fleet):
+    alerts = [r for r in fleet.records if r.kind == "vendor_alert" and START_US <= r.at_us < END_US]
+    assert sum(int(row[1] or 0) for row in table(document, "agreement").rows) == len(alerts)
+
+
+def test_no_count_per_role_is_printed(document):
+    decided = table(document, "decisions")
+    roles = {"operator", "shift_lead", "maintenance", "engineer"}
+    assert not any(roles & set(map(str, row)) for row in decided.rows)
+
+
+def test_an_empty_ledger_is_insufficient_and_says_none_instead_of_failing(tmp_path, settings):
+    state = State(tmp_path / "state").make()
+    Ledger(state).close()
+    text = render_text(comparison.build(state, settings, START_US, END_US))
+    assert "INSUFFICIENT" in text
+    assert "0 of 0" in text
+    assert "(none)" in text
+
+
+def test_what_a_vendor_writes_stays_text_on_every_page(tmp_path, settings):
+    state = State(tmp_path / "state").make()
+    hostile = "\x1b[2J<script>x()</script>=1+1 #eval()"
+    asset = settings.assets[0]
+    ledger = Ledger(state)
+    data = {
+        "alert_id": "=cmd", "vendor": "SmartPump", "failure_mode": "wear", "severity": "warning", "issued_at": None,
+        "text": hostile, "recommended_action": "replace", "horizon": None, "raw_sha256": "0" * 64, "feed": "mail",
+    }  # fmt: skip
+    job = {
+        "wo_id": "W1", "opened": "2026-01-05T00:00:00.000Z", "done": "2026-01-06T00:00:00.000Z", "action": "replace",
+        "trigger": "vendor_alert", "alert_id": "=cmd", "run_hours": "10 h",
+    }  # fmt: skip
+    at = END_US - YEAR_US
+    for kind, body in (("vendor_alert", data), ("work_order", job)):
+        ledger.append_many([Draft(kind, body, at, "intake", None, "R", asset.id, "seal")])
+    ledger.close()
+    files = write_report(comparison.build(state, settings, START_US, END_US), tmp_path / "out", "r")
+    assert "\x1b" not in files["text"].read_text()
+    assert "<script>" not in files["html"].read_text()
+    assert "'=cmd" in files["csv vendor_alerts"].read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "yesterday"), "is not a day"),
+        (("--from", "2026-02-01", "--to", "2026-01-01"), "is not before"),
+        (("--vendor", "Nobody"), "no asset of Nobody"),
+    ],
+)
+def test_a_wrong_question_is_one_line_and_exit_2(tmp_path, words, said, capsys):
+    state = State(tmp_path / "state").make()
+    Ledger(state).close()
+    config = ("--config", "tests/golden/config", "--state", str(state.root))
+    assert main(["report", "comparison", *words, *config]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1
+
+
+def test_the_report_command_says_where_its_files_lie(tmp_path, capsys):
+    state = State(tmp_path / "state").make()
+    Ledger(state).close()
+    config = ("--config", "tests/golden/config", "--state", str(state.root))
+    assert main(["report", "sovereignty", *config]) == 0
+    told = capsys.readouterr().out
+    assert told.count(str(state.reports)) == 3
+    assert len(list(state.reports.glob("*.csv"))) > 5
+
+
+def test_the_sovereignty_report_keeps_every_unknown(settings, tmp_path):
+    document = sovereignty.build(State(tmp_path), replace(settings, tags=plant().tags, assets=plant().assets), END_US)
+    standing = table(document, "standing")
+    assert [row[2] for row in standing.rows] == ["0 - 100 %", "0 - 100 %"]
+    assert len(table(document, "unknown").rows) == 17
+    assert "cannot tell" in render_text(document)
