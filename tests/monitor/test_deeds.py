@@ -1,0 +1,141 @@
+"""What people may have recorded: each deed becomes an entry that the ledger takes, or a refusal in one line."""
+
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.errors import UserError
+from drivers.record import Alert
+from monitor.claims import Claims, alert_of
+from monitor.deeds import RECORDED, draft_of
+from monitor.ledger import Record, body_of
+from monitor.settings import load
+
+NOW = 1_795_440_000_000_000
+SETTINGS = load(Path(__file__).parents[1] / "golden/config")
+KNOWN = {"SP-2026-0042": ("pump1", "seal")}
+GOOD = {
+    "decide": {"alert_id": "SP-2026-0042", "choice": "defer", "reason": "standby out", "until": "2026-11-30T07:00:00Z"},
+    "acknowledge": {"alert_id": "SP-2026-0042", "note": ""},
+    "shelve": {"alert_id": "SP-2026-0042", "until": "2026-11-23T15:00:00+01:00", "reason": "noise"},
+    "finding": {"wo_id": "WO-881", "asset": "pump1", "component": "seal", "grade": "B", "wear_pct": "30 %",
+                "inspector_party": "utility", "blind_to_alert": False},
+    "work_order": {"wo_id": "WO-881", "asset": "pump1", "component": "seal", "opened": "2026-11-20T08:00:00Z",
+                   "trigger": "vendor_alert", "action": "inspect", "planned_cost": "900.00 EUR"},
+    "sign_audit": {"audit": "2026-11-23T06:00:00Z", "note": ""},
+    "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
+}  # fmt: skip
+
+
+def made(verb, data):
+    return draft_of(verb, data, "operator", NOW, SETTINGS, KNOWN.get)
+
+
+@pytest.mark.parametrize("verb", RECORDED)
+def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
+    draft = made(verb, GOOD[verb])
+    body_of(draft)
+    assert (draft.role, draft.at_us) == ("operator", NOW)
+    if verb not in ("sign_audit", "freeze"):
+        assert (draft.site, draft.asset, draft.component) == ("G", "pump1", "seal")
+
+
+@pytest.mark.parametrize(
+    ("verb", "change", "words"),
+    [
+        ("decide", {"choice": "ignore"}, "choice: 'ignore' is not one of follow, defer"),
+        ("decide", {"reason": " "}, "reason: is missing"),
+        ("decide", {"until": ""}, "until: is missing"),
+        ("decide", {"until": "2026-11-30T07:00:00"}, "until: .*names no time zone"),
+        ("decide", {"alert_id": "SP-1"}, "alert_id: SP-1 is not known"),
+        ("decide", {"deferral_prob": 2}, "from 0 to 1"),
+        ("finding", {"grade": "F"}, "grade: 'F' is not one of A, B, C, D, E"),
+        ("finding", {"wear_pct": "30"}, "wear_pct: '30' is not a number with its unit"),
+        ("finding", {"wear_pct": "30 mm"}, "wear_pct: is given in %"),
+        ("finding", {"asset": "pump2"}, "asset: 'pump2' is not configured"),
+        ("finding", {"blind_to_alert": "no"}, "blind_to_alert: true or false"),
+        ("finding", {"photo_sha256": "abc"}, "64 hexadecimal"),
+        ("work_order", {"opened": "yesterday"}, "opened: "),
+        ("acknowledge", {"note": "x" * 2000}, "note: a text of 1000 characters"),
+        ("freeze", {"parameters": []}, "parameters: is missing"),
+    ],
+)
+def test_a_deed_that_cannot_stand_is_refused_with_its_field(verb, change, words):
+    with pytest.raises(UserError, match=f"^{verb}: .*{words}"):
+        made(verb, {**GOOD[verb], **change})
+
+
+rubbish = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(string.printable), st.lists(st.none())
+)
+
+
+fields = st.sampled_from(sorted({name for data in GOOD.values() for name in data} | {"audit_id", "photo_sha256"}))
+
+
+@given(st.sampled_from(sorted(RECORDED)), st.dictionaries(fields, rubbish))
+def test_whatever_is_sent_becomes_an_entry_or_one_line(verb, change):
+    try:
+        draft = made(verb, {**GOOD[verb], **change})
+    except UserError as why:
+        assert "\n" not in str(why)
+    else:
+        body_of(draft)
+
+
+def vendor(alert_id="SP-1", feed="smartpump_mail", **more):
+    return Alert(alert_id, "vendor", "pump1", "seal", "wear", "warning", "replace", NOW, NOW - 60_000_000,
+                 "SmartPump", feed, "replace", 14.0, **more)  # fmt: skip
+
+
+def entered(claims, alert):
+    draft = claims.draft(alert, "intake")
+    if draft is not None:
+        body_of(draft)
+        claims.entered(alert)
+    return draft
+
+
+def test_a_claim_is_entered_once_in_whatever_file_it_comes():
+    claims = Claims(SETTINGS)
+    first = entered(claims, vendor(raw_sha256="aa"))
+    assert (first.data["horizon"], first.site, first.component) == ("14 d", "G", "seal")
+    assert first.data["issued_at"] < first.data["received_at"]
+    assert entered(claims, vendor(raw_sha256="bb")) is None
+    assert claims.repeated == 1
+    assert entered(claims, vendor(raw_sha256="bb", active=False)) is not None
+
+
+def test_a_claim_that_was_not_written_is_not_taken_for_known():
+    claims = Claims(SETTINGS)
+    assert claims.draft(vendor(), "intake") is not None
+    assert claims.draft(vendor(), "intake") is not None
+    assert claims.place("SP-1") is None
+
+
+def test_a_restart_knows_again_what_stands_from_the_ledger_alone():
+    before = Claims(SETTINGS)
+    alerts = [vendor(), vendor("bit-1", "status_bit"), vendor("bit-2", "status_bit"),
+              vendor("bit-2", "status_bit", active=False)]  # fmt: skip
+    records = []
+    for number, alert in enumerate(alerts, 1):
+        draft = entered(before, alert)
+        records.append(Record(number, draft.kind, draft.at_us, None, draft.via, draft.site, draft.asset,
+                              draft.component, draft.data))  # fmt: skip
+    after = Claims(SETTINGS)
+    after.learn(records)
+    assert [alert.alert_id for alert in after.standing()] == ["bit-1"]
+    assert after.draft(vendor(), "intake") is None
+    assert after.draft(vendor("bit-1", "status_bit"), "device") is None
+    assert after.draft(vendor("bit-2", "status_bit"), "device") is not None
+    assert after.place("SP-1") == ("pump1", "seal")
+    assert after.heard_us == {"smartpump_mail": NOW, "status_bit": NOW}
+
+
+def test_an_own_alert_read_back_from_its_entry_can_be_an_alarm():
+    data = {"alert_id": "OWN-1", "index": 40.0, "threshold": 50.0, "text": "flow low", "active": True}
+    alert = alert_of(data, "pump1", "impeller", "own", NOW)
+    assert (alert.origin, alert.failure_mode, alert.severity, alert.active) == ("own", "health", "warning", True)
