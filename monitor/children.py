@@ -60,6 +60,10 @@ class Children:
             raise UserError(f"demo: the {name} did not start: {self.last_words(name)}") from fault
         return told
 
+    def lives(self, name: str) -> bool:
+        """It was started and has not ended."""
+        return name in self._running and self._running[name].poll() is None
+
     def watch(self, seconds: float) -> None:
         """Wait so long; a process other than the daemon that ends by itself is told."""
         until, told = time.monotonic() + seconds, set[str]()

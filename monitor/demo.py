@@ -20,17 +20,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from monitor import heartbeat
 from monitor.children import START_S, Children
-from monitor.command_socket import ask
 from monitor.historian.reader import HotReader
 from monitor.state import State, atomic_write
-from monitor.words import clean, utc_text
 
 if TYPE_CHECKING:
     from drivers.sim.fleet import FleetRecords
@@ -41,9 +39,10 @@ DROP = "drop/smartpump"  # below STATE, as the example configures its feed
 PORT = re.compile(r"(?m)^(port\s*=\s*)(\d+)")
 URL = re.compile(r'(?m)^url\s*=\s*"opc\.tcp://127\.0\.0\.1:(\d+)[^"]*"')
 PUMPS, MONTHS = 40, 24
+LEARNED_BEFORE_US = 28 * 86_400_000_000  # before the own alert that stands now: never learned from a sick pump
 STORY = ("R-P01", "H-P03")  # pumps that are worse today than their history says: something must be there to be found
-JOBS = ("learn", "score", "sovereignty_report", "comparison_report", "drift_audit", "binder")
-JOB_TIMEOUT_S = 120.0
+JOBS = ("score", "sovereignty_report", "comparison_report", "drift_audit", "binder")
+REPORTS_S = 120.0
 FAULT_HEAD = """\
 # Faults that are on, one NAME:TARGET a line; edit and save while everything runs. An empty file is a sound plant.
 # The names stand in: handwheel demo --help
@@ -87,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
                 children.foreground([*HANDWHEEL, "screen", "--state", str(state.root)])
             else:
                 children.watch(args.seconds)
+                _wait_for_reports(state, children)
                 print(_overview(state), flush=True)
         except KeyboardInterrupt:
             print("\ndemo: ended", flush=True)
@@ -155,27 +155,30 @@ def _start(args: argparse.Namespace, folder: Path, state: State, children: Child
     _wait_for_daemon(state, daemon, children)
     print(f"demo: SIMULATED utility running in {folder}", flush=True)
     print(f"demo: faults are switched in {faults}", flush=True)
-    threading.Thread(target=ask_for_reports, args=(state,), daemon=True, name="first reports").start()
     if args.blackout is not None:
         clock = threading.Timer(args.blackout, daemon.kill)  # SIGKILL to the daemon alone: nobody can say goodbye
         clock.daemon = True
         clock.start()
 
 
-def lay_down(folder: Path, now_us: int) -> "FleetRecords":
-    """24 months of a fleet of 40 pumps up to `now_us` [us, UTC] into folder/state, whole or not at all."""
+def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords":
+    """The months up to `now_us` [us, UTC] of a fleet of 40 pumps into folder/state, whole or not at all."""
     from drivers.sim.fleet import DEMO_SEED, simulate
     from drivers.sim.plant import CONDITION
     from drivers.sim.stations import PUMPS as LIVE
+    from monitor.judge import learn
     from monitor.ledger import Draft, Ledger
     from monitor.settings import load
 
-    fleet = simulate(DEMO_SEED, PUMPS, MONTHS, end_us=now_us, assets=LIVE)
+    fleet = simulate(DEMO_SEED, PUMPS, months, end_us=now_us, assets=LIVE)
     configure(folder, example_ports(), None, district=True)
     settings = load(folder / "config")
     part = State(folder / "state.part")
     shutil.rmtree(part.root, ignore_errors=True)
     part.make()
+    _write_telemetry(part, settings, fleet)
+    for asset, raised_us in _alerts_that_stand(fleet, [pump.id for pump in LIVE]).items():
+        learn(part, settings, raised_us - LEARNED_BEFORE_US, assets=[asset])  # the others: by the daemon, as they are
     ledger = Ledger(part)
     try:
         for one in fleet.records:
@@ -187,7 +190,6 @@ def lay_down(folder: Path, now_us: int) -> "FleetRecords":
         )
     finally:
         ledger.close()
-    _write_telemetry(part, settings, fleet)
     worn = {pump.id: fleet.wear[pump.id] for pump in LIVE if pump.id not in STORY}
     condition = {
         pump: (min(wear["impeller"], 0.95), min(math.hypot(wear["bearing"], 0.55 * wear["coupling"]), 0.95), hours)
@@ -199,6 +201,21 @@ def lay_down(folder: Path, now_us: int) -> "FleetRecords":
         (folder / "state").rename(folder / f"state.before-{now_us // 1_000_000}")
     part.root.rename(folder / "state")
     return fleet
+
+
+def _alerts_that_stand(fleet: "FleetRecords", assets: Collection[str | None]) -> dict[str, int]:
+    """Assets with an own alert that was not taken back, and when the first of these was raised [us, UTC]."""
+    standing: dict[tuple[str | None, str | None], int] = {}
+    for one in fleet.records:
+        if one.kind == "own_alert" and one.asset in assets:
+            if one.data["active"]:
+                standing[one.asset, one.component] = one.at_us
+            else:
+                standing.pop((one.asset, one.component), None)
+    first: dict[str, int] = {}
+    for (asset, _), raised_us in standing.items():
+        first[str(asset)] = min(raised_us, first.get(str(asset), raised_us))
+    return first
 
 
 def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") -> None:
@@ -332,23 +349,19 @@ def _wait_for_daemon(state: State, daemon: "subprocess.Popen[bytes]", children: 
     raise UserError(f"demo: the daemon did not start: {children.last_words('daemon')}")
 
 
-def ask_for_reports(state: State) -> None:
-    """Have the worker learn, score and write the first reports, one after the other; ends with the daemon."""
-    for job in JOBS:
-        asked = utc_text(time.time_ns() // 1000)
-        try:
-            answer = ask(state, "run_job", {"job": job})
-        except UserError:
-            return  # no daemon any more: the screen says so
-        if not answer.get("ok") and "running already" not in str(answer.get("error", "")):
-            print(f"demo: {job}: {clean(answer.get('error', ''))}", file=sys.stderr, flush=True)
-            continue
-        until = time.monotonic() + JOB_TIMEOUT_S
-        while time.monotonic() < until:
-            runs = json.loads(HotReader(state.hot).meta().get("last_runs", "{}"))
-            if runs.get(job, {}).get("ended", "") >= asked:
-                break
+def _wait_for_reports(state: State, children: Children) -> None:
+    """Give a slow machine time to finish what it will be asked for next; a daemon that is dead is not waited for."""
+    until = time.monotonic() + REPORTS_S
+    if children.lives("daemon") and (missing := reports_missing(state)):
+        print(f"demo: still being made: {', '.join(missing)}", flush=True)
+        while children.lives("daemon") and reports_missing(state) and time.monotonic() < until:
             time.sleep(0.5)
+
+
+def reports_missing(state: State) -> list[str]:
+    """The first reports that the daemon has not made yet; it makes what its timetable never ran when it starts."""
+    runs = json.loads(HotReader(state.hot).meta().get("last_runs", "{}"))
+    return [job for job in JOBS if job not in runs]
 
 
 def _overview(state: State) -> str:
@@ -364,6 +377,7 @@ def _whereabouts(folder: Path, state: State) -> str:
     lines = ["", "SIMULATED. What was made:"]
     shown = (".html", ".pdf", ".txt")
     lines += [f"  report     {path}" for path in sorted(state.reports.glob("*")) if path.suffix in shown]
-    lines += [f"  binder     {path}" for path in sorted(state.binder.iterdir())[:6]] if state.binder.is_dir() else []
+    if any(state.binder.rglob("*.pdf")):
+        lines.append(f"  binder     {state.binder}")
     lines += [f"  {name:<10} {folder / name}" for name in ("config", "state", "log")]
     return "\n".join(lines)
