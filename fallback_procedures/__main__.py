@@ -184,7 +184,7 @@ def listing(place: Place, wanted: str, options: argparse.Namespace) -> int:
         marked = "" if row["language"] == wanted else f" [{row['language']}]"
         tell(f"{'*' if row['applies'] else ' '} {row['id']:<5} {row['title']}{marked}  {state}".rstrip())
         if row["because"]:
-            tell(f"        {_('because {why}').format(why=row['because'])}")
+            tell("        " + _("because {why}").format(why=row["because"]))
     return 0
 
 
@@ -205,7 +205,7 @@ def one(place: Place, wanted: str, options: argparse.Namespace) -> int:
         return 0
     if entry.procedure is None:
         tell(_("This file has faults and cannot be run; it is shown as it is:"))
-        tell(*(f"! {_('line {n}').format(n=fault.line)}: {fault.text}" for fault in entry.faults))
+        tell(*("! " + _("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in entry.faults))
         tell(*(clean(line, 200) for line in entry.text.splitlines()))
         return 1
     known = sites_of(

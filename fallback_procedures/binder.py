@@ -59,7 +59,7 @@ def sections(place: Place, library: Library, languages: tuple[str, ...] = LANGUA
     """All sections, set by set: site, then language, then id."""
     known = sites(place, library)
     found = []
-    for name in [*library.ids(), *library.ids("F")]:
+    for name in [*sorted(library.ids()), *library.ids("F")]:
         for site in sites_of(library, known, name):
             for one in languages:
                 entry = library.get(name, one)

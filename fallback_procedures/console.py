@@ -216,7 +216,7 @@ class Console:
         if entry is None:
             raise Refused(_("there is no {id}").format(id=name))
         if entry.procedure is None:
-            faults = [f"! {_('line {n}').format(n=fault.line)}: {fault.text}" for fault in entry.faults[:5]]
+            faults = ["! " + _("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in entry.faults[:5]]
             self.terminal.say(_("This file has faults and cannot be run; it is shown as it is:"), *faults)
             self.terminal.say(*(clean(line, 100) for line in entry.text.splitlines()[:300]))
             return
@@ -234,7 +234,7 @@ class Console:
         elif answer == "s" and entry.procedure.steps:
             missing = missing_safety(entry.procedure, sheet)
             if missing and self.desk.drill:
-                self.terminal.say(f"! {_('SITE VALUE MISSING - DO NOT USE')} ({_('DRILL')})")
+                self.terminal.say("! " + _("SITE VALUE MISSING - DO NOT USE") + " - " + _("DRILL"))
             self.run(self.desk.start(moment(), entry.procedure, sheet, site))
 
     def print(self, name: str, site: str) -> None:

@@ -7,6 +7,7 @@ run, because running a generic text in place of the site's own would hide the fa
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fallback_procedures.words import LANGUAGES, clean
 
 SHIPPED = Path(__file__).parent / "library"
 # What harms people first stands first: disinfection, sewage in cellars, pressure, power, everything else (P-01).
-CONSEQUENCE = ("P-00", "P-01", "P-08", "P-02", "P-07", "P-10", "P-03", "P-14", "P-04", "P-05", "P-06", "P-12", "P-16",
+CONSEQUENCE = ("P-01", "P-00", "P-08", "P-02", "P-07", "P-10", "P-03", "P-14", "P-04", "P-05", "P-06", "P-12", "P-16",
                "P-09", "P-11", "P-15", "P-13", "P-17", "P-18")  # fmt: skip
 
 
@@ -83,6 +84,8 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
     if manual is not None:
         for path in _texts(manual / "procedures", notes):
             entry = read_entry(path, "site")
+            if entry is not None and not entry.procedure and not _meant(path, entry.text):
+                continue  # a README beside the procedures
             if entry is None:
                 notes.append(f"{path}: cannot be read")
             else:
@@ -123,6 +126,13 @@ def content_hash(procedure: Procedure, sheet: Sheet) -> str:
         digest.update(f"\n{name} = {value}".encode())
     digest.update(f"\n{sheet.approved_by} {sheet.approved_on}".encode())
     return digest.hexdigest()
+
+
+def _meant(path: Path, text: str) -> bool:
+    """Whether a faulty file was meant to be a procedure: by its name or by its first word."""
+    return bool(re.match(r"(P-\d|F\d)", path.stem, re.IGNORECASE)) or text.lstrip("\ufeff ").startswith(
+        ("PROCEDURE", "FORM")
+    )
 
 
 def _texts(folder: Path, notes: list[str]) -> list[Path]:

@@ -37,7 +37,7 @@ def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "
     if asked and asked != procedure.language:
         warnings.append(_("TRANSLATION MISSING: shown in {language}").format(language=procedure.language.upper()))
     if missing:
-        warnings.append(f"{_('SITE VALUE MISSING - DO NOT USE')}: {', '.join(missing)}")
+        warnings.append(_("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(missing))
     if sheet.site and not sheet.approved_by:
         warnings.append(_("the site sheet is not approved"))
     header = _("{id} rev {rev} of {date}").format(id=procedure.id, rev=procedure.revision, date=procedure.effective)
@@ -108,12 +108,12 @@ def _step(step: Any, sheet: Sheet) -> Content:
         for word, text in (
             (_("Expect"), step.expect),
             (_("If not"), step.if_not),
-            (_("Timer"), f"{span_text(step.timer_s)}   {_('from')} __:__ {_('to')} __:__" if step.timer_s else ""),
+            (_("Timer"), span_text(step.timer_s) + "   " + _("from __:__ to __:__") if step.timer_s else ""),
         )
         if text
     ]
     second = (
-        f"{_('Second person')}: {spoken(step.second_person, sheet)}   {_('signature')} ________"
+        _("Second person") + f": {spoken(step.second_person, sheet)}   " + _("signature ________")
         if step.second_person
         else ""
     )
@@ -122,7 +122,9 @@ def _step(step: Any, sheet: Sheet) -> Content:
             {"kind": one.kind, "word": notice_word(one.kind), "text": spoken(one.text, sheet)} for one in step.notices
         ],
         "holds": [
-            f"{_('HOLD')} ({role_text(hold.role)}): {spoken(hold.text, sheet)}   {_('signature')} ____________ {_('time')} __:__"
+            _("HOLD")
+            + f" ({role_text(hold.role)}): {spoken(hold.text, sheet)}   "
+            + _("signature ____________ time __:__")
             for hold in step.holds
         ],
         "number": step.number,

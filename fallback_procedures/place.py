@@ -77,8 +77,9 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     daemon = status.get("daemon") if status else None
     alive = pid_lives(daemon.get("pid")) if isinstance(daemon, dict) else True
     known = situation(status, why_not, now, alive, library)
-    period = desk.period()
-    applying = offers(library, known, period, now, language)
+    period = desk.join().period()
+    begun = {(run.procedure.id, run.site) for run in period.open_runs()}
+    applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
     due = period.due(now.wall_s, now.mono_s, now.boot_id)
     return Look(now, status, known, period, tuple(applying), tuple(due))
 

@@ -258,21 +258,35 @@ class Desk:
         """The state of the period, read anew: another terminal may have added to it."""
         return replay(self.journal.name, self.journal.lines())
 
+    def join(self) -> Desk:
+        """Where nothing was kept here yet: sit down at the period that another terminal has begun meanwhile."""
+        if not self.journal.lines():
+            self.journal = open_journal(self.journal.folder, self.drill) or self.journal
+        return self
+
     def keep(self, now: Now, kind: str, **more: Any) -> Line:
-        """Write one entry. [now: wall, monotonic and boot of this machine]"""
-        head = {"at": utc_text(now.wall_s), "mono_s": round(now.mono_s, 3), "boot_id": now.boot_id, "kind": kind,
-                "role": self.role, "drill": self.drill}  # fmt: skip
+        """Write one entry. A file begins with its first entry and is named after its time."""
+        if not self.join().journal.lines():
+            self.journal.name = new_name(self.journal.folder, now)
+        head = {
+            "at": utc_text(now.wall_s),
+            "mono_s": round(now.mono_s, 3),
+            "boot_id": now.boot_id,
+            "kind": kind,
+            "role": self.role,
+            "drill": self.drill,
+        }
         return self.journal.append({**head, **more})
 
     def declare(self, now: Now, text: str, sites: tuple[str, ...] = ()) -> Line:
         """Somebody judges that control is lost. Without `sites`: everywhere."""
-        if self.period().declared:
+        if self.join().period().declared:
             raise Refused(_("CONTROL LOST is already declared"))
         return self.keep(now, "declared", sites=list(sites), text=clean(text, 500))
 
     def start(self, now: Now, procedure: Procedure, sheet: Sheet, site: str = "") -> str:
         """Begin a run and return its id. Refused where it would be dangerous outside a drill."""
-        period = self.period()
+        period = self.join().period()
         if not self.drill:
             why = cannot_start(procedure, sheet, period)
             if why:
@@ -442,12 +456,17 @@ def cannot_start(procedure: Procedure, sheet: Sheet, period: Period) -> str:
 
 def desk(folder: Path | None, now: Now, role: str, drill: bool) -> Desk:
     """The desk of the period (or drill) that is open, or of a new one whose file begins with its first act."""
+    return Desk(open_journal(folder, drill) or Journal(folder, new_name(folder, now)), role, drill)
+
+
+def open_journal(folder: Path | None, drill: bool) -> Journal | None:
+    """The newest journal that has begun and not ended; None where there is none."""
     for name in reversed(names(folder)):
         journal = Journal(folder, name)
         period = replay(name, journal.lines())
         if period.entries and not period.ended and period.drill == drill:
-            return Desk(journal, role, drill)
-    return Desk(Journal(folder, new_name(folder, now)), role, drill)
+            return journal
+    return None
 
 
 def new_name(folder: Path | None, now: Now) -> str:

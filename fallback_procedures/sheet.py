@@ -150,8 +150,8 @@ def filled(text: str, sheet: Sheet) -> str:
         if own is not None:
             return number_shown(own) if _QUANTITY.fullmatch(own) else own
         if default:
-            return f"{number_shown(default)} ({_('DEFAULT, NOT YOUR SITE')})"
-        return f"____ ({_('SITE VALUE MISSING')}: {name})"
+            return number_shown(default) + " (" + _("DEFAULT, NOT YOUR SITE") + ")"
+        return "____ (" + _("SITE VALUE MISSING") + f": {name})"
 
     return with_values(text, shown)
 
@@ -180,11 +180,11 @@ def limits_text(reading: Reading, sheet: Sheet) -> str:
             + f" {reading.unit}"
         )
     if band.origin == "default":
-        return f"{text} ({_('DEFAULT, NOT YOUR SITE')})"
+        return text + " (" + _("DEFAULT, NOT YOUR SITE") + ")"
     if band.origin == "missing" and reading.safety:
         default = next((limit.default for limit in (reading.low, reading.high) if limit.default), "")
-        hint = f" ({number_shown(default)}: {_('DEFAULT, NOT YOUR SITE')})" if default else ""
-        return f"{text}{hint} {_('SITE VALUE MISSING - DO NOT USE')}: {', '.join(band.missing)}"
+        hint = f" ({number_shown(default)}: " + _("DEFAULT, NOT YOUR SITE") + ")" if default else ""
+        return f"{text}{hint} " + _("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(band.missing)
     if band.origin == "missing":
-        return f"{text} ({_('SITE VALUE MISSING')}: {', '.join(band.missing)})"
+        return text + " (" + _("SITE VALUE MISSING") + ": " + ", ".join(band.missing) + ")"
     return text

@@ -17,7 +17,7 @@ from typing import Any
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import Applies, Procedure
 from fallback_procedures.run import Period
-from fallback_procedures.words import _, age_text, clean, role_text, seconds_of
+from fallback_procedures.words import _, age_text, clean, local_text, role_text, seconds_of
 
 STATUS_LIMIT = 2_000_000  # bytes
 DEAD_S = 1.5  # the status is written each second; no process of that number and this old: dead [s]
@@ -91,6 +91,11 @@ def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
         return None, _("the status of handwheel cannot be read")
     if not isinstance(status, dict) or status.get("format") != 1:
         return None, _("the status of handwheel has another format")
+    try:
+        stop = json.loads((manual / "planned_stop.json").read_bytes().decode())
+        status["daemon"] = {**_table(status, "daemon"), "planned_stop": stop}
+    except (OSError, ValueError, RecursionError):
+        pass
     return status, ""
 
 
@@ -121,22 +126,23 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
     written = _number(status.get("mono_s"))
     same_boot = bool(now.boot_id) and status.get("boot_id") == now.boot_id
     age = now.mono_s - written if same_boot and written is not None else None
-    stop = _planned_stop(daemon.get("planned_stop"))
     if age is None:
         text = _("handwheel is BLIND: no data since this machine started; age of its last word unknown")
-        return replace(base, word="blind", text=text, age_s=None)
+        return replace(base, word="blind", text=text)
     if age < -1:
-        return replace(
-            base, word="unknown", text=_("state of handwheel unknown: its clock is ahead of this machine"), age_s=None
-        )
-    if stop is not None and (daemon.get("state") in ("stopped", "stopping") or not alive):
-        role, at = stop
-        if age < CALM_S:
+        text = _("state of handwheel unknown: its clock is ahead of this machine")
+        return replace(base, word="unknown", text=text)
+    stop = _planned_stop(daemon.get("planned_stop"), now)
+    if stop is not None and not alive:
+        role, at, since = stop
+        if since is not None and since < CALM_S:
             text = _("handwheel was stopped by {role} at {at}").format(role=role, at=at)
-            return replace(base, word="stopped", text=text, age_s=age)
-        text = _("handwheel is BLIND: stopped by {role} at {at}, {age} ago; automation is probably still running; "
-                 "look at SCADA or the local panel")  # fmt: skip
-        return replace(base, word="blind", text=text.format(role=role, at=at, age=age_text(age)), age_s=age)
+            return replace(base, word="stopped", text=text, age_s=since)
+        text = _(
+            "handwheel is BLIND: stopped by {role} at {at}; automation is probably still running; "
+            "look at SCADA or the local panel"
+        )
+        return replace(base, word="blind", text=text.format(role=role, at=at), age_s=age)
     if age > HUNG_S or (age > DEAD_S and not alive):
         text = _(
             "handwheel is BLIND since {age}; automation is probably still running; look at SCADA or the local panel"
@@ -173,7 +179,7 @@ def _holding(
         sites = _matching(applies, known, period.sites)
         words = _("CONTROL LOST declared by {role} {age} ago").format(
             role=role_text(period.declared_by), age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)))  # fmt: skip
-        words += f" ({_('DRILL')})" if period.drill else ""
+        words += " (" + _("DRILL") + ")" if period.drill else ""
         return [Offer(name, site, words) for site in sites]
     if by_hand and not declared:
         return []
@@ -228,13 +234,16 @@ def _of_sheets(library: Library) -> tuple[Site, ...]:
     return tuple(Site(sheet.site, sheet.name, sheet.site_type) for sheet in library.sheets.values())
 
 
-def _planned_stop(stop: object) -> tuple[str, str] | None:
-    """(role, time) of a planned stop, however short the daemon told it."""
-    if isinstance(stop, dict):
-        at = seconds_of(stop.get("at"))
-        shown = time.strftime("%H:%M", time.localtime(at)) if at is not None else "?"
-        return role_text(clean(stop.get("role") or "administrator", 30)), shown
-    return (role_text("administrator"), clean(stop, 30)) if isinstance(stop, str) and stop else None
+def _planned_stop(stop: object, now: Now) -> tuple[str, str, float | None] | None:
+    """(role, local time, seconds since) of a planned stop, as the daemon left it at SIGTERM."""
+    if not isinstance(stop, dict):
+        return None
+    at, mono = seconds_of(stop.get("at")), _number(stop.get("mono_s"))
+    since = now.mono_s - mono if mono is not None and stop.get("boot_id") == now.boot_id else None
+    if since is None and at is not None and now.wall_s >= at:
+        since = now.wall_s - at
+    shown = local_text(at, "%H:%M").split()[0] if at is not None else "?"
+    return role_text(clean(stop.get("role") or "administrator", 30)), shown, since
 
 
 def _table(status: dict[str, Any], key: str) -> dict[str, Any]:

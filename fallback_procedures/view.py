@@ -65,9 +65,9 @@ def mode_line(look: Look, width: int) -> str:
     else:
         text = _("READING, CONTROL LOST is not declared")
     if period.drill and period.entries:
-        text = f"{_('DRILL')}  {text}"
+        text = _("DRILL") + "  " + text
     if look.known.simulated:
-        text = f"{_('SIMULATED')}  {text}"
+        text = _("SIMULATED") + "  " + text
     return beside(text, clock, width)
 
 
@@ -110,7 +110,7 @@ def head_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) ->
         )
     missing = missing_safety(procedure, sheet)
     if missing:
-        lines += wrapped(f"{_('SITE VALUE MISSING - DO NOT USE')}: {', '.join(missing)}", width)
+        lines += wrapped(_("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(missing), width)
     for label, text in (
         (_("Purpose"), procedure.purpose),
         (_("When"), procedure.when),
@@ -138,7 +138,7 @@ def repeat_lines(first: str, last: str, every_s: int, until: str, width: int) ->
     text = _("steps {first} to {last} every {every} until {until}").format(
         first=first, last=last, every=span_text(every_s), until=until
     )
-    return wrapped(text, width, f"{_('REPEAT')}  ", "        ")
+    return wrapped(text, width, _("REPEAT") + "  ", "        ")
 
 
 def span_text(seconds: int) -> str:
@@ -157,7 +157,7 @@ def step_lines(step: Step, sheet: Sheet, width: int, mark: str, run: Run | None 
     for hold in step.holds:
         freed = run is not None and step.number in run.released
         word = _("released") if freed else _("needs {role}").format(role=role_text(hold.role))
-        lines += wrapped(f"{_('HOLD')} ({word}): {spoken(hold.text, sheet)}", width, "", "    ")
+        lines += wrapped(_("HOLD") + f" ({word}): {spoken(hold.text, sheet)}", width, "", "    ")
     label = f"{mark} {step.number:>3}  "
     critical = "(!) " if step.second_person else ""
     lines += wrapped(critical + spoken(step.text, sheet), width, label, " " * len(label))
@@ -210,7 +210,7 @@ def judged(taken: Taken, run: Run) -> list[str]:
     if run.times_out(taken.name) >= 2:
         lines.append(_("OUT OF LIMITS TWICE: stop here and call the shift lead"))
     if step.if_not:
-        lines.append(f"{_('If not')}: {spoken(step.if_not, run.sheet)}")
+        lines.append(_("If not") + ": " + spoken(step.if_not, run.sheet))
     return lines
 
 
@@ -225,7 +225,7 @@ def run_title(run: Run, width: int) -> list[str]:
     order = [step.number for step in run.procedure.steps]
     at = _("step {n} of {last}").format(n=run.cursor, last=order[-1]) if run.cursor else _("all steps marked")
     site = f" {run.site}" if run.site else ""
-    drill = f"{_('DRILL')}  " if run.drill else ""
+    drill = _("DRILL") + "  " if run.drill else ""
     text = f"{drill}{run.id}{site}  {run.procedure.title}"
     lines = [beside(text, at, width)]
     lines += wrapped(status_note(run.procedure), width) if not run.procedure.approved else []
@@ -242,4 +242,4 @@ def due_text(look: Look) -> str:
             else _("LATE {age}").format(age=age_text(-due.in_s))
         )
         shown.append(f"{due.run} {due.text} {when}")
-    return f"{_('DUE')}  " + " | ".join(shown) if shown else ""
+    return _("DUE") + "  " + " | ".join(shown) if shown else ""
