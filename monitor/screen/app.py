@@ -34,7 +34,7 @@ from monitor.screen.page import AlertsPage, OverviewPage, Page, ProceduresPage, 
 from monitor.screen.palette import THEME
 from monitor.screen.pieces import Line
 from monitor.screen.reading import Parts, Reading, manual_command, text_of
-from monitor.screen.room import Alarm, Procedure, RoomState
+from monitor.screen.room import Alarm, Life, Procedure, RoomState
 from monitor.screen.terminal import choose, plain
 from monitor.state import State
 from monitor.words import LANGUAGES, _, clean, language, use_language
@@ -110,8 +110,10 @@ class ControlRoom(App[int]):
                     self.faults.pop(name, None)
                 except Exception as fault:
                     self.faults[name] = f"{type(fault).__name__}: {fault}"
-                    parts = {}
-                self.take(parts)
+                    # what cannot be read is never shown as live
+                    parts = {"life": Life("unread")} if name == "quick" else {}
+                with contextlib.suppress(Exception):  # drawing has its own guard; the next reading tries again
+                    self.take(parts)
                 await asyncio.sleep(every_s)
 
         self.run_worker(reading(), group=name, exit_on_error=False)
@@ -134,7 +136,7 @@ class ControlRoom(App[int]):
             lines = draw()
         except Exception as fault:
             self.faults["page"] = f"{type(fault).__name__}: {fault}"
-            words = _("UI error") + f" {clean(fault, 60)}"
+            words = _("UI error") + " " + clean(self.faults["page"], 60)
             return [Line(words, "banner"), Line(_("Esc back; handwheel-manual in another terminal needs none of this"))]
         self.faults.pop("page", None)
         return lines

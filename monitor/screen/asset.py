@@ -133,7 +133,8 @@ def beside(left: Sequence[Line], right: Pane, height: int, left_width: int, righ
         line = left[number] if number < len(left) else Line()
         text = right[number] if number < len(right) else ""
         joined = f"{fit(line.text, left_width)}| {fit(text, right_width)}".rstrip()
-        found.append(Line(joined, line.kind, line.marks))
+        whole = ((0, left_width - 1, line.kind),) if line.kind else ()  # the look of the left pane ends with it
+        found.append(Line(joined, "", (*whole, *line.marks)))
     return found
 
 
@@ -320,7 +321,7 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         value, usual = number_text(as_number(one.get("value"))), number_text(as_number(one.get("expected")))
         weight = f" {share if share > 1 else 100 * share:.0f} %" if share is not None else ""
         text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
-        found.append(fit(text + weight, width).rstrip())
+        found += wrap(text + weight, width, "  ")
     physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]
     for one in physics[:4]:
         name = quantity_word(str(one.get("name")))
@@ -331,7 +332,7 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
             text += " " + _("ref. {value} +/- {spread}").format(
                 value=number_text(reference), spread=number_text(spread, 2)
             )
-        found.append(fit(f"{text}: {line_word(one.get('word'))}", width).rstrip())
+        found += wrap(f"{text}: {line_word(one.get('word'))}", width, "  ")
     share = as_number(told.get("good_share"))
     if share is not None:
         found.append(_("on {share} good data").format(share=f"{100 * share:.0f} %"))
@@ -386,6 +387,7 @@ def open_claims(room: RoomState, asset_id: str, origin: str = "") -> list[Alarm]
 def decision_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     """Decisions, jobs and findings of the asset, newest first."""
     entries = [one for one in room.past.by_asset.get(asset_id, ()) if one.kind in ("decision", "finding", "failure")]
+    entries.sort(key=lambda one: one.at_us)
     if not entries:
         return [_("none yet")]
     return [fit(past_text(entry, room), width).rstrip() for entry in reversed(entries[-12:])]

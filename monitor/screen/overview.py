@@ -267,16 +267,16 @@ def tally_lines(room: RoomState, view: View) -> list[Line]:
     counts = _("vendor asked {asked}  done {done}  inspected {inspected}  confirmed {confirmed}").format(
         asked=tally.asked, done=tally.done, inspected=tally.inspected, confirmed=tally.confirmed
     )
-    parts = [(9, _("365 d")), (9, counts if room.past.head else _("ledger not read yet"))]
+    parts = [(9, " " + _("365 d")), (9, counts if room.past.head else _("ledger not read yet"))]
     if tally.review is not None:
-        parts.append((3, unneeded_words(tally.review)))
         parts.append((8, _("review {status}").format(status=clean(tally.review.get("status"), 16))))
-    told = [Line(budget([(weight, " " + text) for weight, text in parts], view.width, gap=" "))]
+    told = [Line(budget(parts, view.width))]
     made = sum(tally.choices.values())
-    if made and view.wide:
+    if view.wide and (made or tally.review is not None):
         words = "  ".join(f"{choice_word(one)} {tally.choices.get(one, 0)}"
                           for one in ("follow", "inspect_first", "defer", "reject"))  # fmt: skip
-        told.append(Line(budget([(9, " " + _("decisions {n}:").format(n=made)), (5, words)], view.width)))
+        decisions = [(9, " " + _("decisions {n}:").format(n=made)), (5, words)]
+        told.append(Line(budget([*decisions, (6, unneeded_words(tally.review or {}))], view.width)))
     told.append(Line(budget([(5, " " + audit_words(room)), (9, binder_words(room))], view.width, gap="   ")))
     return told
 

@@ -86,8 +86,8 @@ class Page(Screen[None]):
 
     def show(self, anew: bool = False) -> None:
         """Draw the room as it is now, if that looks different from what is drawn."""
-        if not self.is_attached:
-            return
+        if not self.query("#page"):
+            return  # not composed yet
         width, height = self.app.size
         if self.query_one("#filter").display:
             height -= 1

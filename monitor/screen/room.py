@@ -35,7 +35,8 @@ FIRST_QUANTITY = {
 class Life:
     """Whether the daemon lives, as monitor.heartbeat tells it.
 
-    running; stopped: as planned, less than a minute ago; blind: dead; hung; never: no data since this computer started.
+    running; stopped: as planned, less than a minute ago; blind: dead; hung; never: no data since this computer started;
+    and unread: this screen cannot read it, whatever the daemon does.
     """
 
     word: str = "never"
@@ -198,7 +199,7 @@ class RoomState:
     @property
     def blind(self) -> bool:
         """Dead, hung or never seen. A planned stop is not, for a minute."""
-        return self.life.word in ("blind", "hung", "never")
+        return self.life.word in ("blind", "hung", "never", "unread")
 
     @property
     def quiet(self) -> bool:

@@ -283,6 +283,8 @@ def daemon_part(room: RoomState) -> tuple[int, str]:
             return 95, _("daemon stopped {age}").format(age=age)
         case "never":
             return 95, _("daemon: no data")
+        case "unread":
+            return 95, _("daemon: not read")
     return 95, _("daemon DEAD {age}").format(age=age)
 
 
@@ -376,6 +378,8 @@ def blind_saying(room: RoomState) -> str:
     match room.life.word:
         case "never":
             why = _("no data since this computer started, or the daemon was never run here")
+        case "unread":
+            why = _("this screen cannot read what the daemon writes; line 1 says why")
         case "hung":
             why = _("the daemon does not answer any more; last words {age} ago").format(age=age)
         case _word if room.life.role:

@@ -1,0 +1,268 @@
+"""The pages as lines of text: what they say, and that no line is too wide in any size and language."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor.screen import alerts, asset, help, overview, procedures, reports
+from monitor.screen.pieces import Line, cells
+from monitor.screen.reading import take
+from monitor.screen.room import (
+    Alarm,
+    Entry,
+    Life,
+    Period,
+    Procedure,
+    Report,
+    RoomState,
+    buckets,
+    from_status,
+    open_period,
+    rows,
+    sorted_assets,
+    tally,
+)
+from monitor.screen.room import procedures as parse_procedures
+from monitor.screen.text import View, encodable, head, second_line, value_text
+from monitor.screen.text import overview as overview_text
+from monitor.words import use_language
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+SIZES = [(80, 24), (100, 30), (132, 43), (64, 18)]
+NOW = 1_795_000_000_000_000
+
+
+def golden() -> RoomState:
+    return from_status(json.loads((GOLDEN / "status.json").read_text()))
+
+
+@pytest.fixture
+def room(state) -> RoomState:
+    """The small daemon's room while it lives: what lies in STATE, with the word of a living daemon."""
+    found = replace(take(state), life=Life("running", 1.0), role="shift_lead")
+    offered = (Procedure("P-17", "Manual round", "1", "blind for 3 s", True), Procedure("P-03", "Sewage", by_hand=True))
+    made = (
+        Report("comparison_2026-Q3", "comparison", NOW, ("/x/comparison_2026-Q3.pdf", "/x/comparison_2026-Q3.txt")),
+    )
+    return replace(found, procedures=offered, reports=made)
+
+
+def in_trouble(room: RoomState) -> list[RoomState]:
+    """The same room in each of the ways in which something dies."""
+    return [
+        room,
+        replace(room, life=Life("blind", 3.0)),
+        replace(room, life=Life("hung", 6.0)),
+        replace(room, life=Life("stopped", 6.0, "shift_lead", room.now_us)),
+        replace(room, life=Life("blind", 90.0, "administrator", room.now_us)),
+        replace(room, life=Life("never", None), status={}),
+        replace(room, period=Period(room.now_us - 60_000_000, "shift_lead", False, ("R",))),
+        replace(room, period=Period(room.now_us, "shift_lead", True), life=Life("blind", 3.0)),
+        replace(
+            room, status={**room.status, "sites": [{**rows(room.status, "sites")[0], "state": "lost", "lost_s": 94}]}
+        ),
+        replace(room, trouble="UI error ValueError: something", store_word="store UNREADABLE"),
+    ]
+
+
+def all_pages(room: RoomState, view: View) -> list[list[Line]]:
+    found = [overview.lines(room, view), alerts.lines(room, view), reports.lines(room, view)]
+    found += [procedures.lines(room, view), help.lines(room, view), help.text_lines(room, view, "T", "a\n" + "b" * 300)]
+    for tab in range(asset.TABS):
+        found += [asset.lines(room, replace(view, tab=tab), name) for name in ("R-P01", "D-P01", "nobody")]
+    return found
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_line_of_any_page_is_wider_or_longer_than_the_terminal(room, language, size):
+    use_language(language)
+    for moment in in_trouble(room):
+        for shown in all_pages(moment, View(*size, notice="x" * 300)):
+            assert len(shown) <= size[1]
+            for line in shown:
+                assert cells(line.text) <= size[0], line.text
+                assert "\\u" not in line.text
+                assert "\n" not in line.text
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+@pytest.mark.parametrize("size", SIZES[:3])
+def test_keys_and_column_titles_are_never_cut(room, language, size):
+    use_language(language)
+    for shown in all_pages(room, View(*size)):
+        for line in shown:
+            if line.kind in ("keys", "title", "head"):
+                assert "~" not in line.text, line.text
+
+
+def test_every_key_of_the_overview_is_named_in_every_language(room):
+    for language in ("en", "fr", "de"):
+        use_language(language)
+        text = "\n".join(str(line) for line in overview.lines(room, View(80, 24)))
+        for key in (" a ", " p ", " r ", " m ", " / ", " s ", " L ", " ? ", " q "):
+            assert key in text, (language, key)
+
+
+def test_the_golden_status_makes_an_overview_by_itself():
+    text = overview_text(json.loads((GOLDEN / "status.json").read_text()), 80)
+    assert text.startswith("HANDWHEEL AUTO  daemon OK 0s")
+    assert "VENDOR ONLY" in text
+    assert "vendor LATE 3d" in text
+    assert "replace seals within 14 days" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def test_an_empty_or_strange_status_is_shown_and_raises_nothing():
+    for status in ({}, {"sites": 3, "assets": ["x"], "daemon": [], "vendor": [{}], "alarms_top": [{}]}):
+        assert "HANDWHEEL" in overview_text(status, 80)
+
+
+def test_the_overview_lists_the_worst_first_and_history_last(room):
+    ids = [one["id"] for one in sorted_assets(room)]
+    assert ids[0] == "N-P02"
+    assert ids[-8:] == [f"D-P0{n}" for n in range(1, 9)]
+    assert ids.index("R-P01") < ids.index("R-P02")
+
+
+def test_more_assets_than_lines_are_scrolled_and_counted(room):
+    shown = [str(line) for line in overview.lines(room, View(100, 24, selected=16))]
+    assert any(line.startswith(">D-P08") for line in shown)
+    assert any("of 17" in line for line in shown)
+
+
+def test_every_page_says_simulated(room):
+    for shown in all_pages(room, View(100, 30)):
+        assert "SIMULATED" in shown[0].text
+
+
+def test_blind_says_the_sentence_that_people_learn_and_offers_no_hand(room):
+    dead = replace(room, life=Life("blind", 2.0))
+    text = " ".join(str(line).strip() for line in overview.lines(dead, View(100, 30)))
+    assert "handwheel is blind; automation is probably still running; look at SCADA or the local panel" in text
+    assert "P-17 manual round" in text
+    assert "HAND " not in text.replace("HANDWHEEL", "")
+    assert "P-03" not in text
+
+
+def test_after_a_death_no_value_is_shown_as_live(room):
+    dead = replace(room, life=Life("blind", 40.0), now_us=room.now_us + 40_000_000)
+    text = "\n".join(str(line) for line in overview.lines(dead, View(100, 40)))
+    assert "Last known" in text
+    assert "40s" in text or "41s" in text
+    assert " fresh" not in text
+    assert "LAST KNOWN, NOT LIVE" in "\n".join(str(line) for line in asset.lines(dead, View(100, 30), "R-P01"))
+
+
+def test_a_planned_stop_is_said_as_such_and_offers_nothing(room):
+    stopped = replace(room, life=Life("stopped", 5.0, "shift_lead", room.now_us - 5_000_000))
+    text = "\n".join(str(line) for line in overview.lines(stopped, View(100, 30)))
+    assert "stopped as planned by shift lead at" in text
+    assert "blind" not in text.lower()
+    assert "P-17" not in text
+
+
+def test_telemetry_lost_names_the_site_and_what_applies(room):
+    sites = [{**rows(room.status, "sites")[1], "state": "lost", "lost_s": 94.0}]
+    lost = replace(room, status={**room.status, "sites": sites})
+    text = " ".join(str(line).strip() for line in second_line(lost, View(100, 30)))
+    assert "TELEMETRY LOST at Hillside booster station for 94s: phone or visit; P-17" in text
+
+
+def test_an_open_manual_period_stands_in_line_one_and_two(room):
+    manual = replace(room, period=Period(room.now_us - 192_000_000, "shift_lead", False, ("R",)))
+    assert str(head(manual, View(100, 30))).startswith("MANUAL")
+    text = " ".join(str(line) for line in second_line(manual, View(100, 30)))
+    assert "declared by shift lead" in text
+    assert "(3m)" in text
+
+
+def test_the_journal_tells_of_an_open_period_until_it_is_handed_back():
+    text = (GOLDEN / "journal.jsonl").read_text()
+    assert open_period([text]) is None
+    torn = "\n".join(text.splitlines()[:4]) + '\n{"format":1,"n":5,"at":"2026-1'
+    found = open_period([torn])
+    assert found is not None
+    assert (found.role, found.drill, found.sites) == ("shift_lead", False, ("R",))
+    undone = torn + '\n{"n":6,"kind":"undo","undoes":1}'
+    assert open_period([undone]) is None
+
+
+def test_foreign_text_cannot_draw_on_the_screen(room):
+    hostile = Alarm("A", "A", room.now_us, "R-P01", "", "vendor", 2, "\x1b[2J\u202e[bold]x[/]\nnew line", "UNACK")
+    shown = alerts.lines(replace(room, alarms=(hostile,)), View(80, 24))
+    text = "\n".join(str(line) for line in shown)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "[bold]x[/] new line" in text
+
+
+def test_the_tally_counts_and_never_prices(room):
+    text = "\n".join(str(line) for line in overview.lines(room, View(100, 30)))
+    assert "vendor asked 5  done 5  inspected 4  confirmed 1" in text
+    assert "follow 4" in text
+    assert "review" not in text
+    assert "EUR" not in text
+
+
+def test_a_review_is_told_only_if_it_stands_in_the_ledger():
+    share = {"value": 0.71, "low": 0.5, "high": 0.88}
+    entries = [Entry(1, "review", NOW, "", "", "", {"status": "INSUFFICIENT", "evidence": {"unsupported": share}})]
+    told = replace(golden().past, tally=tally(entries, 0), head="X")
+    text = "\n".join(str(line) for line in overview.lines(replace(golden(), past=told), View(100, 30)))
+    assert "review INSUFFICIENT" in text
+    assert "U 0.71 [0.50, 0.88] 90 %" in text
+
+
+def test_only_findings_on_work_that_the_vendor_asked_for_are_counted():
+    entries = [
+        Entry(1, "vendor_alert", NOW, "", "p", "", {"alert_id": "a"}),
+        Entry(2, "vendor_alert", NOW, "", "p", "", {"alert_id": "a", "active": False}),
+        Entry(3, "work_order", NOW, "", "p", "", {"wo_id": "1", "trigger": "vendor_alert", "done": None}),
+        Entry(4, "work_order", NOW, "", "p", "", {"wo_id": "2", "trigger": "vendor_alert", "done": "2026-01-01"}),
+        Entry(5, "work_order", NOW, "", "p", "", {"wo_id": "3", "trigger": "own", "done": "2026-01-01"}),
+        Entry(6, "finding", NOW, "", "p", "", {"wo_id": "2", "grade": "D"}),
+        Entry(7, "finding", NOW, "", "p", "", {"wo_id": "3", "grade": "E"}),
+        Entry(8, "finding", NOW, "", "p", "", {"wo_id": "9", "grade": "E"}),
+    ]
+    found = tally(entries, 0)
+    assert (found.asked, found.done, found.inspected, found.confirmed) == (1, 1, 1, 1)
+
+
+def test_the_asset_page_shows_both_sides_and_what_was_decided(room):
+    text = "\n".join(str(line) for line in asset.lines(room, View(100, 30), "R-P01"))
+    for words in ("VENDOR ONLY", "service due", "normal index 88", "365 d: asked 5, done 5", "grade D",
+                  "follow bearing (operator): planned stop", "1 follow", "mm/s"):  # fmt: skip
+        assert words in text, words
+
+
+def test_a_value_that_is_not_good_says_why(room):
+    text = "\n".join(str(line) for line in asset.lines(room, View(100, 30), "H-P02"))
+    assert "sensor" in text
+    text = "\n".join(str(line) for line in overview.lines(room, View(100, 40)))
+    assert "m ?" in text
+    assert "1 bad" in text
+
+
+def test_a_missing_value_is_never_drawn():
+    assert value_text(None) == "-"
+    assert buckets([(0.0, None, 0), (50.0, 4.0, 2), (55.0, 6.0, 2)], 0.0, 100.0, 2) == (None, 5.0)
+
+
+def test_the_list_of_procedures_is_taken_as_the_fallback_tells_it():
+    told = {
+        "procedures": [{"id": "P-03", "title": "t", "revision": "1", "applies": True, "because": "b", "by_hand": True}]
+    }
+    (one,) = parse_procedures(json.dumps(told))
+    assert (one.id, one.because, one.applies, one.by_hand, one.form) == ("P-03", "b", True, True, False)
+    with pytest.raises(ValueError, match="list"):
+        parse_procedures("3")
+
+
+def test_what_a_code_page_lacks_becomes_a_plain_character():
+    assert encodable("Zürich … ok", "utf-8") == "Zürich … ok"
+    assert encodable("Zürich … ok", "iso-8859-1") == "Zürich ~ ok"
+    assert encodable("Zürich · ok", "ascii") == "Z?rich . ok"
+    assert encodable("ü", "no such thing") == "?"
