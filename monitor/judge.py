@@ -6,8 +6,9 @@ changes become ledger entries. Missing or bad input gives `unknown`, shown as su
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -28,7 +29,9 @@ from monitor.words import _, number_text, quantity_text, utc_text
 
 MINUTE_S, HOUR_S = 60, 3600
 LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
-WINDOW_ROWS = {MINUTE_S: 240, HOUR_S: 96}
+WINDOW_ROWS = {MINUTE_S: 480, HOUR_S: 96}
+LIVE_S = (MINUTE_S, HOUR_S)  # rows on which a model learned from hours judges, the first that are enough
+YOUNG_LIVE_S = (MINUTE_S, 15, HOUR_S)  # the same in the first hour of a store
 ROLLUP_ROWS = 60  # with fewer minutes in the hot file the older part of the window is read from history
 ALERT_LINE = 50.0
 COMPONENT_OF = {  # what wears when this quantity or line leaves its reference
@@ -68,20 +71,22 @@ def learn(
 ) -> LearnResult:  # fmt: skip
     """Fit and store a model for each pump that has none (or for `assets`; `again` replaces the one there is).
 
-    The reference is the time up to `now_us` [us, UTC]: 30 days of minutes, else 60 days of hours. A pump with an open
-    own alert is never learned: its present state is what the alert is about.
+    The reference is the time up to `now_us` [us, UTC]: 30 days of minutes, else 60 days of hours. While an own alert is
+    open nothing is learned again, and a first reference ends where the alert began: what came after is in question.
     """
     result = LearnResult()
-    standing = {one.asset for one in _open_alerts(entries(state, ("own_alert",)))}
+    until: dict[str, int] = {}
+    for one in _open_alerts(entries(state, ("own_alert",))):
+        until[one.asset or ""] = min(one.at_us, until.get(one.asset or "", now_us))
     for asset in _pumps(settings):
         if (assets and asset.id not in assets) or (_path(state, asset.id).exists() and not again):
             continue
-        if asset.id in standing:
+        if asset.id in until and _path(state, asset.id).exists():
             result.not_learned[asset.id] = _("an own alert is open; it is learned after that is closed")
             continue
         model = None
         for every_s, days in LEARN_DAYS.items():
-            end_us = _edge(now_us, every_s)
+            end_us = _edge(until.get(asset.id, now_us), every_s)
             values, share = wide(state, settings, asset.id, end_us - days * 86_400_000_000, end_us, every_s)
             model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by)
             if STEADY in model.detectors:
@@ -99,6 +104,7 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     hot = HotReader(state.hot)
     tags = hot.tags()
     minutes = hot.rollups(MINUTE_S, _edge(now_us, MINUTE_S) // 1_000_000 - WINDOW_ROWS[MINUTE_S] * MINUTE_S)
+    young = max((len(rows) for rows in minutes.values()), default=0) < ROLLUP_ROWS
     records = list(entries(state, verdicts.KINDS))
     told = {one.asset: one for one in records if one.kind == "assessment"}
     standing = _open_alerts(records)
@@ -114,8 +120,8 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
         else:
             note = ""
         used = model or HealthModel(rated(settings, asset), MINUTE_S, card={"notes": [note] if note else []})
-        values, share = _window(state, settings, minutes, tags, asset.id, used.every_s, now_us)
-        found = assess(used, values, share)
+        cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
+        found = _assessed(used, cadences, partial(_window, state, settings, minutes, tags, asset.id, now_us))
         digest = model.sha256 if model else None
         sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
         assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
@@ -137,6 +143,24 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     known = {asset.id: asset for asset in settings.assets}
     drafts += [_draft("verdict", one, known.get(one["asset"]), one["component"] or None, now_us) for one in changed]
     return ScoreResult(assessments, own, shown, drafts)
+
+
+def _assessed(
+    model: HealthModel, cadences: Sequence[float], window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]]
+) -> Assessment:
+    """The assessment from the first of the cadences [s] whose rows are enough for an index.
+
+    A model that was learned from hours also judges minutes, and quarters of a minute while the store is young: rows
+    nearer in time differ less, so that its lines err on the quiet side. Else a fault would show after half a day only.
+    """
+    first = None
+    for every_s in cadences:
+        found = assess(replace(model, every_s=every_s), *window(every_s))
+        if found.index is not None:
+            return found
+        first = first or found
+    assert first is not None
+    return first
 
 
 def own_alerts(
@@ -272,11 +296,11 @@ def _edge(now_us: int, every_s: float) -> int:
 
 def _window(
     state: State, settings: Settings, minutes: Mapping[int, list[RollupRow]], tags: Mapping[int, TagRow],
-    asset_id: str, every_s: float, now_us: int,
+    asset_id: str, now_us: int, every_s: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """The last rows of one asset: minutes from the hot file's rollups; hours, or too few minutes, from history."""
     end_us = _edge(now_us, every_s)
-    rows = WINDOW_ROWS.get(int(every_s), 240)
+    rows = WINDOW_ROWS.get(int(every_s), 60)
     start_us = end_us - round(rows * every_s * 1e6)
     if every_s != MINUTE_S:
         return wide(state, settings, asset_id, start_us, end_us, every_s)

@@ -93,15 +93,17 @@ class Detector:
     def shares(self, x: np.ndarray) -> np.ndarray:
         """Contribution of each tag to the score of one lagged row, in per cent; they add up to 100.
 
-        Complete decomposition: the squares of M^(1/2) x for T2, the squared residual for Q, each summed over lags.
+        Complete decomposition: the squares of M^(1/2) x for T2, the squared residual for Q, each summed over lags. A
+        tag without a current value has none, and the others share the whole.
         """
+        known = ~np.isnan(x[: len(self.features)])
         x = self.filled(x[None, :])[0]
         t = self.loadings @ x
         part = (self.loadings.T @ (t / np.sqrt(self.variances))) ** 2 / self.t2_level
         part += (x - self.loadings.T @ t) ** 2 / self.q_level
-        by_tag = part.reshape(-1, len(self.features)).sum(axis=0)
+        by_tag = part.reshape(-1, len(self.features)).sum(axis=0) * known
         total = by_tag.sum()
-        return 100 * by_tag / total if total > TINY else np.full(len(by_tag), 100 / len(by_tag))
+        return np.asarray(100 * by_tag / total if total > TINY else 100 * known / known.sum())
 
     def expected(self, x: np.ndarray) -> np.ndarray:
         """For each tag the current value [its unit] that would fit best with all other tags of this lagged row."""

@@ -32,17 +32,17 @@ from models.health.detector import (
 )
 from models.health.index import ALERT, WARNING, health_index, index_word
 from models.health.physics import Curve, Limits, Line, Rated, Reference
-from models.health.state import OFF, STEADY, UNKNOWN, operating_state, stretches
+from models.health.state import STEADY, UNKNOWN, operating_state, settled, stretches
 
 FORMAT = 1
-LEARNED = (STEADY, OFF)  # transitions are masked
+LEARNED = (STEADY,)  # transitions are masked, and a pump that stands says nothing about its health
 NEVER_A_FEATURE = frozenset(  # states, flags and counters are no signals; ambient temperature enters by subtraction
     ("running", "selector", "vendor_flag", "alarm_code", "energy", "volume", "run_hours", "starts", "other",
      "ambient_temperature")
 )  # fmt: skip
 OUTSIDE = ("speed", "frequency", "level")  # set from outside the pump: beyond what was learned the model steps back
 ENOUGH_GOOD = 0.5
-AVAILABLE = 0.8  # share of training rows in which a tag must have a value to become a feature
+AVAILABLE = 0.5  # share of training rows in which a tag must have a value to become a feature
 DERIVED_UNITS = {"head_residual": "%", "power_residual": "%", "bearing_over_ambient": "K", "head": "m"}
 
 
@@ -200,7 +200,7 @@ def assess(
         return _unknown("", (), 0.0, "no rows in the window")
     good_share = _good_share(values, share_good)
     values = _sorted(_well_sampled(values, share_good))
-    frame = physics.derived(values, model.rated)
+    frame = _derived(values, model.rated, model.every_s)
     state = operating_state(frame, model.rated, model.every_s)
     now = str(state.iloc[-1])
     steady = frame[(state == STEADY).to_numpy()]
@@ -277,9 +277,17 @@ def data_sha256(values: pd.DataFrame) -> str:
 
 
 def _reference(values: pd.DataFrame, rated: Rated, every_s: float) -> tuple[pd.DataFrame, pd.Series, Reference]:
-    frame = physics.derived(values, rated)
+    frame = _derived(values, rated, every_s)
     state = operating_state(frame, rated, every_s)
     return frame, state, physics.fit_reference(frame[(state == STEADY).to_numpy()])
+
+
+def _derived(values: pd.DataFrame, rated: Rated, every_s: float) -> pd.DataFrame:
+    """The physics columns; the bearing's heat over ambient only after it has had time to settle."""
+    frame = physics.derived(values, rated)
+    if "bearing_over_ambient" in frame:
+        frame["bearing_over_ambient"] = frame["bearing_over_ambient"].where(settled(frame, rated, every_s))
+    return frame
 
 
 def _residuals(frame: pd.DataFrame, reference: Reference) -> pd.DataFrame:

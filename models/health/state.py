@@ -11,6 +11,7 @@ from models.health.physics import Rated
 
 OFF, STARTING, STEADY, STOPPING, UNKNOWN = "off", "starting", "steady", "stopping", "unknown"
 MASK_S = 60.0
+SETTLE_S = 5400.0  # three to four time constants of a bearing housing
 GAP_ROWS = 5  # a longer stretch without a known state is a telemetry gap
 
 
@@ -27,6 +28,16 @@ def running_share(values: pd.DataFrame, rated: Rated) -> np.ndarray:
     return share
 
 
+def settled(values: pd.DataFrame, rated: Rated, every_s: float) -> np.ndarray:
+    """Whether the pump has run without a break, and in sight, for SETTLE_S: a bearing's heat means something then."""
+    on = running_share(values, rated) >= 0.95
+    time_s = _seconds(values.index)
+    begins = on & ~np.concatenate([[False], on[:-1]])
+    begins[1:] |= np.diff(time_s) > GAP_ROWS * every_s
+    since = time_s[np.maximum.accumulate(np.where(begins, np.arange(len(on)), 0))] if len(on) else time_s
+    return np.asarray(on & (time_s - since >= SETTLE_S))
+
+
 def operating_state(values: pd.DataFrame, rated: Rated, every_s: float, mask_s: float = MASK_S) -> pd.Series:
     """The state of each row: off, starting, steady, stopping or unknown.
 
@@ -39,7 +50,7 @@ def operating_state(values: pd.DataFrame, rated: Rated, every_s: float, mask_s: 
     if n == 0:
         return pd.Series([], index=values.index, dtype=object)
     level = np.where(np.isnan(share), -1, np.where(share >= 0.95, 2, np.where(share <= 0.05, 0, 1)))
-    time_s = values.index.asi8 / {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}[values.index.unit]  # type: ignore[attr-defined]
+    time_s = _seconds(values.index)
     new = np.ones(n, bool)
     new[1:] = (level[1:] != level[:-1]) | (np.diff(time_s) > GAP_ROWS * every_s)
     since = time_s[np.maximum.accumulate(np.where(new, np.arange(n), 0))]
@@ -60,8 +71,12 @@ def stretches(index: pd.DatetimeIndex, known: np.ndarray, every_s: float) -> np.
 
     `known` marks the rows with usable data, whatever the state; a gap is more than GAP_ROWS rows without one.
     """
-    time_s = index.asi8 / {"ns": 1e9, "us": 1e6, "ms": 1e3, "s": 1.0}[index.unit]
+    time_s = _seconds(index)
     last = np.maximum.accumulate(np.where(known, time_s, -np.inf))
     before = np.concatenate([[-np.inf], last[:-1]])
     gap = known & np.isfinite(before) & (time_s - before > (GAP_ROWS + 1) * every_s)
     return np.cumsum(gap)
+
+
+def _seconds(index: pd.Index) -> np.ndarray:
+    return np.asarray(pd.DatetimeIndex(index).as_unit("us").asi8 / 1e6)

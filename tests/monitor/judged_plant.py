@@ -52,6 +52,6 @@ def lay_down(state: State, plant: Settings, end_us: int, frame, meters=None):
     write_grid(state, "G", times_ms, values, {name: facts[name] for name in values}, sync=False)
 
 
-def minutes(rows=2880, **how):
+def minutes(rows=2640, **how):
     """Minutes of the pump of the health tests; flow and power are zero while it stands."""
     return pump(rows, **how)

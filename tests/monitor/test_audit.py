@@ -174,7 +174,6 @@ def arguments(*words):
 
 
 def test_audit_run_without_a_daemon_writes_report_and_ledger_and_show_reads_them(state, capsys):
-    pytest.importorskip("monitor.reports.audit", reason="the page of the audit is not in this tree")
     polled(state, PLANT, 300)
     assert audit.command(arguments("run"), PLANT, state) == 0
     [record] = entries(state, ("audit",))
