@@ -223,6 +223,7 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
     import numpy as np
 
     from drivers.record import Reason
+    from drivers.sim.fleet import DEMO_SEED
     from monitor.historian.history import write_grid
     from monitor.plant import QUANTITIES
 
@@ -234,6 +235,15 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
             name = f"{asset}.{quantity}"
             if asset not in read or name in live:
                 by_site.setdefault(settings.asset(asset).site, {})[name] = values
+    noise = np.random.default_rng(DEMO_SEED)
+    for meter in settings.assets:  # a water meter saw what its pumps moved
+        moved = [
+            fleet.telemetry[one.id]["flow"] for one in settings.assets
+            if one.kind == "pump" and (one.site, one.duty) == (meter.site, meter.duty) and one.id in read
+        ]  # fmt: skip
+        if meter.kind == "meter" and moved:
+            total = np.sum(moved, axis=0, dtype=float)
+            by_site[meter.site][f"{meter.id}.flow"] = total * (1 + 0.006 * noise.standard_normal(len(total)))
     for site, columns in by_site.items():
         facts = {
             name: {"asset": name.split(".")[0], "quantity": name.split(".")[1],

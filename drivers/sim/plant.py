@@ -12,6 +12,7 @@ from drivers.sim.pump import M_PER_BAR, VOLTAGE_V, PumpState, switched
 from drivers.sim.stations import (
     CLEAR_WATER,
     HEADER_BAR,
+    HIGH_LIFT,
     PUMPS,
     RESERVOIR,
     SEWAGE,
@@ -33,7 +34,7 @@ WORN = 0.8
 # the middle of its life, but the vendor set its vibration alarm low (vendor only).
 CONDITION: Mapping[str, tuple[float, float, float]] = {
     "N-P01": (0.10, 0.12, 21_400.0), "N-P02": (0.15, 0.18, 20_950.0), "N-P03": (0.08, 0.10, 9_310.0),
-    "N-P11": (0.12, 0.16, 17_120.0), "N-P12": (0.06, 0.08, 7_999.99), "N-P13": (0.10, 0.14, 12_480.0),
+    "N-P11": (0.12, 0.16, 17_120.0), "N-P12": (0.06, 0.08, 7_999.995), "N-P13": (0.10, 0.14, 12_480.0),
     "H-P01": (0.08, 0.40, 6_230.0), "H-P02": (0.10, 0.12, 6_870.0), "H-P03": (0.75, 0.15, 18_060.0),
     "R-P01": (0.15, 0.80, 15_940.0), "R-P02": (0.12, 0.10, 4_120.0),
 }  # fmt: skip
@@ -74,9 +75,14 @@ def new_state(
     while state.time_s < start_s - 1e-9:
         state = step(state, min(MAX_STEP_S, start_s - state.time_s), seed)
     pumps = {name: replace(one, run_hours=condition[name][2]) for name, one in state.pumps.items()}
-    # the wet well is about to reach its start level, so that who looks for a minute sees a pump start: R-P01
+    # who looks for a minute shall see something happen: the wet well is about to reach its start level, R-P01 is next,
+    # and N-P12, whose seal is about to fall due, is on duty
     pumps |= {name: switched(pumps[name], False, start_s - 900) for name in SEWAGE}
     pumps["R-P01"] = replace(pumps["R-P01"], changed_s=start_s - 1200)
+    on_duty = next(name for name in HIGH_LIFT if pumps[name].running)
+    if not pumps["N-P12"].running:
+        pumps[on_duty] = switched(pumps[on_duty], False, start_s - 60)
+        pumps["N-P12"] = switched(pumps["N-P12"], True, start_s - 60)
     well = WET_WELL.area_m2 * (WET_WELL.start[0] - 0.05)
     return replace(state, pumps=pumps, volume_m3={**state.volume_m3, WET_WELL.id: well})
 
