@@ -121,7 +121,8 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
             note = ""
         used = model or HealthModel(rated(settings, asset), MINUTE_S, card={"notes": [note] if note else []})
         cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
-        found = _assessed(used, cadences, partial(_window, state, settings, minutes, tags, asset.id, now_us))
+        least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
+        found = _assessed(used, cadences, partial(_window, state, settings, minutes, tags, asset.id, now_us, least))
         digest = model.sha256 if model else None
         sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
         assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
@@ -296,9 +297,9 @@ def _edge(now_us: int, every_s: float) -> int:
 
 def _window(
     state: State, settings: Settings, minutes: Mapping[int, list[RollupRow]], tags: Mapping[int, TagRow],
-    asset_id: str, now_us: int, every_s: float,
+    asset_id: str, now_us: int, least: int, every_s: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
-    """The last rows of one asset: minutes from the hot file's rollups; hours, or too few minutes, from history."""
+    """The last rows of one asset: minutes from the hot file's rollups; others, or fewer than `least`, from history."""
     end_us = _edge(now_us, every_s)
     rows = WINDOW_ROWS.get(int(every_s), 60)
     start_us = end_us - round(rows * every_s * 1e6)
@@ -309,7 +310,7 @@ def _window(
         if row.asset == asset_id and row.quantity in QUANTITIES:
             chosen.setdefault(row.quantity, row)
     cells = {quantity: {one.t_s: one for one in minutes.get(row.number, ())} for quantity, row in chosen.items()}
-    if max((len(one) for one in cells.values()), default=0) < ROLLUP_ROWS:
+    if max((len(one) for one in cells.values()), default=0) < least:
         return wide(state, settings, asset_id, start_us, end_us, every_s)
     times = np.arange(start_us // 1_000_000, end_us // 1_000_000, MINUTE_S)
     index = pd.to_datetime(times, unit="s", utc=True)
