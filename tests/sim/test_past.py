@@ -15,9 +15,9 @@ NEW = {pump.id: (0.1, 0.1, 1000.0) for pump in PUMPS}
 def live():
     """Every five minutes of a day, all pumps in the same condition."""
     state, seen = new_state(0.0, NEW), []
-    for index in range(17_280):
-        state = step(state, 5.0)
-        if index % 60 == 0:
+    for index in range(8_640):
+        state = step(state, 10.0)
+        if index % 30 == 0:
             seen.append((state, truth(state)))
     return seen
 
