@@ -17,8 +17,9 @@ from fallback_procedures.view import (
     document_lines,
     due_text,
     judged,
+    key_lines,
     mark_of,
-    mode_line,
+    mode_lines,
     offer_lines,
     run_title,
     spoken,
@@ -62,7 +63,7 @@ class Console:
     def overview(self) -> bool:
         """The situation and what applies; one command. False when the person leaves."""
         seen, width = self.look(), self.terminal.width
-        lines = ["", mode_line(seen, width), why_line(seen), "-" * width]
+        lines = ["", *mode_lines(seen, width), why_line(seen), "-" * width]
         chosen: list[tuple[str, str]] = []
         for run in seen.period.open_runs():
             chosen.append(("run", run.id))
@@ -92,7 +93,8 @@ class Console:
         declare = "" if seen.period.declared else _("c CONTROL LOST") + "  "
         back = _("h HAND BACK") + "  " if seen.period.declared else ""
         keys = _("number or id opens  a all  k last known  l note  b binder  ? help  q leave")
-        answer = self.terminal.ask(f"{declare}{back}{keys}\n>", lambda: due_text(self.look()))
+        self.terminal.say(*key_lines(f"{declare}{back}{keys}", width))
+        answer = self.terminal.ask(">", lambda: due_text(self.look()))
         return self.obey(answer, chosen, seen)
 
     def obey(self, answer: str, chosen: list[tuple[str, str]], seen: Look) -> bool:
@@ -121,6 +123,8 @@ class Console:
                     self.run(second)
                 else:
                     self.open(first, second)
+            elif word.upper() in seen.period.runs:
+                self.run(word.upper())
             elif word.upper() in {key[0] for key in self.library.entries}:
                 self.open(word.upper(), rest.strip())
             elif word:
@@ -251,7 +255,7 @@ class Console:
             run = seen.period.runs.get(run_id)
             if run is None or run.finished:
                 return
-            self.terminal.say("", mode_line(seen, self.terminal.width), *run_title(run, self.terminal.width))
+            self.terminal.say("", *mode_lines(seen, self.terminal.width), *run_title(run, self.terminal.width))
             step = run.step
             if step is not None:
                 self.terminal.say(*step_lines(step, run.sheet, self.terminal.width, ">[ ]", run))
@@ -267,12 +271,22 @@ class Console:
                 self.terminal.say(f"! {fault}")
 
     def prompt(self, run: Run) -> str:
+        """The keys that do something now are told; what stands before the cursor is what is asked."""
         if run.waiting_for():
-            return _("o release  g step  u undo  l note  w whole  x list  ? help") + " >"
-        if run.open_readings():
+            keys, asked = _("o release  g step  u undo  l note  w whole  x list  ? help"), ""
+        elif run.open_readings():
             reading = run.open_readings()[0]
-            return f"{reading.name} [{reading.unit}]  " + _("(value, or n g u l w x ?)") + " >"
-        return _("d done  n not applicable  g step  u undo  r repeat  l note  w whole  f end  x list  ? help") + " >"
+            keys, asked = (
+                _("value, or n REASON  g STEP  u undo  l note  w whole  x list  ? help"),
+                f"{reading.name} [{reading.unit}]",
+            )
+        else:
+            keys, asked = (
+                _("d done  n not applicable  g step  u undo  r repeat  l note  w whole  f end  x list  ? help"),
+                "",
+            )
+        self.terminal.say(*key_lines(keys, self.terminal.width))
+        return f"{asked} >".strip()
 
     def step_command(self, run: Run, answer: str) -> bool:
         """One command in a run; False goes back to the list."""

@@ -6,7 +6,7 @@ is used, and that is said.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     daemon = status.get("daemon") if status else None
     alive = pid_lives(daemon.get("pid")) if isinstance(daemon, dict) else True
     known = situation(status, why_not, now, alive, library)
-    period = desk.join().period()
+    period = replace(desk.join().period(), drill=desk.drill)
     begun = {(run.procedure.id, run.site) for run in period.open_runs()}
     applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
     due = period.due(now.wall_s, now.mono_s, now.boot_id)

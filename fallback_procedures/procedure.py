@@ -346,6 +346,8 @@ class _Builder:
             self.fault(item.line, f"{key} stands on the first line only")
         else:
             self.fault(item.line, f"{key} does not stand in a {'FORM' if form else 'PROCEDURE'}")
+        if key != "|" and _RUN_ON.search(item.text[3:] if key == "[ ]" else item.text):
+            self.fault(item.line, "two lines have run together here, or a keyword stands inside a sentence")
         if re.search(r"[{}]", re.sub(_VALUE, "", item.text)):
             self.fault(item.line, "a site value is written {name} or {name=default unit}")
 
@@ -364,8 +366,6 @@ class _Builder:
         key, line = item.key, item.line
         if "HAND BACK" in self.fields or "FORMS" in self.fields:
             self.fault(line, f"{key} stands before HAND BACK and FORMS")
-        if key != "|" and _RUN_ON.search(item.text[3:] if key == "[ ]" else item.text):
-            self.fault(line, "two lines have run together here, or a keyword stands inside a sentence")
         if key == "|":
             self.page.append(item.text)
         elif key in NOTICES:
@@ -455,6 +455,7 @@ class _Builder:
             return Limit(value=value.group(1), default=default)
         if text != "-" and not re.fullmatch(_DIGITS, text):
             self.fault(line, f"the limit {text!r} must be -, a number with a decimal point, or {{name}}")
+            return Limit()
         return Limit(number="" if text == "-" else text)
 
     def reading(self, line: int, text: str) -> Reading:

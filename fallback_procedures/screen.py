@@ -23,8 +23,9 @@ from fallback_procedures.view import (
     document_lines,
     due_text,
     judged,
+    key_lines,
     mark_of,
-    mode_line,
+    mode_lines,
     offer_lines,
     run_title,
     spoken,
@@ -102,7 +103,7 @@ class ManualScreen(App[int]):
         """Read everything anew and show it."""
         self.seen = self.look()
         width = max(self.size.width, 40)
-        head = [mode_line(self.seen, width), *wrapped(_("WHY") + "  " + why_line(self.seen), width)]
+        head = [*mode_lines(self.seen, width), *wrapped(_("WHY") + "  " + why_line(self.seen), width)]
         foot = self.foot_lines(width)
         room = max(self.size.height - len(head) - len(foot), 3)
         self.query_one("#head", Static).set_class(self.seen.period.declared, "manual").update("\n".join(head))
@@ -180,7 +181,7 @@ class ManualScreen(App[int]):
             lines += wrapped(f"{self.question.prompt} {self.question.text}_", width)
         elif self.said:
             lines += wrapped(self.said, width)
-        return lines + wrapped(self.keys(), width)
+        return lines + key_lines(self.keys(), width)
 
     def keys(self) -> str:
         """The keys that do something now."""

@@ -50,8 +50,8 @@ def status_note(procedure: Procedure) -> str:
     return note
 
 
-def mode_line(look: Look, width: int) -> str:
-    """Line 1: MANUAL since ..., DRILL, ROUND or READING, with the time of day."""
+def mode_lines(look: Look, width: int) -> list[str]:
+    """Line 1 (and 2 where it is narrow): MANUAL since ..., DRILL, ROUND or READING, with the time of day."""
     period, clock = look.period, local_text(look.now.wall_s, "%H:%M:%S")
     if period.declared and not period.ended:
         began = seconds_of(period.since.get("at"))
@@ -64,16 +64,29 @@ def mode_line(look: Look, width: int) -> str:
         text = _("ROUND, CONTROL LOST is not declared")
     else:
         text = _("READING, CONTROL LOST is not declared")
-    if period.drill and period.entries:
+    if period.drill:
         text = _("DRILL") + "  " + text
     if look.known.simulated:
         text = _("SIMULATED") + "  " + text
-    return beside(text, clock, width)
+    first, *rest = wrapped(text, width - len(clock) - 2)
+    return [beside(first, clock, width), *rest]
 
 
 def why_line(look: Look) -> str:
     """Line 2: what is known of handwheel."""
     return look.known.text
+
+
+def key_lines(text: str, width: int) -> list[str]:
+    """A row of keys, broken between keys and never inside one. Keys are parted by two spaces."""
+    lines = [""]
+    for part in text.split("  "):
+        longer = f"{lines[-1]}  {part}" if lines[-1] else part
+        if len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
 
 
 def beside(left: str, right: str, width: int) -> str:

@@ -1,0 +1,170 @@
+"""The parser: what it understands, what it refuses and where; and that it never takes half a procedure for a whole one."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fallback_procedures.procedure import SIZE_LIMIT, parse
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "procedures"
+EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
+WHOLE = [name for name, told in EXPECTED.items() if not told["faults"]]
+LIBRARY = sorted((Path(__file__).parents[2] / "fallback_procedures" / "library").rglob("*.txt"))
+
+
+def changed(text: str, old: str, new: str) -> list[tuple[int, str]]:
+    assert old in text
+    procedure, faults = parse(text.replace(old, new, 1))
+    assert procedure is None
+    return [(fault.line, fault.text) for fault in faults]
+
+
+@pytest.fixture
+def branches() -> str:
+    return (GOLDEN / "2_readings_and_branches.txt").read_text()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_golden_samples_say_what_they_are_or_where_they_are_wrong(name):
+    procedure, faults = parse((GOLDEN / name).read_bytes())
+    told = EXPECTED[name]
+    assert [fault.line for fault in faults] == told["faults"]
+    if procedure:
+        assert {
+            "id": procedure.id, "title": procedure.title, "revision": procedure.revision,
+            "effective": procedure.effective, "approved": procedure.approved,
+            "applies": [one.text for one in procedure.applies], "steps": [step.number for step in procedure.steps],
+            "forms": list(procedure.forms), "faults": [],
+        } == told  # fmt: skip
+
+
+def test_readings_limits_holds_repeats_and_branches_are_understood(branches):
+    procedure = parse(branches)[0]
+    level, start, current, second = procedure.steps
+    assert (level.readings[0].unit, level.readings[0].safety, level.readings[0].low.value) == ("m", True, "stop_level")
+    assert [notice.kind for notice in level.notices] == ["DANGER", "CAUTION"]
+    assert level.targets[0].step == "4"
+    assert start.expect.startswith("amber lamp")
+    assert current.readings[0].high.default == "9.5 A"
+    assert second.holds[0].role == "shift_lead"
+    assert second.branch.condition == "the level still rises"
+    assert (procedure.repeats[0].first, procedure.repeats[0].every_s) == ("1", 900)
+    assert procedure.moves_the_plant
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("[ ] 2  Start", "[ ] 5  Start", 18),
+        ("Reading: wet well level ________ m", "Readng: wet well level ________ m", 16),
+        ("safety limits {stop_level}", "safety limits {stop level}", 16),
+        ("{full_load_current=9.5 A}", "{full_load_current=9.5 V}", 22),
+        ("{full_load_current=9.5 A}", "{full_load_current=nine A}", 22),
+        ("GO TO step 4.", "GO TO step four.", 17),
+        ("IF the level", "If the level", 24),
+        ("HOLD       shift_lead", "HOLD       boss", 23),
+        ("every 15 min", "every now and then", 25),
+        ("for 60 s", "for a while", 10),
+        ("site_type=lift_station for", "site_type=lift_statoin for", 10),
+        ("REVIEW BY  2027-09-02", "REVIEW BY  2027-02-30", 5),
+        ("STATUS     APPROVED by engineer on", "STATUS     APPROVED by engineer", 3),
+        ("DANGER     The", "DANGFR     The", 13),
+        ("\nEND        P-03", "", 29),
+        ("END        P-03", "END        P-04", 30),
+        ("FORMS      F1, F3", "FORMS      F1 F3", 29),
+        ("when level control is lost.", "when level\x1b[2J control is lost.", 7),
+        ("when level control is lost.", "when level\u202e control is lost.", 7),
+    ],
+)  # fmt: skip
+def test_each_fault_names_its_line(branches, old, new, line):
+    assert line in [at for at, _text in changed(branches, old, new)]
+
+
+def test_two_lines_run_together_are_not_taken_for_one(branches):
+    assert changed(branches, "panel.\n       Expect:", "panel.       Expect:")
+    assert changed(branches, "alarm stands.\nAPPLIES", "alarm stands.  APPLIES")
+
+
+def test_a_file_cut_short_anywhere_is_refused(branches):
+    last = branches.index("END        P-03") + len("END        P-03")
+    for length in range(last):
+        assert parse(branches[:length])[0] is None
+
+
+def test_windows_line_ends_and_a_byte_order_mark_change_nothing(branches):
+    assert parse("\ufeff".encode() + branches.replace("\n", "\r\n").encode())[0] == parse(branches)[0]
+
+
+def test_a_file_that_is_no_text_or_too_long_names_the_line():
+    assert [fault.line for fault in parse(b"PROCEDURE  P-01  x\nOWNER \xff\n")[1]] == [2]
+    assert "200000" in parse(b"a" * (SIZE_LIMIT + 1))[1][0].text
+
+
+def test_a_form_has_page_lines_and_no_steps():
+    text = "FORM       F1  Log\nREVISION   1   2026-11-01\nSTATUS     DRAFT\nOWNER      operations\n" \
+           "REVIEW BY  2027-11-01\nPURPOSE    To write on.\n\n| time | value\n|\nEND        F1\n"  # fmt: skip
+    form = parse(text)[0]
+    assert (form.kind, form.page) == ("form", ("time | value", ""))
+    assert changed(text, "|\nEND", "[ ] 1  Stop the pump.\nEND") == [(9, "[ ] does not stand in a FORM")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(max_size=400), st.binary(max_size=400)))
+def test_nothing_makes_the_parser_crash(source):
+    procedure, faults = parse(source)
+    assert (procedure is None) == bool(faults)
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_mutations_never_crash_and_never_drop_a_line(path):
+    """A mutated file is refused, or every one of its words is still in what was understood."""
+    text, draw = path.read_text(), random.Random(path.name + path.parent.name)
+    for _round in range(50):
+        lines = text.split("\n")
+        at = draw.randrange(len(lines))
+        kind = draw.randrange(5)
+        if kind == 0:
+            lines[at] = lines[at][: draw.randrange(len(lines[at]) + 1)]
+        elif kind == 1:
+            lines[at] = draw.choice(" |[D") + lines[at]
+        elif kind == 2:
+            lines.insert(at, draw.choice(lines))
+        elif kind == 3 and at + 1 < len(lines):
+            lines[at : at + 2] = [lines[at] + lines[at + 1]]
+        else:
+            spot = draw.randrange(len(lines[at]) + 1)
+            lines[at] = lines[at][:spot] + chr(draw.randrange(32, 0x250)) + lines[at][spot + 1 :]
+        mutated = "\n".join(lines)
+        procedure, faults = parse(mutated)
+        assert (procedure is None) == bool(faults)
+        if procedure:
+            understood = said(procedure)
+            for word in mutated.split():
+                bare = word.strip("|[]_,")
+                assert bare in understood, (word, mutated)
+
+
+def said(procedure) -> str:
+    """All that a Procedure holds, and the fixed words of the format."""
+    fixed = (
+        "PROCEDURE FORM REVISION STATUS DRAFT OWNER REVIEW BY LANGUAGE PURPOSE WHEN APPLIES NEEDS DANGER CAUTION NOTE "
+    )
+    fixed += "Reading: Expect: If not: Second person: Timer: HOLD REPEAT steps to every until HAND BACK FORMS END limits safety "
+    fixed += "min h s - "
+    held = [repr(procedure), fixed]
+    held += [one.text for one in procedure.applies]
+    for step in procedure.steps:
+        held += [step.text, step.expect, step.if_not, step.second_person, step.number]
+        held += [str(step.timer_s // size) for size in (1, 60, 3600)]
+        held += [notice.text for notice in step.notices] + [hold.text for hold in step.holds]
+        for reading in step.readings:
+            held += [
+                f"{{{end.value}}} {{{end.value}={end.default}}} {end.number}" for end in (reading.low, reading.high)
+            ]
+    for repeat in procedure.repeats:
+        held += [repeat.until, *(str(repeat.every_s // size) for size in (1, 60, 3600))]
+    return " ".join(held) + " ".join(procedure.page) + procedure.title + procedure.translation + procedure.hand_back
