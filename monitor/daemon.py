@@ -11,37 +11,35 @@ SIGKILL the files are as they were at the last commit.
 """
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from drivers.batch import Batch
-from drivers.errors import AlertError, UserError
+from drivers.errors import AlertError
 from drivers.record import Alert
 from drivers.source import make_source
 from drivers.vendor.status_bits import StatusBits
-from monitor import command_socket, deeds, heartbeat
+from monitor import command_socket, heartbeat
 from monitor.alarms import AlarmList, Change, from_row, to_row
-from monitor.claims import Claims, alert_of
+from monitor.claims import Claims
 from monitor.command_socket import Request
+from monitor.desk import Desk
+from monitor.dispatch import Dispatch
 from monitor.heartbeat import Moment, build_status, last_known_text
-from monitor.historian.hot import HotFile
 from monitor.historian.reader import HotReader
 from monitor.intake import handed_over, read_handover, refuse
-from monitor.jobs import HOT_KEEP_S, JOBS, TIMEOUT_S
-from monitor.ledger import Draft, Entry, Ledger, entries
+from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Settings
 from monitor.poller import LinkChange, Poller, phases
@@ -50,8 +48,9 @@ from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.state import State
 from monitor.survey import Survey, alarm_rows, feed_rows
 from monitor.timetable import Timetable
-from monitor.words import _, clean, parse_utc, utc_text
-from monitor.worker import JobLost, Worker
+from monitor.words import _, clean, utc_text
+from monitor.worker import Worker
+from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S = 1.0, 5.0, 60.0
@@ -59,42 +58,7 @@ CLOCK_STEP_S = 0.5
 SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not believed for so long
 BACKLOG = 3_600  # batches kept in memory while the store cannot be written
 MESSAGES_PER_TICK = 20  # so that a thousand messages at once do not hold up the heartbeat
-STORE_FAULTS = (sqlite3.Error, OSError)
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
-T = TypeVar("T")
-
-
-class Writer:
-    """The one thread that owns hot file and ledger. Every call waits for its turn and for the disk."""
-
-    def __init__(self, settings: Settings, state: State) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._settings, self._state = settings, state
-        self.hot: HotFile
-        self.ledger: Ledger
-
-    async def do(self, function: Callable[..., T], *args: Any) -> T:
-        """Run a function in the writer thread and return what it returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-
-    async def open(self) -> None:
-        """Open both files. Raises UserError where one is damaged."""
-        await self.do(self._open)
-
-    def _open(self) -> None:
-        self.hot = HotFile(self._state.hot)
-        self.hot.publish_tags(self._settings)
-        self.ledger = Ledger(self._state)
-
-    async def close(self) -> None:
-        """Flush and let go; other users can read the files afterwards."""
-        await self.do(self._close)
-        self._thread.shutdown()
-
-    def _close(self) -> None:
-        for file in (self.hot, self.ledger):
-            with suppress(*STORE_FAULTS):
-                file.close()
 
 
 class Daemon:
@@ -109,9 +73,9 @@ class Daemon:
         self._claims = Claims(settings)
         self._alarms = AlarmList()
         self._alarms_told: list[dict[str, Any]] = []
-        self._assessments: dict[str, dict[str, Any]] = {}
         self._writer = Writer(settings, state)
         self._worker = Worker(state, settings.folder)
+        self._jobs = Dispatch(self._worker, self._writer, self._claims, self._own_alert)
         self._pending: list[Batch] = []  # judged, not yet stored
         self._polls_lost = 0  # because the store could not be written for longer than the backlog lasts
         self._store = ("ok", "")
@@ -121,12 +85,9 @@ class Daemon:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pollers: dict[str, Poller] = {}
         self._bits = StatusBits(())
-        self._head = (0, "")
-        self._last_runs: dict[str, dict[str, Any]] = {}
         self._refused: set[Path] = set()
         self._heard: deque[Alert] = deque()  # what devices said, not yet in the ledger
         self._owed: deque[Draft] = deque()  # entries of our own, not yet in the ledger
-        self._under_way: set[str] = set()  # jobs asked for and not finished
 
     # life
 
@@ -143,7 +104,7 @@ class Daemon:
                 make_source(spec), phase_s=phase_s[spec.name], on_batch=self._receive, on_change=self._link_changed,
                 on_alerts=self._heard.extend,
             )  # fmt: skip
-        timetable = Timetable(self.settings.jobs, self._last_starts(), self._run_job)
+        timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._jobs.run)
         polling = [asyncio.create_task(one.run(), name=f"poll {name}") for name, one in self._pollers.items()]
         try:
             async with command_socket.serve(self.state, self.settings, self._carry_out):
@@ -165,9 +126,9 @@ class Daemon:
         self._claims.learn(one for one in records if one.kind != "config")
         self._bits = StatusBits(self.settings.status_alerts, self._claims.standing())
         self._alarms = AlarmList(from_row(row) for row in reader.alarms())
+        self._desk = Desk(self.settings, self.state, self._writer, self._claims, self._alarms, self._owe)
         self._alarms_told = [to_row(one) for one in self._alarms]
-        self._assessments = reader.assessments()
-        self._last_runs = json.loads(reader.meta().get("last_runs", "{}"))
+        self._jobs.take_up(reader)
         drafts = [_own("restart", {"version": version("handwheel"), "config_sha256": self.settings.sha256}, now_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
         if configured != self.settings.sha256:
@@ -177,9 +138,9 @@ class Daemon:
         if newest_ms is not None:
             gap = {"source": "all", "start": utc_text(newest_ms * 1000), "end": utc_text(now_us)}
             drafts.append(_own("gap", gap, now_us))
-        await self._enter(drafts)
+        await self._writer.enter(drafts)
         await self._writer.do(publish_folder, self.settings, self.state)
-        await self._writer.do(write_facts, self.state, self._head, now_us)
+        await self._writer.do(write_facts, self.state, self._writer.head, now_us)
 
     async def _wind_up(self, polling: Sequence[asyncio.Task[None]]) -> None:
         """A planned stop: nothing new, everything flushed, said as such."""
@@ -194,7 +155,7 @@ class Daemon:
         await self._commit(moment, stopping=True)
         if self._stop.is_set():
             heartbeat.mark_planned_stop(self.state, STOP_ROLE, moment)
-        await self._writer.do(write_facts, self.state, self._head, moment.utc_us)
+        await self._writer.do(write_facts, self.state, self._writer.head, moment.utc_us)
         await self._writer.close()
         LOG.info("stopped as planned")
 
@@ -238,7 +199,7 @@ class Daemon:
             return
         if alert.raw:
             await self._writer.do(self._writer.ledger.keep_raw, alert.raw, alert.received_us)
-        await self._enter([draft])
+        await self._writer.enter([draft])
         self._claims.entered(alert)
         self._to_alarms(alert)
 
@@ -337,7 +298,7 @@ class Daemon:
             await self._hear_devices()
             await self._read_inbox()
             owed = list(self._owed)
-            await self._enter(owed)
+            await self._writer.enter(owed)
             for _done in owed:
                 self._owed.popleft()
         except STORE_FAULTS as fault:
@@ -386,12 +347,12 @@ class Daemon:
     async def _each_minute(self, now: Moment) -> None:
         """Rollups, and the copy for the fallback; the binder is rendered anew when its sources changed."""
         await self._writer.do(self._writer.hot.roll, now.utc_us // 1000)
-        await self._writer.do(write_facts, self.state, self._head, now.utc_us)
+        await self._writer.do(write_facts, self.state, self._writer.head, now.utc_us)
         changed = await self._writer.do(publish_folder, self.settings, self.state)
         if changed:
             LOG.info("published: %s", ", ".join(changed))
         if changed and not self._stop.is_set() and any(job.name == "binder" for job in self.settings.jobs):
-            self._spawn(self._run_job("binder"))
+            self._spawn(self._jobs.run("binder"))
 
     def _publish(self, status: Mapping[str, Any], last_known: str, sync: bool) -> None:
         heartbeat.publish(self.state, status, last_known, sync=sync)
@@ -408,58 +369,24 @@ class Daemon:
             store=self._store,
             sources=self._survey.sources({name: one.link for name, one in self._pollers.items()}, now.mono_s),
             sites=self._survey.sites(now.mono_s),
-            assets=self._survey.assets(self._assessments),
+            assets=self._survey.assets(self._jobs.assessments),
             alarms_top=alarm_rows(self._alarms),
             vendor=feed_rows(self.settings, self._claims, now.utc_us, now.mono_s - self._start_s),
             binder=binder_of(self.state),
-            ledger=self._head,
+            ledger=self._writer.head,
         ) | {"worker": {"pid": self._worker.pid, "restarts": self._worker.restarts, "lost": self._worker.lost,
-                        "job": self._worker.job, "jobs": self._last_runs}}  # fmt: skip
+                        "job": self._worker.job, "jobs": self._jobs.last_runs}}  # fmt: skip
 
-    # jobs
+    # what is asked of us
 
-    def _last_starts(self) -> dict[str, datetime]:
-        return {name: datetime.fromisoformat(run["started"]) for name, run in self._last_runs.items()}
-
-    async def _run_job(self, name: str, args: Mapping[str, Any] | None = None) -> None:
-        """One job in the worker, its result into ledger and hot file, its run into the table of last runs."""
-        if name in self._under_way:
-            return
-        self._under_way.add(name)
-        started_us = _now_us()
-        try:
-            result = await self._worker.ask(name, args or {}, started_us, TIMEOUT_S.get(name, max(TIMEOUT_S.values())))
-            await self._take_result(result)
-            ok, words = bool(result["ok"]), str(result["words"])
-        except (JobLost, ValueError, KeyError, TypeError, *STORE_FAULTS) as fault:
-            ok, words = False, str(fault) if isinstance(fault, JobLost) else f"{name}: result unusable: {fault!r}"
-        finally:
-            self._under_way.discard(name)
-        before = self._last_runs.get(name, {})
-        if not ok or not before.get("ok", False):
-            LOG.log(logging.INFO if ok else logging.ERROR, "job %s: %s", name, clean(words, 400))
-        self._last_runs[name] = {
-            "started": utc_text(started_us), "ended": utc_text(_now_us()), "ok": ok, "words": clean(words, 400),
-        }  # fmt: skip
-        with suppress(*STORE_FAULTS):
-            await self._writer.do(self._writer.hot.set_meta, "last_runs", json.dumps(self._last_runs))
-
-    async def _take_result(self, result: Mapping[str, Any]) -> None:
-        drafts = [Draft(**row) for row in result["ledger"]]
-        await self._enter(drafts)
-        if result["assessments"]:
-            self._assessments |= {row["asset"]: row for row in result["assessments"]}
-            await self._writer.do(self._writer.hot.set_assessments, result["assessments"])
-            assets = [row["asset"] for row in result["assessments"]]
-            await self._writer.do(self._writer.hot.set_verdicts, result["verdicts"], assets)
-        for draft in drafts:
-            if draft.kind == "own_alert":
-                alert = alert_of(draft.data, draft.asset or "", draft.component or "", "own", draft.at_us)
-                self._claims.add_own(alert.alert_id, alert.asset, alert.component)
-                self._own_alert(alert)
-        if result["purge_before_ms"] is not None:
-            before_ms = min(int(result["purge_before_ms"]), _now_us() // 1000 - int(HOT_KEEP_S * 1000))
-            await self._writer.do(self._writer.hot.purge, before_ms)
+    async def _carry_out(self, request: Request) -> Mapping[str, Any]:
+        """One request of the command socket that its role may make."""
+        if request.verb != "run_job":
+            return await self._desk.record(request)
+        name = self._jobs.check(request.data.get("job"))
+        LOG.info("job %s asked for by %s", name, request.role)
+        self._spawn(self._jobs.run(name, {"role": request.role}))
+        return {"job": name, "words": _("{job}: started; its result goes into the ledger").format(job=name)}
 
     def _own_alert(self, alert: Alert) -> None:
         """Our own model's alert: raised once, returned when it is closed; a change of its stage is no new alarm."""
@@ -467,75 +394,7 @@ class Daemon:
         if alarm is None or not alarm.active or not alert.active:
             self._to_alarms(alert)
 
-    # what people ask
-
-    async def _carry_out(self, request: Request) -> dict[str, Any]:
-        """One request of the command socket that its role may make; the answer says which entry it became."""
-        now_us = _now_us()
-        if request.verb == "run_job":
-            return self._start_job(request)
-        if request.verb not in deeds.RECORDED:
-            raise UserError(f"{request.verb}: nothing waits for this here; see handwheel --help")
-        draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self.settings, self._claims.place)
-        change = self._alarm_of_deed(draft, now_us)
-        if request.verb == "sign_audit":
-            await self._writer.do(self._known_audit, str(draft.data["audit_id"]))
-        try:
-            (entry,) = await self._enter([draft])
-        except (ValueError, *STORE_FAULTS) as fault:
-            raise UserError(f"{request.verb}: cannot be recorded: {clean(fault)}") from fault
-        if change is not None:
-            self._owed.extend(change())
-        return {"n": entry.n, "head": entry.head}
-
-    def _alarm_of_deed(self, draft: Draft, now_us: int) -> Callable[[], list[Draft]] | None:
-        """What a deed does to the list of alarms: checked now, so that a refusal records nothing, done afterwards."""
-        data = draft.data
-        if draft.kind == "finding":  # findings judge: what was claimed of this component has been looked at
-            open_claims = [
-                one.id for one in self._alarms
-                if one.active and one.origin in ("vendor", "own") and (one.asset, one.component) == (
-                    draft.asset, draft.component or "")
-            ]  # fmt: skip
-            return lambda: [_of_alarm(self._alarms.apply(name, "return", now_us)) for name in open_claims]
-        alarm = self._alarms.get(str(data.get("alert_id", "")))
-        if draft.kind == "decision":  # who decides has seen it
-            if alarm is None or alarm.acked or alarm.letter in "GHI":
-                return None
-            return lambda: [_of_alarm(self._alarms.apply(alarm.id, "acknowledge", now_us, note="decided"))]
-        if draft.kind == "acknowledge":
-            AlarmList([alarm] if alarm else []).apply(str(data["alert_id"]), "acknowledge", now_us)
-            return lambda: [_of_alarm(self._alarms.apply(str(data["alert_id"]), "acknowledge", now_us))]
-        if draft.kind == "shelve":
-            name, reason, until_us = str(data["alert_id"]), str(data["reason"]), parse_utc(str(data["until"]))
-            trial = AlarmList([alarm] if alarm else [])
-            trial.apply(name, "shelve", now_us, note=reason, until_us=until_us)
-            return lambda: [_of_alarm(self._alarms.apply(name, "shelve", now_us, note=reason, until_us=until_us))]
-        return None
-
-    def _known_audit(self, audit_id: str) -> None:
-        if not any(audit_id in (one.data["audit_id"], utc_text(one.at_us)) for one in entries(self.state, ("audit",))):
-            raise UserError(f"sign_audit: audit {clean(audit_id, 60)} is not in the ledger; see handwheel audit list")
-
-    def _start_job(self, request: Request) -> dict[str, Any]:
-        name = request.data.get("job")
-        if name not in JOBS:
-            raise UserError(f"run_job: {clean(name, 40)} is unknown; known: {', '.join(sorted(JOBS))}")
-        if name in self._under_way:
-            raise UserError(f"run_job: {name} is running already; wait for it")
-        LOG.info("job %s asked for by %s", name, request.role)
-        self._spawn(self._run_job(str(name), {"role": request.role}))
-        return {"job": name, "words": f"{name}: started; its result goes into the ledger"}
-
     # small things
-
-    async def _enter(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Append to the ledger; on the disk when this returns."""
-        if not drafts:
-            return []
-        made = await self._writer.do(self._writer.ledger.append_many, drafts)
-        self._head = (made[-1].n, made[-1].head)
-        return made
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

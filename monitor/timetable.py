@@ -43,7 +43,9 @@ class Timetable:
         """Begin; returns the names of the jobs that were missed and are done once now."""
         late = self.missed(now)
         for job in self._jobs:
-            first = now if job.name in late else self._triggers[job.name].get_next_fire_time(None, now)
+            first = self._triggers[job.name].get_next_fire_time(None, now)
+            if job.name in late:
+                first = now + timedelta(milliseconds=late.index(job.name))  # in this order
             if first is not None:
                 self._scheduler.add_job(
                     self._call, self._triggers[job.name], args=(job.name,), id=job.name, next_run_time=first

@@ -1,0 +1,91 @@
+"""Where people's deeds are recorded: first all of it must be allowed, then the ledger has it, then it acts.
+
+A refusal records nothing. What the ledger has cannot fail any more: if an alarm changed in between, the deed stands.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from drivers.errors import UserError
+from monitor import deeds
+from monitor.alarms import AlarmList, Change, Refused
+from monitor.claims import Claims
+from monitor.command_socket import Request
+from monitor.ledger import Draft, entries
+from monitor.plant import Settings
+from monitor.state import State
+from monitor.words import _, clean, parse_utc, utc_text
+from monitor.writer import STORE_FAULTS, Writer
+
+
+class Desk:
+    """Carries out the recording verbs of the command socket, one after the other."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        writer: Writer,
+        claims: Claims,
+        alarms: AlarmList,
+        owe: Callable[[Change], None],
+    ) -> None:
+        """`owe` takes each change of an alarm, to be entered with the next tick."""
+        self._settings, self._state, self._writer = settings, state, writer
+        self._claims, self._alarms, self._owe = claims, alarms, owe
+        self._turn = asyncio.Lock()
+
+    async def record(self, request: Request) -> dict[str, Any]:
+        """Record what a role asked for; returns number and head of its entry. Raises UserError in one line."""
+        if request.verb not in deeds.RECORDED:
+            raise UserError(_("{verb}: nothing waits for this here; see handwheel --help").format(verb=request.verb))
+        async with self._turn:
+            now_us = time.time_ns() // 1000
+            draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, self._claims.place)
+            steps = self._steps(draft)
+            if draft.kind in ("acknowledge", "shelve"):  # the alarm is what is asked for: refused, nothing is recorded
+                trial = AlarmList(self._alarms)
+                for name, event, note, until_us in steps:
+                    trial.apply(name, event, now_us, note=note, until_us=until_us)
+            if draft.kind == "audit_signed":
+                await self._writer.do(self._known_audit, str(draft.data["audit_id"]))
+            try:
+                (entry,) = await self._writer.enter([draft])
+            except (ValueError, *STORE_FAULTS) as fault:
+                words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=clean(fault))
+                raise UserError(words) from fault
+            for name, event, note, until_us in steps:
+                with suppress(Refused):
+                    self._owe(self._alarms.apply(name, event, now_us, note=note, until_us=until_us))
+        return {"n": entry.n, "head": entry.head}
+
+    def _steps(self, draft: Draft) -> list[tuple[str, str, str, int | None]]:
+        """What a deed does to the list of alarms: (alarm, event, note, until)."""
+        data = draft.data
+        name = str(data.get("alert_id", ""))
+        if draft.kind == "acknowledge":
+            return [(name, "acknowledge", str(data["note"]), None)]
+        if draft.kind == "shelve":
+            return [(name, "shelve", str(data["reason"]), parse_utc(str(data["until"])))]
+        if draft.kind == "decision":  # who decides has seen it
+            alarm = self._alarms.get(name)
+            return [(alarm.id, "acknowledge", "decided", None)] if alarm and not alarm.acked else []
+        if draft.kind == "finding":  # findings judge: what was claimed of this component has been looked at
+            place = (draft.asset, draft.component or "")
+            return [
+                (one.id, "return", str(data["wo_id"]), None)
+                for one in self._alarms
+                if one.active and one.origin in ("vendor", "own") and (one.asset, one.component) == place
+            ]
+        return []
+
+    def _known_audit(self, audit_id: str) -> None:
+        if not any(audit_id in (one.data["audit_id"], utc_text(one.at_us)) for one in entries(self._state, ("audit",))):
+            raise UserError(
+                _("sign_audit: audit {name} is not in the ledger; see handwheel audit list").format(
+                    name=clean(audit_id, 60)
+                )
+            )

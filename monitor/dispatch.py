@@ -1,0 +1,101 @@
+"""Sends jobs to the worker and takes in what they made: ledger first, then hot file, then the list of alarms.
+
+The table of last runs lies in the hot file: by it the next life of the daemon knows what it missed.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from drivers.errors import UserError
+from drivers.record import Alert
+from monitor.claims import Claims, alert_of
+from monitor.historian.reader import HotReader
+from monitor.jobs import HOT_KEEP_S, JOBS, TIMEOUT_S
+from monitor.ledger import Draft
+from monitor.words import _, clean, utc_text
+from monitor.worker import JobLost, Worker
+from monitor.writer import STORE_FAULTS, Writer
+
+LOG = logging.getLogger("handwheel.jobs")
+_WORDS_LIMIT = 400
+
+
+class Dispatch:
+    """The daemon's end of the jobs. `on_own_alert` gets each entry of our own model as an alert."""
+
+    def __init__(self, worker: Worker, writer: Writer, claims: Claims, on_own_alert: Callable[[Alert], None]) -> None:
+        self.worker = worker
+        self._writer, self._claims, self._on_own_alert = writer, claims, on_own_alert
+        self.assessments: dict[str, dict[str, Any]] = {}  # by asset: what the models said last
+        self.last_runs: dict[str, dict[str, Any]] = {}
+        self._under_way: set[str] = set()
+
+    def take_up(self, reader: HotReader) -> None:
+        """Go on where the last life ended."""
+        self.assessments = reader.assessments()
+        self.last_runs = json.loads(reader.meta().get("last_runs", "{}"))
+
+    def last_starts(self) -> dict[str, datetime]:
+        """When each job was last started, UTC."""
+        return {name: datetime.fromisoformat(run["started"]) for name, run in self.last_runs.items()}
+
+    def check(self, name: object) -> str:
+        """The name of a job that may be started now. Raises UserError in one line."""
+        if not isinstance(name, str) or name not in JOBS:
+            known = ", ".join(sorted(JOBS))
+            raise UserError(_("run_job: {job} is unknown; known: {known}").format(job=clean(name, 40), known=known))
+        if name in self._under_way:
+            raise UserError(_("run_job: {job} is running already; wait for it").format(job=name))
+        return name
+
+    async def run(self, name: str, args: Mapping[str, Any] | None = None) -> None:
+        """Do one job, unless it is under way already, and note how it went."""
+        if name in self._under_way:
+            return
+        self._under_way.add(name)
+        started_us = _now_us()
+        try:
+            result = await self.worker.ask(name, args or {}, started_us, TIMEOUT_S.get(name, max(TIMEOUT_S.values())))
+            await self._take(result)
+            ok, words = bool(result["ok"]), str(result["words"])
+        except JobLost as fault:
+            ok, words = False, str(fault)
+        except (ValueError, KeyError, TypeError, *STORE_FAULTS) as fault:
+            ok, words = False, f"{name}: its result could not be taken in ({type(fault).__name__}: {fault})"
+        finally:
+            self._under_way.discard(name)
+        await self._note(name, started_us, ok, clean(words, _WORDS_LIMIT))
+
+    async def _note(self, name: str, started_us: int, ok: bool, words: str) -> None:
+        before = self.last_runs.get(name, {})
+        if ok != before.get("ok") or (not ok and words != before.get("words")):
+            LOG.log(logging.INFO if ok else logging.ERROR, "%s: %s", name, words)
+        self.last_runs[name] = {"started": utc_text(started_us), "ended": utc_text(_now_us()), "ok": ok, "words": words}
+        with suppress(*STORE_FAULTS):
+            await self._writer.do(self._writer.hot.set_meta, "last_runs", json.dumps(self.last_runs))
+
+    async def _take(self, result: Mapping[str, Any]) -> None:
+        drafts = [Draft(**row) for row in result["ledger"]]
+        await self._writer.enter(drafts)
+        if result["assessments"]:
+            self.assessments |= {row["asset"]: row for row in result["assessments"]}
+            await self._writer.do(self._writer.hot.set_assessments, result["assessments"])
+            assets = [row["asset"] for row in result["assessments"]]
+            await self._writer.do(self._writer.hot.set_verdicts, result["verdicts"], assets)
+        for draft in drafts:
+            if draft.kind == "own_alert":
+                alert = alert_of(draft.data, draft.asset or "", draft.component or "", "own", draft.at_us)
+                self._claims.add_own(alert.alert_id, alert.asset, alert.component)
+                self._on_own_alert(alert)
+        if result["purge_before_ms"] is not None:
+            before_ms = min(int(result["purge_before_ms"]), _now_us() // 1000 - int(HOT_KEEP_S * 1000))
+            await self._writer.do(self._writer.hot.purge, before_ms)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

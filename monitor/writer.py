@@ -1,0 +1,59 @@
+"""The one thread that owns hot file and ledger: everything that is stored goes through it, in order."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from monitor.historian.hot import HotFile
+from monitor.ledger import Draft, Entry, Ledger
+from monitor.plant import Settings
+from monitor.state import State
+
+STORE_FAULTS = (sqlite3.Error, OSError)  # a full disk, a file taken away: said, waited for, never fatal
+T = TypeVar("T")
+
+
+class Writer:
+    """Every call waits for its turn and for the disk. The caller holds daemon.lock."""
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._settings, self._state = settings, state
+        self.hot: HotFile
+        self.ledger: Ledger
+        self.head = (0, "")  # the ledger's count and head as last written
+
+    async def do(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a function in the writer thread and return what it returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    async def open(self) -> None:
+        """Open both files. Raises UserError where one is damaged."""
+        await self.do(self._open)
+
+    def _open(self) -> None:
+        self.hot = HotFile(self._state.hot)
+        self.hot.publish_tags(self._settings)
+        self.ledger = Ledger(self._state)
+        self.head = self.ledger.head()
+
+    async def enter(self, drafts: Sequence[Draft]) -> list[Entry]:
+        """Append to the ledger, all or none; on the disk when this returns. Raises ValueError or STORE_FAULTS."""
+        if not drafts:
+            return []
+        made = await self.do(self.ledger.append_many, drafts)
+        self.head = (made[-1].n, made[-1].head)
+        return made
+
+    async def close(self) -> None:
+        """Flush and let go; other users can read the files afterwards."""
+        await self.do(self._close)
+        self._thread.shutdown()
+
+    def _close(self) -> None:
+        for file in (self.hot, self.ledger):
+            with suppress(*STORE_FAULTS):
+                file.close()
