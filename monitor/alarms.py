@@ -24,6 +24,7 @@ from typing import Any
 
 from drivers.errors import UserError
 from drivers.record import Alert
+from monitor.words import _
 
 SHELVE_LIMIT_S: Mapping[int, float] = {1: 3_600.0, 2: 28_800.0, 3: 28_800.0}
 STATES: Mapping[str, str] = {
@@ -126,7 +127,7 @@ class Change:
 def step(alarm: Alarm, event: str, at_us: int, *, note: str = "", until_us: int | None = None) -> Change:
     """Apply one of EVENTS. `note` is the reason, rule or work order that the event needs. Raises Refused."""
     if why := _why_not(alarm, event, at_us, note, until_us):
-        raise Refused(f"{event} {alarm.id}: {why}")
+        raise Refused(_("{event} {alarm}: {why}").format(event=event, alarm=alarm.id, why=why))
     after = _after(alarm, event, at_us, note, until_us)
     if alarm.letter in _SUPPRESSED and after.letter not in _SUPPRESSED:
         after = replace(after, acked=not (after.active or after.latch_set))
@@ -199,13 +200,15 @@ class AlarmList:
         """One event on the alarm `name` (its id or that of an alert). Raises Refused, also where there is none."""
         alarm = self.get(name)
         if alarm is None:
-            raise Refused(f"{event} {name}: no such alarm is open; look at the list again")
+            raise Refused(
+                _("{event} {alarm}: no such alarm is open; look at the list again").format(event=event, alarm=name)
+            )
         return self._put(step(alarm, event, at_us, note=note, until_us=until_us))
 
     def expire(self, now_us: int, *, clock_valid: bool = True) -> list[Change]:
         """Leave the shelves whose time is over."""
         over = [one.id for one in self._alarms.values() if expired(one, now_us, clock_valid=clock_valid)]
-        why = "time over" if clock_valid else "the clock was set: a shelf's end cannot be trusted"
+        why = _("time over") if clock_valid else _("the clock was set: the end of a shelf cannot be trusted")
         return [self.apply(name, "unshelve", now_us, note=why) for name in over]
 
     def _put(self, change: Change) -> Change:
@@ -244,31 +247,34 @@ def _after(alarm: Alarm, event: str, at_us: int, note: str, until_us: int | None
 def _why_not(alarm: Alarm, event: str, at_us: int, note: str, until_us: int | None) -> str:
     """Why an event is refused, in words; "" when it is allowed."""
     if event not in EVENTS:
-        return f"unknown event; known: {', '.join(EVENTS)}"
+        return _("unknown event; known: {events}").format(events=", ".join(EVENTS))
     if event in ("acknowledge", "reset") and alarm.letter in _SUPPRESSED:
-        return f"it is {alarm.state}; end that first"
+        return _("it is {state}; end that first").format(state=alarm.state)
     refusals: Mapping[str, tuple[tuple[bool, str], ...]] = {
-        "return": ((not alarm.active, "it is not active"),),
-        "acknowledge": ((alarm.acked, "it is already acknowledged"),),
+        "return": ((not alarm.active, _("it is not active")),),
+        "acknowledge": ((alarm.acked, _("it is already acknowledged")),),
         "reset": (
-            (alarm.active, "it is still active; mend the cause first"),
-            (not alarm.latch_set, "it is not latched"),
-            (not alarm.acked, "acknowledge it first"),
+            (alarm.active, _("it is still active; mend the cause first")),
+            (not alarm.latch_set, _("it is not latched")),
+            (not alarm.acked, _("acknowledge it first")),
         ),
-        "unshelve": ((alarm.shelved_until_us is None, "it is not shelved"),),
+        "unshelve": ((alarm.shelved_until_us is None, _("it is not shelved")),),
         "suppress": (
-            (bool(alarm.suppressed_by), f"it is already suppressed by {alarm.suppressed_by}"),
-            (not note.strip(), "name the rule"),
+            (bool(alarm.suppressed_by), _("it is already suppressed by {rule}").format(rule=alarm.suppressed_by)),
+            (not note.strip(), _("name the rule")),
         ),
         "unsuppress": (
-            (not alarm.suppressed_by, "it is not suppressed"),
-            (not note.strip(), "say why the rule no longer holds"),
+            (not alarm.suppressed_by, _("it is not suppressed")),
+            (not note.strip(), _("say why the rule no longer holds")),
         ),
         "remove": (
-            (bool(alarm.out_of_service), f"it is already out of service under {alarm.out_of_service}"),
-            (not note.strip(), "name the work order"),
+            (
+                bool(alarm.out_of_service),
+                _("it is already out of service under {order}").format(order=alarm.out_of_service),
+            ),
+            (not note.strip(), _("name the work order")),
         ),
-        "restore": ((not alarm.out_of_service, "it is in service"),),
+        "restore": ((not alarm.out_of_service, _("it is in service")),),
     }
     if event == "shelve":
         return _no_shelf(alarm.priority, at_us, note, until_us)
@@ -278,9 +284,11 @@ def _why_not(alarm: Alarm, event: str, at_us: int, note: str, until_us: int | No
 def _no_shelf(priority: int, at_us: int, note: str, until_us: int | None) -> str:
     limit_s = SHELVE_LIMIT_S[priority]
     if not note.strip():
-        return "write a reason"
+        return _("write a reason")
     if until_us is None or until_us <= at_us:
-        return "say until when; the time must lie ahead"
+        return _("say until when; the time must lie ahead")
     if until_us - at_us > limit_s * 1e6:
-        return f"priority {priority} may be shelved for {limit_s / 3600:g} h at most; choose an earlier time"
+        return _("priority {n} may be shelved for {hours} h at most; choose an earlier time").format(
+            n=priority, hours=f"{limit_s / 3600:g}"
+        )
     return ""

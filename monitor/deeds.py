@@ -11,7 +11,7 @@ from typing import Any
 from drivers.errors import UserError
 from monitor.ledger import Draft
 from monitor.plant import CHOICES, Settings
-from monitor.words import clean, parse_utc, utc_text
+from monitor.words import _, clean, parse_utc, utc_text
 
 GRADES = ("A", "B", "C", "D", "E")
 PARTIES = ("utility", "vendor", "third")
@@ -38,24 +38,26 @@ class Deed:
         if value is None:
             value = ""
         if not isinstance(value, str) or len(value) > TEXT_LIMIT:
-            raise self.fault(field, f"a text of {TEXT_LIMIT} characters at most is expected")
+            raise self.fault(field, _("a text of {n} characters at most is expected").format(n=TEXT_LIMIT))
         value = clean(value, TEXT_LIMIT)
         if needed and not value:
-            raise self.fault(field, "is missing; write it in words")
+            raise self.fault(field, _("is missing; write it in words"))
         return value
 
     def word(self, field: str, known: tuple[str, ...], default: str | None = None) -> str:
         """One of the known words."""
         value = self.data.get(field, default)
         if value not in known:
-            raise self.fault(field, f"{clean(value, 40)!r} is not one of {', '.join(known)}")
+            raise self.fault(
+                field, _("{word} is not one of {known}").format(word=repr(clean(value, 40)), known=", ".join(known))
+            )
         return str(value)
 
     def flag(self, field: str) -> bool:
         """True or false; missing is false."""
         value = self.data.get(field, False)
         if not isinstance(value, bool):
-            raise self.fault(field, "true or false is expected")
+            raise self.fault(field, _("true or false is expected"))
         return value
 
     def time(self, field: str, *, needed: bool = False) -> str | None:
@@ -68,7 +70,7 @@ class Deed:
         value = self.data.get(field)
         if value in (None, ""):
             if needed:
-                raise self.fault(field, "is missing; write for example 2026-11-30T07:00:00+01:00")
+                raise self.fault(field, _("is missing; write for example 2026-11-30T07:00:00+01:00"))
             return None
         try:
             return parse_utc(str(value))
@@ -81,7 +83,9 @@ class Deed:
         if value in (None, ""):
             return None
         if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
-            raise self.fault(field, f"{clean(value, 40)!r} is not a number with its unit, for example 30 %")
+            raise self.fault(
+                field, _("{word} is not a number with its unit, for example 30 %").format(word=repr(clean(value, 40)))
+            )
         return value
 
     def share(self, field: str) -> float | None:
@@ -90,7 +94,7 @@ class Deed:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise self.fault(field, "a number from 0 to 1 is expected")
+            raise self.fault(field, _("a number from 0 to 1 is expected"))
         return float(value)
 
 
@@ -117,10 +121,10 @@ def shelve(deed: Deed) -> dict[str, Any]:
 def finding(deed: Deed) -> dict[str, Any]:
     photo, second = deed.text("photo_sha256"), deed.data.get("second_reader_grade")
     if photo and not _HEX.fullmatch(photo):
-        raise deed.fault("photo_sha256", "64 hexadecimal digits are expected")
+        raise deed.fault("photo_sha256", _("64 hexadecimal digits are expected"))
     wear = deed.quantity("wear_pct")
     if wear is not None and not wear.endswith(" %"):
-        raise deed.fault("wear_pct", "is given in %, for example 30 %")
+        raise deed.fault("wear_pct", _("is given in %, for example 30 %"))
     return {
         "wo_id": deed.text("wo_id", needed=True), "grade": deed.word("grade", GRADES), "wear_pct": wear,
         "measured_value": deed.quantity("measured_value"), "limit": deed.quantity("limit"),
@@ -148,9 +152,9 @@ def sign_audit(deed: Deed) -> dict[str, Any]:
 def freeze(deed: Deed) -> dict[str, Any]:
     parameters = deed.data.get("parameters")
     if not isinstance(parameters, dict) or not parameters:
-        raise deed.fault("parameters", "is missing; a table of parameters is expected")
+        raise deed.fault("parameters", _("is missing; a table of parameters is expected"))
     if not _HEX.fullmatch(deed.text("sha256")):
-        raise deed.fault("sha256", "64 hexadecimal digits are expected")
+        raise deed.fault("sha256", _("64 hexadecimal digits are expected"))
     return {"parameters": parameters, "sha256": deed.text("sha256")}
 
 
@@ -185,9 +189,11 @@ def draft_of(
     if by_alert:
         known = place(body["alert_id"])
         if known is None:
-            raise deed.fault("alert_id", f"{clean(body['alert_id'], 60)} is not known; look at the list again")
+            raise deed.fault(
+                "alert_id", _("{alert} is not known; look at the list again").format(alert=clean(body["alert_id"], 60))
+            )
         asset, component = known
     elif (asset or kind in ("finding", "work_order")) and asset not in {one.id for one in settings.assets}:
-        raise deed.fault("asset", f"{clean(asset, 40)!r} is not configured; see site.toml")
+        raise deed.fault("asset", _("{asset} is not configured; see site.toml").format(asset=repr(clean(asset, 40))))
     site = next((one.site for one in settings.assets if one.id == asset), None)
     return Draft(kind, body, at_us, "screen", role, site, asset or None, component or None)
