@@ -166,8 +166,10 @@ def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords
     from drivers.sim.fleet import DEMO_SEED, simulate
     from drivers.sim.plant import CONDITION
     from drivers.sim.stations import PUMPS as LIVE
+    from monitor import review
     from monitor.judge import learn
     from monitor.ledger import Draft, Ledger
+    from monitor.records import tables
     from monitor.settings import load
 
     fleet = simulate(DEMO_SEED, PUMPS, months, end_us=now_us, assets=LIVE)
@@ -188,6 +190,8 @@ def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords
             Draft(one.kind, one.data, one.at_us, one.via, one.role, one.site, one.asset, one.component)
             for one in fleet.records
         )
+        chosen = review.freeze_data(review.parameters(settings, tables(part)))
+        ledger.append("review_freeze", chosen, at_us=now_us, via="demo", role="engineer")
     finally:
         ledger.close()
     worn = {pump.id: fleet.wear[pump.id] for pump in LIVE if pump.id not in STORY}

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,12 +92,13 @@ def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str
 
 def comparison_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
     """The comparison of the vendor's alerts with findings, over 24 months."""
+    from monitor import review
     from monitor.reports import comparison
 
     end = _midnight(now_us) + timedelta(days=1)
-    start = end - timedelta(days=REPORT_DAYS)
-    document = comparison.build(state, settings, _us(start), _us(end))
-    return _report("comparison", document, state, now_us)
+    told = review.answer(state, settings, _us(end - timedelta(days=REPORT_DAYS)), _us(end))
+    made = _report("comparison", comparison.build(state, settings, told), state, now_us)
+    return replace(made, ledger=[_entry("review", review.entry_data(told), now_us), *made.ledger])
 
 
 def sovereignty_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from monitor.plant import Asset, Contract, Settings
 from monitor.state import State
-from monitor.words import _, clean, interval_text, local_text, number_text, share_text
+from monitor.words import _, clean, interval_text, local_text, number_text, share_text, utc_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 DAY_US = 86_400_000_000
 MONTHS = 24
-# failures per pump and year of two policies, four wearing components, from simulation (docs/bias_method.md): a utility
-# that knows its own rates puts them beside these
+# failures per pump and year of two policies, four wearing components each, from simulated fleets: a utility that knows
+# its own rates puts them beside these
 REFERENCES = (("at_limit", 0.076), ("honest_vendor", 0.284))
 
 
@@ -227,6 +227,34 @@ def answer(state: State, settings: Settings, start_us: int, end_us: int, vendor:
 def run(state: State, settings: Settings, start_us: int, end_us: int, vendor: str | None = None) -> "ReviewResult":
     """The figures alone; `answer` has the parameters and the freeze beside them."""
     return answer(state, settings, start_us, end_us, vendor).result
+
+
+def entry_data(told: Answer) -> dict[str, Any]:
+    """What a review entry of the ledger holds: the status and the figures that the overview shows."""
+    r = told.result
+    return {
+        "status": r.status,
+        "parameters_sha256": told.sha256,
+        "frozen": told.freeze.word == "frozen",
+        "start": utc_text(r.start_us),
+        "end": utc_text(r.end_us),
+        "evidence": {
+            "interventions": r.interventions,
+            "findings": r.findings,
+            "confirmed": r.confirmed,
+            "e": _finite(r.e_calibrated),
+            "unsupported": _bounds(r.unsupported),
+            "net_per_year": _bounds(r.life.net),
+        },
+    }
+
+
+def _bounds(value: "Interval") -> dict[str, float | None]:
+    return {"value": _finite(value.value), "low": _finite(value.low), "high": _finite(value.high)}
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
 
 
 def first_line(told: Answer) -> str:

@@ -27,6 +27,7 @@ from monitor.ledger import Draft, Ledger, entries, head
 from monitor.quality import QualityMachine
 from monitor.reports.comparison import build
 from monitor.reports.text import render_text
+from monitor.review import answer
 from monitor.settings import load
 from monitor.state import State
 from monitor.verdicts import Sight, judge
@@ -103,7 +104,9 @@ async def test_one_value_travels_from_a_register_to_a_report_page(settings, tmp_
     ledger.append_many([Draft("verdict", one, NOW + 60_000_000, "daemon", **place) for one in changed])
     ledger.close()
     # 10  a page: what was claimed, what the findings say (nothing yet), and the chain's head to hold it against
-    text = render_text(build(state, settings, NOW - 365 * 86_400_000_000, NOW + 86_400_000_000))
+    text = render_text(
+        build(state, settings, answer(state, settings, NOW - 365 * 86_400_000_000, NOW + 86_400_000_000))
+    )
     assert "INSUFFICIENT" in text
     assert re.search(r"^pump1 +1 +0 +0 +0 +0 +1 +0 +0 +0$", text, re.M), "one alert, one open verdict, nothing found"
     assert head(state)[1] in text

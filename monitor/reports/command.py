@@ -52,6 +52,7 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
         from monitor.reports import sovereignty
 
         return sovereignty.build(state, settings, _us(now))
+    from monitor import review
     from monitor.reports import comparison
 
     tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -61,7 +62,8 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
         raise UserError(f"report: --from {start:%Y-%m-%d} is not before --to {end:%Y-%m-%d}; give an earlier first day")
     again = f"handwheel report comparison --from {start:%Y-%m-%d} --to {end:%Y-%m-%d}"
     again += f" --vendor {args.vendor}" if args.vendor else ""
-    return comparison.build(state, settings, _us(start), _us(end), vendor=args.vendor, made_by=again)
+    told = review.answer(state, settings, _us(start), _us(end), args.vendor)
+    return comparison.build(state, settings, told, made_by=again)
 
 
 def _day(text: str, option: str) -> datetime:

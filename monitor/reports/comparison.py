@@ -26,14 +26,9 @@ MOST_CASES = 400  # on the pages; the CSV has them all
 DAY = "%Y-%m-%d"
 
 
-def build(
-    state: State, settings: Settings, start_us: int, end_us: int, *, vendor: str | None = None, made_by: str = ""
-) -> Document:
-    """The report on [start_us, end_us) from the ledger as it stands; `made_by` is the command that makes it again.
-
-    Raises UserError where there is nothing to compare.
-    """
-    told = review.answer(state, settings, start_us, end_us, vendor)
+def build(state: State, settings: Settings, told: review.Answer, *, made_by: str = "") -> Document:
+    """The report on one review from the ledger as it stands; `made_by` is the command that makes it again."""
+    start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
     records = tables(state, start_us, end_us)
     n, top = head(state)
     period = f"{local_text(start_us, UTC, DAY)[:10]} - {local_text(end_us, UTC, DAY)[:10]}"

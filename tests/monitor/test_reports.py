@@ -50,7 +50,7 @@ def state(tmp_path_factory, fleet):
 
 @pytest.fixture(scope="module")
 def document(state, settings) -> Document:
-    return comparison.build(state, settings, START_US, END_US)
+    return comparison.build(state, settings, review.answer(state, settings, START_US, END_US))
 
 
 def table(document, name) -> Table:
@@ -95,7 +95,7 @@ def test_no_count_per_role_is_printed(document):
 def test_an_empty_ledger_is_insufficient_and_says_none_instead_of_failing(tmp_path, settings):
     state = State(tmp_path / "state").make()
     Ledger(state).close()
-    text = render_text(comparison.build(state, settings, START_US, END_US))
+    text = render_text(comparison.build(state, settings, review.answer(state, settings, START_US, END_US)))
     assert "INSUFFICIENT" in text
     assert "0 of 0" in text
     assert "(none)" in text
@@ -118,7 +118,9 @@ def test_what_a_vendor_writes_stays_text_on_every_page(tmp_path, settings):
     for kind, body in (("vendor_alert", data), ("work_order", job)):
         ledger.append_many([Draft(kind, body, at, "intake", None, "R", asset.id, "seal")])
     ledger.close()
-    files = write_report(comparison.build(state, settings, START_US, END_US), tmp_path / "out", "r")
+    files = write_report(
+        comparison.build(state, settings, review.answer(state, settings, START_US, END_US)), tmp_path / "out", "r"
+    )
     assert "\x1b" not in files["text"].read_text()
     assert "<script>" not in files["html"].read_text()
     assert "'=cmd" in files["csv vendor_alerts"].read_text()
