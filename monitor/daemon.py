@@ -46,10 +46,10 @@ from monitor.poller import LinkChange, Poller, phases
 from monitor.publishing import binder_of, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.state import State
+from monitor.supervisor import Worker
 from monitor.survey import Survey, alarm_rows, feed_rows
 from monitor.timetable import Timetable
 from monitor.words import _, clean, utc_text
-from monitor.worker import Worker
 from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.daemon")

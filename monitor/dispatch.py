@@ -15,13 +15,14 @@ from drivers.errors import UserError
 from drivers.record import Alert
 from monitor.claims import Claims, alert_of
 from monitor.historian.reader import HotReader
-from monitor.jobs import HOT_KEEP_S, JOBS, TIMEOUT_S
 from monitor.ledger import Draft
+from monitor.supervisor import JobLost, Worker
+from monitor.timetable import TIMEOUT_S
 from monitor.words import _, clean, utc_text
-from monitor.worker import JobLost, Worker
 from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.jobs")
+HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history
 _WORDS_LIMIT = 400
 
 
@@ -46,8 +47,8 @@ class Dispatch:
 
     def check(self, name: object) -> str:
         """The name of a job that may be started now. Raises UserError in one line."""
-        if not isinstance(name, str) or name not in JOBS:
-            known = ", ".join(sorted(JOBS))
+        if not isinstance(name, str) or name not in TIMEOUT_S:
+            known = ", ".join(sorted(TIMEOUT_S))
             raise UserError(_("run_job: {job} is unknown; known: {known}").format(job=clean(name, 40), known=known))
         if name in self._under_way:
             raise UserError(_("run_job: {job} is running already; wait for it").format(job=name))
@@ -60,7 +61,7 @@ class Dispatch:
         self._under_way.add(name)
         started_us = _now_us()
         try:
-            result = await self.worker.ask(name, args or {}, started_us, TIMEOUT_S.get(name, max(TIMEOUT_S.values())))
+            result = await self.worker.ask(name, args or {}, started_us, TIMEOUT_S[name])
             await self._take(result)
             ok, words = bool(result["ok"]), str(result["words"])
         except JobLost as fault:

@@ -1,7 +1,7 @@
 """What the worker can be asked to do: each job is one function from (state, settings, now, args) to a JobResult.
 
 A job reads STATE and writes models, Parquet, reports and paper; what belongs into hot file or ledger it hands back.
-Heavy libraries are loaded inside the functions: the daemon imports this module for the names of the jobs alone.
+Heavy libraries are loaded inside the functions, so that a worker that only folds stays small.
 """
 
 import hashlib
@@ -18,18 +18,14 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from monitor.plant import Settings
 from monitor.state import State
+from monitor.timetable import TIMEOUT_S
 from monitor.words import clean
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
 
-HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history
 FOLD_LAG_S = 120.0  # the newest frames are left for the next fold
 REPORT_DAYS = 730
-TIMEOUT_S: Mapping[str, float] = {
-    "score": 300.0, "learn": 3_600.0, "fold": 3_600.0, "drift_audit": 1_800.0, "comparison_report": 1_800.0,
-    "sovereignty_report": 600.0, "binder": 600.0,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,143 +4,35 @@
 (JSON both ways):
 
     {"id", "job", "args", "now_us"}
-    {"id", "ok", "words", "ledger": [..], "assessments": [..], "verdicts": [..], "alerts": [..], "files": [..],
-     "purge_before_ms"}
+    {"id", "ok", "words", "ledger": [..], "assessments": [..], "verdicts": [..], "files": [..], "purge_before_ms"}
 
 It writes Parquet, models and reports itself, but neither hot file nor ledger: what belongs there it sends back to their
-one owner. A job that fails is reported in its own words and the next one is done. `Worker` is the daemon's end: it
-starts the process, starts it anew when it died, counts that, and ends a job that takes too long.
+one owner. A job that fails is reported in its own words and the next one is done. The daemon's end of it is
+monitor.supervisor.
 """
 
 import argparse
-import asyncio
 import ctypes
-import itertools
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from drivers.errors import UserError
+from monitor.jobs import JOBS, JobResult
+from monitor.settings import load
 from monitor.state import State
 from monitor.words import use_language
 
 LOG = logging.getLogger("handwheel.worker")
-ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of one answer
-STOP_S = 3.0
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-
-
-class JobLost(Exception):
-    """A job has no result: the worker died or took too long. The words say which."""
-
-
-class Worker:
-    """The worker process as the daemon sees it: one job at a time, in the order asked."""
-
-    def __init__(self, state: State, config: Path) -> None:
-        self._command = (
-            sys.executable, "-m", "monitor.worker", "--state", os.fspath(state.root), "--config", os.fspath(config),
-        )  # fmt: skip
-        self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
-        self._numbers = itertools.count(1)
-        self.starts = 0
-        self.lost = 0  # jobs without a result
-        self.job = ""  # what it is doing now
-
-    @property
-    def pid(self) -> int | None:
-        """The process id while it lives."""
-        return self._process.pid if self._process and self._process.returncode is None else None
-
-    @property
-    def restarts(self) -> int:
-        """How often it had to be started anew."""
-        return max(self.starts - 1, 0)
-
-    async def ask(self, job: str, args: Mapping[str, Any], now_us: int, timeout_s: float) -> dict[str, Any]:
-        """The answer to one job (see above). Raises JobLost when there is none."""
-        async with self._turn:
-            self.job = job
-            try:
-                return await self._ask(job, args, now_us, timeout_s)
-            except JobLost:
-                self.lost += 1
-                raise
-            finally:
-                self.job = ""
-
-    async def _ask(self, job: str, args: Mapping[str, Any], now_us: int, timeout_s: float) -> dict[str, Any]:
-        process = await self._living()
-        assert process.stdin and process.stdout
-        name = str(next(self._numbers))
-        message = json.dumps({"id": name, "job": job, "args": dict(args), "now_us": now_us})
-        try:
-            process.stdin.write(message.encode() + b"\n")
-            await process.stdin.drain()
-            line = await asyncio.wait_for(process.stdout.readuntil(b"\n"), timeout_s)
-        except TimeoutError:
-            await self._end(process)
-            raise JobLost(f"{job}: no result after {timeout_s:.0f} s; the worker was ended") from None
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as fault:
-            await self._let_end(process, STOP_S)
-            raise JobLost(f"{job}: the worker died ({_ending(process.returncode)})") from fault
-        except asyncio.CancelledError:
-            await self._end(process)
-            raise
-        told = json.loads(line)
-        if told.get("id") != name:
-            await self._end(process)
-            raise JobLost(f"{job}: the worker answered another question")
-        return dict(told)
-
-    async def _living(self) -> asyncio.subprocess.Process:
-        if self._process is None or self._process.returncode is not None:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=ANSWER_LIMIT
-            )
-            self.starts += 1
-            LOG.info("worker %d started%s", self._process.pid, f", {self.restarts} restart(s)" if self.restarts else "")
-        return self._process
-
-    async def _let_end(self, process: asyncio.subprocess.Process, patience_s: float) -> None:
-        """Wait for a process that should end by itself; asked too early, its kill would hide how it ended."""
-        try:
-            await asyncio.wait_for(process.wait(), patience_s)
-        except TimeoutError:
-            await self._end(process)
-
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-    async def stop(self) -> None:
-        """Let the worker go: it ends when its input does, and is killed if it does not."""
-        process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        if process.stdin:
-            process.stdin.close()
-        await self._let_end(process, 0.0 if self.job else STOP_S)
-
-
-def _ending(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"signal {-code}, {signal.Signals(-code).name}"
-    return f"exit code {code}"
 
 
 def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
     """Do jobs until the input ends."""
-    from monitor.jobs import JOBS, JobResult
-    from monitor.settings import load
-
     settings = load(config)
     use_language(settings.language)
     for line in asked:

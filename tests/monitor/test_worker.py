@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from monitor.state import State
-from monitor.worker import JobLost, Worker, serve
+from monitor.supervisor import JobLost, Worker
+from monitor.worker import serve
 
 CONFIG = Path(__file__).parents[1] / "golden/config"
 NOW = 1_795_440_000_000_000
@@ -95,7 +96,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from monitor.state import State
-from monitor.worker import Worker
+from monitor.supervisor import Worker
 
 async def main():
     worker = Worker(State(Path(sys.argv[1])), Path(sys.argv[2]))
