@@ -102,6 +102,19 @@ async def test_killed_it_leaves_everything_readable_and_the_next_life_says_the_g
     assert found[-1].data["source"] == "all"
 
 
+async def test_a_daemon_that_stands_still_is_said_to_hang_and_goes_on_when_it_may(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    bench.kill(signal.SIGSTOP)
+    try:
+        end = time.monotonic() + 60
+        while bench.liveness().word != "hung":
+            assert time.monotonic() < end
+            await asyncio.sleep(0.05)
+    finally:
+        bench.kill(signal.SIGCONT)
+    await bench.until(lambda s: bench.liveness().word == "running")
+
+
 async def test_a_device_that_dies_is_bad_and_said_and_comes_back_by_itself(bench, server):
     await bench.until(lambda s: source(s)["good"] == 4)
     await server.shutdown()
