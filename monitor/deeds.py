@@ -98,12 +98,16 @@ class Deed:
         return float(value)
 
 
+NEEDS_REASON = ("defer", "reject")  # who does not follow says why
+
+
 def decide(deed: Deed) -> dict[str, Any]:
     choice = deed.word("choice", CHOICES)
     until = deed.time("until", needed=choice == "defer")
     return {
-        "alert_id": deed.text("alert_id", needed=True), "choice": choice, "reason": deed.text("reason", needed=True),
-        "until": until, "randomised": deed.flag("randomised"), "deferral_prob": deed.share("deferral_prob"),
+        "alert_id": deed.text("alert_id", needed=True), "choice": choice,
+        "reason": deed.text("reason", needed=choice in NEEDS_REASON), "until": until,
+        "randomised": deed.flag("randomised"), "deferral_prob": deed.share("deferral_prob"),
     }  # fmt: skip
 
 

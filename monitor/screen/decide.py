@@ -64,7 +64,7 @@ def decision(alarm: Alarm, choice: str, zone: tzinfo | None, now: Callable[[], d
         if chosen == "defer":
             until = utc_text(parse_until(told.get("until", ""), now(), zone))
         data = {"alert_id": alarm.alert_id, "asset": alarm.asset, "component": alarm.component or None,
-                "choice": chosen, "reason": reason or "-", "until": until}  # fmt: skip
+                "choice": chosen, "reason": reason, "until": until}  # fmt: skip
         return "decide", data
 
     title = _("DECIDE: {choice}").format(choice=choice_word(choice)) if choice else _("DECIDE")
