@@ -229,6 +229,7 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
     from drivers.record import Reason
     from drivers.sim.fleet import DEMO_SEED
     from monitor.historian.history import write_grid
+    from monitor.historian.hot import HotFile
     from monitor.plant import QUANTITIES
 
     live = {tag.name: tag for tag in settings.tags}
@@ -239,6 +240,18 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
             name = f"{asset}.{quantity}"
             if asset not in read or name in live:
                 by_site.setdefault(settings.asset(asset).site, {})[name] = values
+    hot = HotFile(state.hot)  # so that the screen's trends begin with the past, not with the demo
+    hot.publish_tags(settings)
+    hot.bring_in(
+        fleet.hours_us // 1_000_000,
+        {
+            name: np.asarray(values, float)
+            for columns in by_site.values()
+            for name, values in columns.items()
+            if name in live
+        },
+    )
+    hot.close()
     noise = np.random.default_rng(DEMO_SEED)
     for meter in settings.assets:  # a water meter saw what its pumps moved
         moved = [

@@ -6,6 +6,7 @@ leaves the file before its Parquet file was verified (monitor.historian.history 
 """
 
 import json
+import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -174,6 +175,27 @@ class HotFile:
             for span, keep in KEEP_S.items():
                 self._db.execute("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", (span, t_ms // 1000 - keep))
         return len(parts)
+
+    def bring_in(self, hours_s: np.ndarray, values: Mapping[str, np.ndarray]) -> int:
+        """Hourly rollups of a past that came from elsewhere: one good value per hour and published tag, NaN for none.
+
+        `hours_s` (i64, UTC [s], whole hours) and each array have the same length. Hours that are there already stay.
+        Returns the number of rollups. Nothing older than the file keeps is taken.
+        """
+        numbers = {name: int(number) for number, name in self._db.execute("SELECT number, name FROM tag")}
+        oldest = int(hours_s[-1]) - KEEP_S[HOUR_S] if len(hours_s) else 0
+        columns_ = [(numbers[name], column.tolist()) for name, column in values.items()]
+        rows = (
+            (HOUR_S, t_s, number, 1, 1, column[at], column[at], column[at], column[at], t_s * 1_000_000)
+            for at, t_s in enumerate(hours_s.tolist())
+            if t_s >= oldest
+            for number, column in columns_
+            if not math.isnan(column[at])
+        )
+        with transaction(self._db):
+            before = self._db.total_changes
+            self._db.executemany("INSERT OR IGNORE INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            return int(self._db.total_changes - before)
 
     def set_assessments(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Put these assessments (each with `asset` and `at_ms` or `at`) in place of the older ones of the assets."""

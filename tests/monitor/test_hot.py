@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -283,3 +284,19 @@ def test_every_acknowledged_tick_and_entry_is_there_after_ten_kills_at_random_mo
         db.close()
     assert acknowledged > 10
     assert stat.S_ISREG(state.lock.stat().st_mode)
+
+
+def test_a_past_that_was_brought_in_shows_as_hourly_rollups_and_never_replaces_what_was_measured(tmp_path):
+    hot = HotFile(tmp_path / "hot.sqlite")
+    hot.publish_tags(plant())
+    hours = 1_795_392_000 + 3_600 * np.arange(48)
+    flow = np.arange(48, dtype=float)
+    flow[3] = np.nan
+    assert hot.bring_in(hours, {"pump1.flow": flow}) == 47
+    assert hot.bring_in(hours, {"pump1.flow": flow + 1000}) == 0
+    hot.close()
+    reader = HotReader(tmp_path / "hot.sqlite")
+    number = next(number for number, row in reader.tags().items() if row.name == "pump1.flow")
+    rows = reader.rollup(number, 3_600, 0)
+    assert [row.mean for row in rows] == [value for value in flow.tolist() if value == value]
+    assert rows[0].t_s == hours[0]
