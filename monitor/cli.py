@@ -186,3 +186,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 def _demo(args: argparse.Namespace) -> int:
     return int(import_module("monitor.demo").run(args))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
