@@ -107,9 +107,11 @@ class HotReader:
 
     def rollup(self, tag: int, span_s: int, since_s: int) -> list[RollupRow]:
         """The buckets of one tag of 60 s or 3600 s that start at `since_s` (UTC [s]) or later, in time order."""
-        # the table is ordered by time, so each bucket's time is looked up by itself instead of reading all tags
+        # the table is ordered by time, so each bucket's time is looked up by itself instead of reading all tags; the
+        # least and the greatest are asked for apart, or SQLite reads the whole span for them
         rows = self._rows(
-            "WITH RECURSIVE ends(lo, hi) AS (SELECT max(:since, min(t_s)), max(t_s) FROM rollup WHERE span_s = :span),"
+            "WITH RECURSIVE ends(lo, hi) AS (SELECT max(:since, (SELECT min(t_s) FROM rollup WHERE span_s = :span)),"
+            " (SELECT max(t_s) FROM rollup WHERE span_s = :span)),"
             " slot(t) AS (SELECT (lo + :span - 1) / :span * :span FROM ends WHERE lo IS NOT NULL"
             " UNION ALL SELECT t + :span FROM slot, ends WHERE t + :span <= hi)"
             " SELECT r.t_s, r.n, r.good, r.min, r.mean, r.max, r.last FROM slot"
