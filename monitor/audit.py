@@ -83,10 +83,12 @@ def run(state: State, settings: Settings, now_us: int) -> Audit:
 def coverage(state: State, settings: Settings, now_us: int) -> Iterator[Check]:
     """Share of the samples that each source should have given in the last week, and that came and were good."""
     from monitor.historian.reader import HotReader
+    from monitor.ledger import entries
 
     hot = HotReader(state.hot)
     numbers = {row.name: number for number, row in hot.tags().items()}
-    span_s, start_s, end_s = _span(hot, numbers.values(), now_us)
+    began = next(entries(state, ["restart"]), None) if state.ledger.is_file() else None
+    span_s, start_s, end_s = _span(hot, numbers.values(), now_us, began.at_us // 1_000_000 if began else 0)
     for source in settings.sources:
         expected, good = 0.0, 0
         for tag in source.tags:
@@ -105,11 +107,14 @@ def coverage(state: State, settings: Settings, now_us: int) -> Iterator[Check]:
         yield Check("coverage", word, share, COVERAGE_LINES[0], n, words, source.name)
 
 
-def _span(hot: Any, numbers: Any, now_us: int) -> tuple[int, int, int]:
-    """(rollup span, start, end) [s] of the time on record: whole hours of a week, or whole minutes of a young store."""
+def _span(hot: Any, numbers: Any, now_us: int, began_s: int) -> tuple[int, int, int]:
+    """(rollup span, start, end) [s] of the time on record: whole hours of a week, or whole minutes of a young store.
+
+    What lies before `began_s`, when the daemon first ran, was brought in from elsewhere: it says nothing of us.
+    """
     now_s, numbers = now_us // 1_000_000, list(numbers)
     for span_s in (3600, 60):
-        since = now_s - COVERAGE_DAYS * 86_400
+        since = max(now_s - COVERAGE_DAYS * 86_400, began_s // span_s * span_s)
         firsts = [rows[0].t_s for number in numbers if (rows := hot.rollup(number, span_s, since))]
         # the first bucket is not whole: recording began somewhere in it
         start_s, end_s = min(firsts, default=now_s) + span_s, now_s // span_s * span_s

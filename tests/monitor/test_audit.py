@@ -196,3 +196,16 @@ def test_while_another_process_writes_an_audit_is_asked_of_it(state):
     with hold_lock(state), pytest.raises(UserError):
         audit.command(arguments("run"), PLANT, state)
     assert list(entries(state, ("audit",))) == []
+
+
+def test_a_past_that_was_brought_in_does_not_count_as_time_we_failed_to_read(tmp_path):
+    state = State(tmp_path / "state").make()
+    ledger = Ledger(state)
+    ledger.append("restart", {"version": "0.1.0"}, at_us=NOW_US - 60_000_000, via="daemon")
+    ledger.close()
+    hot = HotFile(state.hot)
+    hot.publish_tags(PLANT)
+    hours = NOW_US // 3_600_000_000 * 3_600 - 3_600 * np.arange(48)[::-1]
+    hot.bring_in(hours, {tag.name: np.ones(48) for tag in PLANT.tags})
+    hot.close()
+    assert {check.word for check in audit.coverage(state, PLANT, NOW_US)} == {"CANNOT TELL"}
