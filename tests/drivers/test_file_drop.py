@@ -207,6 +207,7 @@ def test_a_broken_table_is_refused(raw, said):
         (mail("x", ("a.json", "json", GOLDEN[:50])), "is not JSON"),
         (mail("nothing of use"), "pump is missing"),
     ],
+    ids=("no header", "a picture only", "cut off", "attachment cut off", "no field"),
 )
 def test_a_broken_mail_is_refused(raw, said):
     refused(raw, said, format="eml")
