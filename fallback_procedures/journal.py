@@ -8,6 +8,7 @@ as soon as the disk takes entries again, those of the memory folder are written 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import tempfile
@@ -27,13 +28,17 @@ FILE_LIMIT = 50_000_000  # bytes
 Line = dict[str, Any]
 
 
-def memory_folder() -> Path:
-    """Where entries go that the disk refuses: a folder of this user in memory, else the system's temporary folder."""
+def memory_folder(journal: Path | None = None) -> Path:
+    """Where entries go that the disk refuses: a folder of this user in memory, else the system's temporary folder.
+
+    Each journal folder has its own, so that the periods of two plants on one machine are never mixed.
+    """
     user = os.getuid() if hasattr(os, "getuid") else 0
     root = Path("/dev/shm")
     if not (root.is_dir() and os.access(root, os.W_OK)):
         root = Path(tempfile.gettempdir())
-    return root / f"handwheel-manual-{user}"
+    mark = hashlib.sha256(os.fsencode(journal)).hexdigest()[:8] if journal else "none"
+    return root / f"handwheel-manual-{user}" / mark
 
 
 def read_lines(path: Path) -> tuple[list[Line], int]:
@@ -68,9 +73,13 @@ class Journal:
 
     folder: Path | None
     name: str
-    memory: Path = field(default_factory=memory_folder)
+    memory: Path = field(default=Path())
     safe: bool = True
     where: str = ""
+
+    def __post_init__(self) -> None:
+        if self.memory == Path():
+            self.memory = memory_folder(self.folder)
 
     @property
     def path(self) -> Path:
@@ -110,8 +119,9 @@ class Journal:
                 why = fault.strerror or str(fault)
         try:
             self.memory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.memory.is_symlink() or (hasattr(os, "getuid") and self.memory.stat().st_uid != os.getuid()):
-                raise OSError(f"{self.memory} belongs to somebody else")
+            for place in (self.memory.parent, self.memory):
+                if place.is_symlink() or (hasattr(os, "getuid") and place.stat().st_uid != os.getuid()):
+                    raise OSError(f"{place} belongs to somebody else")
             _write(self.memory / self.name, line)
             self.safe = False
             self.where = _("MEMORY ONLY ({why}): {path}; lost at power off, write on paper too").format(
@@ -132,7 +142,7 @@ class Journal:
 def names(folder: Path | None, memory: Path | None = None) -> list[str]:
     """The files of all periods, oldest first, on disk and in memory."""
     found = set()
-    for place in (folder, memory or memory_folder()):
+    for place in (folder, memory or memory_folder(folder)):
         try:
             found |= {path.name for path in place.glob("????-??-??T??????Z*.jsonl")} if place else set()
         except OSError:

@@ -14,13 +14,14 @@ from typing import Any
 
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import Procedure
-from fallback_procedures.sheet import Sheet, filled, limits_text, missing_safety
+from fallback_procedures.sheet import Sheet, filled, limits_text, missing, missing_safety
 from fallback_procedures.view import notice_word, repeat_lines, span_text, spoken, status_note
 from fallback_procedures.words import _, language, local_text, role_text, utc_text, wrapped
 
 WIDTH = 80
 LINES = 60  # of a text page, header and footer included: fits A4 and Letter at 6 lines per inch
 VALID_S = 365 * 86_400  # a paper copy is too old after a year, or when its review is due [s]
+BLANK = "_" * 24  # where a form asks for a value that the site has not given
 TEMPLATE = Path(__file__).parent / "page.typ"
 Content = dict[str, Any]
 
@@ -29,15 +30,17 @@ def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "
     """All that a page says, as plain data. `printed_s` since 1970 [s]; `asked`: the language that was wanted."""
     digest = content_hash(procedure, sheet)
     expires = min(time.strftime("%Y-%m-%d", time.gmtime(printed_s + VALID_S)), procedure.review_by)
-    missing = missing_safety(procedure, sheet)
+    lacking, unsafe = missing(procedure, sheet), missing_safety(procedure, sheet)
     station = f"{sheet.site} {sheet.name}".strip() or "____________________"
     warnings = [] if procedure.approved else [_("DRAFT: a plant expert must approve it before use")]
     if procedure.unreviewed_translation:
         warnings.append(_("translation not yet reviewed: drill only"))
     if asked and asked != procedure.language:
         warnings.append(_("TRANSLATION MISSING: shown in {language}").format(language=procedure.language.upper()))
-    if missing:
-        warnings.append(_("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(missing))
+    if unsafe:
+        warnings.append(_("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(unsafe))
+    elif lacking:
+        warnings.append(_("SITE VALUE MISSING") + f" ({len(lacking)})")
     if sheet.site and not sheet.approved_by:
         warnings.append(_("the site sheet is not approved"))
     header = _("{id} rev {rev} of {date}").format(id=procedure.id, rev=procedure.revision, date=procedure.effective)
@@ -78,7 +81,7 @@ def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "
             for label, text in ((_("Hand back"), procedure.hand_back), (_("Forms"), ", ".join(procedure.forms)))
             if text
         ],
-        "page": [filled(line, sheet) for line in procedure.page],
+        "page": [filled(line, sheet, BLANK) for line in procedure.page],
         "time_word": _("time"),
         "initials_word": _("init."),
         "in_limits_word": _("in limits Y/N"),

@@ -256,9 +256,9 @@ def with_values(text: str, shown: Callable[[str, str], str]) -> str:
     return re.sub(_VALUE, lambda found: shown(found.group(1), found.group(2) or ""), text)
 
 
-def values_in(text: str) -> tuple[str, ...]:
-    """The names of the site values in a text, each once, in their order."""
-    return tuple(dict.fromkeys(found.group(1) for found in re.finditer(_VALUE, text)))
+def values_of(text: str) -> dict[str, str]:
+    """The site values in a text, each with its default or ""."""
+    return {found.group(1): found.group(2) or "" for found in re.finditer(_VALUE, text)}
 
 
 class _Item(NamedTuple):

@@ -69,6 +69,7 @@ class ManualScreen(App[int]):
         self.chosen: list[tuple[str, str]] = []
         self.said = place.note or _("? helps, q leaves")
         self.question: Question | None = None
+        self.told: dict[str, str] = {}  # what each part shows
         self.seen = self.look()
         open_runs = self.seen.period.open_runs()
         if open_runs:
@@ -106,9 +107,17 @@ class ManualScreen(App[int]):
         head = [*mode_lines(self.seen, width), *wrapped(_("WHY") + "  " + why_line(self.seen), width)]
         foot = self.foot_lines(width)
         room = max(self.size.height - len(head) - len(foot), 3)
-        self.query_one("#head", Static).set_class(self.seen.period.declared, "manual").update("\n".join(head))
-        self.query_one("#body", Static).update("\n".join(self.body_lines(width, room)))
-        self.query_one("#foot", Static).update("\n".join(foot))
+        self.query_one("#head", Static).set_class(self.seen.period.declared, "manual")
+        self.tell("#head", head)
+        self.tell("#body", self.body_lines(width, room))
+        self.tell("#foot", foot)
+
+    def tell(self, where: str, lines: list[str]) -> None:
+        """Give a part of the screen its lines; what has not changed is not sent down a slow line again."""
+        text = "\n".join(lines)
+        if self.told.get(where) != text:
+            self.told[where] = text
+            self.query_one(where, Static).update(text)
 
     def body_lines(self, width: int, room: int) -> list[str]:
         """What stands between head and foot: a text, or list and run."""

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from fallback_procedures.procedure import SITE_TYPES, Fault, Limit, Procedure, Reading, decode, values_in, with_values
+from fallback_procedures.procedure import SITE_TYPES, Fault, Limit, Procedure, Reading, decode, values_of, with_values
 from fallback_procedures.words import ROLES, _, hostile, number_shown
 
 _HEAD = re.compile(r"SHEET +site +([\w.-]{1,40}) +(\S.*)")
@@ -139,11 +139,21 @@ def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:
 
 def used(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
     """The site's values that this procedure uses: what its page depends on beside its own text."""
-    return {name: sheet.values[name] for name in values_in(procedure.source) if name in sheet.values}
+    return {name: sheet.values[name] for name in values_of(procedure.source) if name in sheet.values}
 
 
-def filled(text: str, sheet: Sheet) -> str:
-    """The text with the site's values; a default and a missing value say what they are."""
+def missing(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:
+    """Names of all values that neither the site nor a default gives."""
+    return tuple(
+        name for name, default in values_of(procedure.source).items() if not default and name not in sheet.values
+    )
+
+
+def filled(text: str, sheet: Sheet, blank: str = "") -> str:
+    """The text with the site's values; a default and a missing value say what they are.
+
+    With `blank` a missing value leaves a place to write on instead (the page says at its head that values are missing).
+    """
 
     def shown(name: str, default: str) -> str:
         own = sheet.values.get(name)
@@ -151,6 +161,8 @@ def filled(text: str, sheet: Sheet) -> str:
             return number_shown(own) if _QUANTITY.fullmatch(own) else own
         if default:
             return number_shown(default) + " (" + _("DEFAULT, NOT YOUR SITE") + ")"
+        if blank:
+            return blank
         return "____ (" + _("SITE VALUE MISSING") + f": {name})"
 
     return with_values(text, shown)

@@ -42,7 +42,8 @@ class Terminal:
 
     def ask(self, prompt: str, tick: Callable[[], str] | None = None) -> str:
         """One line from the keyboard, without its end; Gone where there is none any more."""
-        self._write(prompt + " ")
+        *before, prompt = wrapped(prompt, self.width - 2) if len(prompt) > self.width - 2 else [prompt]
+        self._write("".join(line + "\n" for line in before) + prompt + " ")
         self.out.flush()
         return self._line_from_keyboard(prompt, tick).strip() if self.live else self._line_from_file()
 

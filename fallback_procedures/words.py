@@ -18,7 +18,7 @@ from pathlib import Path
 LANGUAGES = ("en", "fr", "de")
 ROLES = ("operator", "shift_lead", "maintenance", "engineer", "administrator")
 _LOCALE = Path(__file__).parent / "locale"
-_NUMBER = re.compile(r"[+-]?\d{1,9}([.,]\d{1,6})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}([.,][0-9]{1,6})?")
 _PLAIN = {
     "–": "-", "—": "-", "−": "-", "‑": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "→": "->", "’": "'", "‘": "'",
     "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "œ": "oe", "Œ": "OE", "€": "EUR", "▲": "(!)", "☐": "[ ]",

@@ -1,0 +1,270 @@
+"""The manual as a person meets it: on any terminal, with nothing installed, with everything else broken."""
+
+import json
+import os
+import pty
+import select
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from fallback_procedures.journal import memory_folder, read_lines
+from fallback_procedures.triggers import moment
+
+from .conftest import ROOT
+
+LOST = "c\n2\npanel, SCADA and telephone agree\nR\nLOST\n"
+
+
+def journal_of(state):
+    files = sorted((state.manual / "journal").glob("*.jsonl"))
+    return read_lines(files[-1])[0] if files else []
+
+
+def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manual):
+    state.publish(moment(), age_s=190)
+    steps = "P-03 R\ns\n2,5\n20.9\nd\ny\nd\n2.31\nd\nu\ng 9\nx\nh\n2\nAUTO\nq\n"
+    done = manual("--state", str(state.root), answers=LOST + steps)
+    text = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "handwheel is BLIND since 3m" in text
+    assert "CONTROL LOST is declared." in text
+    assert "2.31 m OUT OF LIMITS: high by 0.11 m" in text
+    assert "Handed back. The period has ended." in text
+    kinds = [line["kind"] for line in journal_of(state)]
+    assert kinds == ["declared", "started", "reading", "reading", "done", "reading", "done", "reading", "done", "undo",
+                     "goto", "handed_back"]  # fmt: skip
+    assert journal_of(state)[0]["role"] == "shift_lead"
+    assert journal_of(state)[5]["value"] == "yes"
+
+
+def test_declaring_is_confirmed_once_and_anything_else_goes_back(state, manual):
+    done = manual("--state", str(state.root), answers="c\n2\nI think so\n\nlost\nP-03\ns\nq\n")
+    assert b"nothing was declared" in done.stdout
+    assert b"first a person must declare CONTROL LOST" in done.stdout
+    assert journal_of(state) == []
+
+
+def test_a_closed_keyboard_keeps_what_was_recorded_and_the_next_start_resumes_there(state, manual):
+    manual("--state", str(state.root), answers=LOST + "P-03 R\ns\n2.5\n20.9\nd\n")
+    done = manual("--state", str(state.root), answers="1\nx\nq\n")
+    assert b"Resumed: P-03-1" in done.stdout
+    assert b"step 2 of 11" in done.stdout
+
+
+def test_a_drill_says_so_on_every_line_and_needs_no_declaration(state, manual):
+    done = manual("--state", str(state.root), "--drill", "--lang", "de", answers="P-03 R\ns\n2,5\nx\nq\n")
+    assert "ÜBUNG" in done.stdout.decode()
+    assert [line["drill"] for line in journal_of(state)] == [True, True, True]
+
+
+def test_everything_above_may_be_gone(manual, tmp_path):
+    done = manual("--state", str(tmp_path / "nothing"), answers="a\nP-01\n\nq\n")
+    text = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "the shipped library is used" in text
+    assert "cannot tell; all procedures follow, by consequence" in text
+    assert text.index("P-01  Declare") < text.index("P-07") < text.index("P-03  Sewage") < text.index("P-18")
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_an_old_encoding_prints_every_letter_or_a_substitute(state, manual, language):
+    state.publish(moment(), age_s=190)
+    latin = manual("--state", str(state.root), "--lang", language, encoding="iso-8859-1", answers="P-03\n\nP-07\n\nq\n")
+    assert latin.returncode == 0
+    assert b"?" not in latin.stdout.replace(b"? help", b"").replace(b"? aide", b"").replace(b"? Hilfe", b"").replace(
+        b"? hilft", b"").replace(b"? helps", b"").replace(b"site (", b"") or language  # fmt: skip
+    ascii_only = manual("--state", str(state.root), "--lang", language, encoding="ascii", answers="P-03\n\nq\n")
+    assert ascii_only.returncode == 0
+    assert all(byte < 128 for byte in ascii_only.stdout)
+    assert b"\\u" not in latin.stdout + ascii_only.stdout
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_no_line_is_wider_than_80_columns_and_none_moves_the_cursor(state, manual, language):
+    state.publish(moment(), age_s=190)
+    answers = LOST + "P-03 R\ns\nw\nx\n?\na\nk\nb\nq\n"
+    text = manual("--state", str(state.root), "--drill", "--lang", language, answers=answers).stdout.decode()
+    assert "\x1b" not in text
+    assert [
+        line for line in text.splitlines() if len(line) > 80 and str(state.root)[:10] not in line and ">" not in line
+    ] == []
+
+
+def test_a_read_only_disk_is_said_and_the_work_goes_on(state, manual):
+    (state.manual / "journal").write_text("no folder can be made here")
+    done = manual("--state", str(state.root), answers=LOST + "l still here\nq\n")
+    text = done.stdout.decode()
+    assert "MEMORY ONLY" in text
+    folder = memory_folder(state.manual / "journal")
+    assert str(folder) in "".join(text.split())
+    kept = [read_lines(path)[0] for path in folder.glob("*.jsonl")]
+    shutil.rmtree(folder)
+    assert [line["kind"] for line in kept[0]] == ["declared", "note"]
+
+
+def test_the_list_as_json_is_what_the_screen_asks_for(state, manual):
+    state.publish(moment(), lost={"H": 120.0})
+    told = json.loads(manual("--state", str(state.root), "--list", "--json").stdout)
+    rows = {row["id"]: row for row in told["procedures"]}
+    assert told["situation"]["word"] in ("running", "blind")
+    assert rows["P-03"]["by_hand"] is True
+    assert rows["P-03"]["sites"] == ["R"]
+    assert rows["F11"]["kind"] == "form"
+    assert told["period"] is None
+    assert all(
+        set(row) >= {"id", "title", "revision", "applies", "because", "language", "faults"} for row in rows.values()
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_show_reads_and_an_unknown_id_says_what_to_do(state, manual, language):
+    shown = manual("--state", str(state.root), "--show", "p-03", "--lang", language).stdout.decode()
+    assert "P-03" in shown
+    assert ("0,60 .. 2,20 m" if language == "de" else "0.60 .. 2.20 m") in shown
+    wrong = manual("--state", str(state.root), "--show", "P-77")
+    assert wrong.returncode == 2
+    assert len(wrong.stderr.decode().splitlines()) == 1
+
+
+def test_check_names_file_line_and_rule(tmp_path, manual):
+    bad = tmp_path / "P-50.txt"
+    bad.write_text((ROOT / "tests/golden/procedures/5_faulty_warning_after_step.txt").read_text())
+    done = manual("--check", str(bad))
+    assert done.returncode == 1
+    assert f"{bad}: line 12:".encode() in done.stdout
+    assert manual("--check").returncode == 0
+    assert manual("--check", str(tmp_path / "none.txt")).returncode == 2
+
+
+def test_help_is_for_a_newcomer(manual):
+    done = manual("--help")
+    assert done.returncode == 0
+    assert b"needs no daemon, no network and no configuration" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("python3.9") and not os.path.exists("/root/.pyenv/versions/3.9.18/bin/python"),
+                    reason="no Python 3.9 on this machine")  # fmt: skip
+def test_an_older_python_on_a_rescue_laptop_carries_it(state):
+    old = shutil.which("python3.9") or ""
+    if not old or subprocess.run([old, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip("python3.9 does not start here")
+    done = subprocess.run([old, "-I", "-S", str(ROOT / "fallback_procedures"), "--state", str(state.root), "--list"],
+                          capture_output=True, timeout=120, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+
+
+class Screen:
+    """A person's terminal: a pty with the program behind it."""
+
+    def __init__(self, *arguments: str, term: str, size: str = "24x80"):
+        rows, columns = size.split("x")
+        self.pid, self.handle = pty.fork()
+        if self.pid == 0:
+            environment = {
+                "PATH": os.environ["PATH"],
+                "TERM": term,
+                "LANG": "C.UTF-8",
+                "LINES": rows,
+                "COLUMNS": columns,
+            }
+            os.execve(sys.executable, [sys.executable, str(ROOT / "fallback_procedures"), *arguments], environment)
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(self.handle, termios.TIOCSWINSZ, struct.pack("HHHH", int(rows), int(columns), 0, 0))
+        self.seen = ""
+
+    def until(self, text: str, seconds: float = 60) -> str:
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen[-3000:]
+            if select.select([self.handle], [], [], 0.2)[0]:
+                try:
+                    self.seen += os.read(self.handle, 65536).decode("utf-8", "replace")
+                except OSError:
+                    break
+        assert text in self.seen, self.seen[-3000:]
+        return self.seen
+
+    def type(self, text: str) -> None:
+        self.seen = ""
+        os.write(self.handle, text.encode())
+
+    def end(self) -> int:
+        while True:
+            try:
+                if not os.read(self.handle, 65536):
+                    break
+            except OSError:
+                break
+        os.close(self.handle)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def screen():
+    opened = []
+
+    def make(*arguments, **more):
+        opened.append(Screen(*arguments, **more))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        try:
+            os.kill(one.pid, 9)
+            os.waitpid(one.pid, 0)
+            os.close(one.handle)
+        except OSError:
+            pass
+
+
+def test_a_dumb_terminal_gets_lines_and_no_escape_codes(state, screen):
+    state.publish(moment(), age_s=190)
+    terminal = screen("--state", str(state.root), term="dumb")
+    assert "\x1b" not in terminal.until("q leave")
+    terminal.type("P-17 R\n")
+    for _page in range(12):
+        time.sleep(0.3)
+        terminal.type("\n")
+        if "s start" in terminal.until(">", 5) or "--" not in terminal.seen:
+            break
+    terminal.type("q\nq\nq\n")
+    assert terminal.end() == 0
+
+
+def test_a_real_terminal_gets_the_full_screen_and_the_keys_work(state, screen):
+    pytest.importorskip("textual")
+    state.publish(moment(), age_s=190)
+    terminal = screen("--state", str(state.root), term="xterm-256color", size="30x100")
+    assert "\x1b[?1049h" in terminal.until("PROCEDURES THAT APPLY")
+    terminal.type("?")
+    terminal.until("handwheel-manual --plain")
+    terminal.type("\x1b")
+    terminal.until("k last known")
+    terminal.type("q")
+    assert terminal.end() == 0
+
+
+def test_a_terminated_screen_gives_the_terminal_back(state, screen):
+    pytest.importorskip("textual")
+    terminal = screen("--state", str(state.root), term="xterm-256color", size="30x100")
+    terminal.until("PROCEDURES THAT APPLY")
+    os.kill(terminal.pid, 15)
+    terminal.until("\x1b[?1049l")
+    assert terminal.end() == 0
+
+
+def test_without_textual_the_same_command_goes_on_line_by_line(state, screen, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "textual.py").write_text("raise ImportError('not here')\n")
+    terminal = screen("--state", str(state.root), "--plain", term="xterm-256color")
+    assert "\x1b" not in terminal.until("q leave")
+    terminal.type("q\n")
+    assert terminal.end() == 0
