@@ -73,7 +73,7 @@ def test_the_past_of_the_fleet_stands_in_ledger_and_history_and_a_second_one_put
     state = State(folder / "state")
     checked = verify(state)
     assert checked.ok
-    assert checked.n == len(fleet.records) == len(list(entries(state)))
+    assert checked.n == len(fleet.records) + 1 == len(list(entries(state)))  # one more: the freeze of the review
     settings = load(folder / "config")
     values, share = wide(state, settings, "N-P12", fleet.start_us, fleet.end_us, 3600)
     assert len(values) >= 24 * 89
