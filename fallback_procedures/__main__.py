@@ -1,8 +1,7 @@
 """handwheel-manual: the procedures when the screen is dark. Screen, else line by line, else text files, else paper.
 
-Each rung stands on its own: whatever breaks above it, the next one starts. Also started as `python3 fallback_procedures`
-(from a USB stick, nothing installed), which is why this file puts its own parent on the path.
-"""
+Each rung stands on its own: whatever breaks above it, the next one starts. Also started as `python3
+fallback_procedures` (from a USB stick, nothing installed), which is why this file puts its own parent on the path."""
 
 from __future__ import annotations
 
@@ -37,7 +36,7 @@ It needs no daemon, no network and no configuration. Without a state folder it u
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="handwheel-manual",
-        description="Procedures for running the plant by hand: which apply now, step by step, on any terminal and on paper.",
+        description="Procedures for running the plant by hand: which apply now, step by step, on screen and paper.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,7 +55,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--show", metavar="ID", help="show one procedure or form")
     what.add_argument("--print", metavar="ID", dest="print_id", help="print one procedure or form")
     what.add_argument("--render", metavar="STATE", help="write the binder below STATE/manual/binder")
-    what.add_argument("--check", nargs="*", metavar="FILE", help="check procedure files (else the whole library) against "
+    what.add_argument("--check", nargs="*", metavar="FILE", help="check files (else the whole library) against "
                       "the format and the writing rules L01-L20")  # fmt: skip
     what.add_argument("--binder-status", action="store_true", help="the printed binder against the current one")
     what.add_argument("--mark-printed", action="store_true", help="say that the rendered binder was printed and filed")
@@ -159,12 +158,12 @@ def listing(place: Place, wanted: str, options: argparse.Namespace) -> int:
         rows.append({
             "id": name, "title": entry.title, "kind": "form" if name.startswith("F") else "procedure",
             "language": entry.language, "origin": entry.origin, "path": str(entry.path),
-            "revision": procedure.revision if procedure else None, "effective": procedure.effective if procedure else None,
-            "approved": bool(procedure and procedure.approved), "steps": len(procedure.steps) if procedure else 0,
-            "translation": procedure.translation if procedure else "",
-            "faults": [{"line": fault.line, "text": fault.text} for fault in entry.faults],
-            "applies": bool(why), "sites": [offer.site for offer in why] if why else sites_of(library, seen.known, name),
-            "because": why[0].because if why else "", "by_hand": bool(procedure and procedure.moves_the_plant),
+            "revision": procedure.revision if procedure else None, "effective": procedure.effective if procedure else
+            None, "approved": bool(procedure and procedure.approved), "steps": len(procedure.steps) if procedure else
+            0, "translation": procedure.translation if procedure else "", "faults": [{"line": fault.line, "text":
+            fault.text} for fault in entry.faults], "applies": bool(why), "sites": [offer.site for offer in why] if
+            why else sites_of(library, seen.known, name), "because": why[0].because if why else "", "by_hand":
+            bool(procedure and procedure.moves_the_plant),
         })  # fmt: skip
     rows.sort(key=lambda row: not row["applies"])
     if options.json:
@@ -172,7 +171,8 @@ def listing(place: Place, wanted: str, options: argparse.Namespace) -> int:
         tell(json.dumps({
             "format": 1,
             "situation": {"word": seen.known.word, "text": seen.known.text, "age_s": seen.known.age_s},
-            "period": {"journal": period.name, "drill": period.drill, "declared": period.declared, "by": period.declared_by,
+            "period": {"journal": period.name, "drill": period.drill, "declared": period.declared,
+                       "by": period.declared_by,
                        "since": period.since.get("at"), "sites": list(period.sites)} if period.entries else None,
             "procedures": rows,
             "notes": [note for note in (place.note, *library.notes) if note],

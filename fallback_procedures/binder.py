@@ -1,4 +1,5 @@
-"""The binder: every procedure and form on paper, rendered ahead of time, with a fingerprint that tells which are current.
+"""The binder: every procedure and form on paper, rendered ahead of time, with a fingerprint that tells which are
+current.
 
 At the moment of need nothing is rendered: files that already lie on disk are printed or shown by their path. The
 fingerprint names every section with its hash, so that a person with the paper and a person with the files can compare.
@@ -80,7 +81,8 @@ def render(place: Place, library: Library, now_s: float) -> dict[str, Any]:
         raise Unprintable(_("there is no state folder; --state names one"))
     found = sections(place, library)
     spoken_before = language()
-    record: dict[str, Any] = {"format": 1, "fingerprint": fingerprint(found), "made": utc_text(now_s), "pdf": can_make_pdf(),
+    record: dict[str, Any] = {"format": 1, "fingerprint": fingerprint(found), "made": utc_text(now_s),
+                              "pdf": can_make_pdf(),
                               "sections": []}  # fmt: skip
     try:
         for site, one in sorted({(section.site, section.language) for section in found}):
@@ -112,14 +114,14 @@ def _row(section: Section) -> dict[str, Any]:
 def contents_page(found: list[Section], pages: list[Content], mark: str) -> Content:
     """The first page of a set: what is in it, with a hash per section."""
     rows = [
-        f"{page['id']:<5} {page['title'][:36]:<37} {page['header'].split(' ', 1)[1][:18]:<19} {page['hash'][:8]}"
+        f"{page['id']:<5} {page['title'][:33]:<34} {page['header'].split(' ', 1)[1][:21]:<22} {page['hash'][:8]}"
         for page in pages
     ]
     title = _("Binder")
     first = pages[0]
-    return {**first, "id": "", "title": title, "header": _("fingerprint {mark}").format(mark=mark), "draft": "", "hash": mark,
-            "qr": f"HW:BINDER:{first['station'].split(' ')[0]}:{mark}", "warnings": [], "facts": [], "blocks": [], "repeats": [],
-            "ends": [], "sign": [], "page": [
+    return {**first, "id": "", "title": title, "header": _("fingerprint {mark}").format(mark=mark), "draft": "",
+            "hash": mark, "qr": f"HW:BINDER:{first['station'].split(' ')[0]}:{mark}", "warnings": [], "facts": [],
+            "blocks": [], "repeats": [], "ends": [], "sign": [], "page": [
                 _("Contents of this set, with the first 8 digits of each hash."),
                 _("A page with another hash is out of date."), "", *rows, "",
                 _("Printed by (role) ____________________  date ______________")]}  # fmt: skip
@@ -254,8 +256,20 @@ def send(path: Path, follow_s: float = QUEUE_S) -> list[str]:
     if lp is None:
         return [_("no printer system here (lp): print this file elsewhere, or copy it by hand")]
     try:
-        done = subprocess.run([lp, "-o", "media=A4", "-o", "sides=one-sided", "-o", "page-left=36", "-o", "page-top=36", "--",
-                               str(path)], capture_output=True, text=True, timeout=15, check=False)  # fmt: skip
+        command = [
+            lp,
+            "-o",
+            "media=A4",
+            "-o",
+            "sides=one-sided",
+            "-o",
+            "page-left=36",
+            "-o",
+            "page-top=36",
+            "--",
+            str(path),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False)
     except (OSError, subprocess.TimeoutExpired) as fault:
         return [_("not printed ({why}); the file stays").format(why=clean(fault, 80))]
     if done.returncode != 0:

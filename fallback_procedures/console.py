@@ -1,14 +1,14 @@
 """The manual line by line, for anything that has a keyboard: a dumb terminal, a serial line, a broken screen.
 
-It says one thing after the other and never moves the cursor; every key is a letter and Enter, the same in all languages.
-"""
+It says one thing after the other and never moves the cursor; every key is a letter and Enter, the same in all
+languages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from fallback_procedures.library import Library
-from fallback_procedures.place import Look, Place, look, sites_of
+from fallback_procedures.place import Look, Place, look, sites_to_ask
 from fallback_procedures.run import Desk, Refused, Run, desk
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.terminal import Gone, Terminal, table
@@ -24,6 +24,7 @@ from fallback_procedures.view import (
     run_title,
     spoken,
     step_lines,
+    unit_text,
     why_line,
 )
 from fallback_procedures.words import ROLES, _, clean, decimal_of, language, role_text
@@ -171,10 +172,12 @@ class Console:
     def help(self) -> None:
         self.terminal.say(
             _(
-                "c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: automation is probably still running."
+                "c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
+                "automation is probably still running."
             ),
             _(
-                "In a run: d done, v VALUE reading, n REASON not applicable, g STEP go to, r repeat, t timer, o release a HOLD,"
+                "In a run: d done, v VALUE reading, n REASON not applicable, g STEP go to, r repeat, t timer, "
+                "o release a HOLD,"
             ),
             _("u undo, l TEXT note, w whole procedure, p print, f end the run, x back to the list."),
             _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
@@ -224,7 +227,7 @@ class Console:
             self.terminal.say(_("This file has faults and cannot be run; it is shown as it is:"), *faults)
             self.terminal.say(*(clean(line, 100) for line in entry.text.splitlines()[:300]))
             return
-        sites = sites_of(self.library, self.look().known, name)
+        sites = sites_to_ask(self.library, self.look().known, name)
         if not site and len(sites) == 1:
             site = sites[0]
         elif not site:
@@ -278,7 +281,7 @@ class Console:
             reading = run.open_readings()[0]
             keys, asked = (
                 _("value, or n REASON  g STEP  u undo  l note  w whole  x list  ? help"),
-                f"{reading.name} [{reading.unit}]",
+                f"{reading.name} [{unit_text(reading.unit)}]",
             )
         else:
             keys, asked = (
@@ -293,10 +296,10 @@ class Console:
         word, _space, rest = answer.partition(" ")
         rest, low, now, here = rest.strip(), word.lower(), moment(), self.desk
         waiting = run.open_readings()
-        if waiting and (
-            decimal_of(answer) is not None
-            or ":" in word
-            or (waiting[0].unit == "yes/no" and low in ("y", "j", "yes", "no"))
+        answers = ("y", "j", "o", "n", "yes", "ja", "oui", "no", "nein", "non") if not run.waiting_for() else ()
+        asked = waiting[0].unit if waiting else ""
+        if asked and (
+            decimal_of(answer) is not None or ":" in word or (asked == "yes/no" and answer.lower() in answers)
         ):
             low, rest = "v", answer
         if low == "v":

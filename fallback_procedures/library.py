@@ -1,8 +1,7 @@
 """Which procedures and forms there are: the shipped library, overridden by the site's own approved copies.
 
-A site's copy replaces the shipped one of the same id and language even where it is faulty: then it can be read and not be
-run, because running a generic text in place of the site's own would hide the fault.
-"""
+A site's copy replaces the shipped one of the same id and language even where it is faulty: then it can be read and
+not be run, because running a generic text in place of the site's own would hide the fault."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The writing rules for procedures (after DOE-STD-1029-92 and PPA AP-907-005), as far as a text can show them.
 
-The parser has refused what cannot be understood; here stands what could be misunderstood by a tired person. Rules L04,
-L13, L17, L18 and L20 are kept by the page (paper.py, page.typ); L02 needs the plant's labels, which come from the sheets.
-H1 and H2 are of this house: nothing that moves the plant is offered before CONTROL LOST, and nothing orders what hurts.
+The parser has refused what cannot be understood; here stands what could be misunderstood by a tired person. Rules
+L04, L13, L17, L18 and L20 are kept by the page (paper.py, page.typ); L02 needs the plant's labels, which come from
+the sheets. H1 and H2 are of this house: nothing that moves the plant is offered before CONTROL LOST, and nothing
+orders what hurts.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from fallback_procedures.procedure import TEXT_UNITS, Procedure, Step
 from fallback_procedures.words import encodable
 
 VERBS = {
-    "en": "add agree announce assign calculate check close compare count drain isolate lock measure notify observe open "
-    "prime read record release remove reset sample select set sign start stop tag test vent verify wait",
-    "fr": "ajouter amorcer annoncer appeler arrêter attendre attribuer calculer choisir comparer compter condamner contrôler "
-    "convenir démarrer fermer lever lire mesurer mettre noter observer ouvrir prélever prévenir purger régler relever "
-    "retirer sélectionner signer tester vérifier vidanger",
-    "de": "berechne bestimme beobachte benachrichtige entlüfte entnimm gib halte kündige leere lies melde miss notiere nimm "
-    "öffne prüfe schalte schließe setze sperre starte stelle stoppe teile teste trage vereinbare vergleiche wähle warte "
-    "zähle",
+    "en": "add agree announce assign calculate check close compare count drain isolate lock measure notify observe "
+    "open prime read record release remove reset sample select set sign start stop tag test vent verify wait",
+    "fr": "ajouter amorcer annoncer appeler arrêter attendre attribuer calculer choisir comparer compter condamner "
+    "contrôler convenir démarrer fermer lever lire mesurer mettre noter observer ouvrir prélever prévenir purger "
+    "régler relever retirer sélectionner signer tester vérifier vidanger",
+    "de": "berechne bestimme beobachte benachrichtige entlüfte entnimm gib halte kündige leere lies melde miss notiere "
+    "nimm öffne prüfe schalte schließe setze sperre starte stelle stoppe teile teste trage vereinbare vergleiche wähle "
+    "warte zähle",
 }
 AND = {"en": r"and|then", "fr": r"et|puis", "de": r"und|dann"}
 RECORDING = {
@@ -51,8 +52,8 @@ HURTS = {
     r"|\b(entferne|nimm)\b.*\b(schloss|schild|sperre|abdeckung)\b|\bdrücke\b.*\bschütz\b",
 }
 SHORT = {
-    "HAND", "LOCAL", "AUTO", "LOST", "CONTROL", "SCADA", "DPD", "UTC", "HOLD", "PLC", "UV", "IF", "THEN", "WHEN", "WHILE",
-    "GO", "TO", "REFER", "ACK", "MANU",
+    "HAND", "LOCAL", "AUTO", "LOST", "CONTROL", "SCADA", "DPD", "UTC", "HOLD", "PLC", "UV", "IF", "THEN", "WHEN",
+    "WHILE", "GO", "TO", "REFER", "ACK", "MANU",
 }  # fmt: skip
 STEP_LINES = 44  # a step with its warnings stands on one page
 

@@ -15,7 +15,7 @@ from typing import Any
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import Procedure
 from fallback_procedures.sheet import Sheet, filled, limits_text, missing, missing_safety
-from fallback_procedures.view import notice_word, repeat_lines, span_text, spoken, status_note
+from fallback_procedures.view import notice_word, repeat_lines, span_text, spoken, status_note, unit_text
 from fallback_procedures.words import _, language, local_text, role_text, utc_text, wrapped
 
 WIDTH = 80
@@ -100,7 +100,7 @@ def _step(step: Any, sheet: Sheet) -> Content:
     under = [
         {
             "name": reading.name,
-            "unit": "" if reading.unit == "text" else reading.unit,
+            "unit": unit_text(reading.unit),
             "limits": limits_text(reading, sheet),
             "judge": reading.has_band,
         }
@@ -125,9 +125,7 @@ def _step(step: Any, sheet: Sheet) -> Content:
             {"kind": one.kind, "word": notice_word(one.kind), "text": spoken(one.text, sheet)} for one in step.notices
         ],
         "holds": [
-            _("HOLD")
-            + f" ({role_text(hold.role)}): {spoken(hold.text, sheet)}   "
-            + _("signature ____________ time __:__")
+            _("HOLD") + f" ({role_text(hold.role)}): {spoken(hold.text, sheet)}   " + _("signature ________ time __:__")
             for hold in step.holds
         ],
         "number": step.number,
@@ -167,7 +165,7 @@ def _framed(page: Content, lines: list[str], number: int, last: int) -> list[str
         *(f"*** {warning} ***"[:WIDTH] for warning in page["warnings"]),
         "=" * WIDTH,
     ]
-    foot = ["-" * WIDTH, *wrapped(f"{page['printed_word']} {page['printed']}   {page['expires']}", WIDTH)]
+    foot = ["-" * WIDTH, f"{page['printed_word']} {page['printed']}"[:WIDTH], page["expires"][:WIDTH]]
     return [*head, *lines, *foot]
 
 

@@ -1,7 +1,7 @@
 """Where the fallback finds its files, and one look at all of them at one moment.
 
-STATE is where the daemon published its copy for us (STATE/manual). Nothing here needs it: without it the shipped library
-is used, and that is said.
+STATE is where the daemon published its copy for us (STATE/manual). Nothing here needs it: without it the shipped
+library is used, and that is said.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fallback_procedures.library import Library
+from fallback_procedures.procedure import values_of
 from fallback_procedures.run import Desk, Due, Period
 from fallback_procedures.triggers import (
     Now,
     Offer,
     Situation,
+    for_site,
     moment,
     offers,
     pid_lives,
@@ -86,8 +88,6 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
 
 def sites_of(library: Library, known: Situation, name: str) -> list[str]:
     """The sites whose set holds a procedure, by its APPLIES; [""] where no site is known."""
-    from fallback_procedures.triggers import for_site
-
     versions = [entry.procedure for key, entry in library.entries.items() if key[0] == name and entry.procedure]
     found = [
         site.id for site in known.sites if any(for_site(one, site.id, site.type) for one in versions if one.applies)
@@ -95,3 +95,11 @@ def sites_of(library: Library, known: Situation, name: str) -> list[str]:
     if versions and versions[0].kind == "form":
         found = [site.id for site in known.sites]
     return found or [""]
+
+
+def sites_to_ask(library: Library, known: Situation, name: str) -> list[str]:
+    """The sites between which a person must choose to use a procedure: [""] where its text is the same for all."""
+    entry = library.get(name, "en")
+    if entry and entry.procedure and not values_of(entry.procedure.source):
+        return [""]
+    return sites_of(library, known, name)

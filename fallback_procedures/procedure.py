@@ -50,8 +50,8 @@ _GO = re.compile(r"\b(GO TO|REFER TO) (?:(step) ([0-9]{1,2}[a-z]?)|(P-[0-9]{2}|F
 _REPEAT = re.compile(r"steps? ([0-9]{1,2}[a-z]?)(?: to ([0-9]{1,2}[a-z]?))? every ([0-9]{1,3}) (s|min|h) until (\S.*)")
 _ID = re.compile(r"P-[0-9]{2}|F[0-9]{1,2}")
 _TIME = {"s": 1, "min": 60, "h": 3600}
-_CONTINUED = ("PURPOSE", "WHEN", "NEEDS", "OWNER", "[ ]", "Reading", "Expect", "If not", "Second person", *NOTICES, "HOLD", "REPEAT",
-              "HAND BACK")  # fmt: skip
+_CONTINUED = ("PURPOSE", "WHEN", "NEEDS", "OWNER", "[ ]", "Reading", "Expect", "If not", "Second person", *NOTICES,
+              "HOLD", "REPEAT", "HAND BACK")  # fmt: skip
 _NOT_IN_FORM = ("WHEN", "APPLIES", "NEEDS", "HAND BACK", "FORMS")
 _EXAMPLES = {
     "REVISION": "number and date: REVISION  7  2026-09-02",

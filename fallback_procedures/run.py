@@ -152,7 +152,7 @@ def _reached(run: Run, repeat: Repeat) -> Line | None:
 
 
 def elapsed(line: Line, wall_s: float, mono_s: float, boot_id: str) -> float | None:
-    """Seconds since an entry: by the monotonic clock within one boot, else by the wall clock; None where unknown. [s]"""
+    """Seconds since an entry: by the monotonic clock within a boot, else by the wall clock; None where unknown. [s]"""
     mono = line.get("mono_s")
     if boot_id and line.get("boot_id") == boot_id and isinstance(mono, (int, float)):
         return mono_s - mono
@@ -222,7 +222,8 @@ def _stepped(run: Run, line: Line) -> Run:
             return run
         again = _range(run.procedure, run.procedure.repeats[index])
         return replace(
-            run, cursor=again[0], fresh=(), rounds={**run.rounds, index: (run.rounds.get(index, (0, None))[0] + 1, line)},
+            run, cursor=again[0], fresh=(),
+            rounds={**run.rounds, index: (run.rounds.get(index, (0, None))[0] + 1, line)},
             marks={key: mark for key, mark in run.marks.items() if key not in again},
             released=tuple(key for key in run.released if key not in again),
             timers={key: one for key, one in run.timers.items() if key not in again},
@@ -380,7 +381,8 @@ class Desk:
         period = self.period()
         gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
         mine = [line for line in period.entries
-                if line.get("run") == run_id and line["n"] not in gone and line["kind"] not in ("undo", "started", "note")]  # fmt: skip
+                if line.get("run") == run_id and line["n"] not in gone
+                and line["kind"] not in ("undo", "started", "note")]  # fmt: skip
         if not mine:
             raise Refused(_("there is nothing to undo"))
         last = mine[-1]

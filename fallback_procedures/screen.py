@@ -16,7 +16,7 @@ from textual.events import Key, Paste, Resize
 from textual.widgets import Static
 
 from fallback_procedures.library import load
-from fallback_procedures.place import Look, Place, look, sites_of
+from fallback_procedures.place import Look, Place, look, sites_to_ask
 from fallback_procedures.run import Refused, Run, desk
 from fallback_procedures.triggers import last_known, moment
 from fallback_procedures.view import (
@@ -30,6 +30,7 @@ from fallback_procedures.view import (
     run_title,
     spoken,
     step_lines,
+    unit_text,
     why_line,
 )
 from fallback_procedures.words import ROLES, _, clean, language, role_text, wrapped
@@ -353,7 +354,7 @@ class ManualScreen(App[int]):
             taken = self.desk.read(moment(), run.id, text, reading.name)
             self.said = "  ".join(judged(taken, self.desk.period().runs[run.id]))
 
-        self.ask(f"{reading.name} [{reading.unit}]:", take)
+        self.ask(f"{reading.name} [{unit_text(reading.unit)}]:", take)
 
     def ask_role(self, prompt: str, act: Callable[[str], object]) -> None:
         roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(ROLES, 1))
@@ -424,7 +425,7 @@ class ManualScreen(App[int]):
             self.show([_("This file has faults and cannot be run; it is shown as it is:"), *faults,
                        *(clean(line, self.size.width) for line in entry.text.splitlines())])  # fmt: skip
             return
-        sites = sites_of(self.stock, self.seen.known, name)
+        sites = sites_to_ask(self.stock, self.seen.known, name)
         if not site and len(sites) > 1:
             self.ask(_("Which site ({sites})?").format(sites=" ".join(sites)), lambda text: self.shown(name, text))
             return
@@ -496,8 +497,8 @@ def help_lines(width: int) -> list[str]:
     """What the keys mean, and what to do without this screen."""
     texts = (
         _("c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: automation is probably still running."),
-        _("space done, v value, n not applicable with a reason, g go to a step, r repeat, t timer, o release a HOLD, u undo, "
-          "l note, w whole procedure, p print, f end of the run, x back to the list."),
+        _("space done, v value, n not applicable with a reason, g go to a step, r repeat, t timer, o release a HOLD, "
+          "u undo, l note, w whole procedure, p print, f end of the run, x back to the list."),
         _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
         _("If this screen is dead: another terminal, handwheel-manual --plain; then the printed binder; then F11."),
         _("Without this program: the printed binder. Without it: the text files beside this program (library/)."),

@@ -1,7 +1,7 @@
 """A site's own values for its procedures: limits, labels, telephone numbers, what HAND bypasses.
 
-A procedure without its sheet is a form letter. A value that is not the site's own says so wherever it is shown, and for a
-safety limit it counts as missing: a plausible number from a library is more dangerous than a blank.
+A procedure without its sheet is a form letter. A value that is not the site's own says so wherever it is shown, and
+for a safety limit it counts as missing: a plausible number from a library is more dangerous than a blank.
 
     SHEET       site R   Riverside
     TYPE        lift_station
@@ -103,7 +103,7 @@ class Bounds:
 
 
 def bounds(reading: Reading, sheet: Sheet) -> Bounds:
-    """The band of `reading` with the values of `sheet`. A wrong unit counts as missing; so does a default for safety."""
+    """The band of `reading` with the values of `sheet`. A wrong unit counts as missing; a default too, for safety."""
     ends, origins, missing = [], [], []
     for limit in (reading.low, reading.high):
         number, origin = _end(limit, reading, sheet)

@@ -1,4 +1,4 @@
-"""Anything with a keyboard: lines out, lines in, in the encoding the terminal has, without colour or cursor movement."""
+"""Anything with a keyboard: lines out, lines in, in the encoding the terminal has, no colour, no cursor movement."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Which procedures apply now, and because of what.
 
-Our blindness is not the plant's failure: when handwheel is dead, automation is probably still running. So BLIND offers a
-manual round and reading, and whatever speaks of HAND is offered only after a person has declared CONTROL LOST. Where the
-status is missing, stale beyond belief or cannot be read, nothing is claimed: everything is listed, by consequence.
-"""
+Our blindness is not the plant's failure: when handwheel is dead, automation is probably still running. So BLIND
+offers a manual round and reading, and whatever speaks of HAND is offered only after a person has declared CONTROL
+LOST. Where the status is missing, stale beyond belief or cannot be read, nothing is claimed: everything is listed, by
+consequence."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
 
 @dataclass(frozen=True)
 class Now:
-    """The moment, handed in so that everything below is a pure function. `wall_s` since 1970, `mono_s` since boot. [s]"""
+    """The moment, handed in so that all below are pure functions. `wall_s` since 1970, `mono_s` since boot. [s]"""
 
     wall_s: float
     mono_s: float
@@ -46,7 +46,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Situation:
-    """What is known of handwheel and the sites. `word`: running, blind, stopped or unknown. Ages in [s], None unknown."""
+    """What is known of handwheel and sites. `word`: running, blind, stopped or unknown. Ages in [s], None unknown."""
 
     word: str
     text: str
@@ -178,7 +178,9 @@ def _holding(
     if applies.condition == "control_lost" and period is not None and declared:
         sites = _matching(applies, known, period.sites)
         words = _("CONTROL LOST declared by {role} {age} ago").format(
-            role=role_text(period.declared_by), age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)))  # fmt: skip
+            role=role_text(period.declared_by),
+            age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)),
+        )
         words += " (" + _("DRILL") + ")" if period.drill else ""
         return [Offer(name, site, words) for site in sites]
     if by_hand and not declared:
@@ -186,7 +188,8 @@ def _holding(
     if applies.condition == "telemetry_lost" and known.word == "running":
         return [Offer(name, site.id, _("no data from {site} for {age}").format(site=site.id, age=age_text(site.lost_s)))
                 for site in known.sites
-                if site.lost_s is not None and site.lost_s >= applies.for_s and _fits(applies, site.id, site.type)]  # fmt: skip
+                if site.lost_s is not None and site.lost_s >= applies.for_s
+                and _fits(applies, site.id, site.type)]  # fmt: skip
     if applies.condition == "blind" and known.word == "blind":
         if known.age_s is None:
             return [Offer(name, "", _("handwheel is BLIND, age unknown"))]

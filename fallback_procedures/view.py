@@ -38,7 +38,7 @@ def notice_word(kind: str) -> str:
 
 
 def status_note(procedure: Procedure) -> str:
-    """What a reader must know of a text before trusting it: DRAFT, or who approved it; and an unreviewed translation."""
+    """What a reader must know before trusting a text: DRAFT or who approved it; an unreviewed translation."""
     if procedure.approved:
         note = _("approved by {role} on {date}").format(
             role=role_text(procedure.approved_by), date=procedure.status.split()[-1]
@@ -191,8 +191,13 @@ def step_lines(step: Step, sheet: Sheet, width: int, mark: str, run: Run | None 
 def reading_lines(reading: Reading, sheet: Sheet, width: int, under: str, run: Run | None) -> list[str]:
     """A reading with its blank or its newest value, and its limits."""
     taken = newest(run, reading.name) if run else None
-    value = value_text(taken) if taken else f"________ {reading.unit}"
+    value = value_text(taken) if taken else f"________ {unit_text(reading.unit)}".rstrip()
     return wrapped(f"{reading.name}: {value}   {limits_text(reading, sheet)}".rstrip(), width, under, under + "  ")
+
+
+def unit_text(unit: str) -> str:
+    """A unit as it stands behind a blank; none behind one for words."""
+    return {"text": "", "yes/no": _("yes/no")}.get(unit, unit)
 
 
 def newest(run: Run, name: str) -> Taken | None:
@@ -203,7 +208,10 @@ def newest(run: Run, name: str) -> Taken | None:
 def value_text(taken: Taken) -> str:
     """A reading as it was taken, with the word on its limits."""
     word = {True: _("in limits"), False: _("OUT OF LIMITS"), None: ""}[taken.in_limits]
-    return f"{number_shown(taken.value)} {taken.unit if taken.unit != 'text' else ''} {word}".rstrip()
+    answers = {"yes": _("yes"), "no": _("no")}
+    if taken.unit in ("yes/no", "text", "HH:MM"):
+        return answers.get(taken.value, taken.value) if taken.unit == "yes/no" else taken.value
+    return f"{number_shown(taken.value)} {taken.unit} {word}".rstrip()
 
 
 def judged(taken: Taken, run: Run) -> list[str]:

@@ -58,7 +58,8 @@ class State:
         status["daemon"] = {"pid": pid, "state": "running", "planned_stop": None}
         kinds = {"N": "waterworks", "H": "booster_station", "R": "lift_station"}
         status["sites"] = [{"id": site, "name": site, "type": kind, "state": "fresh", "good": 4, "total": 4,
-                            "oldest_s": 1.0, "lost_s": (lost or {}).get(site)} for site, kind in kinds.items()]  # fmt: skip
+                            "oldest_s": 1.0, "lost_s": (lost or {}).get(site)}
+                           for site, kind in kinds.items()]  # fmt: skip
         status.update(more)
         (self.manual / "status.json").write_text(json.dumps(status))
 

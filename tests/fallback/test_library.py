@@ -1,4 +1,4 @@
-"""The shipped library: complete in three languages, the same procedure in each, within the writing rules, on its page."""
+"""The shipped library: complete in three languages, the same in each, within the writing rules, on its page."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The parser: what it understands, what it refuses and where; and that it never takes half a procedure for a whole one."""
+"""The parser: what it understands, what it refuses and where; that it never takes half a procedure for a whole one."""
 
 import json
 import random
@@ -153,8 +153,8 @@ def said(procedure) -> str:
     fixed = (
         "PROCEDURE FORM REVISION STATUS DRAFT OWNER REVIEW BY LANGUAGE PURPOSE WHEN APPLIES NEEDS DANGER CAUTION NOTE "
     )
-    fixed += "Reading: Expect: If not: Second person: Timer: HOLD REPEAT steps to every until HAND BACK FORMS END limits safety "
-    fixed += "min h s - "
+    fixed += "Reading: Expect: If not: Second person: Timer: HOLD REPEAT steps to every until HAND BACK FORMS END "
+    fixed += "limits safety min h s - "
     held = [repr(procedure), fixed]
     held += [one.text for one in procedure.applies]
     for step in procedure.steps:

@@ -1,0 +1,94 @@
+"""The full screen, driven by keys: two panes and one, and the same journal as the console."""
+
+import pytest
+
+from fallback_procedures.journal import read_lines
+from fallback_procedures.place import Place
+from fallback_procedures.triggers import moment
+from fallback_procedures.words import use_language
+
+screen = pytest.importorskip("fallback_procedures.screen")
+
+
+def shown(app) -> list[str]:
+    """The lines on the screen."""
+    return "\n".join(app.told[part] for part in ("#head", "#body", "#foot")).split("\n")
+
+
+async def typed(pilot, text: str) -> None:
+    await pilot.press(*["space" if letter == " " else letter for letter in text], "enter")
+
+
+@pytest.mark.parametrize(
+    ("size", "language"), [((100, 30), "en"), ((100, 30), "de"), ((80, 24), "en"), ((80, 24), "fr")]
+)
+async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, language):
+    use_language(language)
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), language, "operator", True)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("c")
+        await typed(pilot, "2")
+        await typed(pilot, "all agree")
+        await typed(pilot, "R")
+        await typed(pilot, "LOST")
+        at = next(index for index, (name, _site) in enumerate(app.chosen, 1) if name == "P-03")
+        await pilot.press(str(at), "s")
+        await pilot.press("space")
+        await typed(pilot, "7,5")
+        assert any(word in " ".join(shown(app)) for word in ("high by 2.5", "zu hoch um 2,5", "trop haut de 2,5"))
+        await pilot.press("v")
+        await typed(pilot, "20.9")
+        await pilot.press("space", "u", "space", "n")
+        await typed(pilot, "sheet is wet")
+        lines = shown(app)
+        assert len(lines) <= size[1]
+        assert max(map(len, lines)) <= size[0]
+        assert app.run_id == "P-03-1"
+        await pilot.press("w", "down", "escape", "x", "?", "escape", "k", "escape", "b", "escape", "a")
+        await typed(pilot, "F11")
+        await typed(pilot, "R")
+        assert "F11" in " ".join(shown(app))
+        await pilot.press("escape", "h")
+        await typed(pilot, "2")
+        await typed(pilot, "AUTO")
+        await pilot.press("q")
+    files = sorted((state.manual / "journal").glob("*.jsonl"))
+    kinds = [line["kind"] for line in read_lines(files[0])[0]]
+    assert kinds == [
+        "declared",
+        "started",
+        "reading",
+        "reading",
+        "done",
+        "undo",
+        "done",
+        "not_applicable",
+        "handed_back",
+    ]
+
+
+async def test_an_answer_taken_back_changes_nothing_and_a_refusal_is_said(state):
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c", "2", "escape")
+        assert "nothing was done" in " ".join(shown(app))
+        await pilot.press("a")
+        await typed(pilot, "P-03")
+        await pilot.press("s")
+        assert "first a person must declare CONTROL LOST" in " ".join(shown(app))
+    assert not (state.manual / "journal").exists()
+
+
+async def test_the_next_start_resumes_where_the_last_one_was(state):
+    state.publish(moment(), age_s=190)
+    first = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with first.run_test(size=(100, 30)) as pilot:
+        await pilot.press("1", "s", "space")
+        await typed(pilot, "14:05")
+        await pilot.press("space")
+    second = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with second.run_test(size=(100, 30)):
+        assert "Resumed: P-17-1" in " ".join(shown(second))
+        assert "step 2 of 9" in " ".join(shown(second))
