@@ -165,17 +165,12 @@ def test_another_python_of_this_machine_carries_it(state, name):
 class Screen:
     """A person's terminal: a pty with the program behind it."""
 
-    def __init__(self, *arguments: str, term: str, size: str = "24x80"):
+    def __init__(self, *arguments: str, term: str, size: str = "24x80", **more: str):
         rows, columns = size.split("x")
         self.pid, self.handle = pty.fork()
         if self.pid == 0:
-            environment = {
-                "PATH": os.environ["PATH"],
-                "TERM": term,
-                "LANG": "C.UTF-8",
-                "LINES": rows,
-                "COLUMNS": columns,
-            }
+            environment = {"PATH": os.environ["PATH"], "TERM": term, "LANG": "C.UTF-8", "LINES": rows}
+            environment = {**environment, "COLUMNS": columns, **more}
             os.execve(sys.executable, [sys.executable, str(ROOT / "fallback_procedures"), *arguments], environment)
         import fcntl
         import struct
@@ -269,7 +264,8 @@ def test_without_textual_the_same_command_goes_on_line_by_line(state, screen, tm
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "textual.py").write_text("raise ImportError('not here')\n")
-    terminal = screen("--state", str(state.root), "--plain", term="xterm-256color")
-    assert "\x1b" not in terminal.until("q leave")
+    terminal = screen("--state", str(state.root), term="xterm-256color", size="30x100", PYTHONPATH=str(broken))
+    terminal.until("line by line instead")
+    terminal.until("q leave")
     terminal.type("q\n")
     assert terminal.end() == 0
