@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fallback_procedures.library import Library
-from fallback_procedures.place import Look, Place, look, sites_to_ask
+from fallback_procedures.place import Look, Place, look, notes_at_start, site_named, sites_to_ask
 from fallback_procedures.run import Desk, Refused, Run, desk
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.terminal import Gone, Terminal, table
@@ -46,9 +46,8 @@ class Console:
         """Until the person leaves or the terminal is gone; what was recorded stays recorded either way."""
         say = self.terminal.say
         say(_("handwheel manual - line by line. ? helps, q leaves."))
-        for note in (self.place.note, *self.library.notes):
-            if note:
-                say(f"! {note}")
+        for note in notes_at_start(self.place, self.library, self.desk.drill):
+            say(f"! {note}")
         try:
             runs = self.look().period.open_runs()
             if runs:
@@ -200,7 +199,8 @@ class Console:
         say(_("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant."))
         self.desk.role = self.role(_("Who judges so?"))
         reason = reason or ask(_("Why (one sentence):"))
-        sites = tuple(part for part in ask(_("Sites, with spaces between; Enter for all:")).split() if part)
+        typed = ask(_("Sites, with spaces between; Enter for all:")).split()
+        sites = tuple(site_named(part, self.look().known) for part in typed)
         if ask(_("Write LOST to declare it, anything else goes back:")) != "LOST":
             raise Refused(_("nothing was declared"))
         self.desk.declare(moment(), reason, sites)
@@ -232,6 +232,7 @@ class Console:
             site = sites[0]
         elif not site:
             site = self.terminal.ask(_("Which site ({sites})?").format(sites=" ".join(sites)))
+        site = site_named(site, self.look().known)
         sheet = self.library.sheet(site)
         self.terminal.say(*document_lines(entry.procedure, sheet, self.terminal.width, language()))
         start = "s " + (_("start drill") if self.desk.drill else _("start")) + "  " if entry.procedure.steps else ""

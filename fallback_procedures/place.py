@@ -12,7 +12,7 @@ from typing import Any
 
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import values_of
-from fallback_procedures.run import Desk, Due, Period
+from fallback_procedures.run import Desk, Due, Period, Refused, open_journal
 from fallback_procedures.triggers import (
     Now,
     Offer,
@@ -103,3 +103,23 @@ def sites_to_ask(library: Library, known: Situation, name: str) -> list[str]:
     if entry and entry.procedure and not values_of(entry.procedure.source):
         return [""]
     return sites_of(library, known, name)
+
+
+def site_named(text: str, known: Situation) -> str:
+    """The site a person typed, in any case; Refused for one that does not exist (where none is known, any is taken)."""
+    typed = clean(text, 40)
+    for site in known.sites:
+        if typed.casefold() == site.id.casefold():
+            return site.id
+    if known.sites and typed:
+        ids = " ".join(site.id for site in known.sites)
+        raise Refused(_("there is no site {site}; sites are {ids}").format(site=typed, ids=ids))
+    return typed
+
+
+def notes_at_start(place: Place, library: Library, drill: bool) -> list[str]:
+    """What a person must know before anything else: what is missing, what is faulty, a real period under a drill."""
+    notes = [note for note in (place.note, *library.notes) if note]
+    if drill and open_journal(place.journal, False):
+        notes.insert(0, _("A REAL PERIOD IS OPEN: leave the drill with q and start handwheel-manual without --drill"))
+    return notes

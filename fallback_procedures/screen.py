@@ -16,7 +16,7 @@ from textual.events import Key, Paste, Resize
 from textual.widgets import Static
 
 from fallback_procedures.library import load
-from fallback_procedures.place import Look, Place, look, sites_to_ask
+from fallback_procedures.place import Look, Place, look, notes_at_start, site_named, sites_to_ask
 from fallback_procedures.run import Refused, Run, desk
 from fallback_procedures.triggers import last_known, moment
 from fallback_procedures.view import (
@@ -68,7 +68,7 @@ class ManualScreen(App[int]):
         self.opened: tuple[str, str] | None = None  # the procedure shown, with its site
         self.top = 0
         self.chosen: list[tuple[str, str]] = []
-        self.said = place.note or _("? helps, q leaves")
+        self.said = "  ".join(notes_at_start(place, self.stock, drill)[:2]) or _("? helps, q leaves")
         self.question: Question | None = None
         self.told: dict[str, str] = {}  # what each part shows
         self.seen = self.look()
@@ -379,7 +379,7 @@ class ManualScreen(App[int]):
             self.said = _("CONTROL LOST is declared.")
 
         def sites(text: str) -> None:
-            told["sites"] = text
+            told["sites"] = " ".join(site_named(part, self.seen.known) for part in text.split())
             self.ask(_("Write LOST to declare it, anything else goes back:"), confirm)
 
         def why(text: str) -> None:
@@ -437,7 +437,7 @@ class ManualScreen(App[int]):
             self.open(text.upper(), "")
 
     def shown(self, name: str, site: str) -> None:
-        entry = self.stock.get(name, language())
+        entry, site = self.stock.get(name, language()), site_named(site, self.seen.known)
         if entry and entry.procedure:
             self.show(document_lines(entry.procedure, self.stock.sheet(site), self.size.width, language()))
             self.opened = (name, site) if entry.procedure.steps else None

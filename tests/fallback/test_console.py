@@ -269,3 +269,18 @@ def test_without_textual_the_same_command_goes_on_line_by_line(state, screen, tm
     terminal.until("q leave")
     terminal.type("q\n")
     assert terminal.end() == 0
+
+
+def test_a_site_is_known_by_its_id_in_any_case_and_a_wrong_one_is_refused(state, manual):
+    state.publish(moment(), age_s=190)
+    done = manual(
+        "--state", str(state.root), answers=LOST.replace("\nR\n", "\nrivr\n") + LOST.replace("\nR\n", "\nr\n") + "q\n"
+    )
+    assert b"there is no site rivr; sites are N H R" in done.stdout
+    assert [line["sites"] for line in journal_of(state)] == [["R"]]
+
+
+def test_a_drill_over_an_open_real_period_says_so_first(state, manual):
+    manual("--state", str(state.root), answers=LOST + "q\n")
+    done = manual("--state", str(state.root), "--drill", answers="q\n")
+    assert b"A REAL PERIOD IS OPEN" in done.stdout
