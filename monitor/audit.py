@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from drivers.record import Reason, Tag
+from monitor.labels import quantity_word
 from monitor.plant import Asset, Settings
 from monitor.state import State
 from monitor.words import _, clean, number_text, share_text, utc_text
@@ -239,7 +240,7 @@ def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check
             continue
         name, result = max(told, key=lambda pair: (SEVERITY.index(pair[1].word), pair[1].value or 0.0))
         words = _("{quantity} moved most since the model was learned: PSI {value}").format(
-            quantity=name.replace("_", " "), value=number_text(result.value, 2)
+            quantity=quantity_word(name), value=number_text(result.value, 2)
         )
         if result.word == CANNOT_TELL:
             words = _("too few rows since the model was learned")

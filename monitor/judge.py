@@ -22,6 +22,7 @@ from models.health.state import STEADY
 from monitor import verdicts
 from monitor.historian.frames import wide
 from monitor.historian.reader import HotReader, RollupRow, TagRow
+from monitor.labels import quantity_word
 from monitor.ledger import Record, entries
 from monitor.plant import QUANTITIES, Asset, Settings
 from monitor.state import State, atomic_write
@@ -229,14 +230,14 @@ def alert_text(component: str, found: Assessment) -> str:
     if found.top and found.index is not None and found.index <= ALERT_LINE:
         top = found.top[0]
         return _("{component}: {quantity} {value}, expected {expected}; index {index}").format(
-            component=component or _("pump"), quantity=top.quantity.replace("_", " "),
+            component=component or _("pump"), quantity=quantity_word(top.quantity),
             value=quantity_text(top.value, top.unit), expected=quantity_text(top.expected, top.unit),
             index=number_text(found.index, 2),
         )  # fmt: skip
     if proved:
         line = proved[0]
         return _("{component}: {quantity} {value} is past {limit}").format(
-            component=component or _("pump"), quantity=line.name.replace("_", " "),
+            component=component or _("pump"), quantity=quantity_word(line.name),
             value=quantity_text(line.value, line.unit), limit=quantity_text(line.act, line.unit),
         )  # fmt: skip
     return component or _("pump")

@@ -292,6 +292,12 @@ def gate_words(result: "ReviewResult") -> str:
     }[result.gate]
 
 
+def reference_word(name: str) -> str:
+    """The policy that failures are measured against."""
+    words = {"at_limit": _("parts replaced exactly at the limit"), "honest_vendor": _("an honest vendor")}
+    return words.get(name, clean(name, 40))
+
+
 def rows(told: Answer) -> list[tuple[str, str]]:
     """The evidence table, as (row, value) in the reader's language."""
     r, money = told.result, told.currency
@@ -323,11 +329,10 @@ def rows(told: Answer) -> list[tuple[str, str]]:
         (_("cost of the net excess, {currency} per year [90 %]").format(currency=money), _priced(r)),
         (_("failures per asset and year [90 %]"), _interval(r.failure_rate)),
     ]
-    references = {"at_limit": _("parts replaced exactly at the limit"), "honest_vendor": _("an honest vendor")}
     for one in r.credit:
         label = _("failure credit, {currency} per year, against: {reference} ({rate} per asset and year)")
         rate = number_text(one.reference_rate, 2)
-        label = label.format(currency=money, reference=references[one.reference], rate=rate)
+        label = label.format(currency=money, reference=reference_word(one.reference), rate=rate)
         life.append((label, _interval(one.money, 3)))
     return lead + life + _diagnostics(r)
 

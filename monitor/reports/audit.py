@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from monitor.labels import role_word
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Signatures, Table
 from monitor.words import _, clean, language, local_text
 
@@ -36,7 +37,7 @@ def build(audit: "Audit") -> Document:
                 _("Sign-off"),
                 (
                     Paragraph(_("Open actions, by role and date:")),
-                    Signatures((_("action"), _("action"), "engineer", "shift_lead")),
+                    Signatures((_("action"), _("action"), role_word("engineer"), role_word("shift_lead"))),
                 ),
             ),
         ),

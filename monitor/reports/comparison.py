@@ -14,6 +14,7 @@ import pandas as pd
 from models.bias.evidence import FLAG
 from monitor import review
 from monitor import sovereignty as sv
+from monitor.labels import choice_word, role_word
 from monitor.ledger import entries, head
 from monitor.plant import Settings
 from monitor.records import tables
@@ -104,7 +105,7 @@ def _answer(told: review.Answer) -> tuple[Block, ...]:
         Numbers(pair),
         Paragraph(f"{_('Status')}: {status}"),
         Paragraph(words, "note"),
-        Signatures(("maintenance", "shift_lead", "auditor")),
+        Signatures(tuple(role_word(role) for role in ("maintenance", "shift_lead", "auditor"))),
     )
 
 
@@ -229,7 +230,7 @@ def _cases(told: review.Answer, records: dict[str, pd.DataFrame]) -> tuple[Block
                 case["component"],
                 "-" if alert is None else clean(alert["text"], 60),
                 _("own alert stood") if case["own_standing"] else _("own silent"),
-                "-" if decision is None else str(decision["choice"]),
+                "-" if decision is None else choice_word(decision["choice"]),
                 case["grade"] if isinstance(case["grade"], str) else _("no finding"),
                 None if math.isnan(wear) else f"{100 * wear:.0f} %",
                 case["inspector_party"] if isinstance(case["inspector_party"], str) else "-",
@@ -280,7 +281,7 @@ def _money(state: State, settings: Settings, told: review.Answer, start_us: int,
     ]
     rows += [
         (
-            _("failure credit against: {reference}").format(reference=one.reference),
+            _("failure credit against: {reference}").format(reference=review.reference_word(one.reference)),
             interval_text(one.money.value, one.money.low, one.money.high, 3),
         )
         for one in r.credit
@@ -311,9 +312,12 @@ def _rights(settings: Settings, told: review.Answer) -> tuple[Block, ...]:
     choices = told.result.decisions
     total = sum(choices.values())
     decided: tuple[tuple[Cell, ...], ...] = tuple(
-        (choice if choice != "none" else _("undecided"), share_text(count, total)) for choice, count in choices.items()
+        (choice_word(choice) if choice != "none" else _("undecided"), share_text(count, total))
+        for choice, count in choices.items()
     )
-    rights: tuple[tuple[Cell, ...], ...] = tuple((role, ", ".join(may)) for role, may in settings.rights.items())
+    rights: tuple[tuple[Cell, ...], ...] = tuple(
+        (role_word(role), ", ".join(may)) for role, may in settings.rights.items()
+    )
     words = _(
         "Roles decide and are recorded, persons never. No response times, no counts per role or team: with fewer than"
         " five positions behind it a count points at a person. No individual performance data is kept."

@@ -3,6 +3,7 @@
 Pure: lines from a RoomState and a View. All of it is advice, not a safety alarm system, and the page says so.
 """
 
+from monitor.labels import alarm_word, health_word, verdict_word
 from monitor.screen.overview import filter_words
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
 from monitor.screen.room import Alarm, RoomState, open_alarms, rows
@@ -10,16 +11,13 @@ from monitor.screen.text import (
     KINDS,
     MARKS,
     View,
-    alarm_word,
     as_number,
     banners,
     foot,
     head,
-    health_word,
     origin_word,
     short_time,
     urgency,
-    verdict_word,
 )
 from monitor.words import _, clean
 

@@ -8,27 +8,29 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from monitor.labels import (
+    alarm_word,
+    choice_word,
+    health_word,
+    line_word,
+    operating_word,
+    quantity_word,
+    role_word,
+    verdict_word,
+)
 from monitor.screen.pieces import LEVELS, Cell, Line, budget, fit, page, range_bar, row, rule, window, wrap
 from monitor.screen.room import DAY_US, Alarm, Entry, Point, RoomState, Trend, history_only, open_alarms, rows, time_us
 from monitor.screen.text import (
     BAD,
     View,
     age_of,
-    alarm_word,
     as_number,
     banners,
-    choice_word,
     foot,
     head,
-    health_word,
-    line_word,
-    operating_word,
     quality_word,
-    quantity_word,
-    role_word,
     short_time,
     value_text,
-    verdict_word,
 )
 from monitor.words import _, clean, number_text
 

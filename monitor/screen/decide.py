@@ -14,8 +14,9 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from monitor.labels import choice_word
 from monitor.screen.room import Alarm
-from monitor.screen.text import choice_word, encodable
+from monitor.screen.text import encodable
 from monitor.words import _, clean, utc_text
 
 CHOICES = ("follow", "inspect_first", "defer", "reject")  # keys 1 to 4

@@ -6,6 +6,7 @@ Pure: lines from a RoomState and a View. The numbers of the foot are counts and 
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.labels import choice_word, health_word, role_word, verdict_word
 from monitor.screen.pieces import Cell, Line, budget, page, range_bar, row, rule, trend_bar, window
 from monitor.screen.room import (
     QUIET,
@@ -28,15 +29,11 @@ from monitor.screen.text import (
     View,
     age_of,
     as_number,
-    choice_word,
     foot,
     head,
-    health_word,
-    role_word,
     second_line,
     short_time,
     value_text,
-    verdict_word,
 )
 from monitor.words import _, age_text, clean, interval_text
 

@@ -130,7 +130,7 @@ def test_a_worn_impeller_raises_one_own_alert_with_its_reason(state):
     at = worn(state)
     result = score_and_write(state, at)
     assert [(one["component"], one["stage"]) for one in result.own_alerts] == [("impeller", "raised")]
-    assert result.own_alerts[0]["text"].startswith("impeller: head residual -")
+    assert result.own_alerts[0]["text"].startswith("impeller: head against curve -")
     assert [one["word"] for one in result.verdicts] == ["own_only"]
     again = score_and_write(state, at)
     assert again.ledger == []
