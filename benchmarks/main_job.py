@@ -75,7 +75,7 @@ def paint_figures(state: Path, runs: int) -> list[Figure]:
         ),
         "fallback console": (
             [PYTHON, "-m", "fallback_procedures", "--plain", "--state", str(state)],
-            b"P-01",
+            b"? help  q leave",
             b"q\n",
             0.3,
         ),

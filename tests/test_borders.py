@@ -39,9 +39,7 @@ samples = st.builds(
     Sample,
     tag=st.integers(0, 2**31 - 1),
     receive_us=st.just(5),
-    value=st.one_of(
-        st.floats(allow_nan=False), st.text(max_size=8), st.integers(-(2**62), 2**62)
-    ),
+    value=st.one_of(st.floats(allow_nan=False), st.text(max_size=8), st.integers(-(2**62), 2**62)),
     reasons=reasons,
     source_us=st.one_of(st.none(), st.integers(0, 2**60)),
     detail=st.text(max_size=8),
@@ -49,9 +47,7 @@ samples = st.builds(
 
 
 def test_the_golden_value_makes_the_golden_frame_and_comes_back_exact():
-    batch = batch_of(
-        "pump1", VALUE["receive_us"], [Sample(3, VALUE["receive_us"], VALUE["decoded"])]
-    )
+    batch = batch_of("pump1", VALUE["receive_us"], [Sample(3, VALUE["receive_us"], VALUE["decoded"])])
     blob, crc = pack([batch])
     assert blob.hex() == VALUE["frame_hex"]
     frame = unpack(blob, crc)
@@ -83,13 +79,7 @@ def test_more_reasons_make_quality_worse_and_leave_the_value_alone():
 
 @given(reasons)
 def test_quality_follows_from_reasons_and_worst_wins(one):
-    expected = (
-        Quality.BAD
-        if one & BAD_REASONS
-        else Quality.UNCERTAIN
-        if one & UNCERTAIN_REASONS
-        else Quality.GOOD
-    )
+    expected = Quality.BAD if one & BAD_REASONS else Quality.UNCERTAIN if one & UNCERTAIN_REASONS else Quality.GOOD
     assert quality_of(one) == expected == quality_array(np.array([one], np.uint32))[0]
     assert reasons_of([word for word in one.words if word != "ok"]) == one
 
@@ -104,9 +94,7 @@ def test_any_batches_survive_the_frame(parts):
             assert frame.tag[row] == batch.tag[index]
             assert frame.receive_us[row] == batch.receive_us
             assert frame.source_us[row] == batch.source_us[index]
-            same = frame.value[row] == batch.value[index] or math.isnan(
-                frame.value[row]
-            )
+            same = frame.value[row] == batch.value[index] or math.isnan(frame.value[row])
             assert same
             assert (frame.reasons[row], frame.quality[row]) == (
                 batch.reasons[index],
@@ -133,9 +121,7 @@ def test_a_damaged_frame_is_refused_and_never_believed(data):
         ]
     )
     at = data.draw(st.integers(0, len(blob) - 1))
-    damaged = (
-        blob[:at] + bytes([blob[at] ^ data.draw(st.integers(1, 255))]) + blob[at + 1 :]
-    )
+    damaged = blob[:at] + bytes([blob[at] ^ data.draw(st.integers(1, 255))]) + blob[at + 1 :]
     with pytest.raises(FrameError):
         unpack(damaged, crc)
 
@@ -160,10 +146,7 @@ def test_an_atomic_write_leaves_either_the_old_file_or_the_new_one(tmp_path):
 def test_state_is_where_the_command_line_says_and_is_made_whole(tmp_path):
     state = find_state(tmp_path / "state", "/elsewhere").make()
     assert state.root == tmp_path / "state"
-    assert all(
-        folder.is_dir()
-        for folder in (state.history, state.inbox, state.journal, state.binder)
-    )
+    assert all(folder.is_dir() for folder in (state.history, state.inbox, state.journal, state.binder))
     assert state.status == tmp_path / "state/manual/status.json"
     with pytest.raises(Exception, match="socket path"):
         _ = State(tmp_path / ("x" * 120)).socket
