@@ -17,7 +17,7 @@ def build(audit: "Audit") -> Document:
     counts = {word: sum(1 for check in audit.checks if check.word == word) for word in ORDER}
     boxes = tuple((word, str(count), _("of {n} checks").format(n=len(audit.checks))) for word, count in counts.items())
     open_ = [check for check in audit.checks if check.word != "PASS"]
-    answer: list[Block] = [Paragraph(f"{_('Result')}: {audit.word}"), Numbers(boxes)]
+    answer: list[Block] = [Paragraph(_("Result: {word}").format(word=audit.word)), Numbers(boxes)]
     if open_:
         words = _("To do: each line below that is not PASS needs a person; CANNOT TELL is never a pass.")
         answer.append(Paragraph(words, "note"))

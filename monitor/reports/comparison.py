@@ -103,7 +103,7 @@ def _answer(told: review.Answer) -> tuple[Block, ...]:
         Numbers(boxes),
         Paragraph(_("Headline pair, with 90 % intervals:")),
         Numbers(pair),
-        Paragraph(f"{_('Status')}: {status}"),
+        Paragraph(_("Status: {status}").format(status=status)),
         Paragraph(words, "note"),
         Signatures(tuple(role_word(role) for role in ("maintenance", "shift_lead", "auditor"))),
     )

@@ -41,7 +41,8 @@ def _section(section: Section, width: int) -> list[str]:
             lines += ["", *_wrap(f"[{block.caption}] {block.words}", width, "  ")]
         elif isinstance(block, Signatures):
             lines.append("")
-            lines += [f"  {role:20} ______________________  {_('date')} ____________" for role in block.roles]
+            date = _("date")
+            lines += [f"  {role:20} ______________________  {date} ____________" for role in block.roles]
     return lines
 
 

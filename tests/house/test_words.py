@@ -1,5 +1,6 @@
 """What no file of the repository says: nothing of a particular machine, nothing left to do."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -51,3 +52,17 @@ def test_every_target_of_the_makefile_is_listed_by_help():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) - {"help"}
     assert targets <= set(re.findall(r"^([a-z]+):.*## \w", makefile, re.MULTILINE))
+
+
+def test_no_operator_string_hides_inside_an_f_string_where_no_catalogue_tool_sees_it():
+    hidden = []
+    for path in ROOT.glob("[mf]*/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            calls = ast.walk(node) if isinstance(node, ast.JoinedStr) else ()
+            hidden += [
+                f"{path.name}:{call.lineno}"
+                for call in calls
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in ("_", "ngettext")
+                if call.args and isinstance(call.args[0], ast.Constant)
+            ]
+    assert hidden == []
