@@ -27,7 +27,7 @@ def journal_of(state):
 
 def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manual):
     state.publish(moment(), age_s=190)
-    steps = "P-03 R\ns\n2,5\n20.9\nd\ny\nd\n2.31\nd\nu\ng 9\nx\nh\n2\nAUTO\nq\n"
+    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\nu\ng 9\nx\nh\n2\nAUTO\nq\n"
     done = manual("--state", str(state.root), answers=LOST + steps)
     text = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
@@ -36,10 +36,10 @@ def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manu
     assert "2.31 m OUT OF LIMITS: high by 0.11 m" in text
     assert "Handed back. The period has ended." in text
     kinds = [line["kind"] for line in journal_of(state)]
-    assert kinds == ["declared", "started", "reading", "reading", "done", "reading", "done", "reading", "done", "undo",
-                     "goto", "handed_back"]  # fmt: skip
+    assert kinds == ["declared", "started", "reading", "reading", "reading", "done", "reading", "done", "reading", "done",
+                     "undo", "goto", "handed_back"]  # fmt: skip
     assert journal_of(state)[0]["role"] == "shift_lead"
-    assert journal_of(state)[5]["value"] == "yes"
+    assert journal_of(state)[6]["value"] == "yes"
 
 
 def test_declaring_is_confirmed_once_and_anything_else_goes_back(state, manual):
@@ -50,10 +50,10 @@ def test_declaring_is_confirmed_once_and_anything_else_goes_back(state, manual):
 
 
 def test_a_closed_keyboard_keeps_what_was_recorded_and_the_next_start_resumes_there(state, manual):
-    manual("--state", str(state.root), answers=LOST + "P-03 R\ns\n2.5\n20.9\nd\n")
+    manual("--state", str(state.root), answers=LOST + "P-03 R\ns\n2.5\n20.9\n0\nd\n")
     done = manual("--state", str(state.root), answers="1\nx\nq\n")
     assert b"Resumed: P-03-1" in done.stdout
-    assert b"step 2 of 11" in done.stdout
+    assert b"step 2 of 14" in done.stdout
 
 
 def test_a_drill_says_so_on_every_line_and_needs_no_declaration(state, manual):

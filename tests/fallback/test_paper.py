@@ -38,7 +38,7 @@ def test_a_page_says_what_it_is_how_old_it_is_and_when_it_expires():
         "R Riverside lift station",
         "P-03  Sewage lift station by hand",
         "P-03 rev 1 of 2026-11-23",
-        "page 1 of 2",
+        "page 1 of 3",
         "DRAFT: a plant expert must approve it before use",
         "2026-11-23T",
         "written copies expire on 2027-11-23",

@@ -39,6 +39,8 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         assert any(word in " ".join(shown(app)) for word in ("high by 2.5", "zu hoch um 2,5", "trop haut de 2,5"))
         await pilot.press("v")
         await typed(pilot, "20.9")
+        await pilot.press("v")
+        await typed(pilot, "0")
         await pilot.press("space", "u", "space", "n")
         await typed(pilot, "sheet is wet")
         lines = shown(app)
@@ -58,6 +60,7 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
     assert kinds == [
         "declared",
         "started",
+        "reading",
         "reading",
         "reading",
         "done",
