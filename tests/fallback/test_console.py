@@ -36,8 +36,8 @@ def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manu
     assert "2.31 m OUT OF LIMITS: high by 0.11 m" in text
     assert "Handed back. The period has ended." in text
     kinds = [line["kind"] for line in journal_of(state)]
-    assert kinds == ["declared", "started", "reading", "reading", "reading", "done", "reading", "done", "reading", "done",
-                     "undo", "goto", "handed_back"]  # fmt: skip
+    assert kinds == ["declared", "started", "reading", "reading", "reading", "done", "reading", "done", "reading",
+                     "done", "undo", "goto", "handed_back"]  # fmt: skip
     assert journal_of(state)[0]["role"] == "shift_lead"
     assert journal_of(state)[6]["value"] == "yes"
 
