@@ -7,14 +7,17 @@ what may disturb a device, which vendor messages are expected, and who may do wh
 import asyncio
 
 from drivers.errors import SourceDown
+from drivers.record import Quality
 from drivers.source import SourceSpec, make_source
 from monitor.plant import RIGHTS, Settings
+from monitor.quality import QualityMachine, machine_of
+from monitor.settings.load import JOBS
 from monitor.state import State
 from monitor.words import clean, quantity_text
 
 
 def run(settings: Settings, state: State, *, live: bool) -> int:
-    """Print the plan; with `live` read each source once. Exit code 1 if a source gave no answer."""
+    """Print the plan; with `live` read each source once. Exit code 1 if a source gave no answer or a tag is bad."""
     for line in plan(settings, state):
         print(line)
     if not live:
@@ -59,12 +62,25 @@ def plan(settings: Settings, state: State) -> list[str]:
         lines[-1] += " ..." if len(without) > 12 else ""
     lines += ["", "TIMETABLE (UTC)"]
     lines += [f"  {job.name}: {f'every {job.every_s:g} s' if job.every_s else job.cron}" for job in settings.jobs]
+    missing = missing_jobs(settings)
+    if missing:
+        lines.append(f"  WARNING: nobody does {', '.join(missing)}; copy the rows from the example's timetable.toml")
     return lines
+
+
+def missing_jobs(settings: Settings) -> list[str]:
+    """The jobs that a control room needs and the timetable does not have."""
+    planned = {job.name for job in settings.jobs}
+    return [name for name in JOBS if name not in planned]
 
 
 def _source_lines(spec: SourceSpec) -> list[str]:
     where = spec.options.get("url") or f"{spec.options.get('host')}:{spec.options.get('port')}"
     lines = [f"  {spec.name}: {spec.driver} {where}, site {spec.site}, every {spec.every_s:g} s"]
+    if spec.timeout_s > spec.every_s:
+        lines.append(
+            f"    WARNING: a time-out of {spec.timeout_s:g} s is longer than the {spec.every_s:g} s between polls"
+        )
     lines += [f"    {line}" for line in make_source(spec).explain()]
     if spec.options.get("watchdog"):
         lines.append("    WARNING: this device has a communication watchdog; our reads may feed it and hide a dead PLC")
@@ -72,24 +88,28 @@ def _source_lines(spec: SourceSpec) -> list[str]:
 
 
 async def _read_all(settings: Settings) -> tuple[list[str], int]:
-    results = await asyncio.gather(*(_read_one(spec) for spec in settings.sources))
+    machine = machine_of(settings, 0.0)  # the daemon's own checks: what it will call bad is called bad here
+    results = await asyncio.gather(*(_read_one(spec, machine) for spec in settings.sources))
     return [line for lines, _ in results for line in lines], sum(failed for _, failed in results)
 
 
-async def _read_one(spec: SourceSpec) -> tuple[list[str], int]:
+async def _read_one(spec: SourceSpec, machine: QualityMachine) -> tuple[list[str], int]:
     source = make_source(spec)
     try:
         await source.open()
-        batch = await source.read(spec.tags)
+        batch = machine.check(await source.read(spec.tags), 1.0)
     except SourceDown as down:
         return [f"  {spec.name}: NO ANSWER: {clean(down.detail)}; check address, cable and that the device is on"], 1
     finally:
         await source.close()
-    lines = [f"  {spec.name}:"]
+    lines, bad = [f"  {spec.name}:"], 0
     for tag, sample in zip(spec.tags, batch.rows(), strict=True):
         value = sample.value if isinstance(sample.value, str) else None if sample.value is None else float(sample.value)
         words = ", ".join(sample.reasons.words)
         detail = f"  {clean(sample.detail)}" if sample.detail else ""
         quality = sample.quality.name.lower()
+        bad += sample.quality == Quality.BAD
         lines.append(f"    {tag.name:32} {quantity_text(value, tag.unit):>16}  {quality} ({words}){detail}")
-    return lines, 0
+    if bad:
+        lines.append(f"    {bad} of {len(spec.tags)} tags are bad: look at their addresses, types and limits")
+    return lines, int(bad > 0)

@@ -47,7 +47,7 @@ from monitor.publishing import binder_of, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.state import State
 from monitor.supervisor import Worker
-from monitor.survey import Survey, alarm_rows, feed_rows
+from monitor.survey import RejectedFolder, Survey, alarm_rows, feed_rows
 from monitor.timetable import Timetable
 from monitor.words import _, clean, utc_text
 from monitor.writer import STORE_FAULTS, Writer
@@ -70,6 +70,7 @@ class Daemon:
         self._start_s = time.monotonic()
         self._machine = machine_of(settings, self._start_s)
         self._survey = Survey(settings, self._machine, self._start_s)
+        self._rejected = RejectedFolder(state.rejected)
         self._claims = Claims(settings)
         self._alarms = AlarmList()
         self._alarms_told: list[dict[str, Any]] = []
@@ -371,6 +372,8 @@ class Daemon:
             sites=self._survey.sites(now.mono_s),
             assets=self._survey.assets(self._jobs.assessments),
             alarms_top=alarm_rows(self._alarms),
+            rejected=self._rejected.look(now.utc_us),
+            time_zone=self.settings.time_zone,
             vendor=feed_rows(self.settings, self._claims, now.utc_us, now.mono_s - self._start_s),
             binder=binder_of(self.state),
             ledger=self._writer.head,

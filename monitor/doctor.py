@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from monitor.check import missing_jobs
 from monitor.heartbeat import liveness, read
 from monitor.ledger import verify
 from monitor.plant import Settings
@@ -114,6 +115,24 @@ def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
     yield Check("ledger", "PASS" if result.ok else "FAIL", result.words)
 
 
+def look_at_rejected(settings: Settings, state: State) -> Iterator[Check]:
+    """A message that was rejected may be urgent: a person reads it."""
+    found = sorted(path.name.removesuffix(".reason.txt") for path in state.rejected.glob("*.reason.txt"))
+    if found:
+        yield Check(
+            "messages", "WARN", f"{len(found)} vendor messages rejected, read them: {state.rejected}/{found[-1]}"
+        )
+    else:
+        yield Check("messages", "PASS", "no vendor message was rejected")
+
+
+def look_at_timetable(settings: Settings, state: State) -> Iterator[Check]:
+    """What no job does is not done."""
+    missing = missing_jobs(settings)
+    words = f"nobody does {', '.join(missing)}; add them to timetable.toml" if missing else f"{len(settings.jobs)} jobs"
+    yield Check("timetable", "WARN" if missing else "PASS", words)
+
+
 def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
     """Is there paper, and is it the current one?"""
     binder = (read(state) or {}).get("binder") or {}
@@ -149,6 +168,8 @@ LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_daemon,
     look_at_sockets,
     look_at_ledger,
+    look_at_rejected,
+    look_at_timetable,
     look_at_binder,
     look_at_clock,
     look_at_libraries,

@@ -90,6 +90,15 @@ class FeedStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedStatus:
+    """Vendor messages of which no alert could be made: how many lie in rejected/, and the newest."""
+
+    count: int = 0
+    newest: str = ""
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LastKnown:
     """One line of last_known.txt. `value` None: nothing could be decoded."""
 
@@ -127,6 +136,8 @@ def build_status(
     assets: Iterable[AssetStatus] = (),
     alarms_top: Iterable[AlarmStatus] = (),
     vendor: Iterable[FeedStatus] = (),
+    rejected: RejectedStatus = RejectedStatus(),
+    time_zone: str = "UTC",
     binder: tuple[str, str | None, str] = ("", None, ""),
     ledger: tuple[int, str] = (0, ""),
 ) -> dict[str, Any]:
@@ -137,6 +148,7 @@ def build_status(
         "boot_id": now.boot_id,
         "mono_s": now.mono_s,
         "utc": utc_text(now.utc_us),
+        "time_zone": time_zone,
         "simulated": simulated,
         "daemon": {"pid": pid, "state": state, "planned_stop": planned_stop},
         "clock": {"state": clock[0], "note": clock[1]},
@@ -146,6 +158,7 @@ def build_status(
         "assets": [asdict(row) for row in assets],
         "alarms_top": [asdict(row) for row in alarms_top],
         "vendor": [asdict(row) for row in vendor],
+        "rejected": asdict(rejected),
         "binder": {"fingerprint": binder[0], "printed": binder[1], "current": binder[2]},
         "ledger": {"n": ledger[0], "head": ledger[1]},
     }

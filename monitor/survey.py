@@ -5,6 +5,8 @@ got an answer for its time; that says nothing of the plant. A last known value k
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,11 @@ from drivers.batch import NO_TIME, Batch
 from drivers.record import BAD_REASONS, UNCERTAIN_REASONS, Quality, Reason
 from monitor.alarms import Alarm
 from monitor.claims import DEVICE_FEEDS, Claims
-from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, SiteStatus, SourceStatus
+from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, RejectedStatus, SiteStatus, SourceStatus
 from monitor.plant import Settings
 from monitor.poller import Link
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, QualityMachine
-from monitor.words import utc_text
+from monitor.words import clean, utc_text
 
 ALARMS_SHOWN = 10
 _COMMS = np.uint32(Reason.COMMS | Reason.STALE)
@@ -184,3 +186,25 @@ def alarm_rows(alarms: Iterable[Alarm]) -> list[AlarmStatus]:
         AlarmStatus(one.id, utc_text(one.since_us), one.asset, one.origin, one.priority, one.text, one.state)
         for one in list(alarms)[:ALARMS_SHOWN]
     ]
+
+
+class RejectedFolder:
+    """What lies in STATE/rejected, looked through anew only when the folder changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._changed_ns = -1
+        self._count, self._newest, self._at_us = 0, "", 0
+
+    def look(self, now_us: int) -> RejectedStatus:
+        """How many messages were rejected and the newest of them."""
+        with suppress(OSError):
+            changed_ns = self._folder.stat().st_mtime_ns
+            if changed_ns != self._changed_ns:
+                found = {path: path.stat().st_mtime_ns for path in self._folder.glob("*.reason.txt")}
+                newest = max(found, key=found.__getitem__, default=None)
+                self._changed_ns, self._count = changed_ns, len(found)
+                self._newest = newest.name.removesuffix(".reason.txt") if newest else ""
+                self._at_us = found[newest] // 1000 if newest else 0
+        age_s = max((now_us - self._at_us) / 1e6, 0.0) if self._count else None
+        return RejectedStatus(self._count, clean(self._newest, 80), age_s)

@@ -19,6 +19,7 @@ from monitor.heartbeat import (
     FeedStatus,
     LastKnown,
     Moment,
+    RejectedStatus,
     SiteStatus,
     SourceStatus,
     build_status,
@@ -57,6 +58,8 @@ def golden_status() -> dict:
             )
         ],
         vendor=[FeedStatus("smartpump_mail", 281527.0, True)],
+        rejected=RejectedStatus(1, "SP-2026-0041.json", 90.0),
+        time_zone="Europe/Berlin",
         binder=("9f2c41d0", None, "9f2c41d0"),
         ledger=(12, "TBGS-2YVY-D34O-72BO"),
     )  # fmt: skip
