@@ -191,7 +191,7 @@ class Forbidden(Table):
 
 
 class ModbusSource(Source):
-    host: str
+    host: str = Field(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$")
     port: int = Field(502, ge=1, le=65_535)
     max_gap: int | None = Field(None, ge=0, le=125)  # None: the driver chooses by the transport
     max_words: int = Field(125, ge=1, le=125)

@@ -53,6 +53,10 @@ def read_tags(
             if tag.name in places:
                 reader.fault(where, [*place, "name"], f"{tag.name!r} is defined twice (also in {places[tag.name]})")
                 continue
+            for other in own:
+                if _cut_across(other.where, tag.where):
+                    words = f"{tag.name!r} lies across the registers of {other.name!r}; mend the address or type of one"
+                    reader.fault(where, [*place, "at"], words)
             places[tag.name] = where
             tags.append(tag)
             own.append(tag)
@@ -180,11 +184,23 @@ def _tag(
     if row.low is not None and row.high is not None and row.low >= row.high:
         fault("low", f"low {row.low:g} is not below high {row.high:g}")
     where = _node(row, fault) if source.driver == "opcua" else _register(block, row, fault)
+    if row.scale == 0:
+        fault("scale", "scale = 0 makes every value the same; leave it out or give the factor")
     if len(reader.faults) > before or where is None:
         return None
     counter = quantity in plant.QUANTITIES and plant.QUANTITIES[quantity][1] == "counter"
     return Tag(number, label, block.asset, quantity, row.unit, source.name, where, row.low, row.high,
                row.estimated, counter, row.description, row.every_s)  # fmt: skip
+
+
+def _cut_across(one: Register | Node, other: Register | Node) -> bool:
+    """Whether two values share some registers of a device but not all: one of the two addresses or types is wrong."""
+    if not isinstance(one, Register) or not isinstance(other, Register):
+        return False
+    if (one.device_id, one.table) != (other.device_id, other.table) or one.table in ("coil", "discrete"):
+        return False
+    first, last = max(one.address, other.address), min(one.address + one.words, other.address + other.words)
+    return first < last and (one.address, one.words) != (other.address, other.words) and min(one.words, other.words) > 1
 
 
 def _node(row: TagRow, fault: Callable[[str, str], None]) -> Node | None:
@@ -215,7 +231,12 @@ def _register(block: Block, row: TagRow, fault: Callable[[str, str], None]) -> R
     first = BASES[block.address_base][block.table]
     address = row.at - first
     if not 0 <= address <= 65_536 - words:
-        fault("at", f"address {row.at} is impossible: {block.address_base} counts {block.table} registers from {first}")
+        last = first + 65_536 - words
+        fault(
+            "at",
+            f"address {row.at} is impossible: {block.address_base} counts {block.table} registers from {first}"
+            f" to {last} for a value of {words}",
+        )
         return None
     if row.kind == "bit" and block.table in ("holding", "input") and row.bit is None:
         fault("bit", "a bit in a register needs bit = 0..15 (0 is the lowest)")

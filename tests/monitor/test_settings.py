@@ -80,7 +80,7 @@ def test_the_hash_of_the_settings_changes_with_any_byte(tree):
             "at = 16,",
             "at = 65535,",
             "sources/pump1.toml: line 21: source.block.0.tags.3.at: pump1.discharge_pressure: address 65535 is "
-            "impossible: wire0 counts holding registers from 0",
+            "impossible: wire0 counts holding registers from 0 to 65534 for a value of 2",
         ),
         (
             "sources/pump1.toml",
@@ -133,6 +133,21 @@ def test_the_hash_of_the_settings_changes_with_any_byte(tree):
 def test_a_fault_names_file_line_key_and_what_to_do(tree, file, old, new, expected):
     change(tree, file, old, new)
     assert any(fault.startswith(expected) for fault in faults(tree)), faults(tree)
+
+
+def test_two_values_that_cut_across_each_other_s_registers_are_a_fault(tree):
+    path = tree / "sources/pump1.toml"
+    row = '  { at = 17, name = "suction_pressure", as = "f32", unit = "bar" },\n'
+    path.write_text(path.read_text().replace("]\n\n[[source.status_alert]]", row + "]\n\n[[source.status_alert]]"))
+    assert "'pump1.suction_pressure' lies across the registers of 'pump1.discharge_pressure'" in faults(tree)[0]
+
+
+def test_a_host_that_can_be_none_and_a_scale_of_zero_are_faults(tree):
+    change(tree, "sources/pump1.toml", '"127.0.0.1"', '"not a host"')
+    assert faults(tree)[0].startswith("sources/pump1.toml: line 7: source.host:")
+    change(tree, "sources/pump1.toml", '"not a host"', '"plc-1.plant.example"')
+    change(tree, "sources/pump1.toml", "scale = 0.1", "scale = 0")
+    assert "scale = 0 makes every value the same" in faults(tree)[0]
 
 
 def test_a_tag_that_is_defined_twice_is_named_with_both_places(tree):
