@@ -239,7 +239,8 @@ def _file_of(place: Place, section: Section) -> Path:
 
     now_s = time.time()
     text = _whole([content(section.procedure, section.sheet, now_s, section.language)]).encode()
-    for folder in (place.binder, memory_folder()):
+    there = place.manual is not None and place.manual.is_dir()  # a state folder that is gone is never made anew
+    for folder in (place.binder if there else None, memory_folder()):
         if folder is not None:
             path = folder / "now" / f"{section.stem.replace('/', '_')}.txt"
             try:

@@ -2,7 +2,8 @@
 
 It is the only file the fallback writes during a period. A full or read-only disk must not stop anybody from working, so
 an entry that the disk refuses goes to a memory folder, and where that fails too the person is told to write on paper;
-as soon as the disk takes entries again, those of the memory folder are written behind the others.
+as soon as the disk takes entries again, those of the memory folder are written behind the others. What was read or
+written once is held by this process too: a folder that is moved away or deleted takes no period with it.
 """
 
 from __future__ import annotations
@@ -76,22 +77,26 @@ class Journal:
     memory: Path = field(default=Path())
     safe: bool = True
     where: str = ""
+    held: dict[int, Line] = field(default_factory=dict)  # every entry this process has seen, by number
+    there: bool = False  # STATE/manual was there once
 
     def __post_init__(self) -> None:
         if self.memory == Path():
             self.memory = memory_folder(self.folder)
+        self.there = self.folder is not None and self.folder.parent.is_dir()
 
     @property
     def path(self) -> Path:
         return (self.folder or self.memory) / self.name
 
     def lines(self) -> list[Line]:
-        """All entries, those of the memory folder behind those of the disk, each number once."""
+        """All entries, each number once: as on disk, else as in the memory folder, else as this process holds them."""
         found: dict[int, Line] = {}
         for path in self._both():
             for line in read_lines(path)[0]:
                 found.setdefault(line["n"], line)
-        return [found[n] for n in sorted(found)]
+        self.held = {**self.held, **found}
+        return [self.held[n] for n in sorted(self.held)]
 
     def torn(self) -> int:
         """How many lines a power cut has torn."""
@@ -99,21 +104,44 @@ class Journal:
 
     def append(self, line: Line) -> Line:
         """Keep one entry and return it with its number. Never raises: `safe` and `where` say what became of it."""
-        with _lock(self.path):
+        with _lock(self.path if self.path.exists() else self.memory / self.name):
             line = {"format": FORMAT, "n": max((one["n"] for one in self.lines()), default=0) + 1, **line}
-            self._keep(line)
+            self.held[line["n"]] = line
+            self._keep()
         return line
 
-    def _keep(self, line: Line) -> None:
+    def gone(self) -> bool:
+        """Whether the folder that STATE had is there no more. It is never made anew: it may come back as it was."""
+        if self.folder is None or self.folder.parent.is_dir():
+            return False
+        return self.there or not self.folder.parent.parent.is_dir()
+
+    def tend(self) -> str:
+        """Look after the entries: catch up on a disk that is back. What a person must know of it, "" if nothing."""
+        if self.folder is None:
+            return ""
+        if self.lines() and (self._lacking(self.memory / self.name) if self.gone() else self._lacking(self.path)):
+            with _lock(self.path if self.path.exists() else self.memory / self.name):
+                self._keep()
+        if not self.gone() or not (self.there or self.held):
+            return ""
+        if self.held and self._lacking(self.memory / self.name):
+            return _("STATE FOLDER IS GONE: {path}. What was recorded still counts here. WRITE ON PAPER").format(
+                path=clean(self.folder.parent))  # fmt: skip
+        return _("STATE FOLDER IS GONE: {path}. What was recorded still counts; entries are kept in memory only, "
+                 "write on paper too").format(path=clean(self.folder.parent))  # fmt: skip
+
+    def _keep(self) -> None:
+        """Write what the disk lacks, else what the memory folder lacks."""
         why = _("there is no state folder")
-        if self.folder is not None:
+        if self.folder is not None and self.gone():
+            why = _("the state folder is gone")
+        elif self.folder is not None:
             try:
-                waiting = self._waiting()
-                for one in [*waiting, line]:
-                    _write(self.folder / self.name, one)
-                self.safe, self.where = True, str(self.folder / self.name)
-                if waiting:
-                    _forget(self.memory / self.name)
+                for one in self._lacking(self.path):
+                    _write(self.path, one)
+                self.safe, self.where, self.there = True, str(self.path), True
+                _forget(self.memory / self.name)
                 return
             except OSError as fault:
                 why = fault.strerror or str(fault)
@@ -122,7 +150,8 @@ class Journal:
             for place in (self.memory.parent, self.memory):
                 if place.is_symlink() or (hasattr(os, "getuid") and place.stat().st_uid != os.getuid()):
                     raise OSError(f"{place} belongs to somebody else")
-            _write(self.memory / self.name, line)
+            for one in self._lacking(self.memory / self.name):
+                _write(self.memory / self.name, one)
             self.safe = False
             self.where = _("MEMORY ONLY ({why}): {path}; lost at power off, write on paper too").format(
                 why=clean(why, 60), path=self.memory / self.name)  # fmt: skip
@@ -130,13 +159,21 @@ class Journal:
             self.safe = False
             self.where = _("NOT SAVED ({why}): WRITE ON PAPER").format(why=clean(why, 60))
 
-    def _waiting(self) -> list[Line]:
-        kept = {line["n"] for line in read_lines(self.path)[0]}
-        return [line for line in read_lines(self.memory / self.name)[0] if line["n"] not in kept]
+    def _lacking(self, path: Path) -> list[Line]:
+        """The entries that a file does not have."""
+        kept = {line["n"] for line in read_lines(path)[0]}
+        return [self.held[n] for n in sorted(self.held) if n not in kept]
 
     def _both(self) -> list[Path]:
         memory = self.memory / self.name
         return [memory] if self.folder is None else [self.folder / self.name, memory]
+
+
+def catch_up(folder: Path | None) -> None:
+    """Bring home what lies in the memory folder, also of periods that ended while the disk refused."""
+    if folder is not None:
+        for name in names(None, memory_folder(folder)):
+            Journal(folder, name).tend()
 
 
 def names(folder: Path | None, memory: Path | None = None) -> list[str]:

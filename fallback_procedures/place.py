@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fallback_procedures.journal import catch_up
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import values_of
 from fallback_procedures.run import Desk, Due, Period, Refused, open_journal
@@ -70,20 +71,23 @@ class Look:
     period: Period
     offers: tuple[Offer, ...]
     due: tuple[Due, ...]
+    warning: str = ""  # the folder of the entries is gone
 
 
 def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
-    """Read status and journal now; nothing is remembered from before."""
+    """Read status and journal now; from before only the entries are remembered, should their folder be gone."""
     now = moment()
     status, why_not = read_status(place.manual)
     daemon = status.get("daemon") if status else None
     alive = pid_lives(daemon.get("pid")) if isinstance(daemon, dict) else True
     known = situation(status, why_not, now, alive, library)
-    period = replace(desk.join().period(), drill=desk.drill)
+    catch_up(place.journal)
+    warning = desk.join().journal.tend()
+    period = replace(desk.period(), drill=desk.drill)
     begun = {(run.procedure.id, run.site) for run in period.open_runs()}
     applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
     due = period.due(now.wall_s, now.mono_s, now.boot_id)
-    return Look(now, status, known, period, tuple(applying), tuple(due))
+    return Look(now, status, known, period, tuple(applying), tuple(due), warning)
 
 
 def sites_of(library: Library, known: Situation, name: str) -> list[str]:

@@ -69,7 +69,7 @@ def mode_lines(look: Look, width: int) -> list[str]:
     if look.known.simulated:
         text = _("SIMULATED") + "  " + text
     first, *rest = wrapped(text, width - len(clock) - 2)
-    return [beside(first, clock, width), *rest]
+    return [beside(first, clock, width), *rest, *(wrapped(f"! {look.warning}", width) if look.warning else [])]
 
 
 def why_line(look: Look) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -262,6 +263,41 @@ def test_where_memory_fails_too_the_person_is_told_to_write_on_paper(tmp_path):
     here = Desk(Journal(tmp_path / "a", "2026-11-23T010000Z.jsonl", tmp_path / "b"), "operator", False)
     here.note(at(1), "nobody keeps this")
     assert "WRITE ON PAPER" in here.journal.where
+
+
+def test_a_state_folder_that_vanishes_takes_no_period_with_it_and_is_caught_up_when_it_is_back(tmp_path, memory):
+    folder, away = tmp_path / "state" / "manual" / "journal", tmp_path / "away"
+    folder.parent.mkdir(parents=True)
+    here = Desk(Journal(folder, "2026-11-23T010000Z.jsonl", memory), "operator", False)
+    here.declare(at(1), "all agree", ("R",))
+    name = here.start(at(2), SAMPLE, RIVERSIDE, "R")
+    assert here.journal.tend() == ""
+    (tmp_path / "state").rename(away)
+    assert "STATE FOLDER IS GONE" in here.journal.tend()
+    assert here.period().declared
+    here.note(at(3), "still working")
+    assert "MEMORY ONLY (the state folder is gone)" in here.journal.where
+    assert not (tmp_path / "state").exists()
+    resumed = Journal(folder, here.journal.name, memory)
+    assert replay(resumed.name, resumed.lines()).runs[name].cursor == "1"
+    assert "STATE FOLDER IS GONE" in resumed.tend()
+    away.rename(tmp_path / "state")
+    assert here.journal.tend() == ""
+    assert here.journal.safe
+    assert [line["n"] for line in read_lines(folder / here.journal.name)[0]] == [1, 2, 3]
+    assert list(memory.glob("*.jsonl")) == []
+
+
+def test_a_deleted_state_folder_that_is_made_anew_gets_the_whole_period(tmp_path, memory):
+    folder = tmp_path / "state" / "manual" / "journal"
+    folder.parent.mkdir(parents=True)
+    here = Desk(Journal(folder, "2026-11-23T010000Z.jsonl", memory), "operator", False)
+    here.declare(at(1), "all agree")
+    shutil.rmtree(tmp_path / "state")
+    here.note(at(2), "kept in this process and in memory")
+    folder.parent.mkdir(parents=True)
+    here.journal.tend()
+    assert [line["n"] for line in read_lines(folder / here.journal.name)[0]] == [1, 2]
 
 
 WRITER = f"""

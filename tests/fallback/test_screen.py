@@ -95,3 +95,28 @@ async def test_the_next_start_resumes_where_the_last_one_was(state):
     async with second.run_test(size=(100, 30)):
         assert "Resumed: P-17-1" in " ".join(shown(second))
         assert "step 2 of 9" in " ".join(shown(second))
+
+
+async def test_a_state_folder_that_vanishes_never_undeclares(state):
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    away = state.root.with_name("away")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        await typed(pilot, "2")
+        await typed(pilot, "all agree")
+        await typed(pilot, "R")
+        await typed(pilot, "LOST")
+        state.root.rename(away)
+        await pilot.press("l")
+        await typed(pilot, "still here")
+        text = " ".join(shown(app))
+        assert "CONTROL LOST declared by shift lead" in text
+        assert "STATE FOLDER IS GONE" in text
+        assert "MEMORY ONLY" in text
+        away.rename(state.root)
+        await pilot.press("l")
+        await typed(pilot, "back")
+        assert "STATE FOLDER IS GONE" not in " ".join(shown(app))
+    (file,) = (state.manual / "journal").glob("*.jsonl")
+    assert [line["kind"] for line in read_lines(file)[0]] == ["declared", "note", "note"]
