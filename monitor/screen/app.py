@@ -17,6 +17,7 @@ from typing import Any
 
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding
+from textual.content import Content
 
 from drivers.errors import UserError
 from monitor.command_socket import ask
@@ -31,11 +32,12 @@ from monitor.screen.decide import (
     utc_now,
 )
 from monitor.screen.page import AlertsPage, OverviewPage, Page, ProceduresPage, ReportsPage, TextPage
-from monitor.screen.palette import THEME
+from monitor.screen.palette import THEME, content
 from monitor.screen.pieces import Line
 from monitor.screen.reading import Parts, Reading, manual_command, text_of
 from monitor.screen.room import Alarm, Life, Procedure, RoomState
 from monitor.screen.terminal import choose, plain
+from monitor.screen.text import View, banners, head
 from monitor.state import State
 from monitor.words import LANGUAGES, _, clean, language, use_language
 
@@ -54,8 +56,10 @@ class ControlRoom(App[int]):
     Screen { layout: vertical; overflow: hidden; }
     #page { width: 100%; height: 1fr; text-wrap: nowrap; text-overflow: clip; }
     #filter { width: 100%; height: 1; border: none; padding: 0 1; }
-    Dialog { align: center middle; background: $background; }
-    #dialog { width: 78; max-width: 100%; height: auto; padding: 0 2; border: ascii $foreground; }
+    Dialog { background: $background; }
+    #alive { width: 100%; height: auto; text-wrap: nowrap; text-overflow: clip; }
+    #middle { width: 100%; height: 1fr; align: center middle; }
+    #dialog { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 0 2; border: ascii $foreground; }
     #dialog Input { width: 100%; height: 1; border: none; padding: 0; }
     .title { text-style: bold; }
     .label { color: $secondary; }
@@ -127,8 +131,15 @@ class ControlRoom(App[int]):
         """Put what was read into the room and show it."""
         trouble = _("UI error") + " " + clean(next(iter(self.faults.values())), 60) if self.faults else ""
         self.room = replace(self.room, **parts, trouble=trouble)
-        if page := self.current:
-            page.show()
+        if isinstance(self.screen, Page | Dialog):
+            self.screen.show()
+
+    def alive(self) -> Content:
+        """Line 1 and what is wrong, for a dialog: as on the page that it covers, and as new."""
+        width, height = self.size
+        view = View(width, height)
+        lines = self.drawn(lambda: [head(self.room, view), *banners(self.room, view, brief=True)])
+        return content(lines, width, self.full, self.encoding)
 
     def drawn(self, draw: Callable[[], list[Line]]) -> list[Line]:
         """The lines of a page; where drawing them fails, a page that says so and where to go on."""
@@ -252,7 +263,7 @@ class ControlRoom(App[int]):
                 self.say(_("asking the daemon ..."))
                 self.run_worker(self.send(*command), exit_on_error=False)
 
-        self.push_screen(Dialog(question, self.encoding), answered)
+        self.push_screen(Dialog(question, self.encoding, self.alive), answered)
 
     async def send(self, verb: str, data: dict[str, Any]) -> None:
         try:

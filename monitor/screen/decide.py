@@ -10,7 +10,9 @@ from typing import Any
 
 from textual.app import ComposeResult
 from textual.binding import Binding
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Resize
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -161,20 +163,25 @@ def utc_now() -> datetime:
 
 
 class Dialog(ModalScreen[Command | None]):
-    """Asks one Question; gives back the command, or None when it was left with Esc."""
+    """Asks one Question; gives back the command, or None when it was left with Esc.
+
+    `alive` is line 1 with the banners: whatever is being asked, a person goes on seeing who is alive.
+    """
 
     BINDINGS = [Binding("escape", "leave", show=False, priority=True), Binding("enter", "done", show=False)]
 
-    def __init__(self, question: Question, encoding: str | None) -> None:
+    def __init__(self, question: Question, encoding: str | None, alive: Callable[[], Content]) -> None:
         super().__init__()
         self.question = question
         self.encoding = encoding
+        self.alive = alive
 
     def compose(self) -> ComposeResult:
         def plain(text: str) -> str:
             return encodable(text, self.encoding)
 
-        with Vertical(id="dialog"):
+        yield Static(self.alive(), id="alive", markup=False)
+        with Vertical(id="middle"), VerticalScroll(id="dialog", can_focus=False):
             yield Static(plain(self.question.title), markup=False, classes="title")
             for line in self.question.lines:
                 yield Static(plain(line), markup=False)
@@ -186,6 +193,14 @@ class Dialog(ModalScreen[Command | None]):
 
     def on_mount(self) -> None:
         self.inputs()[0].focus()
+
+    def on_resize(self, event: Resize) -> None:
+        self.show()
+
+    def show(self) -> None:
+        """Draw line 1 and the banners as they are now."""
+        if found := self.query("#alive"):  # nothing until the dialog is composed
+            found.first(Static).update(self.alive())
 
     def inputs(self) -> Sequence[Input]:
         return list(self.query(Input))

@@ -35,6 +35,16 @@ async def seen(app: ControlRoom, pilot, words: str) -> None:
     await until(pilot, lambda: app.current is not None and words in text_of(app), words)
 
 
+async def seen_above(app: ControlRoom, pilot, words: str) -> None:
+    """Wait until the lines above a dialog say these words."""
+
+    def said() -> str:
+        found = app.screen.query("#alive")
+        return " ".join(str(found.first(Static).visual).split()) if found else ""
+
+    await until(pilot, lambda: words in said(), words)
+
+
 async def until(pilot, holds: Callable[[], bool], what: str = "") -> None:
     for _round in range(int(PATIENCE_S / 0.1)):
         if holds():
@@ -188,6 +198,43 @@ async def test_a_killed_daemon_is_said_to_be_blind_and_its_return_as_well(daemon
             await seen(app, pilot, "HANDWHEEL AUTO")
         finally:
             end(again)
+
+
+@pytest.mark.parametrize("size", [(100, 30), (80, 24), (64, 18)])
+@pytest.mark.parametrize("keys", ["x", "s", "d", "S", "3"])
+async def test_no_dialog_hides_who_is_alive(state: State, size, keys):
+    app = ControlRoom(state)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: bool(app.room.alarms and app.room.past.audits), "alarms and audits")
+        await app.push_screen({"S": ReportsPage, "3": lambda: AssetPage("R-P01")}.get(keys, AlertsPage)())
+        await pilot.press(keys)
+        assert isinstance(app.screen, Dialog)
+        await seen_above(app, pilot, "HANDWHEEL BLIND")
+        await seen_above(app, pilot, "handwheel is blind")
+        await pilot.pause()
+        last = app.screen.query("#dialog Input").last()
+        last.focus()
+        await pilot.pause(0.1)
+        above = app.screen.query_one("#alive").region
+        assert above.y == 0
+        assert last.region.y >= above.bottom
+        assert last.region.bottom <= size[1]
+
+
+async def test_a_daemon_killed_behind_a_dialog_is_said_to_be_blind_at_once(daemon):
+    state, child = daemon
+    app = ControlRoom(state)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await seen(app, pilot, "R-P01")
+        app.push_screen(AssetPage("R-P01"))
+        await seen(app, pilot, "VENDOR ONLY")
+        await pilot.press("4", *"half written")
+        await seen_above(app, pilot, "daemon OK")
+        child.kill()
+        await seen_above(app, pilot, "handwheel is blind; automation is probably still running")
+        assert app.screen.query_one("#reason", Input).value == "half written"
+        await pilot.press("escape")
+        await seen(app, pilot, "HANDWHEEL BLIND")
 
 
 async def test_a_daemon_that_hangs_is_said_to_hang(daemon):
