@@ -5,6 +5,7 @@ Pure: lines from a RoomState and a View. On a wide terminal two panes stand side
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +37,7 @@ from monitor.words import _, clean, number_text
 
 SPANS = ("24h", "30d", "1y")
 TABS = 4
+EITHER = ("running", "vendor_flag", "selector")  # quantities that are one thing or the other
 Pane = list[str]
 
 
@@ -246,11 +248,14 @@ def trend_lines(room: RoomState, view: View, asset_id: str, width: int, height: 
         return []
     if focus is None or focus.tag != point.tag or focus.span != view.span:
         return [" " + _("reading ...")]
-    return [" " + text for text in chart(focus, room, width - 1, max(height, 3))]
+    return [" " + text for text in chart(focus, room, width - 1, max(height, 3), point)]
 
 
-def chart(trend: Trend, room: RoomState, width: int, height: int) -> Pane:
-    """`height` lines: the chart with its highest and lowest value at the left, then the times."""
+def chart(trend: Trend, room: RoomState, width: int, height: int, point: Point | None = None) -> Pane:
+    """`height` lines: the chart with its highest and lowest value at the left, then the times.
+
+    Of a yes or no (`point`) the axis goes from one to the other: a mean between them is a share of the time.
+    """
     label = 8
     inner = width - label - 1
     columns = regroup(trend.values, inner)
@@ -258,7 +263,10 @@ def chart(trend: Trend, room: RoomState, width: int, height: int) -> Pane:
     if not known:
         return [_("no good value in this time")]
     low, high = min(known), max(known)
-    if high - low < 0.02 * max(abs(low), abs(high)):  # noise is not made large
+    either = point is not None and point.quantity in EITHER and 0 <= low <= high <= 1
+    if either:
+        low, high = 0.0, 1.0
+    elif high - low < 0.02 * max(abs(low), abs(high)):  # noise is not made large
         low, high = min(0.98 * low, 1.02 * low), max(0.98 * high, 1.02 * high)
     levels = height - 1
     found = []
@@ -267,7 +275,8 @@ def chart(trend: Trend, room: RoomState, width: int, height: int) -> Pane:
         for value in columns:
             text += " " if value is None else cell_of(value, low, high, level, levels)
         name = high if level == levels - 1 else low if level == 0 else None
-        found.append(fit(number_text(name, 4) if name is not None else "", label, ">") + " " + text.rstrip())
+        words = value_text(replace(point, value=name, exact="")) if either and point else number_text(name, 4)
+        found.append(fit(words if name is not None else "", label, ">") + " " + text.rstrip())
     start, end = (datetime.fromtimestamp(us / 1e6, UTC).astimezone(room.zone) for us in (trend.start_us, room.now_us))
     form = "%H:%M" if trend.span == "24h" else "%m-%d" if trend.span == "30d" else "%Y-%m-%d"
     left, right = start.strftime(form), end.strftime(form)
@@ -321,7 +330,7 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         name, unit = quantity_word(str(one.get("quantity"))), clean(one.get("unit") or "", 8)
         share = as_number(one.get("share"))
         value, usual = number_text(as_number(one.get("value"))), number_text(as_number(one.get("expected")))
-        weight = f" {share if share > 1 else 100 * share:.0f} %" if share is not None else ""
+        weight = f" ({share if share > 1 else 100 * share:.0f} %)" if share is not None else ""
         text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
         found += wrap(text + weight, width, "  ")
     physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]

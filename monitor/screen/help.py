@@ -23,7 +23,9 @@ def sections() -> list[tuple[str, list[str]]]:
             [
                 _("[1] act now   <2> act this shift   (3) note   ? value not to be trusted"),
                 _("VENDOR ONLY: the vendor asks, our model sees no need.  OWN ONLY: the other way round"),
+                _("- as the verdict: nobody claims anything, neither the vendor nor our own model"),
                 _("agree: both ask.  cannot tell: too little good data.  Silent and missing are never healthy"),
+                _("The own alert of a part may still stand (recovering) while the index is normal again"),
             ],
         ),
         (

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.labels import choice_word, health_word, role_word, verdict_word
-from monitor.screen.pieces import Cell, Line, budget, page, range_bar, row, rule, trend_bar, window
+from monitor.screen.pieces import Cell, Line, budget, fit, page, range_bar, row, rule, trend_bar, window
 from monitor.screen.room import (
     QUIET,
     RoomState,
@@ -31,6 +31,7 @@ from monitor.screen.text import (
     as_number,
     foot,
     head,
+    rejected_count,
     second_line,
     short_time,
     value_text,
@@ -275,6 +276,11 @@ def tally_lines(room: RoomState, view: View) -> list[Line]:
         decisions = [(9, " " + _("decisions {n}:").format(n=made)), (5, words)]
         told.append(Line(budget([*decisions, (6, unneeded_words(tally.review or {}))], view.width)))
     told.append(Line(budget([(5, " " + audit_words(room)), (9, binder_words(room))], view.width, gap="   ")))
+    if count := rejected_count(room):
+        words = _("vendor: {n} REJECTED, see rejected/ (r lists them); newest {age} ago: {name}")
+        rejected = part(room.status, "rejected")
+        age, name = age_text(as_number(rejected.get("age_s"))), clean(rejected.get("newest") or "-", 40)
+        told.append(Line(fit(" " + words.format(n=count, age=age, name=name), view.width).rstrip(), "p2"))
     return told
 
 

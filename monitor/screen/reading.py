@@ -25,6 +25,7 @@ from monitor.screen.room import (
     Entry,
     Life,
     Point,
+    Rejected,
     Report,
     RoomState,
     Trend,
@@ -54,6 +55,9 @@ OFFERS_EVERY_S = {True: 5.0, False: 60.0}  # how often the fallback is asked: in
 CHILD_TIMEOUT_S = 10.0
 JOURNAL_LIMIT = 4_000_000  # bytes of one journal file that are looked at
 TEXT_LIMIT = 1_000_000  # bytes of a report that are shown
+REASON_END = ".reason.txt"
+REASON_LIMIT = 2_000  # bytes of one reason
+REJECTED_LIMIT = 50  # rejected messages that are listed
 REPORT_KINDS = ("comparison", "sovereignty", "audit", "review")
 
 
@@ -130,7 +134,7 @@ class Reading:
 
     def slow(self, columns: int = 24) -> Parts:
         """Ledger when its head changed, reports, and now and then the trends of the overview."""
-        found: Parts = {"reports": self.reports()}
+        found: Parts = {"reports": self.reports(), "rejected": self.rejected()}
         found |= self.ledger()
         now = time.monotonic()
         if now - self._trends_at >= TRENDS_EVERY_S and self._tags:
@@ -168,6 +172,21 @@ class Reading:
                 stems = [stem for stem in found if str(path).startswith(stem)]
                 found.setdefault(max(stems, key=len) if stems else str(path.with_suffix("")), []).append(path)
         return tuple(report(stem, files) for stem, files in found.items())
+
+    def rejected(self) -> tuple[Rejected, ...]:
+        """The newest messages in STATE/rejected, each with the reason that intake has written beside it."""
+        made: list[tuple[float, Path]] = []
+        with contextlib.suppress(OSError):
+            for path in self.state.rejected.glob(f"*{REASON_END}"):
+                with contextlib.suppress(OSError):
+                    made.append((path.stat().st_mtime, path))
+        found = []
+        for at_s, path in sorted(made, reverse=True)[:REJECTED_LIMIT]:
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                when, _space, reason = file.read(REASON_LIMIT).decode("utf-8", "replace").partition(" ")
+                at_us = time_us(when) or int(at_s * 1e6)
+                found.append(Rejected(path.name.removesuffix(REASON_END), at_us, reason.strip(), str(path)))
+        return tuple(found)
 
     def trends(self, columns: int) -> Mapping[int, tuple[float | None, ...]]:
         """The last 30 days of each asset's first value."""

@@ -3,12 +3,13 @@
 Pure: lines from a RoomState and a View. Signing an audit is asked of the daemon, as every change is.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.screen.overview import filter_words
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
-from monitor.screen.room import Entry, Report, RoomState, time_us
+from monitor.screen.room import Entry, Rejected, Report, RoomState, time_us
 from monitor.screen.text import View, banners, foot, head, short_time
 from monitor.words import _, clean
 
@@ -40,6 +41,7 @@ def items(room: RoomState, view: View) -> list[Item]:
     found = [report_item(one) for one in room.reports if not told & set(one.files)]
     found += audits
     found += [period_item(one) for one in room.past.periods]
+    found += [rejected_item(one) for one in room.rejected]
     wanted = view.needle.casefold()
     chosen = [one for one in found if wanted in f"{one.kind} {one.result}".casefold()]
     return sorted(chosen, key=lambda one: -one.at_us)
@@ -62,10 +64,11 @@ def kind_word(kind: str) -> str:
 def audit_item(entry: Entry, room: RoomState) -> Item:
     audit_id = str(entry.data.get("audit_id") or "")
     checks = [one for one in entry.data.get("checks") or () if isinstance(one, dict)]
-    wrong = [clean(one.get("name"), 20) for one in checks if one.get("word") not in ("PASS", None)]
+    wrong = Counter(clean(one.get("name"), 20) for one in checks if one.get("word") not in ("PASS", None))
+    names_wrong = [f"{name} x{count}" if count > 1 else name for name, count in wrong.items()]
     signed = audit_id in room.past.signed
     sign = _("signed") if signed else _("not signed")
-    result = f"{clean(entry.data.get('word'), 12)}  {sign}" + (f"  {', '.join(wrong[:3])}" if wrong else "")
+    result = f"{clean(entry.data.get('word'), 12)}  {sign}" + (f"  {', '.join(names_wrong[:3])}" if wrong else "")
     names = {str(one) for one in entry.data.get("files") or ()}
     files = tuple(path for one in room.reports for path in one.files if Path(path).name in names)
     return Item(entry.at_us, _("drift audit"), result, files, audit_id, signed)
@@ -76,6 +79,11 @@ def period_item(entry: Entry) -> Item:
     kind = _("fallback drill") if drill else _("manual period")
     start, end = clean(entry.data.get("start") or "-", 16), clean(entry.data.get("end") or "-", 16)
     return Item(time_us(entry.data.get("start")) or entry.at_us, kind, f"{start} - {end}")
+
+
+def rejected_item(one: Rejected) -> Item:
+    result = f"{clean(one.name, 60)}: {clean(one.reason.removeprefix(one.name + ': '), 200)}"
+    return Item(one.at_us, _("REJECTED message"), result, (one.path,))
 
 
 def lines(room: RoomState, view: View) -> list[Line]:
@@ -116,12 +124,12 @@ def detail(view: View, found: list[Item]) -> list[Line]:
     told: list[str] = []
     if found:
         item = found[min(view.selected, len(found) - 1)]
-        if item.files:
-            folder = Path(item.files[0]).parent
-            told += wrap(_("in {folder}").format(folder=clean(folder, 200)), view.width - 2)[:2]
-            told += wrap(", ".join(clean(Path(one).name, 60) for one in item.files), view.width - 2)
         if item.audit_id:
             state = _("signed") if item.signed else _("not signed: S signs it in the name of your role")
             told.append(_("audit {id}: {state}").format(id=clean(item.audit_id, 30), state=state))
+        if item.files:
+            folder = Path(item.files[0]).parent
+            told += wrap(_("in {folder}").format(folder=clean(folder, 200)), view.width - 2)[:2]
+            told += wrap(" ".join(clean(Path(one).name, 60) for one in item.files), view.width - 2)
     told = told[:AROUND]
     return [Line(" " + text) for text in told] + [Line()] * (AROUND - len(told))

@@ -144,6 +144,16 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Rejected:
+    """One vendor message in STATE/rejected of which no alert could be made."""
+
+    name: str
+    at_us: int
+    reason: str
+    path: str  # of the reason
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
     """One procedure as `handwheel-manual --list --json` tells it."""
 
@@ -184,6 +194,7 @@ class RoomState:
     focus: Trend | None = None
     past: Past = field(default_factory=Past)
     reports: tuple[Report, ...] = ()
+    rejected: tuple[Rejected, ...] = ()  # the newest
     procedures: tuple[Procedure, ...] | None = None  # None: not asked yet or no answer
     period: Period | None = None
     role: str = ""

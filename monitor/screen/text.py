@@ -138,6 +138,7 @@ def head(room: RoomState, view: View) -> Line:
         parts.append((80 if up < len(sources) else 40, _("poll {up}/{total}").format(up=up, total=len(sources))))
         parts.append(clock_part(status))
         parts.append(vendor_part(room))
+        parts.append(rejected_part(room))
     end = clock_text(room.now_us, room) if view.wide else clock_text(room.now_us, room)[:8]
     kind = "manual" if room.period else "banner" if room.blind else "head"
     return Line(budget(parts, view.width, end), kind)
@@ -202,6 +203,17 @@ def vendor_part(room: RoomState) -> tuple[int, str]:
     if all(one.get("age_s") is None for one in feeds):
         return 30, _("vendor: nothing yet")
     return 15, _("vendor {age}").format(age=age_text(age_s))
+
+
+def rejected_part(room: RoomState) -> tuple[int, str]:
+    """Messages of which no alert could be made: an asking vendor that nobody hears is no silent vendor."""
+    count = rejected_count(room)
+    return 75, _("vendor: {n} REJECTED").format(n=count) if count else ""
+
+
+def rejected_count(room: RoomState) -> int:
+    """How many vendor messages lie rejected, as the daemon last told; an older status.json tells of none."""
+    return int(as_number(part(room.status, "rejected").get("count")) or 0)
 
 
 def as_number(value: object) -> float | None:
@@ -315,5 +327,5 @@ def origin_word(origin: object) -> str:
 
 def foot(view: View, keys: list[str], notice: str = "") -> list[Line]:
     """The last lines of a page: the answer to the last key, then the keys."""
-    told = [Line(fit(" " + clean(notice, 300), view.width).rstrip(), "notice")] if notice else []
+    told = [Line(" " + line, "notice") for line in wrap(clean(notice, 300), view.width - 2)] if notice else []
     return [*told, *(Line(" " + text, "keys") for text in keys)]

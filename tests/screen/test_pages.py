@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from monitor.intake import refuse
 from monitor.screen import alerts, asset, help, overview, procedures, reports
 from monitor.screen.pieces import Line, cells
-from monitor.screen.reading import take
+from monitor.screen.reading import Reading, take
 from monitor.screen.room import (
     Alarm,
     Entry,
     Life,
     Period,
+    Point,
     Procedure,
     Report,
     RoomState,
+    Trend,
     buckets,
     from_status,
     open_period,
@@ -236,6 +239,68 @@ def test_the_asset_page_shows_both_sides_and_what_was_decided(room):
     for words in ("VENDOR ONLY", "service due", "normal index 88", "365 d: asked 5, done 5", "grade D",
                   "follow bearing (operator): planned stop", "1 follow", "mm/s"):  # fmt: skip
         assert words in text, words
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+@pytest.mark.parametrize("size", SIZES[:2])
+def test_rejected_vendor_messages_are_told_on_line_one_and_counted(room, language, size):
+    use_language(language)
+    word = {"en": "3 REJECTED", "fr": "3 REFUSÉS", "de": "3 ABGEWIESEN"}[language]
+    told = replace(room, status={**room.status, "rejected": {"count": 3, "newest": "a.json", "age_s": 7200.0}})
+    shown = [str(line) for line in overview.lines(told, View(*size))]
+    assert word in shown[0]
+    (tally_line,) = [line for line in shown[1:] if word in line]
+    assert "rejected/" in tally_line
+    for older in ({}, {"rejected": None}, {"rejected": {"count": 0, "newest": "", "age_s": None}}):
+        quiet = replace(room, status={**room.status, "rejected": None, **older})
+        assert word.split()[1] not in "\n".join(str(line) for line in overview.lines(quiet, View(*size)))
+
+
+def test_rejected_messages_are_listed_with_their_reasons(room, state):
+    vendor = state.root / "alert-7.json"
+    vendor.write_text("{}")
+    refuse(vendor, "alert-7.json: has no asset; ask the vendor for one", state)
+    listed = replace(room, rejected=Reading(state).rejected())
+    text = "\n".join(str(line) for line in reports.lines(listed, View(100, 30)))
+    assert "REJECTED message" in text
+    assert "alert-7.json: has no asset; ask the vendor for one" in text
+    (item,) = [one for one in reports.items(listed, View()) if one.kind == "REJECTED message"]
+    assert item.readable.endswith("alert-7.json.reason.txt")
+
+
+def test_a_check_that_failed_more_than_once_is_named_once(room):
+    (audit,) = room.past.audits
+    checks = [{"name": name, "word": "WARN"} for name in ("coverage", "stale tags", "coverage", "coverage")]
+    past = replace(room.past, audits=(replace(audit, data={**audit.data, "checks": checks}),))
+    text = "\n".join(str(line) for line in reports.lines(replace(room, past=past), View(100, 30)))
+    assert "coverage x3, stale tags" in text
+
+
+def test_what_the_daemon_refuses_is_wrapped_to_its_end(room):
+    refusal = "decide: the daemon does not answer (No such file or directory); nothing was recorded; start it with "
+    for shown in all_pages(room, View(80, 24, notice=refusal + "handwheel run"))[:4]:
+        told = " ".join(str(line).strip() for line in shown if line.kind == "notice")
+        assert told == refusal + "handwheel run"
+
+
+def test_the_axis_of_a_yes_or_no_goes_from_no_to_yes(room):
+    point = Point(1, "R-P01.running", "running", "1")
+    trend = Trend(1, "24h", room.now_us - 86_400_000_000, (1.0,) * 50)
+    drawn = asset.chart(trend, room, 60, 8, point)
+    assert drawn[0].startswith("     yes ")
+    assert drawn[-2].startswith("      no")
+    level = asset.chart(trend, room, 60, 8, replace(point, quantity="level"))
+    assert "1.020" in level[0]
+
+
+def test_the_weight_of_a_value_does_not_run_into_it(room):
+    assert "usual 2.00 (40 %)" in " ".join(asset.own_lines(room, "R-P01", 60))
+
+
+def test_the_help_tells_of_an_empty_verdict_and_of_a_part_that_recovers():
+    text = " ".join(str(line).strip() for line in help.help_text(80))
+    assert "- as the verdict: nobody claims anything" in text
+    assert "may still stand (recovering) while the index is normal again" in text
 
 
 def test_a_value_that_is_not_good_says_why(room):
