@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from drivers.errors import UserError
+from drivers.record import Quality
 from models.health import Assessment, HealthModel, Rated, assess, fit, from_parts
 from models.health.life_cycle import CLOSED, RAISED, advance
 from models.health.state import STEADY
@@ -29,6 +30,7 @@ from monitor.state import State, atomic_write
 from monitor.words import _, number_text, quantity_text, utc_text
 
 MINUTE_S, HOUR_S = 60, 3600
+UNSEEN_S = 120  # an asset without a good value for so long is unknown
 LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
 WINDOW_ROWS = {MINUTE_S: 480, HOUR_S: 96}
 LIVE_S = (MINUTE_S, HOUR_S)  # rows on which a model learned from hours judges, the first that are enough
@@ -113,6 +115,7 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     assessments: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
     sights: dict[str, verdicts.Sight] = {}
+    seen_us = _last_good(hot, tags)
     for asset in _pumps(settings):
         try:
             model = load(state, asset.id)
@@ -124,6 +127,7 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
         cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
         least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
         found = _assessed(used, cadences, partial(_window, state, settings, minutes, tags, asset.id, now_us, least))
+        found = _not_seen(found, seen_us.get(asset.id), now_us)
         digest = model.sha256 if model else None
         sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
         assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
@@ -163,6 +167,24 @@ def _assessed(
         first = first or found
     assert first is not None
     return first
+
+
+def _last_good(hot: HotReader, tags: Mapping[int, TagRow]) -> dict[str, int]:
+    """When each asset that is read last gave a good value, 0 for never. [us, UTC]"""
+    seen: dict[str, int] = {}
+    for number, sample in hot.latest().items():
+        if number in tags:
+            at = sample.receive_us if sample.quality == Quality.GOOD else 0
+            seen[tags[number].asset] = max(seen.get(tags[number].asset, 0), at)
+    return seen
+
+
+def _not_seen(found: Assessment, seen_us: int | None, now_us: int) -> Assessment:
+    """An asset that gives no good value is unknown, however good its last hours were: no data is never healthy."""
+    if seen_us is None or now_us - seen_us <= UNSEEN_S * 1_000_000:
+        return found  # None: nothing is read, history alone is judged
+    words = f"no good value for more than {UNSEEN_S} s"
+    return replace(found, state="unknown", index=None, word="unknown", score=None, reasons=(words, *found.reasons))
 
 
 def own_alerts(

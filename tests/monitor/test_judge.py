@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drivers.batch import batch_of
-from drivers.record import Sample
+from drivers.record import Reason, Sample
 from monitor import judge, verdicts
 from monitor.historian.history import write_grid
 from monitor.historian.hot import HotFile
@@ -268,3 +268,15 @@ def test_the_review_parameters_decide_how_far_apart_two_claims_may_be(state):
     records = list(entries(state, verdicts.KINDS))
     words = {one["word"] for one in verdicts.judge(records, {}, Review(match_days=5), at)[0]}
     assert words == {"own_only", "cannot_tell"}
+
+
+def test_a_pump_whose_device_is_dead_is_unknown_however_healthy_its_past_was(state):
+    learned(state)
+    tag = next(tag for tag in PLANT.tags if tag.asset == "pump1")
+    hot = HotFile(state.hot)
+    hot.publish_tags(PLANT)
+    hot.append([batch_of("s", NOW_US, [Sample(tag.number, NOW_US, None, Reason.COMMS)])], NOW_US // 1000)
+    hot.close()
+    row = next(row for row in judge.score(state, PLANT, NOW_US).assessments if row["asset"] == "pump1")
+    assert (row["word"], row["index"]) == ("unknown", None)
+    assert row["reasons"][0] == "no good value for more than 120 s"
