@@ -302,7 +302,7 @@ def rows(told: Answer) -> list[tuple[str, str]]:
     """The evidence table, as (row, value) in the reader's language."""
     r, money = told.result, told.currency
     lead = [
-        (_("period"), f"{local_text(r.start_us, UTC, '%Y-%m-%d')} - {local_text(r.end_us, UTC, '%Y-%m-%d')}"),
+        (_("period"), f"{local_text(r.start_us, UTC, '%Y-%m-%d')} - {local_text(r.end_us - 1, UTC, '%Y-%m-%d')}"),
         (_("assets"), str(r.assets)),
         (_("vendor alerts (episodes)"), f"{r.alerts} ({r.episodes})"),
         (_("followed / deferred / rejected / inspect first / undecided"),

@@ -32,7 +32,7 @@ def build(state: State, settings: Settings, told: review.Answer, *, made_by: str
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
     records = tables(state, start_us, end_us)
     n, top = head(state)
-    period = f"{local_text(start_us, UTC, DAY)[:10]} - {local_text(end_us, UTC, DAY)[:10]}"
+    period = f"{local_text(start_us, UTC, DAY)[:10]} - {local_text(end_us - 1, UTC, DAY)[:10]}"
     return Document(
         title=_("Vendor comparison"),
         subtitle=_("{utility}: does the vendor ask for more maintenance than the findings support?").format(
