@@ -67,26 +67,34 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(given: list[str] | None = None) -> int:
-    """The command line. 0 done, 1 faults found, 2 something a person can mend."""
+    """The command line. 0 done, 1 faults found, 2 something a person can mend. A closed pipe ends it quietly."""
+    try:
+        try:
+            return command(given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def command(given: list[str] | None) -> int:
+    """Do what the command line asks."""
     options = arguments(given)
     use_language(options.lang or language_of_environment())
     wanted = options.lang or language_of_environment()
     place = find(options.render or options.state)
-    try:
-        if options.check is not None:
-            from fallback_procedures.lint import check
+    if options.check is not None:
+        from fallback_procedures.lint import check
 
-            return check(options.check, place)
-        if options.list:
-            return listing(place, wanted, options)
-        if options.show or options.print_id:
-            return one(place, wanted, options)
-        if options.render or options.binder_status or options.mark_printed:
-            return binder(place, options)
-        return ladder(place, wanted, options)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
+        return check(options.check, place)
+    if options.list:
+        return listing(place, wanted, options)
+    if options.show or options.print_id:
+        return one(place, wanted, options)
+    if options.render or options.binder_status or options.mark_printed:
+        return binder(place, options)
+    return ladder(place, wanted, options)
 
 
 def tell(*lines: str) -> None:
@@ -122,6 +130,8 @@ def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
         return Console(place, library, desk(place.journal, moment(), options.role, options.drill), Terminal()).work()
     except (Gone, KeyboardInterrupt):
         return 0
+    except BrokenPipeError:
+        raise
     except Exception as fault:
         tell(
             _("The manual failed ({why}). Read these text files, or the printed binder:").format(

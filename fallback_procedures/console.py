@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fallback_procedures.library import Library
-from fallback_procedures.place import Look, Place, look, notes_at_start, site_named, sites_to_ask
+from fallback_procedures.place import Look, Place, look, no_drill_now, notes_at_start, site_named, sites_to_ask
 from fallback_procedures.run import Desk, Refused, Run, desk
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.terminal import Gone, Terminal, table
@@ -21,6 +21,8 @@ from fallback_procedures.view import (
     mark_of,
     mode_lines,
     offer_lines,
+    out_lines,
+    rule_line,
     run_title,
     spoken,
     step_lines,
@@ -63,7 +65,7 @@ class Console:
     def overview(self) -> bool:
         """The situation and what applies; one command. False when the person leaves."""
         seen, width = self.look(), self.terminal.width
-        lines = ["", *mode_lines(seen, width), why_line(seen), "-" * width]
+        lines = ["", *mode_lines(seen, width), why_line(seen), rule_line(seen, width)]
         chosen: list[tuple[str, str]] = []
         for run in seen.period.open_runs():
             chosen.append(("run", run.id))
@@ -88,13 +90,14 @@ class Console:
                     chosen.append((name, ""))
                     lines.append(f"{len(chosen):>2} {name}  {entry.title}")
         due = due_text(seen)
-        lines += ["-" * width] + ([due] if due else []) + ([self.saved()] if seen.period.entries else [])
+        lines += [rule_line(seen, width)] + ([due] if due else []) + ([self.saved()] if seen.period.entries else [])
         self.terminal.say(*lines)
         declare = "" if seen.period.declared else _("c CONTROL LOST") + "  "
         back = _("h HAND BACK") + "  " if seen.period.declared else ""
+        drill = "" if self.desk.drill or seen.period.entries else _("D drill") + "  "
         keys = _("number or id opens  a all  k last known  l note  b binder  ? help  q leave")
-        self.terminal.say(*key_lines(f"{declare}{back}{keys}", width))
-        answer = self.terminal.ask(">", lambda: due_text(self.look()))
+        self.terminal.say(*key_lines(f"{declare}{back}{drill}{keys}", width))
+        answer = self.terminal.ask(_("DRILL") + " >" if self.desk.drill else ">", lambda: due_text(self.look()))
         return self.obey(answer, chosen, seen)
 
     def obey(self, answer: str, chosen: list[tuple[str, str]], seen: Look) -> bool:
@@ -107,6 +110,8 @@ class Console:
                 self.declare(rest)
             elif low == "h":
                 self.hand_back(seen)
+            elif low == "d":
+                self.begin_drill()
             elif low == "a":
                 self.all()
             elif low == "k":
@@ -174,6 +179,7 @@ class Console:
                 "c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
                 "automation is probably still running."
             ),
+            _("D  in the list: an exercise (DRILL), while no real period is open; every screen and entry says so."),
             _(
                 "In a run: d done, v VALUE reading, n REASON not applicable, g STEP go to, r repeat, t timer, "
                 "o release a HOLD,"
@@ -216,6 +222,15 @@ class Console:
         self.desk.hand_back(moment())
         self.terminal.say(_("Handed back. The period has ended."), self.saved())
         self.desk = desk(self.place.journal, moment(), role, self.desk.drill)
+
+    def begin_drill(self) -> None:
+        """From here on an exercise, asked once."""
+        no_drill_now(self.look())
+        if self.terminal.ask(_("Write DRILL to begin an exercise, anything else goes back:")) != "DRILL":
+            raise Refused(_("nothing was done"))
+        no_drill_now(self.look())
+        self.desk = desk(self.place.journal, moment(), self.desk.role, True)
+        self.terminal.say(_("DRILL: nothing here is real; q leaves the drill."))
 
     def open(self, name: str, site: str) -> None:
         """Show a procedure or form; start or print it."""
@@ -290,7 +305,7 @@ class Console:
                 "",
             )
         self.terminal.say(*key_lines(keys, self.terminal.width))
-        return f"{asked} >".strip()
+        return f"{_('DRILL') if self.desk.drill else ''} {asked} >".strip()
 
     def step_command(self, run: Run, answer: str) -> bool:
         """One command in a run; False goes back to the list."""
@@ -309,7 +324,11 @@ class Console:
             after = here.period().runs[run.id]
             self.terminal.say(*judged(taken, after))
         elif low == "d":
-            here.done(now, run.id)
+            lines = out_lines(run)
+            self.terminal.say(*lines)
+            if lines and not rest:
+                rest = self.terminal.ask(_("Why is the step done all the same?"))
+            here.done(now, run.id, rest)
         elif low == "n":
             here.not_applicable(now, run.id, rest or self.terminal.ask(_("reason:")))
         elif low == "g":

@@ -121,6 +121,14 @@ def site_named(text: str, known: Situation) -> str:
     return typed
 
 
+def no_drill_now(seen: Look) -> None:
+    """Refused where an exercise may not begin: in another one, or over a period that is real."""
+    if seen.period.drill:
+        raise Refused(_("this is a drill already; q leaves it"))
+    if seen.period.entries and not seen.period.ended:
+        raise Refused(_("a real period is open: no drill now"))
+
+
 def notes_at_start(place: Place, library: Library, drill: bool) -> list[str]:
     """What a person must know before anything else: what is missing, what is faulty, a real period under a drill."""
     notes = [note for note in (place.note, *library.notes) if note]

@@ -87,6 +87,13 @@ class Run:
         have = {taken.name for taken in self.readings if taken.n in self.fresh}
         return tuple(reading for reading in step.readings if reading.name not in have)
 
+    def out_of_limits(self) -> tuple[Taken, ...]:
+        """Newest readings of the step at hand that lie outside their limits; none while it waits for something."""
+        if self.open_readings() or self.waiting_for():
+            return ()
+        newest = {taken.name: taken for taken in self.readings if taken.n in self.fresh}
+        return tuple(taken for taken in newest.values() if taken.in_limits is False)
+
     def times_out(self, name: str) -> int:
         """How often in a row the newest readings of that name lay outside the limits."""
         count = 0
@@ -313,12 +320,17 @@ class Desk:
             raise Refused(_("HOLD: {role} must release step {n} first").format(role=role_text(role), n=step.number))
         return run, step
 
-    def done(self, now: Now, run_id: str) -> Line:
-        """Mark the step at hand done; refused while a reading of it is open."""
+    def done(self, now: Now, run_id: str, reason: str = "") -> Line:
+        """Mark the step at hand done; refused while a reading is open, or lies outside its limits without a reason."""
         run, step = self._at(run_id)
         if run.open_readings():
             raise Refused(_("first the reading: {name}").format(name=run.open_readings()[0].name))
-        return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=step.number)
+        if not run.out_of_limits():
+            return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=step.number)
+        if not clean(reason):
+            raise Refused(_("OUT OF LIMITS: done with a reason only; g goes to another step"))
+        return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=step.number,
+                         text=clean(reason, 500))  # fmt: skip
 
     def not_applicable(self, now: Now, run_id: str, reason: str) -> Line:
         """Leave the step at hand out, with a reason."""

@@ -16,7 +16,7 @@ from textual.events import Key, Paste, Resize
 from textual.widgets import Static
 
 from fallback_procedures.library import load
-from fallback_procedures.place import Look, Place, look, notes_at_start, site_named, sites_to_ask
+from fallback_procedures.place import Look, Place, look, no_drill_now, notes_at_start, site_named, sites_to_ask
 from fallback_procedures.run import Refused, Run, desk
 from fallback_procedures.triggers import last_known, moment
 from fallback_procedures.view import (
@@ -27,6 +27,8 @@ from fallback_procedures.view import (
     mark_of,
     mode_lines,
     offer_lines,
+    out_lines,
+    rule_line,
     run_title,
     spoken,
     step_lines,
@@ -122,7 +124,7 @@ class ManualScreen(App[int]):
 
     def body_lines(self, width: int, room: int) -> list[str]:
         """What stands between head and foot: a text, or list and run."""
-        rule = "-" * width
+        rule = rule_line(self.seen, width)
         if self.page is not None:
             self.top = max(0, min(self.top, len(self.page) - (room - 1)))
             return [rule, *self.page[self.top : self.top + room - 1]]
@@ -179,7 +181,7 @@ class ManualScreen(App[int]):
 
     def foot_lines(self, width: int) -> list[str]:
         """What falls due, where entries lie, what was said last, and the keys."""
-        lines = ["-" * width]
+        lines = [rule_line(self.seen, width)]
         due = due_text(self.seen)
         lines += wrapped(due, width) if due else []
         if self.seen.period.entries:
@@ -209,7 +211,8 @@ class ManualScreen(App[int]):
                 "f end  x list  ? help"
             )
         act = _("h HAND BACK") if self.seen.period.declared else _("c CONTROL LOST")
-        return f"{act}  " + _("1-9 open  a all  k last known  l note  b binder  ? help  q leave")
+        drill = "" if self.desk.drill or self.seen.period.entries else _("D drill") + "  "
+        return f"{act}  {drill}" + _("1-9 open  a all  k last known  l note  b binder  ? help  q leave")
 
     # -- keys ---
 
@@ -258,6 +261,8 @@ class ManualScreen(App[int]):
             self.declare()
         elif key == "h":
             self.hand_back()
+        elif key == "D":
+            self.begin_drill()
         elif key == "a":
             self.show(self.all_lines())
             self.ask(_("id to open:"), self.open_typed)
@@ -285,6 +290,9 @@ class ManualScreen(App[int]):
         if key in ("space", " ", "d"):
             if waiting and not run.waiting_for():
                 self.ask_value(run)
+            elif out_lines(run):
+                prompt = "  ".join([*out_lines(run), _("Why is the step done all the same?")])
+                self.ask(prompt, lambda text: self.keep(lambda: here.done(moment(), run.id, text)))
             else:
                 self.keep(lambda: here.done(now, run.id))
         elif key == "v":
@@ -416,6 +424,19 @@ class ManualScreen(App[int]):
 
         self.ask_role(_("Who hands back?"), confirm)
 
+    def begin_drill(self) -> None:
+        """From here on an exercise, asked once."""
+        no_drill_now(self.seen)
+
+        def confirm(text: str) -> None:
+            if text != "DRILL":
+                raise Refused(_("nothing was done"))
+            no_drill_now(self.look())
+            self.desk, self.run_id = desk(self.place.journal, moment(), self.desk.role, True), ""
+            self.said = _("DRILL: nothing here is real; q leaves the drill.")
+
+        self.ask(_("Write DRILL to begin an exercise, anything else goes back:"), confirm)
+
     def open(self, name: str, site: str) -> None:
         entry = self.stock.get(name, language())
         if entry is None:
@@ -497,6 +518,7 @@ def help_lines(width: int) -> list[str]:
     """What the keys mean, and what to do without this screen."""
     texts = (
         _("c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: automation is probably still running."),
+        _("D  in the list: an exercise (DRILL), while no real period is open; every screen and entry says so."),
         _("space done, v value, n not applicable with a reason, g go to a step, r repeat, t timer, o release a HOLD, "
           "u undo, l note, w whole procedure, p print, f end of the run, x back to the list."),
         _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),

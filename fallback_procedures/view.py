@@ -235,6 +235,17 @@ def judged(taken: Taken, run: Run) -> list[str]:
     return lines
 
 
+def out_lines(run: Run) -> list[str]:
+    """What stands before the question why a step is done all the same: readings out of limits and the way out."""
+    lines = [line for taken in run.out_of_limits() for line in judged(taken, run)]
+    return list(dict.fromkeys(lines))
+
+
+def rule_line(look: Look, width: int) -> str:
+    """The line between two parts; in a drill it says so."""
+    return (f"-- {_('DRILL')} " * width)[:width] if look.period.drill else "-" * width
+
+
 def mark_of(run: Run, number: str) -> str:
     """[x] done, [n] not applicable, [ ] open."""
     mark = run.marks.get(number)

@@ -27,7 +27,7 @@ def journal_of(state):
 
 def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manual):
     state.publish(moment(), age_s=190)
-    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\nu\ng 9\nx\nh\n2\nAUTO\nq\n"
+    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\n\nd\nthe overflow runs anyway\nu\ng 9\nx\nh\n2\nAUTO\nq\n"
     done = manual("--state", str(state.root), answers=LOST + steps)
     text = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
@@ -40,6 +40,9 @@ def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manu
                      "done", "undo", "goto", "handed_back"]  # fmt: skip
     assert journal_of(state)[0]["role"] == "shift_lead"
     assert journal_of(state)[6]["value"] == "yes"
+    assert text.count("Why is the step done all the same?") == 2
+    assert "! OUT OF LIMITS: done with a reason only" in text
+    assert journal_of(state)[9]["text"] == "the overflow runs anyway"
 
 
 def test_declaring_is_confirmed_once_and_anything_else_goes_back(state, manual):
@@ -60,6 +63,26 @@ def test_a_drill_says_so_on_every_line_and_needs_no_declaration(state, manual):
     done = manual("--state", str(state.root), "--drill", "--lang", "de", answers="P-03 R\ns\n2,5\nx\nq\n")
     assert "ÜBUNG" in done.stdout.decode()
     assert [line["drill"] for line in journal_of(state)] == [True, True, True]
+
+
+def test_a_drill_begins_from_the_list_only_while_no_real_period_is_open(state, manual):
+    text = manual("--state", str(state.root), answers="D\nno\nD\nDRILL\nP-03 R\ns\nx\nq\n").stdout.decode()
+    assert "D drill" in text
+    assert "! nothing was done" in text
+    assert "DRILL  READING" in text
+    assert [line["drill"] for line in journal_of(state)] == [True, True]
+    over = manual("--state", str(state.root), answers=LOST + "d\nq\n").stdout.decode()
+    assert "! a real period is open: no drill now" in over
+    assert all(len(line) <= 80 for line in text.splitlines() if str(state.root)[:10] not in line)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(state):
+    for arguments in ("--show P-03", "--list", "--help", "--plain"):
+        done = subprocess.run(
+            f"yes a | {sys.executable} -S fallback_procedures --state {state.root} {arguments} | head -n 1 >/dev/null",
+            shell=True, capture_output=True, timeout=60, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.stderr.decode() == ""
 
 
 def test_everything_above_may_be_gone(manual, tmp_path):

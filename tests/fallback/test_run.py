@@ -75,7 +75,11 @@ def test_the_place_is_kept_through_readings_holds_and_branches(started):
     assert run_of(here, name).cursor == "2"
     here.not_applicable(at(6), name, "already running")
     assert here.read(at(7), name, "9.6").in_limits is False
-    here.done(at(8), name)
+    with pytest.raises(Refused, match="with a reason only"):
+        here.done(at(8), name)
+    here.done(at(8), name, "current is steady")
+    assert run_of(here, name).marks["2"].reason == "already running"
+    assert run_of(here, name).marks["3"].reason == "current is steady"
     with pytest.raises(Refused, match="HOLD"):
         here.done(at(9), name)
     with pytest.raises(Refused, match="only shift lead"):

@@ -41,7 +41,11 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         await typed(pilot, "20.9")
         await pilot.press("v")
         await typed(pilot, "0")
-        await pilot.press("space", "u", "space", "n")
+        await pilot.press("space")
+        await typed(pilot, "pumped out first")
+        await pilot.press("u", "space")
+        await typed(pilot, "pumped out first")
+        await pilot.press("n")
         await typed(pilot, "sheet is wet")
         lines = shown(app)
         assert len(lines) <= size[1]
@@ -120,3 +124,34 @@ async def test_a_state_folder_that_vanishes_never_undeclares(state):
         assert "STATE FOLDER IS GONE" not in " ".join(shown(app))
     (file,) = (state.manual / "journal").glob("*.jsonl")
     assert [line["kind"] for line in read_lines(file)[0]] == ["declared", "note", "note"]
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+async def test_a_drill_begins_by_a_key_and_a_reading_out_of_limits_needs_a_reason(state, language):
+    use_language(language)
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), language, "operator", False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert max(map(len, shown(app))) <= 80
+        assert "D drill" in " ".join(shown(app)) or language != "en"
+        await pilot.press("?", "escape", "D")
+        await typed(pilot, "DRILL")
+        assert app.desk.drill
+        await pilot.press("a")
+        await typed(pilot, "P-03")
+        if app.question:
+            await typed(pilot, "R")
+        await pilot.press("s", "v")
+        await typed(pilot, "7.5")
+        for value in ("20.9", "0"):
+            await pilot.press("space")
+            await typed(pilot, value)
+        await pilot.press("space")
+        assert max(map(len, shown(app))) <= 80
+        assert app.question
+        await typed(pilot, "ventilated again")
+        assert app.question is None
+    (file,) = (state.manual / "journal").glob("*.jsonl")
+    lines = read_lines(file)[0]
+    assert all(line["drill"] for line in lines)
+    assert (lines[-1]["kind"], lines[-1]["text"]) == ("done", "ventilated again")
