@@ -23,7 +23,7 @@ from fallback_procedures.place import Place, sites_of
 from fallback_procedures.procedure import Procedure
 from fallback_procedures.sheet import Sheet, missing_safety
 from fallback_procedures.triggers import Now, Situation, read_status, situation
-from fallback_procedures.words import LANGUAGES, _, clean, language, local_text, use_language, utc_text
+from fallback_procedures.words import LANGUAGES, _, clean, language, local_text, use_language, use_time_zone, utc_text
 
 QUEUE_S = 20  # how long a print job is followed [s]
 
@@ -53,6 +53,7 @@ class Section:
 def sites(place: Place, library: Library) -> Situation:
     """The sites the binder is for: those of the last status, else those of the sheets."""
     status, why_not = read_status(place.manual)
+    use_time_zone(status.get("time_zone") if status else None)
     return situation(status, why_not, Now(time.time(), 0.0, ""), False, library)
 
 
@@ -82,13 +83,13 @@ def render(place: Place, library: Library, now_s: float) -> dict[str, Any]:
     found = sections(place, library)
     spoken_before = language()
     record: dict[str, Any] = {"format": 1, "fingerprint": fingerprint(found), "made": utc_text(now_s),
-                              "pdf": can_make_pdf(),
+                              "pdf": can_make_pdf(), "simulated": sites(place, library).simulated,
                               "sections": []}  # fmt: skip
     try:
         for site, one in sorted({(section.site, section.language) for section in found}):
             use_language(one)
             mine = [section for section in found if (section.site, section.language) == (site, one)]
-            pages = [content(section.procedure, section.sheet, now_s, one) for section in mine]
+            pages = [content(section.procedure, section.sheet, now_s, one, record["simulated"]) for section in mine]
             contents = contents_page(mine, pages, record["fingerprint"])
             folder = place.binder / one / (site or "any")
             _write(folder / "binder.txt", _whole([contents, *pages]).encode())
@@ -222,14 +223,17 @@ def print_one(place: Place, library: Library, name: str, site: str, wanted: str)
     places = sites_of(library, sites(place, library), name)
     chosen = site or (places[0] if len(places) == 1 else "")
     section = Section(entry.procedure, library.sheet(chosen), chosen, wanted)
-    path = _file_of(place, section)
+    path = _file_of(place, section, sites(place, library).simulated)
     return [_("file: {path}").format(path=path), *send(path)]
 
 
-def _file_of(place: Place, section: Section) -> Path:
+def _file_of(place: Place, section: Section, simulated: bool) -> Path:
     """The rendered file where it is current, else a text page written now (into memory where the disk refuses)."""
-    rows = _record(place, "fingerprint.json").get("sections") or []
-    current = any(row.get("file") == section.stem and row.get("sha256") == section.sha256 for row in rows)
+    record = _record(place, "fingerprint.json")
+    rows = record.get("sections") or []
+    current = record.get("simulated", False) == simulated and any(
+        row.get("file") == section.stem and row.get("sha256") == section.sha256 for row in rows
+    )
     if current and place.binder:
         for ending in (".pdf", ".txt"):
             path = place.binder / f"{section.stem}{ending}"
@@ -238,7 +242,7 @@ def _file_of(place: Place, section: Section) -> Path:
     from fallback_procedures.journal import memory_folder
 
     now_s = time.time()
-    text = _whole([content(section.procedure, section.sheet, now_s, section.language)]).encode()
+    text = _whole([content(section.procedure, section.sheet, now_s, section.language, simulated)]).encode()
     there = place.manual is not None and place.manual.is_dir()  # a state folder that is gone is never made anew
     for folder in (place.binder if there else None, memory_folder()):
         if folder is not None:

@@ -26,8 +26,11 @@ TEMPLATE = Path(__file__).parent / "page.typ"
 Content = dict[str, Any]
 
 
-def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "") -> Content:
-    """All that a page says, as plain data. `printed_s` since 1970 [s]; `asked`: the language that was wanted."""
+def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "", simulated: bool = False) -> Content:
+    """All that a page says, as plain data. `printed_s` since 1970 [s]; `asked`: the language that was wanted.
+
+    `simulated`: the plant is a simulated one, and every page says so.
+    """
     digest = content_hash(procedure, sheet)
     expires = min(time.strftime("%Y-%m-%d", time.gmtime(printed_s + VALID_S)), procedure.review_by)
     lacking, unsafe = missing(procedure, sheet), missing_safety(procedure, sheet)
@@ -48,6 +51,7 @@ def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "
         "id": procedure.id,
         "title": procedure.title,
         "language": procedure.language,
+        "simulated": _("SIMULATED") if simulated else "",
         "station": station,
         "header": header,
         "draft": "" if procedure.approved else _("DRAFT"),
@@ -159,7 +163,7 @@ def text_pages(page: Content) -> list[str]:
 def _framed(page: Content, lines: list[str], number: int, last: int) -> list[str]:
     count = f"{page['page_word']} {number} {page['of_word']} {last}"
     head = [
-        _two(page["station"], count),
+        _two(f"{page['simulated']}  {page['station']}".strip(), count),
         *wrapped(f"{page['id']}  {page['title']}", WIDTH),
         _two(page["header"], page["qr"]),
         *(f"*** {warning} ***"[:WIDTH] for warning in page["warnings"]),
@@ -206,7 +210,10 @@ def _text_blocks(page: Content) -> list[list[str]]:
     for label, text in page["ends"]:
         blocks.append(wrapped(text, WIDTH, f"{label + ':':<12}", " " * 12))
     if page["sign"]:
-        blocks.append(["", *(f"{label}: ".ljust(34) + "_" * (WIDTH - 34) for label in page["sign"])])
+        sign = ["", *(f"{label}: ".ljust(34) + "_" * (WIDTH - 34) for label in page["sign"])]
+        ends = 1 + len(page["repeats"]) + len(page["ends"])  # no page of signatures alone: the last step goes with them
+        last = [line for block in blocks[-ends:] for line in block] + sign
+        blocks = [*blocks[:-ends], last] if page["blocks"] and len(last) <= LINES // 2 else [*blocks, sign]
     return blocks
 
 

@@ -25,7 +25,7 @@ from fallback_procedures.triggers import (
     read_status,
     situation,
 )
-from fallback_procedures.words import _, clean
+from fallback_procedures.words import _, clean, use_time_zone
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,8 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     """Read status and journal now; from before only the entries are remembered, should their folder be gone."""
     now = moment()
     status, why_not = read_status(place.manual)
+    if status is not None:  # a status that vanishes does not turn the clock
+        use_time_zone(status.get("time_zone"))
     daemon = status.get("daemon") if status else None
     alive = pid_lives(daemon.get("pid")) if isinstance(daemon, dict) else True
     known = situation(status, why_not, now, alive, library)

@@ -245,7 +245,7 @@ def _planned_stop(stop: object, now: Now) -> tuple[str, str, float | None] | Non
     since = now.mono_s - mono if mono is not None and stop.get("boot_id") == now.boot_id else None
     if since is None and at is not None and now.wall_s >= at:
         since = now.wall_s - at
-    shown = local_text(at, "%H:%M").split()[0] if at is not None else "?"
+    shown = local_text(at, "%H:%M") if at is not None else "?"
     return role_text(clean(stop.get("role") or "administrator", 30)), shown, since
 
 

@@ -6,14 +6,21 @@ Everything in this folder is written for Python 3.9: the machine that is left in
 
 from __future__ import annotations
 
+import contextlib
 import gettext as _gettext
 import os
 import re
 import textwrap
 import time
 import unicodedata
+from datetime import datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
+
+try:
+    import zoneinfo
+except ImportError:  # a Python without it: the clock is that of the machine
+    zoneinfo = None  # type: ignore[assignment]
 
 LANGUAGES = ("en", "fr", "de")
 ROLES = ("operator", "shift_lead", "maintenance", "engineer", "administrator")
@@ -32,6 +39,7 @@ class _Speech:
 
     language = "en"
     catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
+    zone: tzinfo | None = None  # of the plant; None: that of this machine
 
 
 def use_language(language: str) -> str:
@@ -43,6 +51,14 @@ def use_language(language: str) -> str:
         else _gettext.translation("handwheel-manual", str(_LOCALE), [_Speech.language], fallback=True)
     )
     return _Speech.language
+
+
+def use_time_zone(name: object) -> None:
+    """Tell times in the zone of the plant ("Europe/Berlin"); in that of this machine where it is not known here."""
+    _Speech.zone = None
+    if zoneinfo is not None and isinstance(name, str) and name:
+        with contextlib.suppress(KeyError, ValueError, OSError):  # no such zone, or no table of zones here
+            _Speech.zone = zoneinfo.ZoneInfo(name)
 
 
 def language() -> str:
@@ -125,10 +141,10 @@ def utc_text(seconds: float, digits: int = 3) -> str:
 
 
 def local_text(seconds: float, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Local time of this machine with its offset ("2026-11-23 14:22 +01:00"). `seconds` since 1970. [s]"""
-    moment = time.localtime(seconds)
-    offset = time.strftime("%z", moment)
-    return f"{time.strftime(form, moment)} {offset[:3]}:{offset[3:5]}"
+    """Local time of the plant, else of this machine, with offset: "2026-11-23 14:22 +01:00". `seconds` since 1970."""
+    moment = datetime.fromtimestamp(seconds, _Speech.zone).astimezone(_Speech.zone)
+    offset = moment.strftime("%z")
+    return f"{moment.strftime(form)} {offset[:3]}:{offset[3:5]}"
 
 
 def seconds_of(text: object) -> float | None:

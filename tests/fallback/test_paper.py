@@ -10,10 +10,11 @@ import pytest
 
 from fallback_procedures.binder import Unprintable, fingerprint, mark_printed, print_one, render, sections, send, status
 from fallback_procedures.library import SHIPPED, load
-from fallback_procedures.paper import content, pdf, squares, text_pages
+from fallback_procedures.paper import can_make_pdf, content, pdf, squares, text_pages
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import parse
 from fallback_procedures.sheet import Sheet, read_sheet
+from fallback_procedures.triggers import moment
 from fallback_procedures.words import use_language
 
 from .conftest import SHEET
@@ -200,3 +201,31 @@ def test_a_print_job_is_followed_and_never_believed(tmp_path, monkeypatch, lp, l
 def test_without_a_printer_system_the_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "no printer system here" in send(tmp_path / "x")[0]
+
+
+def test_every_page_of_a_simulated_plant_says_so(place, state):
+    state.publish(moment(), simulated=True)
+    library = load(state.manual)
+    record = render(place, library, 1_795_400_000.0)
+    assert record["simulated"]
+    for text in (place.binder / "en" / "R").glob("*.txt"):
+        assert all("SIMULATED" in page.split("\n")[0] for page in text.read_text().split("\f"))
+    if record["pdf"]:
+        for page in pages_of((place.binder / "en" / "R" / "binder.pdf").read_bytes()).pages:
+            assert "SIMULATED" in page.extract_text()
+    state.publish(moment(), simulated=False)
+    file = print_one(place, library, "P-03", "R", "en")[0]
+    assert "now" in file
+    assert "SIMULATED" not in Path(file.split(" ", 1)[1]).read_text()
+
+
+def test_signatures_never_stand_on_a_page_without_a_step():
+    library = load(None)
+    for name in library.ids():
+        procedure = library.get(name, "en").procedure
+        page = content(procedure, library.sheet(""), 1_795_400_000.0)
+        last = text_pages(page)[-1]
+        assert f"( ) {procedure.steps[-1].number:>3}" in last or len(last.splitlines()) > 40, name
+        if can_make_pdf():
+            printed = pages_of(pdf("x", [page], 0.0)).pages[-1].extract_text()
+            assert page["blocks"][-1]["text"][:20] in " ".join(printed.split()), name

@@ -1,13 +1,14 @@
 """The table of what is said and offered when something dies, line by line; pure: the moment is handed in."""
 
 import json
+import re
 
 import pytest
 
 from fallback_procedures.library import SHIPPED, load
 from fallback_procedures.run import replay
 from fallback_procedures.triggers import Now, last_known, offers, pid_lives, read_status, situation
-from fallback_procedures.words import utc_text
+from fallback_procedures.words import local_text, use_time_zone, utc_text
 
 NOW = Now(1_795_400_000.0, 70_000.0, "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11")
 
@@ -154,3 +155,14 @@ def test_whether_a_process_lives_is_asked_and_not_guessed():
     assert not pid_lives(2**22 + 12345)
     assert pid_lives("4711")
     assert pid_lives(True)
+
+
+def test_times_are_those_of_the_plant_and_always_carry_their_offset():
+    try:
+        use_time_zone("Asia/Kolkata")
+        assert local_text(1_795_400_000.0) == "2026-11-23 07:43 +05:30"
+        for unknown in ("Nowhere/Land", "Europe", "../etc", "", None, 7):
+            use_time_zone(unknown)
+            assert re.fullmatch(r"2026-11-2\d \d\d:\d\d [+-]\d\d:\d\d", local_text(1_795_400_000.0))
+    finally:
+        use_time_zone(None)
