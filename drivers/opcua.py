@@ -31,6 +31,8 @@ _NAMESPACE_ARRAY: Final = ua.NodeId(ua.Int32(2255))
 _MAX_NODES_PER_READ: Final = ua.NodeId(ua.Int32(11705))
 _TOO_MANY_OPERATIONS: Final = 0x80100000
 _REFRESH_IN_PROGRESS: Final = 0x80970000
+_TEXT_LIMIT: Final = 1_000  # characters of a value that is text
+_WAITING_LIMIT: Final = 16_000_000  # bytes of one message that is not complete yet
 _LOST: Final = (OSError, TimeoutError, ua.UaError, ValueError, LookupError, struct.error)  # the last: hostile bytes
 
 _STATUS: Final = {  # sub-code -> reasons; whatever is not listed falls back by severity
@@ -76,8 +78,14 @@ def decode(data: ua.DataValue) -> tuple[float | int | str | None, Reason, int | 
     value: float | int | str | None = None
     if isinstance(raw, bool):
         value = int(raw)
-    elif isinstance(raw, str) or (isinstance(raw, int | float) and math.isfinite(raw)):
+    elif isinstance(raw, int | float) and math.isfinite(raw):
         value = raw
+    elif isinstance(raw, str):
+        fault = _fault_of_text(raw)
+        if fault:
+            reasons, detail = reasons | Reason.CONFIG, fault
+        else:
+            value = raw
     elif raw is None:
         reasons |= Reason.OK if code >> 30 else Reason.INITIAL
         detail = detail or "no value"
@@ -86,6 +94,15 @@ def decode(data: ua.DataValue) -> tuple[float | int | str | None, Reason, int | 
     else:
         reasons, detail = reasons | Reason.CONFIG, f"a {type(raw).__name__} is neither number nor text"
     return value, reasons, micros(data.SourceTimestamp), detail
+
+
+def _fault_of_text(text: str) -> str:
+    """Why a text cannot be kept as a value; "" if it can."""
+    if len(text) > _TEXT_LIMIT:
+        return f"a text of {len(text):,} characters, at most {_TEXT_LIMIT:,} are taken"
+    if any("\ud800" <= character <= "\udfff" for character in text):  # how asyncua shows bytes that are no UTF-8
+        return "a text that is not UTF-8"
+    return ""
 
 
 def parse_node_id(text: str) -> tuple[str | None, str, str]:
@@ -112,7 +129,17 @@ class GuardedClient(Client):
             return watch.seal(message, lambda: make(message, *args, **kwargs))
 
         protocol._connection.message_to_binary = guarded  # type: ignore[method-assign]
-        protocol.transport = guard.GuardedTransport(protocol.transport, watch.check)
+        transport = protocol.transport
+        protocol.transport = guard.GuardedTransport(transport, watch.check)
+        hear, connection = protocol.data_received, protocol._connection
+
+        def bounded(data: bytes) -> None:
+            """A server may announce a chunk of 4 GB, or begin a message and never end it."""
+            hear(data)
+            if len(protocol.receive_buffer or b"") + connection._incoming_size > _WAITING_LIMIT:
+                transport.abort()
+
+        protocol.data_received = bounded  # type: ignore[method-assign]
 
 
 class OpcUaSource:
@@ -238,6 +265,8 @@ class OpcUaSource:
             uri = self._parsed[tag.number][0]
             return Sample(tag.number, now, None, Reason.CONFIG, None, f"the server knows no namespace {uri}")
         value, reasons, source_us, detail = decode(answer)
+        if isinstance(value, str) and tag.unit not in ("", "1"):
+            reasons, detail = reasons | Reason.CONFIG, f"a text, where a number in {tag.unit} is expected"
         if reasons & Reason.CONFIG:
             detail = f"{_node_of(tag)}: {detail}"
         return Sample(

@@ -18,6 +18,7 @@ from drivers.record import Alert
 from drivers.source import SourceSpec
 
 _REFRESH_START, _REFRESH_END, _REFRESH_REQUIRED = 2787, 2788, 2789  # event types
+_TEXT_LIMIT: Final = 1_000  # characters of one field; what is longer is cut
 _EVENT_FIELDS: Final = (
     (ua.ObjectIds.BaseEventType, ("EventId", "EventType", "SourceName", "Time", "Message", "Severity")),
     (ua.ObjectIds.ConditionType, ("ConditionName", "BranchId", "Retain")),
@@ -69,7 +70,7 @@ class Conditions:
         branch = fields.get("BranchId")
         if not isinstance(branch, ua.NodeId) or branch.is_null():
             branch = None
-        key = (condition.to_string(), branch.to_string() if branch else "")
+        key = (_said(condition.to_string()), _said(branch.to_string()) if branch else "")
         self._suspect.discard(key)
         active = fields.get("ActiveState/Id")
         if active is None:
@@ -83,7 +84,7 @@ class Conditions:
     def _raise(self, key: tuple[str, str], fields: Mapping[str, Any], now_us: int) -> None:
         raw = _raw(fields)
         issued_us = micros(fields.get("ActiveState/TransitionTime")) or micros(fields.get("Time"))
-        source, name = str(fields.get("SourceName") or ""), str(fields.get("ConditionName") or "")
+        source, name = _said(str(fields.get("SourceName") or "")), _said(str(fields.get("ConditionName") or ""))
         known = self._active.get(key)
         alert = Alert(
             alert_id=known.alert_id if known else f"opcua:{self._name}:{':'.join(filter(None, key))}@{issued_us}",
@@ -139,19 +140,25 @@ def _raw(fields: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, bytes):
-        return value.hex()
+        return value[:_TEXT_LIMIT].hex()
     if isinstance(value, datetime):
         return _aware(value).isoformat()
     if isinstance(value, ua.NodeId):
-        return value.to_string()
+        return _said(value.to_string())
     return _text(value)
 
 
 def _text(value: Any) -> str:
-    return str(value.Text or "") if isinstance(value, ua.LocalizedText) else str(value or "")
+    return _said(str(value.Text or "") if isinstance(value, ua.LocalizedText) else str(value or ""))
+
+
+def _said(text: str) -> str:
+    """Foreign text that can be stored: cut where it is endless, escaped where it is no UTF-8."""
+    cut = text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 1] + "…"
+    return cut.encode("utf-8", "backslashreplace").decode()
 
 
 def _aware(moment: datetime) -> datetime:

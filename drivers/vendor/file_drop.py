@@ -11,12 +11,13 @@ import hashlib
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default as mail_policy
+from email.policy import EmailPolicy
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ from drivers.record import SEVERITIES, Alert
 from drivers.source import FeedSpec
 
 LIMIT_BYTES: Final = 1_000_000
+HEADER_LIMIT: Final = 4_000  # characters; the standard library takes minutes over a header of a megabyte
 FIELDS: Final = (
     "alert_id", "asset", "component", "failure_mode", "severity",
     "issued_at", "text", "action", "horizon_days", "active",
@@ -60,9 +62,8 @@ def parse(raw: bytes, feed: FeedSpec, receive_us: int, name: str) -> list[Alert]
             alerts.append(_Reader(record, feed).alert(receive_us, raw, digest))
         except _Unreadable as error:
             raise AlertError(f"{name}: record {number} of {len(records)}: {error}") from None
-    ids = [alert.alert_id for alert in alerts]
-    if len(set(ids)) != len(ids):
-        double = next(one for one in ids if ids.count(one) > 1)
+    double, times = Counter(alert.alert_id for alert in alerts).most_common(1)[0]
+    if times > 1:
         raise AlertError(f"{name}: alert id {_said(double)} stands for two records; ask the vendor to send it again")
     return alerts
 
@@ -149,7 +150,7 @@ class _Reader:
         except ValueError:
             try:
                 moment = parsedate_to_datetime(text)
-            except ValueError:
+            except (ValueError, OverflowError):
                 raise _Unreadable(f"time {_said(text)} is not ISO 8601 (2026-11-20T07:10:00+01:00)") from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=ZoneInfo(self.feed.time_zone))
@@ -209,12 +210,22 @@ def _csv(raw: bytes) -> list[Fields]:
     return [dict(zip(names, row, strict=True)) for row in rows[1:]]
 
 
+class _MailPolicy(EmailPolicy):
+    """The standard policy, but no header of endless length is ever interpreted, in whatever part it stands."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        length = sum(len(line) for line in sourcelines)
+        if length > HEADER_LIMIT:
+            raise _Unreadable(f"has a header of {length:,} characters, at most {HEADER_LIMIT:,} are read")
+        return super().header_source_parse(sourcelines)
+
+
 def _mail(raw: bytes) -> list[Fields]:
     """Records of the attached JSON or CSV files, else one record of the text: its "Name: value" lines.
 
     Beside those lines a mapping may name "Subject", "Date" and "Body" (the whole text), and no other header.
     """
-    message = message_from_bytes(raw, policy=mail_policy)
+    message = message_from_bytes(raw, policy=_MailPolicy())
     if not isinstance(message, EmailMessage) or not message.keys():
         raise _Unreadable("is no e-mail: it has no header")
     records: list[Fields] = []

@@ -171,6 +171,7 @@ def one(**changes):
         (one(message="\ud800"), "message holds half a character"),
         (one(issued="yesterday"), "time 'yesterday' is not ISO 8601"),
         (one(issued="0001-01-01T00:00:00+23:00"), "time '0001-01-01T00:00:00+23:00'"),
+        (one(issued="Thu, 01 Jan 99999999999 00:00:00 +0000"), "is not ISO 8601"),
         (one(due_in_days="soon"), "due_in_days is 'soon', not a number of days"),
         (one(due_in_days=-1), "not a number of days"),
         (one(due_in_days="nan"), "not a number of days"),
@@ -249,3 +250,18 @@ def test_a_damaged_golden_message_never_makes_half_an_alert(data):
     except AlertError:
         return
     assert all(alert.asset in ("pump1", "pump2") and alert.text and alert.alert_id for alert in alerts)
+
+
+def test_a_mail_with_an_endless_header_is_refused_before_the_header_is_interpreted():
+    endless = b'"' * 300_000
+    for raw in (
+        b"Content-Type: text/plain; name=" + endless + b"\n\nid: 1\n",
+        b"Subject: a\nContent-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: x/" + endless + b"\n\n--B--\n",
+    ):
+        refused(raw, "has a header of 300,0", format="eml")
+
+
+def test_a_file_of_forty_thousand_records_that_repeat_an_id_is_refused_by_that_id():
+    rows = "".join(f"{number},SP-0001,warn,x\n" for number in range(40_000))
+    raw = f"id,pump,level,message\n{rows}39999,SP-0001,warn,y\n".encode()
+    refused(raw, "alert id '39999' stands for two records", format="csv")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +15,7 @@ from asyncua.common.event_objects import LimitAlarm
 from drivers.errors import ConfigError, SourceDown
 from drivers.opcua import decode, open_source, parse_node_id, reasons_of_status
 from drivers.record import Quality, Reason, quality_of
+from drivers.vendor.conditions import Conditions
 from tests.drivers.servers import hostile_server, opcua_server, opcua_spec
 
 live = pytest.mark.asyncio(loop_scope="module")
@@ -120,6 +122,8 @@ def test_each_status_code_has_its_reasons(code, reasons, quality):
         (None, None, Reason.INITIAL),
         ([1.0, 2.0], None, Reason.CONFIG),
         (b"\1", None, Reason.CONFIG),
+        ("a\udcffb", None, Reason.CONFIG),  # bytes that are no UTF-8, as asyncua gives them
+        ("x" * 1001, None, Reason.CONFIG),
     ],
 )
 def test_only_numbers_and_text_become_values(raw, value, reasons):
@@ -159,6 +163,18 @@ async def test_values_come_with_status_and_source_time(source_of, server):
     ]
     assert {row.source_us for row in found} == {round(datetime(2026, 11, 23, 13, 22, tzinfo=UTC).timestamp() * 1e6)}
     assert found[2].detail == "BadSensorFailure 0x808C0000"
+
+
+@live
+async def test_a_text_where_a_number_is_expected_is_kept_but_bad(source_of, server):
+    await variables(server, wrong="")
+    await put(server, "wrong", "[red]1.5")
+    spec = opcua_spec(server.url, nodes("wrong"))
+    source = await source_of(replace(spec, tags=(replace(spec.tags[0], unit="m"),)))
+    (row,) = await rows(source)
+    assert (row.value, row.reasons) == ("[red]1.5", Reason.CONFIG)
+    assert quality_of(row.reasons) == Quality.BAD
+    assert row.detail == "nsu=urn:plant;s=Pump.wrong: a text, where a number in m is expected"
 
 
 @live
@@ -310,3 +326,38 @@ def test_unknown_modes_and_half_configured_security_are_refused():
         open_source(opcua_spec("opc.tcp://127.0.0.1:1/", {}, mode="push"))
     with pytest.raises(ConfigError, match="needs certificate, private_key and server_certificate"):
         open_source(opcua_spec("opc.tcp://127.0.0.1:1/", {}, security="Basic256Sha256,SignAndEncrypt"))
+
+
+@live
+async def test_a_server_that_announces_a_message_without_end_is_hung_up_on():
+    sent = 0
+
+    async def respond(_request, writer):
+        nonlocal sent
+        writer.write(b"MSGF" + (0xFFFFFFF0).to_bytes(4, "little"))
+        while True:
+            writer.write(bytes(1_000_000))
+            await writer.drain()  # ends with a ConnectionError once the other side is gone
+            sent += 1_000_000
+
+    async with hostile_server(respond) as port:
+        source = open_source(opcua_spec(f"opc.tcp://127.0.0.1:{port}/", nodes("flow"), timeout_s=60.0))
+        with pytest.raises(SourceDown):
+            await source.open()
+    assert sent < 64_000_000
+
+
+def test_what_a_condition_says_can_be_stored_however_hostile_it_is():
+    conditions = Conditions(opcua_spec("opc.tcp://127.0.0.1:1/", nodes("any")))
+    event = {
+        "NodeId": ua.NodeId("c\udcff" * 2000, 2), "ActiveState/Id": True, "SourceName": "s\udcff", "Severity": 10**6,
+        "ConditionName": "n" * 100_000, "Message": ua.LocalizedText("m\udcff" + "x" * 100_000),
+        "Time": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+    }  # fmt: skip
+    conditions.hear(event, 1)
+    (alert,) = conditions.take()
+    for text in (alert.alert_id, alert.failure_mode, alert.text, alert.raw.decode(), json.dumps(alert.extra)):
+        text.encode()
+    assert alert.text.startswith("m\\udcffx")
+    assert len(alert.text) + len(alert.failure_mode) + len(alert.alert_id) < 10_000
+    assert len(alert.raw) < 20_000
