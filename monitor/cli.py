@@ -122,7 +122,7 @@ def _state_only(args: argparse.Namespace) -> State:
         site = tomllib.loads((find_config(args.config) / "site.toml").read_text("utf-8"))
         configured = site.get("paths", {}).get("state")
         use_language(args.lang or site.get("utility", {}).get("language", "en"))
-    except (UserError, OSError, ValueError, AttributeError):
+    except (UserError, OSError, ValueError, AttributeError, RecursionError):
         pass  # the screen needs no configuration; `handwheel check` tells what is wrong with it
     return find_state(args.state, configured)
 

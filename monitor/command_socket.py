@@ -206,7 +206,14 @@ def parse_message(line: bytes) -> tuple[str, str, dict[str, Any]]:
         raise ValueError("id must be a text of 64 characters at most")
     if not isinstance(verb, str) or not isinstance(data, dict):
         raise ValueError("verb must be a text and data an object")
+    if not _is_shallow(data):  # what the ledger keeps must be readable by every later reader
+        raise ValueError("nested too deeply")
     return name, verb, data
+
+
+def _is_shallow(value: Any, room: int = 20) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return room > 0 and all(_is_shallow(one, room - 1) for one in inner)
 
 
 def _no_constant(name: str) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -57,7 +58,9 @@ TICK_S, LATEST_EVERY_S, MINUTE_S = 1.0, 5.0, 60.0
 CLOCK_STEP_S = 0.5
 SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not believed for so long
 BACKLOG = 3_600  # batches kept in memory while the store cannot be written
-MESSAGES_PER_TICK = 20  # so that a thousand messages at once do not hold up the heartbeat
+INBOX_S = 0.5  # how long a tick takes messages in, so that a thousand at once do not hold up the heartbeat
+ALERTS_PER_TICK = 100  # of devices
+ALERTS_WAITING = 10_000  # a device that tells more than can be written is cut off here
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
 
 
@@ -88,6 +91,7 @@ class Daemon:
         self._bits = StatusBits(())
         self._refused: set[Path] = set()
         self._heard: deque[Alert] = deque()  # what devices said, not yet in the ledger
+        self._alerts_lost, self._alerts_lost_us = 0, 0  # how many were cut off, and since when (UTC) [us]
         self._owed: deque[Draft] = deque()  # entries of our own, not yet in the ledger
 
     # life
@@ -103,7 +107,7 @@ class Daemon:
         for spec in self.settings.sources:
             self._pollers[spec.name] = Poller(
                 make_source(spec), phase_s=phase_s[spec.name], on_batch=self._receive, on_change=self._link_changed,
-                on_alerts=self._heard.extend,
+                on_alerts=self._hear,
             )  # fmt: skip
         timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._jobs.run)
         polling = [asyncio.create_task(one.run(), name=f"poll {name}") for name, one in self._pollers.items()]
@@ -186,23 +190,33 @@ class Daemon:
         checked = self._machine.check(batch, mono_s)
         self._survey.take(checked, mono_s)
         self._pending.append(checked)
-        self._heard.extend(self._bits.take(checked))
+        self._hear(self._bits.take(checked))
+
+    def _hear(self, alerts: Sequence[Alert]) -> None:
+        """What devices say waits for the ledger; a flood that no ledger could follow is cut, counted and said."""
+        room = ALERTS_WAITING - len(self._heard)
+        self._heard.extend(alerts[:room])
+        lost = len(alerts) - max(room, 0)
+        if lost > 0:
+            if not self._alerts_lost:
+                self._alerts_lost_us = _now_us()
+                LOG.error("more alerts come from devices than can be entered; those over %d are lost", ALERTS_WAITING)
+            self._alerts_lost += lost
 
     def _link_changed(self, change: LinkChange) -> None:
         if change.before == "down" and change.last_answer_us is not None:
             gap = {"source": change.source, "start": utc_text(change.last_answer_us), "end": utc_text(change.at_us)}
             self._owed.append(_own("gap", gap, change.at_us, site=change.site))
 
-    async def _take_alert(self, alert: Alert, via: str) -> None:
-        """Into the ledger, with its message, then onto the list of alarms; what is known already changes nothing."""
-        draft = self._claims.draft(alert, via)
-        if draft is None:
-            return
-        if alert.raw:
-            await self._writer.do(self._writer.ledger.keep_raw, alert.raw, alert.received_us)
-        await self._writer.enter([draft])
-        self._claims.entered(alert)
-        self._to_alarms(alert)
+    async def _take_alerts(self, alerts: Sequence[Alert], via: str) -> None:
+        """Into the ledger, with their messages, then onto the list of alarms; what is known already changes nothing."""
+        new = [(alert, draft) for alert in alerts if (draft := self._claims.draft(alert, via)) is not None]
+        for raw, at_us in {alert.raw: alert.received_us for alert, _draft in new if alert.raw}.items():
+            await self._writer.do(self._writer.ledger.keep_raw, raw, at_us)
+        await self._writer.enter([draft for _alert, draft in new])
+        for alert, _draft in new:
+            self._claims.entered(alert)
+            self._to_alarms(alert)
 
     def _to_alarms(self, alert: Alert) -> None:
         now_us = _now_us()
@@ -214,22 +228,38 @@ class Daemon:
             self._owe(self._alarms.apply(alarm.id, "return", now_us))
 
     async def _hear_devices(self) -> None:
-        while self._heard:
-            await self._take_alert(self._heard[0], "device")
-            self._heard.popleft()
+        """A batch ends where an alert comes a second time: what the first did must be known by then."""
+        room = ALERTS_PER_TICK
+        while self._heard and room:
+            batch: dict[str, Alert] = {}
+            for alert in islice(self._heard, room):
+                if alert.alert_id in batch:
+                    break
+                batch[alert.alert_id] = alert
+            await self._take_alerts(list(batch.values()), "device")
+            for _done in batch:
+                self._heard.popleft()
+            room -= len(batch)
+        if self._alerts_lost and not self._heard:
+            now_us = _now_us()
+            gap = {"source": "alerts of devices", "start": utc_text(self._alerts_lost_us), "end": utc_text(now_us)}
+            self._owed.append(_own("gap", gap | {"alerts_lost": self._alerts_lost}, now_us))
+            self._alerts_lost = 0
 
-    async def _read_inbox(self) -> None:
+    async def _read_inbox(self, until_s: float) -> None:
         """Take finished messages over: ledger first, then delete; a crash in between is recognised the next time."""
-        waiting = [path for path in handed_over(self.state) if path not in self._refused]
-        for path in waiting[:MESSAGES_PER_TICK]:
+        for path in handed_over(self.state):
+            if path in self._refused:
+                continue
+            if time.monotonic() >= until_s:
+                return
             try:
                 handover, raw = await self._writer.do(read_handover, path)
             except AlertError as fault:
                 self._refuse(path, str(fault))
                 continue
             await self._writer.do(self._writer.ledger.keep_raw, raw, handover.receive_us)
-            for alert in handover.alerts:
-                await self._take_alert(alert, "intake")
+            await self._take_alerts(handover.alerts, "intake")
             try:
                 handover.json.unlink()
                 handover.raw.unlink(missing_ok=True)
@@ -297,7 +327,7 @@ class Daemon:
         """What devices said, what lies in the inbox, and our own entries; while that fails, nothing is let go of."""
         try:
             await self._hear_devices()
-            await self._read_inbox()
+            await self._read_inbox(time.monotonic() + INBOX_S)
             owed = list(self._owed)
             await self._writer.enter(owed)
             for _done in owed:

@@ -18,7 +18,8 @@ PARTIES = ("utility", "vendor", "third")
 TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
 ACTIONS = ("inspect", "service", "replace")
 TEXT_LIMIT = 1_000
-_QUANTITY = re.compile(r"-?\d{1,12}(\.\d{1,6})? \S.{0,15}")
+_YEAR_9999_US = 253_370_764_800_000_000
+_QUANTITY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})? \S.{0,15}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -73,9 +74,12 @@ class Deed:
                 raise self.fault(field, _("is missing; write for example 2026-11-30T07:00:00+01:00"))
             return None
         try:
-            return parse_utc(str(value))
+            moment_us = parse_utc(str(value))
         except (ValueError, OverflowError) as fault:
             raise self.fault(field, clean(fault, 120)) from fault
+        if not 0 <= moment_us < _YEAR_9999_US:
+            raise self.fault(field, _("{time} is not between 1970 and 9998").format(time=clean(value, 40)))
+        return moment_us
 
     def quantity(self, field: str) -> str | None:
         """A number with its unit ("30 %", "1150.00 EUR"), or nothing."""

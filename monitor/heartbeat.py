@@ -243,7 +243,7 @@ def _without_daemon(state: State, status: Mapping[str, Any] | None, age: float |
         told = json.loads((state.manual / "planned_stop.json").read_text())
         stopped_s = now.mono_s - float(told["mono_s"]) if told["boot_id"] == now.boot_id else None
         role, at = clean(told["role"], 40), utc_text(parse_utc(told["at"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Liveness("never" if status is None else "blind", age)
     if stopped_s is not None and 0 <= stopped_s <= STOPPED_FOR_S:
         return Liveness("stopped", stopped_s, role, at)
@@ -255,7 +255,7 @@ def _age(status: Mapping[str, Any] | None, now: Moment) -> float | None:
     if status is None or status.get("boot_id") != now.boot_id:
         return None
     written = status.get("mono_s")
-    if not isinstance(written, int | float) or not written <= now.mono_s + 1:  # NaN is not smaller than anything
+    if not isinstance(written, int | float) or not 0 <= written <= now.mono_s + 1:  # NaN is in no range
         return None
     return max(0.0, now.mono_s - written)
 

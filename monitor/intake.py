@@ -11,6 +11,7 @@ A file is looked at when neither size nor time changed for 2 s. If no alert can 
 written: it is looked at again for 10 s before it is rejected.
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -36,7 +37,8 @@ from monitor.words import clean, utc_text
 
 LOG = logging.getLogger("handwheel.intake")
 FORMAT = 1
-EVERY_S, SETTLED_S, PATIENCE_S = 1.0, 2.0, 10.0
+EVERY_S, SETTLED_S, PATIENCE_S, STUCK_S = 1.0, 2.0, 10.0, 60.0
+AGE_END_US = 7_258_118_400_000_000  # the year 2200
 SIZE_LIMIT = file_drop.LIMIT_BYTES
 HANDOVER_LIMIT = 20 * SIZE_LIMIT  # what is made of a message names its fields
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart", "~")
@@ -85,7 +87,7 @@ class Drop:
         self.feed, self._state = feed, state
         self.folder = drop_folder(feed, state)
         self._seen: dict[str, _Seen] = {}
-        self._stuck: set[str] = set()  # files that could not even be moved: told once
+        self._stuck: dict[str, float] = {}  # could be neither taken nor moved (rights, full disk): when to try again
         self._told = ""
 
     def sweep(self, mono_s: float, now_us: int) -> Swept:
@@ -99,17 +101,19 @@ class Drop:
             self._tell(f"{self.folder}: cannot be read ({fault.strerror}); mend its rights")
             return swept
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
-        self._stuck &= set(names)
+        self._stuck = {name: again_s for name, again_s in self._stuck.items() if name in names}
         for name in names:
-            if name.startswith(".") or name.endswith(_UNFINISHED) or name in self._stuck:
+            if name.startswith(".") or name.endswith(_UNFINISHED) or mono_s < self._stuck.get(name, mono_s):
                 continue
+            path = self.folder / name
             try:
-                self._look_at(self.folder / name, mono_s, now_us, swept)
+                self._look_at(path, mono_s, now_us, swept)
             except FileNotFoundError:
                 continue  # taken away by somebody else in the meantime
             except OSError as fault:
-                self._stuck.add(name)
-                LOG.error("%s: left where it is (%s); mend its rights", clean(self.folder / name), fault.strerror)
+                if name not in self._stuck:
+                    LOG.error("%s: left where it is (%s); mend rights or disk", clean(path), fault.strerror)
+                self._stuck[name] = mono_s + STUCK_S
         return swept
 
     def _look_at(self, path: Path, mono_s: float, now_us: int, swept: Swept) -> None:
@@ -224,14 +228,17 @@ def read_handover(path: Path) -> tuple[Handover, bytes]:
     """A handover and the bytes of its message. Raises AlertError where one of the two is not what it should be."""
     try:
         body = json.loads(read_limited(path, HANDOVER_LIMIT))
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # NaN, half a character: stored nowhere
         raw = read_limited(path.with_suffix(".raw"))
         if body["format"] != FORMAT or hashlib.sha256(raw).hexdigest() != body["sha256"]:
             raise ValueError("format or checksum do not agree")
         alerts = tuple(_alert(row) for row in body["alerts"])
+        if not _is_time(body["receive_us"]):
+            raise TypeError("receive_us is no time")
         return Handover(
-            path, path.with_suffix(".raw"), str(body["feed"]), str(body["sha256"]), int(body["receive_us"]), alerts
+            path, path.with_suffix(".raw"), str(body["feed"]), str(body["sha256"]), body["receive_us"], alerts
         ), raw
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as fault:
         raise AlertError(
             f"{path.name}: not a handover of this intake ({fault}); the message must be sent anew"
         ) from fault
@@ -239,7 +246,7 @@ def read_handover(path: Path) -> tuple[Handover, bytes]:
 
 def refuse(path: Path, reason: str, state: State) -> Path:
     """Move a file to STATE/rejected with its reason in one line beside it; a link or device is removed, not kept."""
-    stem, suffix = os.path.splitext(_plain(path.name))
+    stem, suffix = os.path.splitext(_plain(path.name).replace(".reason.", "_reason."))
     target, turn = state.rejected / f"{stem}{suffix}", 1
     while target.exists() or target.is_symlink():
         turn += 1
@@ -249,11 +256,26 @@ def refuse(path: Path, reason: str, state: State) -> Path:
     line = f"{utc_text(time.time_ns() // 1000)} {clean(reason, 400)}{gone}\n"
     atomic_write(target.with_name(f"{target.name}.reason.txt"), line)
     if plain:
-        shutil.move(path, target)
+        _move(path, target)
     else:
         path.unlink()
     LOG.warning("%s: rejected: %s", target.name, clean(reason, 400))
     return target
+
+
+def _move(path: Path, target: Path) -> None:
+    """Move a file, also onto another disk; where it cannot leave its folder, no copy is left behind."""
+    try:
+        os.replace(path, target)
+    except OSError as fault:
+        if fault.errno != errno.EXDEV:
+            raise
+        try:
+            shutil.copy2(path, target)
+            path.unlink()
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
 
 
 def _plain(name: str) -> str:
@@ -268,7 +290,20 @@ def _row(alert: Alert) -> dict[str, Any]:
 
 def _alert(row: dict[str, Any]) -> Alert:
     alert = Alert(**row)
-    texts = (alert.alert_id, alert.origin, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(alert.received_us, int):
+    texts = (alert.alert_id, alert.origin, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
+             alert.vendor, alert.feed, alert.action, alert.raw_sha256)  # fmt: skip
+    days = alert.horizon_days
+    fits = (
+        all(isinstance(text, str) for text in texts)
+        and _is_time(alert.received_us)
+        and (alert.issued_us is None or _is_time(alert.issued_us))
+        and (days is None or (isinstance(days, int | float) and 0 <= days < 1e6))
+        and isinstance(alert.active, bool)
+    )
+    if not fits:
         raise TypeError("an alert has a field of the wrong type")
     return alert
+
+
+def _is_time(us: object) -> bool:
+    return isinstance(us, int) and 0 < us < AGE_END_US

@@ -22,6 +22,7 @@ from drivers.errors import SourceDown
 from drivers.record import Alert, Reason, Tag
 from drivers.source import Source, SourceSpec
 from monitor.quality import down_batch
+from monitor.words import clean
 
 LOG = logging.getLogger("handwheel.poller")
 MAX_BACKOFF_S = 10.0
@@ -159,7 +160,7 @@ class Poller:
             self._unanswered -= set(batch.tag[~badly].tolist())
             self._unanswered |= set(batch.tag[badly].tolist())
             why = next((batch.detail[row] for row in np.flatnonzero(badly).tolist() if batch.detail.get(row)), "")
-            self._why = why or self._why
+            self._why = clean(why) or self._why
         missing = len(self._unanswered)
         note = f"{missing} of {len(self.spec.tags)} tags without an answer: {self._why}" if missing else ""
         self._enter("degraded" if missing else "up", note)
@@ -174,7 +175,7 @@ class Poller:
         self._backoff_s = min(max(2 * self._backoff_s, 1.0), self._max_backoff_s)
         self._try_again_s = time.monotonic() + self._backoff_s
         falling = self.link.state != "down"
-        self._enter("down", detail)
+        self._enter("down", clean(detail))
         self._store_down(self.spec.tags if falling else tags)
 
     def _store_down(self, tags: Sequence[Tag]) -> None:

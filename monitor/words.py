@@ -114,6 +114,9 @@ def number_text(value: float | None, digits: int = 3) -> str:
     if value in (float("inf"), float("-inf")):
         return "inf" if value > 0 else "-inf"
     magnitude = abs(value)
+    if magnitude >= 1e15:  # no line has room for it, and no double its digits
+        text = f"{value:.{digits - 1}e}"
+        return text if _language == "en" else text.replace(".", ",")
     if magnitude >= 10 ** (digits - 1):
         text = f"{value:.0f}"
     else:
@@ -129,7 +132,7 @@ def number_text(value: float | None, digits: int = 3) -> str:
 def quantity_text(value: float | str | None, unit: str, digits: int = 3) -> str:
     """A value with its unit as a person reads it: "4.20 bar"; "-" for none."""
     if isinstance(value, str):
-        return clean(f"{value} {unit}".strip(), 40)
+        return clean(value if unit == "1" else f"{value} {unit}", 40) or "-"
     number = number_text(value, digits)
     return number if number == "-" or not unit or unit == "1" else f"{number} {unit}"
 

@@ -155,6 +155,8 @@ def test_state_is_where_the_command_line_says_and_is_made_whole(tmp_path):
 def test_numbers_are_rounded_on_the_screen_only_and_carry_their_unit():
     assert quantity_text(VALUE["decoded"], "bar") == VALUE["shown"]
     assert quantity_text(None, "bar") == "-"
+    assert quantity_text(-1e308, "bar") == "-1.00e+308 bar"
+    assert (quantity_text("AUTO", "1"), quantity_text("", "1")) == ("AUTO", "-")
     assert [number_text(x) for x in (214.4, 0.0601, 0.0, -3.14159, 1e9)] == [
         "214",
         "0.0601",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from drivers.errors import ConfigError
 from monitor.settings.shapes import Table
+from monitor.words import clean
 
 SIZE_LIMIT = 4_000_000  # bytes of one configuration file
 
@@ -120,6 +121,9 @@ class Reader:
             line = match.group(1) if match else str(text.count("\n") + 1)
             words = re.sub(r" \(at [^)]*\)", "", str(fault))
             self.faults.append(f"{self.folder / file}: line {line}: not TOML: {words}; mend the syntax on this line")
+            return None
+        except (ValueError, RecursionError) as fault:  # a number of thousands of digits, brackets without end
+            self.faults.append(f"{self.folder / file}: line 1: not TOML that can be read: {clean(fault)}; mend it")
             return None
 
     def table(

@@ -209,3 +209,9 @@ def test_any_bytes_are_a_message_or_a_reason_in_words(blob):
         assert str(fault)
     else:
         assert isinstance(name, str) and isinstance(verb, str) and isinstance(data, dict)
+
+
+def test_a_message_nested_deeper_than_every_later_reader_can_follow_is_refused():
+    deep = json.loads('{"a":' * 100 + "1" + "}" * 100)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_message(line({"format": 1, "id": "1", "verb": "freeze", "data": deep}))

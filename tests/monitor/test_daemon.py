@@ -1,6 +1,7 @@
 """The daemon as a process on a real Modbus server: what it stores, says, survives, and how it ends."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -164,6 +165,16 @@ async def test_a_finished_message_is_entered_once_whatever_happens_in_between(be
     assert alert.data["horizon"] == "14 d"
     assert alert.data["issued_at"] == "2026-11-20T07:10:00.000Z"
     assert alert.data["received_at"] > alert.data["issued_at"]
+
+
+async def test_a_message_of_thousands_of_alerts_is_entered_at_once(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    one = json.loads(MESSAGE)
+    drop(bench, json.dumps([one | {"id": f"SP-{number}"} for number in range(3_000)]).encode())
+    await bench.until(lambda s: not list(bench.state.inbox.iterdir()))
+    numbers = [one.n for one in entries(bench.state, ["vendor_alert"])]
+    assert numbers == list(range(numbers[0], numbers[0] + 3_000))
+    assert verify(bench.state).ok
 
 
 async def test_rubbish_in_the_inbox_goes_to_rejected_and_the_rest_goes_on(bench):

@@ -123,6 +123,20 @@ def test_the_page_speaks_the_language_of_the_plant():
     assert "LAST KNOWN" not in text
 
 
+@pytest.mark.parametrize("mono_s", [-(10**400), 10**400, -1, "1", None, float("nan"), float("-inf")])
+def test_a_status_of_an_impossible_time_is_no_sign_of_life(state, live, mono_s):
+    status = status_at(live) | {"mono_s": mono_s}
+    assert liveness(state, status, later(live, 60)).word == "hung"
+
+
+@pytest.mark.parametrize(
+    "marker", ['{"boot_id": BOOT, "mono_s": 1e999}', '{"boot_id": BOOT, "mono_s": -1' + "0" * 400 + "}", "[" * 100_000]
+)
+def test_a_marker_of_a_planned_stop_that_is_nonsense_means_blind(state, marker):
+    (state.manual / "planned_stop.json").write_text(marker.replace("BOOT", json.dumps(NOW.boot_id)))
+    assert liveness(state, status_at(NOW), NOW).word == "blind"
+
+
 def test_what_is_published_is_read_back_and_nothing_else_is_taken_for_it(state):
     assert read(state) is None
     publish(state, golden_status(), "text", sync=True)

@@ -17,6 +17,7 @@ from drivers.source import FeedSpec
 from monitor.intake import (
     PATIENCE_S,
     SETTLED_S,
+    STUCK_S,
     Drop,
     drop_folder,
     hand_over,
@@ -195,6 +196,56 @@ def test_a_handover_that_somebody_changed_is_refused(state):
     path.write_text('{"format": 1}')
     with pytest.raises(AlertError, match="not a handover"):
         read_handover(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"receive_us": 10**25}, {"receive_us": float("inf")}, {"receive_us": None}, {"feed": "\ud800"},
+        {"alerts": [{"active": []}]}, {"alerts": [{"feed": {}}]}, {"alerts": [{"text": "\ud800"}]},
+        {"alerts": [{"issued_us": 10**20}]}, {"alerts": [{"horizon_days": float("nan")}]}, {"alerts": ["x"]},
+    ],
+)  # fmt: skip
+def test_a_handover_that_the_ledger_could_not_take_is_refused(state, folder, change):
+    (folder / "a.json").write_bytes(GOOD)
+    Watch(state).until_settled()
+    (path,) = handed_over(state)
+    body = json.loads(path.read_text())
+    if isinstance(change.get("alerts", [None])[0], dict):
+        change = {"alerts": [body["alerts"][0] | change["alerts"][0]]}
+    path.write_text(json.dumps(body | change))
+    with pytest.raises(AlertError, match="not a handover"):
+        read_handover(path)
+
+
+def test_a_handover_nested_without_end_is_refused(state):
+    path = hand_over(state, "smartpump_mail", b"raw", [], NOW)
+    path.write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(AlertError, match="not a handover"):
+        read_handover(path)
+
+
+def test_a_file_that_cannot_be_taken_for_want_of_room_is_taken_when_there_is_room_again(state, folder):
+    (folder / "a.json").write_bytes(GOOD)
+    state.inbox.rmdir()
+    state.inbox.write_bytes(b"")  # nothing can be written there, whoever tries
+    watch = Watch(state)
+    assert watch.until_settled().taken == 0
+    state.inbox.unlink()
+    state.inbox.mkdir()
+    assert watch.after(1).taken == 0
+    assert watch.after(STUCK_S).taken == 1
+
+
+def test_a_rejected_file_that_is_named_like_a_reason_is_kept_beside_it(state, folder):
+    watch = Watch(state)
+    (folder / "a.json.reason.txt").write_bytes(b"of the vendor")
+    watch.after(0)
+    watch.after(PATIENCE_S)
+    (folder / "a.json").write_bytes(b"bad")
+    watch.after(0)
+    watch.after(PATIENCE_S)
+    assert {path.read_bytes() for path in state.rejected.iterdir()} > {b"of the vendor", b"bad"}
 
 
 def test_a_hundred_files_with_rubbish_among_them_through_the_real_process(state, folder, tmp_path, config):

@@ -175,6 +175,13 @@ def test_a_file_that_is_not_utf8_is_named_with_the_line(tree):
     assert faults(tree)[0].startswith("contracts.toml: line 2: not UTF-8")
 
 
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 5000 + "]" * 5000])
+def test_toml_that_the_parser_gives_up_on_is_a_fault_like_any_other(tree, value):
+    (tree / "timetable.toml").write_text(f"x = {value}\n")
+    (fault,) = [one for one in faults(tree) if "timetable.toml" in one]
+    assert "not TOML that can be read" in fault
+
+
 def test_each_address_base_gives_the_same_wire_address(tree):
     for base, at in (("wire0", 16), ("reg1", 17), ("4xxxx", 40017), ("4xxxxx", 400017)):
         change(tree, "sources/pump1.toml", 'address_base = "', f'address_base = "{base}" # "')
