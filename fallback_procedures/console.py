@@ -305,7 +305,8 @@ class Console:
                 "",
             )
         self.terminal.say(*key_lines(keys, self.terminal.width))
-        return f"{_('DRILL') if self.desk.drill else ''} {asked} >".strip()
+        drill = _("DRILL") if self.desk.drill else ""
+        return f"{drill} {asked} >".strip()
 
     def step_command(self, run: Run, answer: str) -> bool:
         """One command in a run; False goes back to the list."""

@@ -243,7 +243,8 @@ def out_lines(run: Run) -> list[str]:
 
 def rule_line(look: Look, width: int) -> str:
     """The line between two parts; in a drill it says so."""
-    return (f"-- {_('DRILL')} " * width)[:width] if look.period.drill else "-" * width
+    drill = _("DRILL")
+    return (f"-- {drill} " * width)[:width] if look.period.drill else "-" * width
 
 
 def mark_of(run: Run, number: str) -> str:

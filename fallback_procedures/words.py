@@ -17,11 +17,6 @@ from datetime import datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 
-try:
-    import zoneinfo
-except ImportError:  # a Python without it: the clock is that of the machine
-    zoneinfo = None  # type: ignore[assignment]
-
 LANGUAGES = ("en", "fr", "de")
 ROLES = ("operator", "shift_lead", "maintenance", "engineer", "administrator")
 _LOCALE = Path(__file__).parent / "locale"
@@ -56,9 +51,12 @@ def use_language(language: str) -> str:
 def use_time_zone(name: object) -> None:
     """Tell times in the zone of the plant ("Europe/Berlin"); in that of this machine where it is not known here."""
     _Speech.zone = None
-    if zoneinfo is not None and isinstance(name, str) and name:
-        with contextlib.suppress(KeyError, ValueError, OSError):  # no such zone, or no table of zones here
-            _Speech.zone = zoneinfo.ZoneInfo(name)
+    if isinstance(name, str) and name:
+        # no such zone, no table of zones here, or a Python without the module: the clock is that of the machine
+        with contextlib.suppress(ImportError, KeyError, ValueError, OSError):
+            from zoneinfo import ZoneInfo  # only here: the first line does not need it
+
+            _Speech.zone = ZoneInfo(name)
 
 
 def language() -> str:
