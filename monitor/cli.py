@@ -4,6 +4,7 @@ Each verb loads only what it needs: the screen must paint within a second, so no
 """
 
 import argparse
+import errno
 import os
 import shutil
 import sys
@@ -53,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as fault:
+        if fault.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"{fault.filename or 'a file'}: {fault.strerror}; mend rights or make room on the disk", file=sys.stderr)
+        return 2
 
 
 def _common() -> argparse.ArgumentParser:

@@ -129,7 +129,10 @@ async def serve(state: State, settings: "Settings", handle: Handle) -> AsyncIter
             clients.pop(writer, None)
             writer.close()
 
-    server = await asyncio.start_unix_server(answer_client, state.socket, limit=LINE_LIMIT)
+    try:
+        server = await asyncio.start_unix_server(answer_client, state.socket, limit=LINE_LIMIT)
+    except OSError as fault:
+        raise UserError(f"{state.socket}: cannot be opened ({fault.strerror}); remove what lies there") from fault
     state.socket.chmod(0o660)
     try:
         yield server

@@ -44,8 +44,9 @@ from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Settings
 from monitor.poller import LinkChange, Poller, phases
-from monitor.publishing import binder_of, publish_folder, write_facts
+from monitor.publishing import binder_of, head_told, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
+from monitor.sqlite_file import damaged
 from monitor.state import State
 from monitor.supervisor import Worker
 from monitor.survey import RejectedFolder, Survey, alarm_rows, feed_rows
@@ -84,6 +85,7 @@ class Daemon:
         self._polls_lost = 0  # because the store could not be written for longer than the backlog lasts
         self._store = ("ok", "")
         self._clock = ("unknown", "")
+        self._published = True
         self._suspect_until_s = 0.0
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -101,8 +103,11 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        await self._writer.open()
-        await self._take_up()
+        try:
+            await self._writer.open()
+            await self._take_up()
+        except sqlite3.Error as fault:
+            raise damaged(self.state.root, fault) from fault
         phase_s = phases(self.settings.sources)
         for spec in self.settings.sources:
             self._pollers[spec.name] = Poller(
@@ -127,18 +132,26 @@ class Daemon:
         """Take up where the last life ended: claims, alarms, last runs; and say since when nothing was read."""
         now_us = _now_us()
         reader = HotReader(self.state.hot)
+        told = head_told(self.state)
         records = await self._writer.do(lambda: list(entries(self.state, ("vendor_alert", "own_alert", "config"))))
         self._claims.learn(one for one in records if one.kind != "config")
         self._bits = StatusBits(self.settings.status_alerts, self._claims.standing())
-        self._alarms = AlarmList(from_row(row) for row in reader.alarms())
+        try:
+            self._alarms = AlarmList(from_row(row) for row in reader.alarms())
+            self._jobs.take_up(reader)
+        except (ValueError, TypeError, KeyError, AttributeError) as fault:
+            raise damaged(self.state.hot, fault) from fault
         self._desk = Desk(self.settings, self.state, self._writer, self._claims, self._alarms, self._owe)
         self._alarms_told = [to_row(one) for one in self._alarms]
-        self._jobs.take_up(reader)
         drafts = [_own("restart", {"version": version("handwheel"), "config_sha256": self.settings.sha256}, now_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
         if configured != self.settings.sha256:
             words = f"{len(self.settings.sources)} sources, {len(self.settings.tags)} tags"
             drafts.append(_own("config", {"sha256": self.settings.sha256, "words": words}, now_us))
+        if told > self._writer.head[0]:
+            LOG.error("the ledger has %d entries, %d were published: its tail is gone", self._writer.head[0], told)
+            lost = {"source": "ledger", "start": utc_text(now_us), "end": utc_text(now_us), "entries_told": told}
+            drafts.append(_own("gap", lost, now_us))
         newest_ms = reader.newest_ms()
         if newest_ms is not None:
             gap = {"source": "all", "start": utc_text(newest_ms * 1000), "end": utc_text(now_us)}
@@ -158,11 +171,14 @@ class Daemon:
         self._owed.append(_own("stop", {"planned": self._stop.is_set()}, moment.utc_us))
         await self._write_ledger()
         await self._commit(moment, stopping=True)
-        if self._stop.is_set():
-            heartbeat.mark_planned_stop(self.state, STOP_ROLE, moment)
-        await self._writer.do(write_facts, self.state, self._writer.head, moment.utc_us)
+        try:
+            if self._stop.is_set():
+                heartbeat.mark_planned_stop(self.state, STOP_ROLE, moment)
+            await self._writer.do(write_facts, self.state, self._writer.head, moment.utc_us)
+        except OSError as fault:
+            LOG.error("the stop cannot be marked: %s", fault)
         await self._writer.close()
-        LOG.info("stopped as planned")
+        LOG.info("stopped as planned" if self._stop.is_set() else "stopped by a fault")
 
     async def _tick_until_stopped(self) -> None:
         """Each second, on absolute times; a late tick is not made up for."""
@@ -362,8 +378,11 @@ class Daemon:
         text = last_known_text(now, self._survey.last_known(), self._zone)
         try:
             await self._writer.do(self._publish, self._status(now, stopping), text, minute or stopping)
+            self._published = True
         except OSError as fault:
-            LOG.error("cannot publish: %s", fault)
+            if self._published:
+                LOG.error("cannot publish: %s", fault)
+            self._published = False
 
     def _store_tick(
         self, batches: Sequence[Batch], alarms: list[dict[str, Any]] | None, t_ms: int, latest: bool

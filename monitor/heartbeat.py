@@ -5,6 +5,7 @@ read by programs that must not believe them blindly: the lock says whether the d
 whether it still works, the marker of a planned stop whether a person meant it. Standard library only.
 """
 
+import errno
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -185,8 +186,16 @@ def last_known_text(now: Moment, rows: Sequence[LastKnown], zone: tzinfo | None 
 
 def publish(state: State, status: Mapping[str, Any], last_known: str, *, sync: bool = False) -> None:
     """Replace status.json and last_known.txt, each as a whole. Each second; with `sync` (onto the disk) each minute."""
-    atomic_write(state.status, json.dumps(status, ensure_ascii=False, allow_nan=False), sync=False)
-    atomic_write(state.last_known, last_known, sync=sync)
+    text = json.dumps(status, ensure_ascii=False, allow_nan=False)
+    try:
+        atomic_write(state.status, text, sync=False)
+        atomic_write(state.last_known, last_known, sync=sync)
+    except OSError as fault:
+        if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with state.status.open("r+b") as file:  # no room for a second file: over the old one, so that this can be said
+            file.write(text.encode())
+            file.truncate()
 
 
 def read(state: State) -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ def holder(state: State) -> Holder | None:
     try:
         told = json.loads(state.lock.read_text())
         return Holder(int(told["pid"]), str(told["boot_id"]), float(told["mono_s"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -42,6 +42,14 @@ def write_facts(state: State, head: tuple[int, str], now_us: int) -> None:
     atomic_write(state.facts / "ledger_head.txt", lines)
 
 
+def head_told(state: State) -> int:
+    """How many entries the ledger had by the facts that were published last; 0 where there are none to be read."""
+    try:
+        return int((state.facts / "ledger_head.txt").read_text("utf-8").split()[2])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def binder_of(state: State) -> tuple[str, str | None, str]:
     """(rendered, printed, current) fingerprints of the binder as the fallback left them; empty where there is none.
 

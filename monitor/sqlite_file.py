@@ -30,8 +30,14 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=FULL")
         db.executescript(schema)
     except sqlite3.DatabaseError as fault:
-        raise FileDamaged(f"{path}: cannot be opened ({fault}); move it away or put back a copy") from fault
+        raise damaged(path, fault) from fault
     return db
+
+
+def damaged(path: Path, fault: Exception) -> FileDamaged:
+    """One line: which file, why, what to do."""
+    advice = "make room on the disk" if "full" in str(fault) else "move it away or put back a copy"
+    return FileDamaged(f"{path}: cannot be read or written ({fault}); {advice}")
 
 
 def close_writer(db: sqlite3.Connection) -> None:
@@ -72,7 +78,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         finally:
             db.close()
     except sqlite3.DatabaseError as fault:
-        raise FileDamaged(f"{path}: cannot be read ({fault})") from fault
+        raise damaged(path, fault) from fault
 
 
 def _open_reader(path: Path) -> sqlite3.Connection:

@@ -80,6 +80,11 @@ def test_init_makes_a_configuration_that_is_valid_and_never_overwrites_one(tmp_p
     assert "nothing was changed" in capsys.readouterr().err
 
 
+def test_a_place_that_may_not_be_written_is_one_line_and_exit_2(capsys):
+    assert main(["init", "/sys/handwheel"]) == 2  # nobody may, not even root
+    assert "mend rights or make room" in capsys.readouterr().err
+
+
 def test_the_screen_verb_loads_nothing_heavy():
     code = (
         "import sys; from monitor.cli import build_parser; build_parser('screen'); "

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -175,6 +176,38 @@ async def test_a_message_of_thousands_of_alerts_is_entered_at_once(bench):
     numbers = [one.n for one in entries(bench.state, ["vendor_alert"])]
     assert numbers == list(range(numbers[0], numbers[0] + 3_000))
     assert verify(bench.state).ok
+
+
+async def test_what_cannot_be_used_at_the_start_is_said_in_one_line(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    bench.kill(signal.SIGTERM)
+    await asyncio.to_thread(bench.ended)
+    command = [sys.executable, "-c", COMMAND, "run", "--config", str(bench.config), "--state", str(bench.state.root)]
+
+    async def refused():
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr.splitlines()[-1]
+
+    bench.state.socket.mkdir()
+    assert "command.sock: cannot be opened" in await refused()
+    bench.state.socket.rmdir()
+    with sqlite3.connect(bench.state.hot) as db:
+        db.execute("INSERT INTO alarm VALUES ('x', '{}')")
+    assert "hot.sqlite: cannot be read or written" in await refused()
+
+
+async def test_a_ledger_that_lost_its_tail_while_nobody_ran_is_said_in_the_ledger(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    bench.kill(signal.SIGTERM)
+    await asyncio.to_thread(bench.ended)
+    bench.state.ledger.unlink()
+    bench.start()
+    await bench.until(lambda s: source(s)["good"] == 4)
+    (gap,) = [one for one in entries(bench.state, ["gap"]) if one.data["source"] == "ledger"]
+    assert gap.data["entries_told"] == 3
+    assert "its tail is gone" in bench.log_text()
 
 
 async def test_rubbish_in_the_inbox_goes_to_rejected_and_the_rest_goes_on(bench):

@@ -302,7 +302,7 @@ def test_a_damaged_file_is_one_line_not_a_traceback(state):
     fill(state).close()
     state.bodies.write_bytes(b"rubbish" * 1_000)
     assert "cannot be read" in verify(state).words
-    with pytest.raises(UserError, match="cannot be opened"):
+    with pytest.raises(UserError, match="move it away or put back a copy"):
         Ledger(state)
 
 
