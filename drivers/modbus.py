@@ -30,7 +30,7 @@ from drivers.batch import Batch, batch_of
 from drivers.blocks import Block, Forbidden
 from drivers.errors import ConfigError, SourceDown
 from drivers.record import Alert, Reason, Sample, Tag
-from drivers.source import SourceSpec
+from drivers.source import Counts, SourceSpec
 
 _FRAMERS: Final = {
     "modbus_tcp": (FramerType.SOCKET, guard.check_modbus_tcp),
@@ -244,7 +244,7 @@ class ModbusSource:
         options = spec.options
         self._max_gap = int(options.get("max_gap", _GAPS[spec.driver]))
         self._max_words = int(options.get("max_words", 125))
-        self._pause_s = float(options.get("pause_s", 0.0))
+        self._pause_s = float(options.get("workarounds", {}).get("pause_between_requests_s", 0.0))
         self._forbidden = tuple(Forbidden(**row) for row in options.get("forbidden", ()))
         self._devices = {blocks.register_of(tag).device_id for tag in spec.tags}
         for tag in spec.tags:
@@ -255,6 +255,7 @@ class ModbusSource:
         self._split: set[_Key] = set()  # blocks that the device refused whole
         self._refused: dict[_Key, tuple[Failure, float]] = {}  # single values that it refused, and when to ask again
         self._resting: dict[int, _Rest] = {}
+        self.counts = Counts()
 
     async def open(self) -> None:
         """Connect; SourceDown says why not. Every device gets a fresh chance."""

@@ -22,7 +22,7 @@ from drivers import guard
 from drivers.batch import Batch, batch_of
 from drivers.errors import ConfigError, SourceDown
 from drivers.record import Alert, Node, Reason, Sample, Tag
-from drivers.source import SourceSpec
+from drivers.source import Counts, SourceSpec
 from drivers.vendor.conditions import Conditions, event_filter, micros
 
 _NODE_ID: Final = re.compile(r"(?:nsu=([^;]+);)?([isgb])=(.+)", re.DOTALL)
@@ -159,6 +159,7 @@ class OpcUaSource:
         self._lost_subscription = False
         self._subscription: int | None = None
         self.client: GuardedClient | None = None
+        self.counts = Counts()
 
     async def open(self) -> None:
         """Connect, resolve namespaces, subscribe to conditions; SourceDown says why not."""

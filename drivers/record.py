@@ -81,13 +81,17 @@ class Register:
     device_id: int
     table: str  # holding, input, coil, discrete
     address: int
-    kind: str  # bit, u16, i16, u32, i32, u64, i64, f32, f64, string
+    kind: str  # one of drivers.registers.KINDS
     order: str = "ABCD"  # ABCD, CDAB, BADC, DCBA
     scale: float = 1.0
     offset: float = 0.0
     bit: int | None = None  # bit 0 is the lowest of the register
     words: int = 1  # length in registers; for coils and discrete inputs 1
     sentinels: tuple[float, ...] = ()  # raw values that mean "not available"
+    # wire address of an i16 in the same table: value = raw * 10**it * scale + offset (SunSpec scale factor, mantissa
+    # and exponent); always read in the same request as the value
+    exponent_at: int | None = None
+    ma: float | None = None  # a 4-20 mA loop: raw * ma is the current [mA], judged by NAMUR NE 43
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,7 @@ class Tag:
     counter: bool = False
     description: str = ""
     every_s: float | None = None  # own cadence, else that of the source
+    labels: tuple[tuple[int, str], ...] = ()  # what the codes of an enumeration, or the bits of a bit field, mean
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,36 @@ class SourceSpec:
     options: Mapping[str, Any] = field(default_factory=dict)  # host, port, url, max_gap, ... : the driver's own table
 
 
+@dataclass(slots=True)
+class Counts:
+    """What a connection has seen since the program began: nothing that was refused or lost goes untold."""
+
+    requests: int = 0
+    timeouts: int = 0  # no answer in time
+    unfit: int = 0  # answers that did not fit their question, and were refused
+    exceptions: int = 0  # the device or server said no
+    refused: int = 0  # tags that the device refuses to give, as it stands now
+    lost: int = 0  # values that a queue at the server, or ours, dropped
+    connects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of a vendor's table of alarm or warning codes, or one bit of an alarm word."""
+
+    text: str
+    component: str
+    failure_mode: str
+    severity: str
+
+
 @dataclass(frozen=True, slots=True)
 class StatusAlert:
-    """A status bit by which the device itself asks for something: read by us, so we know when it was set."""
+    """A status by which the device itself asks for something: read by us, so we know when it was set.
+
+    Without `codes` any value but 0 asks, in the words of the row. With them the value is looked up: as a whole
+    (`codes_are` "code"; 0 is none) or bit by bit ("bits"); one that the table does not know asks all the same.
+    """
 
     tag: int
     asset: str
@@ -40,14 +67,16 @@ class StatusAlert:
     severity: str
     text: str
     vendor: str
+    codes_are: str = ""  # "", code, bits
+    codes: Mapping[int, Code] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedSpec:
-    """A way in which a vendor's alerts reach us as messages (drop folder)."""
+    """A way in which a vendor's alerts reach us as messages (drop folder, MQTT)."""
 
     name: str
-    kind: str  # file_drop
+    kind: str  # file_drop, mqtt
     vendor: str
     folder: Path
     format: str  # json, jsonl, csv, eml
@@ -57,6 +86,7 @@ class FeedSpec:
     severities: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "UTC"
     late_after_s: float = 86_400.0
+    options: Mapping[str, Any] = field(default_factory=dict)  # of MQTT: host, port, topic, ...
 
 
 class Source(Protocol):
@@ -67,12 +97,17 @@ class Source(Protocol):
     """
 
     spec: SourceSpec
+    counts: Counts
 
     async def open(self) -> None:
         """Connect. Called again after every SourceDown."""
 
     async def read(self, tags: Sequence[Tag]) -> "Batch":
-        """Read these tags once; one row per tag, in the order of `tags`."""
+        """Read these tags once; one row per tag, in the order of `tags`.
+
+        A subscription gives what has come for them since the last call instead: a tag may have no row, or several in
+        the order in which they came, and has one at least every `verify_s`.
+        """
 
     async def alerts(self) -> list[Alert]:
         """Alerts that the device itself raised since the last call (status bits, OPC UA conditions)."""
@@ -86,6 +121,7 @@ class Source(Protocol):
 
 DRIVERS: Mapping[str, str] = {
     "modbus_tcp": "drivers.modbus:open_source",
+    "modbus_rtu": "drivers.modbus:open_source",
     "modbus_rtu_over_tcp": "drivers.modbus:open_source",
     "opcua": "drivers.opcua:open_source",
 }

@@ -167,5 +167,9 @@ def _feed(reader: Reader, file: str, feed: Feed, site: SiteFile) -> FeedSpec:
         ZoneInfo(feed.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
         reader.fault(file, ["feed", "time_zone"], f"{feed.time_zone!r} is not a time zone; for example UTC")
-    return FeedSpec(feed.name, feed.kind, feed.vendor, Path(feed.folder), feed.format, feed.fields, feed.assets,
-                    feed.components, feed.severities, feed.time_zone, feed.late_after_s)  # fmt: skip
+    if (feed.kind == "file_drop") != (feed.folder is not None) or (feed.kind == "mqtt") != (feed.mqtt is not None):
+        words = "a file_drop has a folder and no [feed.mqtt]; an mqtt feed has [feed.mqtt] and no folder"
+        reader.fault(file, ["feed", "kind"], words)
+    options = feed.mqtt.model_dump(exclude_none=True) if feed.mqtt else {}
+    return FeedSpec(feed.name, feed.kind, feed.vendor, Path(feed.folder or ""), feed.format, feed.fields, feed.assets,
+                    feed.components, feed.severities, feed.time_zone, feed.late_after_s, options)  # fmt: skip

@@ -136,6 +136,7 @@ class TagRow(Table):
     name: str = Field(pattern=r"^[a-z0-9_]{1,40}$")
     unit: str
     at: int | None = Field(None, ge=0)
+    par: str | None = Field(None, pattern=r"^[0-9]{1,3}[-.][0-9]{1,3}$")  # a drive's parameter: 16-14, 01.07
     kind: str | None = Field(None, alias="as")
     node: str | None = None
     order: Literal["ABCD", "CDAB", "BADC", "DCBA"] | None = None
@@ -144,6 +145,10 @@ class TagRow(Table):
     bit: int | None = Field(None, ge=0, le=15)
     words: int | None = Field(None, ge=1, le=125)
     sentinels: list[float] = Field(default_factory=list)
+    exponent_at: int | None = Field(None, ge=0)  # address of the power of ten that belongs to the value
+    ma: float | None = Field(None, gt=0)  # what makes mA of the raw number
+    span: list[float] | None = Field(None, min_length=2, max_length=2)  # values at 4 mA and at 20 mA
+    labels: dict[str, str] = Field(default_factory=dict)  # code or bit -> words
     low: float | None = None
     high: float | None = None
     quantity: str | None = None
@@ -152,21 +157,92 @@ class TagRow(Table):
     every_s: float | None = Field(None, gt=0)
 
 
-class Block(Table):
-    asset: str
-    device_id: int = Field(1, ge=0, le=255)
+class Registers(Table):
+    """A table of registers as a manual prints it; in a source it belongs to an asset, in a map to a kind of device."""
+
     table: Literal["holding", "input", "coil", "discrete"] = "holding"
     address_base: Literal["wire0", "reg1", "4xxxx", "4xxxxx"] | None = None
+    parameters: Literal["danfoss_vlt", "abb_100", "abb_100_32bit", "abb_256"] | None = (
+        None  # how par becomes a register
+    )
     order: Literal["ABCD", "CDAB", "BADC", "DCBA"] | None = None
-    tags: list[TagRow] = Field(min_length=1)
+    tags: list[TagRow] = Field(default_factory=list)
+
+
+class Block(Registers):
+    asset: str
+    device_id: int = Field(1, ge=0, le=255)
+    map: str | None = Field(None, pattern=r"^[a-z0-9_]{1,40}$")  # config/maps/NAME.toml
+    only: list[str] = Field(default_factory=list)  # of the map; empty: all
+    shift: int = 0  # added to each address: where the model block of a SunSpec device begins, a second channel
+    verified_on: date | None = None  # when the sanity readings of the map held on this very device
+
+
+class MapHead(Table):
+    title: str
+    vendor: str
+    models: str
+    document: str
+    source: str  # where the numbers were read
+    confidence: Literal["documented", "secondary", "memory"]
+    max_words: int = Field(125, ge=1, le=125)
+    max_clients: int | None = Field(None, ge=1)
+    watchdog: bool = False
+    codes: dict[str, str] = Field(default_factory=dict)  # tag -> config/maps/codes/NAME.toml
+    notes: str = ""
+
+
+class MapForbidden(Table):
+    table: Literal["holding", "input", "coil", "discrete"]
+    address_base: Literal["wire0", "reg1", "4xxxx", "4xxxxx"]
+    first: int = Field(ge=0)
+    last: int = Field(ge=0)
+
+
+class Sanity(Table):
+    """A reading that any healthy device of the kind gives within these limits: 45-55 Hz, 180-260 V."""
+
+    tag: str
+    low: float
+    high: float
+
+
+class MapFile(Table):
+    map: MapHead
+    block: list[Registers] = Field(min_length=1)
+    forbidden: list[MapForbidden] = Field(default_factory=list)
+    sanity: list[Sanity] = Field(default_factory=list)
+
+
+class Codes(Table):
+    title: str
+    vendor: str
+    kind: Literal["code", "bits"]
+    document: str
+    source: str
+    confidence: Literal["documented", "secondary", "memory"]
+
+
+class CodeRow(Table):
+    code: int = Field(ge=0)
+    text: str
+    component: str = ""
+    failure_mode: str
+    severity: Literal["note", "warning", "critical"]
+
+
+class CodesFile(Table):
+    codes: Codes
+    code: list[CodeRow] = Field(min_length=1)
 
 
 class StatusAlert(Table):
     tag: str
-    component: str
-    failure_mode: str
-    severity: str
-    text: str
+    component: str = ""
+    failure_mode: str = ""
+    severity: str = "warning"
+    text: str = ""
+    codes: str | None = Field(None, pattern=r"^[a-z0-9_]{1,40}$")  # config/maps/codes/NAME.toml
 
 
 class Source(Table):
@@ -175,7 +251,7 @@ class Source(Table):
     site: str
     every_s: float = Field(gt=0)
     timeout_s: float = Field(1.0, gt=0)
-    max_backoff_s: float = Field(10.0, ge=1)
+    max_backoff_s: float | None = Field(None, ge=1)  # None: 10 s, 60 s where max_clients is 4 or fewer
     tags_csv: str | None = None
     block: list[Block] = Field(default_factory=list)
     status_alert: list[StatusAlert] = Field(default_factory=list)
@@ -190,23 +266,56 @@ class Forbidden(Table):
     last: int = Field(ge=0, le=65_535)
 
 
-class ModbusSource(Source):
-    host: str = Field(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$")
-    port: int = Field(502, ge=1, le=65_535)
+class Workarounds(Table):
+    """What real devices need to behave; each is named, so that a reader knows why the line is slow."""
+
+    pause_after_connect_s: float = Field(0.0, ge=0, le=60)
+    pause_between_requests_s: float = Field(0.0, ge=0, le=60)
+    one_request_per_tag: bool = False
+    close_after_poll: bool = False
+
+
+class Modbus(Source):
+    """What all Modbus transports share."""
+
     max_gap: int | None = Field(None, ge=0, le=125)  # None: the driver chooses by the transport
     max_words: int = Field(125, ge=1, le=125)
-    max_clients: int | None = Field(None, ge=1)
-    pause_s: float = Field(0.0, ge=0)
+    shares_line_with: list[str] = Field(default_factory=list)  # sources behind the same serial line or gateway
+    workarounds: Workarounds = Field(default_factory=Workarounds)
     forbidden: list[Forbidden] = Field(default_factory=list)
     watchdog: bool = False
 
 
+class ModbusSource(Modbus):
+    host: str = Field(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$")
+    port: int = Field(502, ge=1, le=65_535)
+    max_clients: int | None = Field(None, ge=1)  # how many connections the device takes; 1: nobody else may use it
+
+
+class SerialSource(Modbus):
+    line: str = Field(pattern=r"^/dev/[A-Za-z0-9/._:-]+$")  # by-id names survive a restart
+    baud: int = Field(9600, ge=300, le=1_000_000)
+    parity: Literal["N", "E", "O"] = "E"
+    stop_bits: Literal[1, 2] = 1
+    sole_master: bool = False  # an RS-485 line has exactly one master: said by a person, or we do not open it
+
+
 class OpcUaSource(Source):
     url: str
+    mode: Literal["poll", "subscribe"] = "poll"
+    sampling_ms: float | None = Field(None, ge=10)  # None: half of every_s
+    queue_size: int = Field(2, ge=1, le=1000)  # values the server keeps per item between two publishes
+    publish_requests: int = Field(3, ge=1, le=10)  # outstanding at the server at any time
+    verify_s: float | None = Field(None, gt=0)  # an item silent for so long is read; None: two periods of its own
     security: Literal["None", "Basic256Sha256,SignAndEncrypt"] = "None"
     certificate: str | None = None
     private_key: str | None = None
     server_certificate: str | None = None
+    user: str | None = None
+    password_file: str | None = None  # a file that only we can read, or
+    password_credential: str | None = None  # the name of a systemd credential; never the password itself
+    user_certificate: str | None = None
+    user_private_key: str | None = None
     batch: int = Field(500, ge=1)
     alarms: bool = True
     vendor: str = ""
@@ -214,11 +323,25 @@ class OpcUaSource(Source):
     components: dict[str, str] = Field(default_factory=dict)  # ConditionName -> component
 
 
+class Mqtt(Table):
+    """Where a broker is; the connection is ours to the broker, never one that somebody opens to us."""
+
+    host: str = Field(pattern=r"^([A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+)$")
+    port: int = Field(8883, ge=1, le=65_535)
+    topic: str = Field(min_length=1)
+    tls: bool = True
+    ca_file: str | None = None  # None: the certificate authorities of the system
+    user: str | None = None
+    password_file: str | None = None
+    password_credential: str | None = None
+
+
 class Feed(Table):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
-    kind: Literal["file_drop"]
+    kind: Literal["file_drop", "mqtt"]
     vendor: str
-    folder: str
+    folder: str | None = None  # of a file_drop
+    mqtt: Mqtt | None = None
     format: Literal["json", "jsonl", "csv", "eml"]
     time_zone: str = "UTC"
     late_after_s: float = Field(86_400.0, gt=0)
@@ -235,6 +358,7 @@ class SourceFile(Table):
 
 SOURCES: Mapping[str, type[Source]] = {
     "modbus_tcp": ModbusSource,
+    "modbus_rtu": SerialSource,
     "modbus_rtu_over_tcp": ModbusSource,
     "opcua": OpcUaSource,
 }

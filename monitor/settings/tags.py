@@ -25,6 +25,7 @@ BASES: Mapping[str, Mapping[str, int]] = {
     "4xxxx": {"holding": 40_001, "input": 30_001, "coil": 1, "discrete": 10_001},
     "4xxxxx": {"holding": 400_001, "input": 300_001, "coil": 1, "discrete": 100_001},
 }
+FEW_SLOTS = 4  # a device with so few connections is asked again seldom, and its slot is freed in between
 WORDS: Mapping[str, int] = {"bit": 1, "u16": 1, "i16": 1, "u32": 2, "i32": 2, "f32": 2, "u64": 4, "i64": 4, "f64": 4}
 
 
@@ -71,7 +72,9 @@ def read_tags(
                 StatusAlert(tag.number, tag.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
                             assets[tag.asset].vendor)
             )  # fmt: skip
-        options = source.model_dump(exclude=COMMON, exclude_none=True) | {"max_backoff_s": source.max_backoff_s}
+        options = source.model_dump(exclude=COMMON, exclude_none=True)
+        few = (options.get("max_clients") or FEW_SLOTS + 1) <= FEW_SLOTS
+        options["max_backoff_s"] = source.max_backoff_s or (60.0 if few else 10.0)
         specs.append(
             SourceSpec(source.name, source.driver, source.site, source.every_s, source.timeout_s, tuple(own), options)
         )
