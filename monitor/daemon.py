@@ -135,7 +135,8 @@ class Daemon:
         told = head_told(self.state)
         records = await self._writer.do(lambda: list(entries(self.state, ("vendor_alert", "own_alert", "config"))))
         self._claims.learn(one for one in records if one.kind != "config")
-        self._bits = StatusBits(self.settings.status_alerts, self._claims.standing())
+        names = {tag.number: tag.name for tag in self.settings.tags}
+        self._bits = StatusBits(self.settings.status_alerts, self._claims.standing(), names)
         try:
             self._alarms = AlarmList(from_row(row) for row in reader.alarms())
             self._jobs.take_up(reader)
