@@ -8,7 +8,6 @@ import errno
 import os
 import shutil
 import sys
-import sysconfig
 import tomllib
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from drivers.errors import UserError
+from monitor.shipped import shipped_folder
 from monitor.state import State, find_state
 from monitor.words import LANGUAGES, use_language
 
@@ -149,17 +149,11 @@ def _command(module: str) -> object:
     return call
 
 
-def example_folder() -> Path:
-    """config/example of the repository or of the installed package."""
-    here = Path(__file__).resolve().parent.parent / "config" / "example"
-    return here if here.is_dir() else Path(sysconfig.get_path("data")) / "share" / "handwheel" / "config" / "example"
-
-
 def _init(args: argparse.Namespace) -> int:
     target = Path(args.folder)
     if target.exists() and any(target.iterdir()):
         raise UserError(f"{target}: is not empty; name a new folder, nothing was changed")
-    shutil.copytree(example_folder(), target, dirs_exist_ok=True)
+    shutil.copytree(shipped_folder() / "example", target, dirs_exist_ok=True)
     print(f"{target}: made. It describes the simulated utility; edit site.toml and sources/*.toml to yours, then:")
     print(f"  handwheel check --config {target}")
     return 0

@@ -276,10 +276,10 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
 
 def example_ports() -> dict[str, int]:
     """The port of each source of the example."""
-    from monitor.cli import example_folder
+    from monitor.shipped import shipped_folder
 
     ports: dict[str, int] = {}
-    for path in sorted((example_folder() / "sources").glob("*.toml")):
+    for path in sorted((shipped_folder() / "example" / "sources").glob("*.toml")):
         found = PORT.search(text := path.read_text("utf-8"))
         url = URL.search(text)
         if found or url:
@@ -289,10 +289,10 @@ def example_ports() -> dict[str, int]:
 
 def configure(folder: Path, ports: Mapping[str, int], url: str | None, *, district: bool) -> None:
     """folder/config: the example with these ports, this folder's state, the user's group, and the district's pumps."""
-    from monitor.cli import example_folder
+    from monitor.shipped import shipped_folder
 
     target = folder / "config"
-    shutil.copytree(example_folder(), target, dirs_exist_ok=True)
+    shutil.copytree(shipped_folder() / "example", target, dirs_exist_ok=True)
     for source, port in ports.items():
         path = target / "sources" / f"{source}.toml"
         text = PORT.sub(rf"\g<1>{port}", path.read_text("utf-8"))

@@ -129,6 +129,21 @@ class Asset:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """What answers on the wire, where a map says what it has: how sure the map is, and whether it held on this one."""
+
+    source: str
+    device_id: int
+    asset: str
+    map: str
+    path: Path  # the file that was read: the site's own or the shipped one
+    title: str
+    confidence: str  # documented, secondary, memory
+    verified_on: date | None  # when its sanity readings held on this very device
+    sanity: tuple[tuple[int, float, float], ...]  # tag number, plausible from, to
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     id: str
     counterparty: str
@@ -205,6 +220,7 @@ class Settings:
     jobs: tuple[Job, ...]
     review: Review
     sha256: str  # over the bytes of all files read, in order of their names
+    devices: tuple[Device, ...] = ()
 
     def asset(self, asset_id: str) -> Asset:
         """The asset with this id; KeyError if there is none."""

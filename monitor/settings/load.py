@@ -22,7 +22,7 @@ from monitor.settings.shapes import (
     SourceFile,
     TimetableFile,
 )
-from monitor.settings.tags import read_tags
+from monitor.settings.sources import login, read_sources
 from monitor.words import LANGUAGES
 
 JOBS = ("learn", "score", "fold", "drift_audit", "comparison_report", "sovereignty_report", "binder")
@@ -46,7 +46,7 @@ def load(folder: Path) -> plant.Settings:
         raise SettingsError(reader.faults)
     _check_site(reader, site_file)
     _check_rest(reader, site_file, contracts, answers, timetable)
-    tags, specs, alerts = read_tags(reader, site_file, sources)
+    read = read_sources(reader, site_file, sources)
     feed_specs = tuple(_feed(reader, file, feed, site_file) for file, feed in feeds)
     if reader.faults:
         raise SettingsError(reader.faults)
@@ -62,9 +62,10 @@ def load(folder: Path) -> plant.Settings:
         rights={role: tuple(rights) for role, rights in site_file.roles.rights.items()},
         sites=tuple(_frozen(plant.Site, row) for row in site_file.site),
         assets=tuple(_frozen(plant.Asset, row) for row in site_file.asset),
-        tags=tags,
-        sources=specs,
-        status_alerts=alerts,
+        tags=tuple(read.tags),
+        sources=tuple(read.specs),
+        devices=tuple(read.devices),
+        status_alerts=tuple(read.alerts),
         feeds=feed_specs,
         contracts=tuple(_frozen(plant.Contract, row) for row in contracts.contract),
         answers=tuple(_frozen(plant.Answer, row) for row in answers.answer),
@@ -170,6 +171,11 @@ def _feed(reader: Reader, file: str, feed: Feed, site: SiteFile) -> FeedSpec:
     if (feed.kind == "file_drop") != (feed.folder is not None) or (feed.kind == "mqtt") != (feed.mqtt is not None):
         words = "a file_drop has a folder and no [feed.mqtt]; an mqtt feed has [feed.mqtt] and no folder"
         reader.fault(file, ["feed", "kind"], words)
-    options = feed.mqtt.model_dump(exclude_none=True) if feed.mqtt else {}
+    options: dict[str, Any] = {}
+    if feed.mqtt is not None:
+        mqtt = feed.mqtt
+        login(reader, file, ["feed", "mqtt"], mqtt.user, mqtt.password_file, mqtt.password_credential)
+        options = mqtt.model_dump(exclude_none=True)
+        options |= {key: str(reader.folder / options[key]) for key in ("ca_file", "password_file") if key in options}
     return FeedSpec(feed.name, feed.kind, feed.vendor, Path(feed.folder or ""), feed.format, feed.fields, feed.assets,
                     feed.components, feed.severities, feed.time_zone, feed.late_after_s, options)  # fmt: skip

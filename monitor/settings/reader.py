@@ -15,10 +15,11 @@ from pydantic import BaseModel, ValidationError
 
 from drivers.errors import ConfigError
 from monitor.settings.shapes import Table
+from monitor.shipped import shipped_folder
 from monitor.words import clean
 
 SIZE_LIMIT = 4_000_000  # bytes of one configuration file
-
+_SECRET = re.compile(r"passw|passphrase|secret|token|api_?key", re.IGNORECASE)
 
 T = TypeVar("T", bound=Table)
 
@@ -77,19 +78,31 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
 class Reader:
     """Reads the files of one configuration folder and gathers every fault that it finds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shipped: Path | None = None) -> None:
         self.folder = folder
+        self.shipped = shipped or shipped_folder()
         self.faults: list[str] = []
         self.texts: dict[str, str] = {}
         self.hash = hashlib.sha256()
 
+    def path(self, file: str) -> Path:
+        """Where a file lies: in this folder, or, for a map that this folder does not have, where handwheel ships it."""
+        own, theirs = self.folder / file, self.shipped / file
+        return theirs if file.startswith("maps/") and theirs.is_file() and not own.exists() else own
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names of the TOML files in a folder of this configuration and in the shipped one."""
+        return tuple(
+            sorted({one.stem for root in (self.folder, self.shipped) for one in (root / folder).glob("*.toml")})
+        )
+
     def fault(self, file: str, path: Sequence[str | int], what: str) -> None:
         line = line_of(self.texts[file], path) if self.texts.get(file) else 1
         key = ".".join(str(part) for part in path)
-        self.faults.append(f"{self.folder / file}: line {line}: {key + ': ' if key else ''}{what}")
+        self.faults.append(f"{self.path(file)}: line {line}: {key + ': ' if key else ''}{what}")
 
     def text(self, file: str, *, needed: bool = True) -> str | None:
-        path = self.folder / file
+        path = self.path(file)
         try:
             if path.stat().st_size > SIZE_LIMIT:
                 self.faults.append(f"{path}: line 1: larger than {SIZE_LIMIT} bytes; split it")
@@ -120,10 +133,10 @@ class Reader:
             match = re.search(r"at line (\d+), column (\d+)", str(fault))
             line = match.group(1) if match else str(text.count("\n") + 1)
             words = re.sub(r" \(at [^)]*\)", "", str(fault))
-            self.faults.append(f"{self.folder / file}: line {line}: not TOML: {words}; mend the syntax on this line")
+            self.faults.append(f"{self.path(file)}: line {line}: not TOML: {words}; mend the syntax on this line")
             return None
         except (ValueError, RecursionError) as fault:  # a number of thousands of digits, brackets without end
-            self.faults.append(f"{self.folder / file}: line 1: not TOML that can be read: {clean(fault)}; mend it")
+            self.faults.append(f"{self.path(file)}: line 1: not TOML that can be read: {clean(fault)}; mend it")
             return None
 
     def table(
@@ -141,6 +154,11 @@ class Reader:
 
 def explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     """One pydantic error as words that say what to do."""
+    if error["type"] == "extra_forbidden" and _SECRET.search(str(error["loc"][-1])):
+        return (
+            "a secret never stands in a configuration file; write it into a file that only the service can read and "
+            "name that in password_file, or name a systemd credential in password_credential"
+        )
     if error["type"] == "extra_forbidden":
         known = known_keys(model, error["loc"][:-1])
         return f"is unknown{nearest(str(error['loc'][-1]), known)}"

@@ -235,3 +235,269 @@ def test_opcua_nodes_are_named_by_namespace_uri_never_by_index(tree):
     assert load(tree).tags[0].where == Node("nsu=urn:plant;s=P1.flow")
     path.write_text(source + block % "ns=2;s=P1.flow")
     assert "nsu=URI" in faults(tree)[0]
+
+
+SOURCE = '[source]\nname = "p"\nsite = "G"\nevery_s = 5\n'
+TCP = 'driver = "modbus_tcp"\nhost = "127.0.0.1"\n'
+SERIAL = 'driver = "modbus_rtu"\nline = "/dev/ttyUSB0"\n'
+BLOCK = '[[source.block]]\nasset = "pump1"\naddress_base = "wire0"\n'
+MAP = """
+[map]
+title = "Small pump"
+vendor = "Acme"
+models = "all"
+document = "manual 7"
+source = "read by us"
+confidence = "memory"
+max_words = 40
+max_clients = 2
+watchdog = true
+codes = { alarm = "acme" }
+
+[[block]]
+table = "input"
+address_base = "reg1"
+tags = [
+  { at = 201, name = "mode", as = "u16", unit = "1", quantity = "other", labels = { 0 = "auto", 4 = "min" } },
+  { at = 205, name = "alarm", as = "u16", unit = "1", quantity = "alarm_code" },
+  { at = 305, name = "speed", as = "u16", unit = "Hz", scale = 0.1 },
+]
+
+[[forbidden]]
+table = "input"
+address_base = "reg1"
+first = 901
+last = 902
+
+[[sanity]]
+tag = "speed"
+low = 0
+high = 60
+"""
+CODES = """
+[codes]
+title = "Alarms"
+vendor = "Acme"
+kind = "code"
+document = "manual 7"
+source = "read by us"
+confidence = "memory"
+
+[[code]]
+code = 57
+text = "dry running"
+component = "pump"
+failure_mode = "dry_running"
+severity = "critical"
+"""
+
+
+def one_source(tree, text):
+    (tree / "sources/pump1.toml").write_text(text)
+    return tree
+
+
+def rows(*lines):
+    return "tags = [\n" + "".join(f"  {line},\n" for line in lines) + "]\n"
+
+
+@pytest.fixture
+def with_map(tree):
+    (tree / "maps/codes").mkdir(parents=True)
+    (tree / "maps/acme.toml").write_text(MAP)
+    (tree / "maps/codes/acme.toml").write_text(CODES)
+    return tree
+
+
+def test_a_4_20_ma_loop_is_scaled_by_its_span(tree):
+    row = '{ at = 3, name = "level", as = "u16", unit = "m", ma = 0.001, span = [0.5, 8.5] }'
+    where = load(one_source(tree, SOURCE + TCP + BLOCK + rows(row))).tags[0].where
+    assert where.ma == 0.001
+    assert [4_000 * where.scale + where.offset, 20_000 * where.scale + where.offset] == pytest.approx([0.5, 8.5])
+    one_source(tree, SOURCE + TCP + BLOCK + rows(row.replace("ma = 0.001, ", "")))
+    assert faults(tree) == [
+        "sources/pump1.toml: line 11: source.block.0.tags.0.ma: pump1.level: a 4-20 mA loop needs both ma (what makes "
+        "mA of the raw number) and span = [at 4 mA, at 20 mA]"
+    ]
+
+
+def test_an_exponent_is_counted_like_the_value_that_it_belongs_to(tree):
+    row = '{ at = 40072, name = "current", as = "i16", unit = "A", exponent_at = 40076 }'
+    block = BLOCK.replace("wire0", "4xxxx")
+    where = load(one_source(tree, SOURCE + TCP + block + rows(row))).tags[0].where
+    assert (where.address, where.exponent_at) == (71, 75)
+    one_source(tree, SOURCE + TCP + block + rows(row.replace("40076", "76")))
+    assert (
+        "exponent_at: pump1.current: address 76 is impossible: 4xxxx counts holding registers from 40001"
+        in (faults(tree)[0])
+    )
+
+
+def test_labels_stand_in_a_row_or_in_a_cell(tree):
+    row = '{ at = 3, name = "mode", as = "u16", unit = "1", quantity = "other", labels = { 0 = "auto", 0x4 = "min" } }'
+    assert load(one_source(tree, SOURCE + TCP + BLOCK + rows(row))).tags[0].labels == ((0, "auto"), (4, "min"))
+    csv_source(
+        tree,
+        "asset,address_base,at,as,name,unit,quantity,labels\npump1,wire0,3,u16,mode,1,other,0=auto|4=min\n",
+    )
+    assert load(tree).tags[0].labels == ((0, "auto"), (4, "min"))
+    one_source(tree, SOURCE + TCP + BLOCK + rows(row.replace("0x4", "four")))
+    assert "labels: pump1.mode: 'four' is no whole number" in faults(tree)[0]
+
+
+@pytest.mark.parametrize(
+    ("formula", "par", "wire"),
+    [
+        ("danfoss_vlt", "16-14", 16_139),
+        ("danfoss_vlt", "16-90", 16_899),
+        ("abb_100", "01.07", 106),
+        ("abb_100_32bit", "01.27", 20_253),
+        ("abb_256", "22.80", 5_711),
+    ],
+)
+def test_a_parameter_becomes_a_register_as_the_drive_s_manual_says(tree, formula, par, wire):
+    block = BLOCK.replace('address_base = "wire0"', f'parameters = "{formula}"')
+    row = f'{{ par = "{par}", name = "speed", as = "u16", unit = "Hz" }}'
+    assert load(one_source(tree, SOURCE + TCP + block + rows(row))).tags[0].where.address == wire
+    csv_source(tree, f"asset,parameters,par,as,name,unit\npump1,{formula},{par},u16,speed,Hz\n")
+    assert load(tree).tags[0].where.address == wire
+
+
+def test_a_parameter_without_its_formula_and_two_addresses_are_faults(tree):
+    row = '{ par = "16-14", name = "current", as = "u16", unit = "A" }'
+    one_source(tree, SOURCE + TCP + BLOCK + rows(row))
+    assert "par: pump1.current: its block needs parameters, one of danfoss_vlt" in faults(tree)[0]
+    one_source(tree, SOURCE + TCP + BLOCK + rows(row.replace("par", "at = 3, par")))
+    assert "needs as = TYPE and one of at = ADDRESS and par = PARAMETER" in faults(tree)[0]
+
+
+def test_a_map_gives_tags_limits_of_the_device_codes_and_what_must_not_be_read(with_map):
+    block = '[[source.block]]\nasset = "pump1"\ndevice_id = 3\nmap = "acme"\n'
+    settings = load(one_source(with_map, SOURCE + TCP + block))
+    assert [tag.name for tag in settings.tags] == ["pump1.mode", "pump1.alarm", "pump1.speed"]
+    assert settings.tags[2].where == Register(3, "input", 304, "u16", "ABCD", 0.1)
+    assert settings.tags[1].labels == ((57, "dry running"),)
+    options = settings.sources[0].options
+    assert (options["max_words"], options["max_clients"], options["watchdog"]) == (40, 2, True)
+    assert options["max_backoff_s"] == 60
+    assert options["forbidden"] == [{"device_id": 3, "table": "input", "first": 900, "last": 901}]
+    (alert,) = settings.status_alerts
+    assert (alert.tag, alert.vendor, alert.codes_are) == (1, "SmartPump", "code")
+    assert alert.codes[57].failure_mode == "dry_running"
+    (device,) = settings.devices
+    assert device.path == with_map / "maps/acme.toml"
+    assert (device.confidence, device.verified_on, device.sanity) == ("memory", None, ((2, 0, 60),))
+
+
+def test_of_a_map_only_some_tags_may_be_taken_shifted_and_one_s_own_row_wins(with_map):
+    block = '[[source.block]]\nasset = "pump1"\nmap = "acme"\nonly = ["mode", "speed"]\nshift = 1000\n'
+    own = 'address_base = "wire0"\n' + rows('{ at = 7, name = "speed", as = "u16", unit = "Hz", high = 50 }')
+    tags = load(one_source(with_map, SOURCE + TCP + block + own)).tags
+    assert [(tag.name, tag.where.address, tag.high) for tag in tags] == [
+        ("pump1.speed", 7, 50),
+        ("pump1.mode", 1200, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("sources/pump1.toml", '"acme"', '"acne"', "line 9: source.block.0.map: 'acne' is not a"),
+        ("sources/pump1.toml", '"mode"', '"mood"', "line 10: source.block.0.only: 'mood' is not a"),
+        ("maps/acme.toml", 'as = "u16"', 'as = "u17"', "line 18: block.0.tags.0.as: pump1.mode: 'u17' is"),
+        ("maps/acme.toml", "at = 305", "at = 0", "line 20: block.0.tags.2.at: pump1.speed: address 0 is"),
+        ("maps/acme.toml", "last = 902", "last = 9", "line 26: forbidden.0.first: 901 to 9 is no range"),
+        ("maps/acme.toml", 'tag = "speed"', 'tag = "sped"', "line 30: sanity.0.tag: 'sped' is no tag of"),
+        ("maps/acme.toml", 'alarm = "acme"', 'alarm = "acne"', "line 12: map.codes.alarm: 'acne' is not"),
+        ("maps/codes/acme.toml", "code = 57", "code = -1", "line 11: code.0.code: input should be"),
+        ("maps/codes/acme.toml", '"critical"', '"awful"', "line 15: code.0.severity: input should"),
+    ],
+)
+def test_a_fault_in_a_map_or_a_code_table_is_named_like_any_other(with_map, file, old, new, expected):
+    block = '[[source.block]]\nasset = "pump1"\nmap = "acme"\nonly = ["mode", "alarm", "speed"]\n'
+    one_source(with_map, SOURCE + TCP + block)
+    change(with_map, file, old, new)
+    assert any(fault.startswith(f"{file}: {expected}") for fault in faults(with_map)), faults(with_map)
+
+
+def test_a_status_alert_may_name_a_code_table_of_its_own(with_map):
+    row = '{ at = 9, name = "alarm", as = "u16", unit = "1", quantity = "alarm_code" }'
+    alert = '[[source.status_alert]]\ntag = "pump1.alarm"\ncodes = "acme"\n'
+    settings = load(one_source(with_map, SOURCE + TCP + BLOCK + rows(row) + alert))
+    assert settings.status_alerts[0].codes[57].severity == "critical"
+    assert settings.tags[0].labels == ((57, "dry running"),)
+    one_source(with_map, SOURCE + TCP + BLOCK + rows(row) + alert.replace('codes = "acme"\n', ""))
+    assert "status_alert.0.text: is missing; say what the status asks for" in faults(with_map)[0]
+
+
+def test_a_serial_line_is_opened_only_by_its_sole_master(tree):
+    row = rows('{ at = 3, name = "speed", as = "u16", unit = "Hz" }')
+    one_source(tree, SOURCE + SERIAL + BLOCK + row)
+    assert "source.sole_master: an RS-485 line has exactly one master; write sole_master = true" in faults(tree)[0]
+    settings = load(one_source(tree, SOURCE + SERIAL + "sole_master = true\nbaud = 19200\n" + BLOCK + row))
+    options = settings.sources[0].options
+    assert (options["line"], options["baud"], options["parity"], options["stop_bits"]) == (
+        "/dev/ttyUSB0",
+        19_200,
+        "E",
+        1,
+    )
+    (tree / "sources/other.toml").write_text(
+        SOURCE.replace('"p"', '"q"') + SERIAL + "sole_master = true\n" + BLOCK + row.replace("speed", "frequency")
+    )
+    assert "source.line: /dev/ttyUSB0 is opened by q too" in faults(tree)[0]
+
+
+def test_sources_of_one_line_know_of_each_other_whoever_says_it(tree):
+    one_source(tree, SOURCE + TCP + BLOCK + rows('{ at = 3, name = "speed", as = "u16", unit = "Hz" }'))
+    other = SOURCE.replace('"p"', '"q"') + TCP + 'shares_line_with = ["p"]\n' + BLOCK
+    (tree / "sources/q.toml").write_text(other + rows('{ at = 3, name = "frequency", as = "u16", unit = "Hz" }'))
+    assert {one.name: one.options["shares_line_with"] for one in load(tree).sources} == {"p": ["q"], "q": ["p"]}
+    change(tree, "sources/q.toml", '["p"]', '["pp"]')
+    assert "source.shares_line_with: 'pp' is not a known Modbus source; did you mean p?" in faults(tree)[0]
+
+
+OPCUA = SOURCE + 'driver = "opcua"\nurl = "opc.tcp://127.0.0.1:4840"\n'
+NODE = (
+    '[[source.block]]\nasset = "pump1"\ntags = [{ node = "nsu=urn:plant;s=P1.flow", name = "flow", unit = "m3/h" }]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ('user = "hw"\npassword = "1234"\n', "source.password: a secret never stands in a configuration file"),
+        ('user = "hw"\n', "source.user: needs password_file"),
+        ('password_file = "p"\n', "source.user: is missing"),
+        ('user = "hw"\npassword_file = "p"\npassword_credential = "p"\n', "password_file: and password_cred"),
+        ('user_certificate = "c"\n', "source.user_certificate: a login by certificate needs"),
+    ],
+)
+def test_a_secret_stands_in_a_file_or_a_credential_never_here(tree, keys, expected):
+    one_source(tree, OPCUA + keys + NODE)
+    assert expected in faults(tree)[0]
+    assert "1234" not in "".join(faults(tree))
+
+
+def test_a_login_in_the_address_is_refused_and_files_are_found_beside_the_configuration(tree):
+    one_source(tree, OPCUA.replace("127.0.0.1", "hw:1234@127.0.0.1") + NODE)
+    assert "source.url: holds a login" in faults(tree)[0]
+    settings = load(one_source(tree, OPCUA + 'user = "hw"\npassword_file = "secrets/hw"\n' + NODE))
+    assert settings.sources[0].options["password_file"] == str(tree / "secrets/hw")
+
+
+def test_a_broker_is_a_feed_whose_secret_stands_elsewhere(tree):
+    feed = '[feed]\nname = "m"\nkind = "mqtt"\nvendor = "Acme"\nformat = "json"\n'
+    feed += '[feed.mqtt]\nhost = "broker"\ntopic = "a/#"\n'
+    (tree / "sources/m.toml").write_text(feed + 'user = "hw"\npassword_credential = "mqtt"\n')
+    (spec,) = [one for one in load(tree).feeds if one.kind == "mqtt"]
+    assert (spec.options["host"], spec.options["port"], spec.options["tls"]) == ("broker", 8883, True)
+    (tree / "sources/m.toml").write_text(feed + 'password = "1234"\n')
+    assert "feed.mqtt.password: a secret never stands in a configuration file" in faults(tree)[0]
+
+
+def test_the_hash_covers_the_maps_that_were_read(with_map):
+    one_source(with_map, SOURCE + TCP + '[[source.block]]\nasset = "pump1"\nmap = "acme"\n')
+    before = load(with_map).sha256
+    change(with_map, "maps/codes/acme.toml", "dry running", "dry-running")
+    assert load(with_map).sha256 != before

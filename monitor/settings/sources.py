@@ -1,0 +1,221 @@
+"""Source files -> SourceSpecs with their tags, the devices behind them, and what makes a status an alert."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from drivers.record import SEVERITIES, Tag
+from drivers.source import SourceSpec, StatusAlert
+from monitor import plant
+from monitor.settings import addresses
+from monitor.settings.maps import DeviceMap, Maps
+from monitor.settings.reader import Reader, one_of
+from monitor.settings.rows import Placed, rows
+from monitor.settings.shapes import COMMON, Block, Modbus, ModbusSource, OpcUaSource, SerialSource, SiteFile, Source
+from monitor.settings.tags import cut_across, tag_of
+
+Place = Sequence[str | int]
+FEW_SLOTS = 4  # a device with so few connections is asked again seldom, and its slot is freed in between
+FILES = ("certificate", "private_key", "server_certificate", "password_file", "user_certificate", "user_private_key")
+
+
+@dataclass
+class Sources:
+    """What all source files together come to."""
+
+    tags: list[Tag] = field(default_factory=list)
+    specs: list[SourceSpec] = field(default_factory=list)
+    alerts: list[StatusAlert] = field(default_factory=list)
+    devices: list[plant.Device] = field(default_factory=list)
+
+
+def read_sources(reader: Reader, site: SiteFile, files: Sequence[tuple[str, Source]]) -> Sources:
+    """All sources with their tags; every fault is noted with the reader."""
+    assets = {asset.id: asset for asset in site.asset}
+    sites = {one.id for one in site.site}
+    maps, result = Maps(reader), Sources()
+    names: dict[str, str] = {}
+    places: dict[str, str] = {}
+    lines = _lines(reader, files)
+    for file, source in files:
+        if source.name in names:
+            reader.fault(file, ["source", "name"], f"{source.name!r} is used twice (also in {names[source.name]})")
+        names[source.name] = file
+        one_of(reader, file, ["source", "site"], source.site, sites, "site")
+        _check(reader, file, source)
+        own: list[Tag] = []
+        by_map: list[tuple[Placed, Tag]] = []
+        for placed in rows(reader, file, source, maps):
+            asset_place: Place = [] if placed.line else ["source", "block", placed.number, "asset"]
+            if not one_of(reader, file if not placed.line else placed.file, asset_place, placed.block.asset, assets,
+                          "asset"):  # fmt: skip
+                continue
+            tag = tag_of(reader, source, placed, len(result.tags), _labels(source, placed, maps))
+            if tag is None:
+                continue
+            if tag.name in places:
+                placed.fault(reader, "name", f"{tag.name!r} is defined twice (also in {places[tag.name]})")
+                continue
+            for other in own:
+                if cut_across(other.where, tag.where):
+                    words = f"{tag.name!r} lies across the registers of {other.name!r}; mend the address or type of one"
+                    placed.fault(reader, "at", words)
+            places[tag.name] = placed.file
+            result.tags.append(tag)
+            own.append(tag)
+            if placed.registers is not placed.block:
+                by_map.append((placed, tag))
+        result.alerts += _alerts(reader, file, source, own, by_map, maps, assets)
+        used = [(block, found) for block in source.block if block.map and (found := maps.map(block.map))]
+        result.devices += [_device(source, block, found, own) for block, found in used]
+        options = _options(reader, source, used, lines.get(source.name, ()))
+        result.specs.append(
+            SourceSpec(source.name, source.driver, source.site, source.every_s, source.timeout_s, tuple(own), options)
+        )
+    return result
+
+
+def _check(reader: Reader, file: str, source: Source) -> None:
+    """What the keys of one source say of each other."""
+    if isinstance(source, SerialSource) and not source.sole_master:
+        words = (
+            f"an RS-485 line has exactly one master; write sole_master = true when nothing else asks on {source.line}, "
+            "else read through the PLC or a gateway"
+        )
+        reader.fault(file, ["source", "sole_master"], words)
+    if isinstance(source, OpcUaSource):
+        login(reader, file, ["source"], source.user, source.password_file, source.password_credential)
+        if (source.user_certificate is None) != (source.user_private_key is None):
+            words = "a login by certificate needs user_certificate and user_private_key"
+            reader.fault(file, ["source", "user_certificate"], words)
+        if source.user is not None and source.user_certificate is not None:
+            reader.fault(file, ["source", "user"], "and user_certificate together; keep one way to log in")
+        address = source.url.partition("://")[2].split("/")[0]
+        if not source.url.startswith("opc.tcp://") or not address:
+            reader.fault(file, ["source", "url"], "is no OPC UA address; write opc.tcp://HOST:PORT/PATH")
+        elif "@" in address:
+            reader.fault(file, ["source", "url"], "holds a login; write user = ... and password_file = ... instead")
+
+
+def login(reader: Reader, file: str, place: Place, user: str | None, path: str | None, credential: str | None) -> None:
+    """A user name goes with exactly one place for its password, and a password with a user name."""
+    if path is not None and credential is not None:
+        reader.fault(file, [*place, "password_file"], "and password_credential together; keep one of them")
+    elif user is None and (path or credential):
+        reader.fault(file, [*place, "user"], "is missing; a password needs the user name that it belongs to")
+    elif user is not None and not (path or credential):
+        words = "needs password_file (a file that only the service can read) or password_credential (systemd)"
+        reader.fault(file, [*place, "user"], words)
+
+
+def _lines(reader: Reader, files: Sequence[tuple[str, Source]]) -> Mapping[str, tuple[str, ...]]:
+    """For each Modbus source the others on its serial line or gateway: said by one of two, it holds for both."""
+    known = {source.name for _, source in files if isinstance(source, Modbus)}
+    groups: dict[str, set[str]] = {name: {name} for name in known}
+    opened: dict[str, str] = {}
+    for file, source in files:
+        if isinstance(source, SerialSource):
+            if source.line in opened:
+                words = f"{source.line} is opened by {opened[source.line]} too; put all its devices into one source"
+                reader.fault(file, ["source", "line"], words)
+            opened[source.line] = source.name
+        for name in source.shares_line_with if isinstance(source, Modbus) else ():
+            if name == source.name:
+                reader.fault(file, ["source", "shares_line_with"], f"{name!r} is this source itself; name the others")
+            elif one_of(reader, file, ["source", "shares_line_with"], name, known, "Modbus source"):
+                merged = groups[source.name] | groups[name]
+                groups.update(dict.fromkeys(merged, merged))
+    return {name: tuple(sorted(group - {name})) for name, group in groups.items()}
+
+
+def _labels(source: Source, placed: Placed, maps: Maps) -> Mapping[int, str]:
+    """The words of the code table that a tag is looked up in, if it is."""
+    name = next((a.codes for a in source.status_alert if a.tag == f"{placed.block.asset}.{placed.row.name}"), None)
+    if name is None and placed.block.map and placed.registers is not placed.block:
+        found = maps.map(placed.block.map)
+        name = found.parts.map.codes.get(placed.row.name) if found else None
+    table = maps.table(name) if name and name in maps.tables else None
+    return table.labels if table else {}
+
+
+def _alerts(
+    reader: Reader, file: str, source: Source, own: Sequence[Tag], by_map: Sequence[tuple[Placed, Tag]], maps: Maps,
+    assets: Mapping[str, Any],
+) -> list[StatusAlert]:  # fmt: skip
+    """The statuses of a source that ask for something: by its own rows, else by the codes of its maps."""
+    by_name, alerts = {tag.name: tag for tag in own}, []
+    for index, row in enumerate(source.status_alert):
+        place: Place = ["source", "status_alert", index]
+        if not one_of(reader, file, [*place, "tag"], row.tag, by_name, "tag of this source"):
+            continue
+        one_of(reader, file, [*place, "severity"], row.severity, SEVERITIES, "severity")
+        tag = by_name[row.tag]
+        vendor = assets[tag.asset].vendor
+        alert = StatusAlert(tag.number, tag.asset, row.component, row.failure_mode, row.severity, row.text, vendor)
+        if row.codes is None:
+            if not row.text:
+                reader.fault(file, [*place, "text"], "is missing; say what the status asks for, or name a table: codes")
+            alerts.append(alert)
+        elif one_of(reader, file, [*place, "codes"], row.codes, maps.tables, "code table (maps/codes/NAME.toml)"):
+            alerts += _looked_up(alert, row.codes, maps)
+    told = {alert.tag for alert in alerts}
+    for placed, tag in by_map:
+        found = maps.map(placed.block.map or "")
+        name = found.parts.map.codes.get(placed.row.name) if found else None
+        if found is None or name is None or tag.number in told:
+            continue
+        if one_of(reader, found.file, ["map", "codes", placed.row.name], name, maps.tables, "code table"):
+            vendor = assets[tag.asset].vendor or found.parts.map.vendor
+            alerts += _looked_up(StatusAlert(tag.number, tag.asset, "", "", "warning", "", vendor), name, maps)
+    return alerts
+
+
+def _looked_up(alert: StatusAlert, name: str, maps: Maps) -> list[StatusAlert]:
+    table = maps.table(name)
+    if table is None:
+        return []
+    return [StatusAlert(alert.tag, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
+                        alert.vendor, table.kind, table.codes)]  # fmt: skip
+
+
+def _device(source: Source, block: Block, found: DeviceMap, own: Sequence[Tag]) -> plant.Device:
+    numbers = {tag.name: tag.number for tag in own}
+    sanity = tuple(
+        (numbers[name], row.low, row.high)
+        for row in found.parts.sanity
+        if (name := f"{block.asset}.{row.tag}") in numbers
+    )
+    return plant.Device(source.name, block.device_id, block.asset, found.name, found.path, found.parts.map.title,
+                        found.parts.map.confidence, block.verified_on, sanity)  # fmt: skip
+
+
+def _options(
+    reader: Reader, source: Source, used: Sequence[tuple[Block, DeviceMap]], shares: tuple[str, ...]
+) -> dict[str, Any]:
+    """The driver's own table: the keys of the file, and what the maps of its devices add."""
+    options = source.model_dump(exclude=COMMON, exclude_none=True)
+    heads = [found.parts.map for _, found in used]
+    if isinstance(source, Modbus):
+        options["shares_line_with"] = list(shares)
+        options["max_words"] = min([source.max_words, *(head.max_words for head in heads)])
+        options["watchdog"] = source.watchdog or any(head.watchdog for head in heads)
+        options["forbidden"] += [row for block, found in used for row in _forbidden(block, found)]
+    slots = [head.max_clients for head in heads if head.max_clients is not None]
+    if isinstance(source, ModbusSource) and source.driver == "modbus_tcp" and source.max_clients is None and slots:
+        options["max_clients"] = min(slots)
+    few = (options.get("max_clients") or FEW_SLOTS + 1) <= FEW_SLOTS
+    options["max_backoff_s"] = source.max_backoff_s or (60.0 if few else 10.0)
+    return options | {key: str(reader.folder / options[key]) for key in FILES if key in options}
+
+
+def _forbidden(block: Block, found: DeviceMap) -> list[dict[str, Any]]:
+    """The read-to-clear ranges of a map as wire addresses of this device."""
+    return [
+        {
+            "device_id": block.device_id,
+            "table": row.table,
+            "first": addresses.wire(row.address_base, row.table, row.first) + block.shift,
+            "last": addresses.wire(row.address_base, row.table, row.last) + block.shift,
+        }
+        for row in found.parts.forbidden
+    ]
