@@ -43,12 +43,19 @@ class Forbidden:
     last: int
 
 
-def plan(tags: Iterable[Tag], *, max_gap: int, max_words: int, forbidden: Sequence[Forbidden] = ()) -> list[Block]:
+def plan(
+    tags: Iterable[Tag],
+    *,
+    max_gap: int,
+    max_words: int,
+    forbidden: Sequence[Forbidden] = (),
+    one_per_tag: bool = False,
+) -> list[Block]:
     """The fewest block reads for these tags, in order of device, table and address.
 
     `max_gap` [registers] is the largest hole worth reading over, `max_words` [registers] the largest request; for coils
-    and discrete inputs both count sixteen bits to the register. ConfigError for a tag that lies on a forbidden address
-    or is longer than a request may be.
+    and discrete inputs both count sixteen bits to the register. `one_per_tag`: only tags of the very same registers
+    share a request. ConfigError for a tag that lies on a forbidden address or is longer than a request may be.
     """
     blocks: list[Block] = []
     for tag in sorted(tags, key=lambda tag: (*_line(tag), *_span(tag))):
@@ -62,6 +69,7 @@ def plan(tags: Iterable[Tag], *, max_gap: int, max_words: int, forbidden: Sequen
         if (
             last is not None
             and (last.device_id, last.table) == line
+            and (not one_per_tag or (start, end) == (last.address, last.address + last.count))
             and start - (last.address + last.count) <= max_gap * unit
             and max(end, last.address + last.count) - last.address <= max_words * unit
             and not _touches(forbidden, line, last.address + last.count, start)

@@ -120,9 +120,9 @@ class Source(Protocol):
 
 
 DRIVERS: Mapping[str, str] = {
-    "modbus_tcp": "drivers.modbus:open_source",
-    "modbus_rtu": "drivers.modbus:open_source",
-    "modbus_rtu_over_tcp": "drivers.modbus:open_source",
+    "modbus_tcp": "drivers.modbus.source:open_source",
+    "modbus_rtu": "drivers.modbus.source:open_source",
+    "modbus_rtu_over_tcp": "drivers.modbus.source:open_source",
     "opcua": "drivers.opcua:open_source",
 }
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from drivers.errors import SourceDown
-from drivers.modbus import open_source as open_modbus
+from drivers.modbus.source import open_source as open_modbus
 from drivers.opcua import open_source as open_opcua
 from drivers.record import Quality, Reason
 from drivers.registers import encode

@@ -13,7 +13,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers import guard
 from drivers.errors import WriteRefused
-from drivers.modbus import open_source as open_modbus
+from drivers.modbus.source import open_source as open_modbus
 from drivers.opcua import GuardedClient
 from drivers.opcua import open_source as open_opcua
 from tests.drivers.servers import modbus_server, opcua_server, opcua_spec, spec, tag

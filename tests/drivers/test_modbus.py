@@ -11,7 +11,7 @@ from pymodbus.framer.rtu import FramerRTU
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.errors import ConfigError, SourceDown
-from drivers.modbus import ModbusSource, open_source
+from drivers.modbus.source import ModbusSource, open_source
 from drivers.record import Quality, Reason
 from drivers.registers import encode
 from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server, spec, tag
@@ -200,7 +200,7 @@ async def test_a_gateway_that_cannot_reach_one_device_marks_that_device_alone(op
         rows = await one_read(source)
     assert [row.value for row in rows] == [40, None, 40]
     assert rows[1].reasons == Reason.EXCEPTION | Reason.COMMS
-    assert "gateway got no answer" in rows[1].detail
+    assert "the gateway lives, the device behind it gives no answer" in rows[1].detail
 
 
 async def test_a_resting_device_is_not_asked_until_its_time_has_come():

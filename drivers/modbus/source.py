@@ -1,0 +1,286 @@
+"""A Source over one Modbus line: what is asked when, what is remembered of devices that do not answer or refuse.
+
+A device that gives no answer rests for 1, 2, 4 ... 30 s, whether or not the connection is renewed meanwhile, and costs
+the other devices of its line one time-out per try; of several that rest, one is tried per poll, after all the others.
+The source as a whole is down only if the connection fails or none of its devices answers: then one of them is tried
+each time, and when one answers, each gets a fresh chance.
+
+A block that is refused whole is read in halves until only what is really refused is left; that is remembered, told,
+and asked for again after five minutes.
+"""
+
+import asyncio
+import logging
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from drivers import blocks, registers
+from drivers.batch import Batch, batch_of
+from drivers.blocks import Block, Forbidden
+from drivers.errors import ConfigError, SourceDown
+from drivers.modbus import answers
+from drivers.modbus.answers import Failure, Question, question_of
+from drivers.modbus.line import Line
+from drivers.record import Alert, Reason, Sample, Tag
+from drivers.source import Counts, SourceSpec
+
+_GAPS: Final = {"modbus_tcp": 16, "modbus_rtu_over_tcp": 4, "modbus_rtu": 4}  # a wasted word costs 2 ms on serial lines
+_BUSY_PAUSE_S: Final = 0.5
+_REST_MAX_S: Final = 30.0
+_ASK_REFUSED_AGAIN_S: Final = 300.0
+
+
+@dataclass(slots=True)
+class _Rest:
+    """A device that gave no answer is left alone for a while."""
+
+    failure: Failure
+    until_s: float  # monotonic [s]
+    tries: int
+
+
+@dataclass(slots=True, eq=False)
+class _Planned:
+    """A block as it is asked, and what its device said to that."""
+
+    block: Block
+    question: Question
+    halves: "tuple[_Planned, _Planned] | None" = None  # the device refused the whole
+    refused: Failure | None = None  # the device refused a single value
+    ask_again_s: float = 0.0  # monotonic [s]
+
+    def leaves(self) -> "Iterator[_Planned]":
+        """What is really asked."""
+        if self.halves is None:
+            yield self
+        for half in self.halves or ():
+            yield from half.leaves()
+
+
+class ModbusSource:
+    """A Source (drivers.source) over one Modbus connection."""
+
+    def __init__(
+        self,
+        spec: SourceSpec,
+        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.spec = spec
+        self.counts = Counts()
+        self.turn = asyncio.Lock()  # held for each question; sources behind one line share it
+        self._clock_us, self._monotonic = clock_us, monotonic
+        options = spec.options
+        workarounds: Mapping[str, Any] = options.get("workarounds", {})
+        self._max_gap = int(options.get("max_gap", _GAPS[spec.driver]))
+        self._max_words = int(options.get("max_words", 125))
+        self._after_connect_s = float(workarounds.get("pause_after_connect_s", 0.0))
+        self._between_s = float(workarounds.get("pause_between_requests_s", 0.0))
+        self._one_per_tag = bool(workarounds.get("one_request_per_tag", False))
+        self._close_after_poll = bool(workarounds.get("close_after_poll", False))
+        self._asked_s = float("-inf")  # when the last question was answered, monotonic [s]
+        self._forbidden = tuple(Forbidden(**row) for row in options.get("forbidden", ()))
+        self._devices = {blocks.register_of(tag).device_id for tag in spec.tags}
+        if fault := fault_of(spec):
+            raise ConfigError(f"source {spec.name}: {fault}")
+        self.line = Line(spec.driver, options, spec.timeout_s, self.counts)
+        self._plans: dict[tuple[int, ...], list[_Planned]] = {}
+        self._resting: dict[int, _Rest] = {}
+        self._trying: int | None = None  # the one device that is asked in this poll although it rests
+
+    async def open(self) -> None:
+        """Connect; SourceDown says why not."""
+        try:
+            await self.line.open()
+        except ConnectionError as error:
+            raise SourceDown(self.spec.name, str(error)) from None
+        if self._after_connect_s:
+            await asyncio.sleep(self._after_connect_s)
+
+    async def read(self, tags: Sequence[Tag]) -> Batch:
+        """Read these tags once. SourceDown if the connection fails or no device of the source answers any more."""
+        found: dict[int, registers.Decoded] = {}
+        try:
+            for one in self._in_order(self._planned(tags)):
+                await self._read(one, found)
+        finally:
+            if self._close_after_poll:
+                self.line.close()
+        if self._is_silent():
+            self.line.close()
+            raise SourceDown(self.spec.name, "; ".join(self._resting[d].failure.detail for d in sorted(self._devices)))
+        now = self._clock_us()
+        samples = []
+        for tag in tags:
+            value, reasons, detail = found[tag.number]
+            if tag.estimated:
+                reasons |= Reason.ESTIMATED
+            samples.append(Sample(tag.number, now, value, reasons, None, detail))
+        return batch_of(self.spec.name, now, samples)
+
+    async def alerts(self) -> list[Alert]:
+        """None: Modbus devices ask by status bits, which drivers.vendor.status_bits reads from the batches."""
+        return []
+
+    async def close(self) -> None:
+        """Hang up. Never raises."""
+        self.line.close()
+
+    def explain(self) -> list[str]:
+        """What will be asked, by cadence, with wire addresses; and what the devices refuse, as far as it is known."""
+        told = []
+        for every_s in sorted({tag.every_s or self.spec.every_s for tag in self.spec.tags}):
+            group = [tag for tag in self.spec.tags if (tag.every_s or self.spec.every_s) == every_s]
+            leaves = [leaf for one in self._planned(group) for leaf in one.leaves()]
+            told.append(f"every {every_s:g} s: {blocks.told([leaf.block for leaf in leaves])}")
+            told.extend(f"  {line}" for line in blocks.lines([leaf.block for leaf in leaves]))
+            told.extend(f"  refused: {leaf.refused.detail}" for leaf in leaves if leaf.refused)
+        return told
+
+    def _planned(self, tags: Sequence[Tag]) -> list[_Planned]:
+        key = tuple([tag.number for tag in tags])
+        if key not in self._plans:
+            plan = blocks.plan(
+                tags,
+                max_gap=self._max_gap,
+                max_words=self._max_words,
+                forbidden=self._forbidden,
+                one_per_tag=self._one_per_tag,
+            )
+            self._plans[key] = [self._to_ask(block) for block in plan]
+        return self._plans[key]
+
+    def _to_ask(self, block: Block) -> _Planned:
+        return _Planned(block, question_of(block, self.line.framing))
+
+    def _in_order(self, planned: list[_Planned]) -> list[_Planned]:
+        """Of the devices that rest one may be tried, if its time has come, after the others have been read."""
+        self._trying = None
+        resting = {one.block.device_id for one in planned} & self._resting.keys() if self._resting else ()
+        if not resting:
+            return planned
+        first = min(resting, key=lambda device: self._resting[device].until_s)
+        # if none answers, the poller's back-off is rest enough
+        if self._is_silent() or self._resting[first].until_s <= self._monotonic():
+            self._trying = first
+        return sorted(planned, key=lambda one: one.block.device_id in resting)
+
+    def _is_silent(self) -> bool:
+        """No device answers, and no gateway says so in its place."""
+        resting = self._resting
+        return len(resting) == len(self._devices) > 0 and all(one.failure.silent for one in resting.values())
+
+    async def _read(self, one: _Planned, found: dict[int, registers.Decoded]) -> None:
+        """Read a block into `found`; one that is refused whole in halves. What fails is told for each of its tags."""
+        if one.halves is not None:
+            for half in one.halves:
+                await self._read(half, found)
+            return
+        outcome = self._known(one) or await self._ask_patiently(one.question)
+        if isinstance(outcome, bytes):
+            if one.refused is not None:
+                one.refused = None
+                self._note_refusals()
+            found.update(decoded(one.block, outcome))
+            return
+        if outcome.code in answers.TOO_MUCH and one.refused is None:
+            if parts := blocks.halves(one.block):
+                one.halves = self._to_ask(parts[0]), self._to_ask(parts[1])
+                await self._read(one, found)
+                return
+            one.refused, one.ask_again_s = outcome, self._monotonic() + _ASK_REFUSED_AGAIN_S
+            self._note_refusals()
+        found.update((tag.number, (None, outcome.reasons, outcome.detail)) for tag in one.block.tags)
+
+    def _known(self, one: _Planned) -> Failure | None:
+        """The failure that makes asking pointless for now: the device rests, or has refused just this."""
+        if self._resting:
+            rest = self._resting.get(one.block.device_id)
+            if rest is not None and self._trying != one.block.device_id:
+                return rest.failure
+        if one.refused is not None and self._monotonic() < one.ask_again_s:
+            return one.refused
+        return None
+
+    def _note_refusals(self) -> None:
+        leaves = (leaf for plan in self._plans.values() for one in plan for leaf in one.leaves())
+        self.counts.refused = len({tag.number for leaf in leaves if leaf.refused for tag in leaf.block.tags})
+
+    async def _ask_patiently(self, question: Question) -> bytes | Failure:
+        """Ask once; once more if the device says that it is busy. Keeps account of devices that do not answer."""
+        outcome = await self._ask(question)
+        if isinstance(outcome, Failure) and outcome.code in answers.BUSY:
+            await asyncio.sleep(_BUSY_PAUSE_S)
+            outcome = await self._ask(question)
+        device = question.device_id
+        if isinstance(outcome, Failure) and (outcome.silent or outcome.code in answers.BEHIND_GATEWAY):
+            before = self._resting.get(device)
+            tries = before.tries + 1 if before else 1
+            rest_s = min(2.0 ** min(tries - 1, 8), _REST_MAX_S)
+            self._resting[device] = _Rest(outcome, self._monotonic() + rest_s, tries)
+            self._trying = None
+        elif device in self._resting:
+            if self._is_silent():
+                self._resting.clear()  # the line lives again
+            else:
+                del self._resting[device]
+        return outcome
+
+    async def _ask(self, question: Question) -> bytes | Failure:
+        """One question over a connection that is known to be clean; SourceDown if there is none to be had."""
+        outcome: bytes | Failure | None = None
+        async with self.turn:
+            while outcome is None:
+                fresh = not self.line.is_open
+                if fresh:
+                    await self.open()
+                if self._between_s:
+                    await asyncio.sleep(self._asked_s + self._between_s - time.monotonic())
+                try:
+                    outcome = await self.line.ask(question)
+                except ConnectionError as error:  # an idle connection is often closed just then: once more on a new one
+                    self.line.close()
+                    if fresh:
+                        outcome = Failure(Reason.COMMS, f"{question.where}: {error}", silent=True)
+                self._asked_s = time.monotonic()
+            if isinstance(outcome, Failure) and outcome.code == 0:
+                self.line.close()
+        return outcome
+
+
+def decoded(block: Block, payload: bytes) -> Iterator[tuple[int, registers.Decoded]]:
+    """Each tag of a block with its value out of the payload of the answer."""
+    if block.table in registers.BIT_TABLES:
+        words: Sequence[int] = [payload[n // 8] >> n % 8 & 1 for n in range(block.count)]
+    else:
+        words = struct.unpack(f">{block.count}H", payload)
+    for tag in block.tags:
+        where = blocks.register_of(tag)
+        start = where.address - block.address
+        yield tag.number, registers.decode(words[start : start + registers.length(where)], where)
+
+
+def fault_of(spec: SourceSpec) -> str:
+    """What makes this source impossible, in words, or "" if nothing does."""
+    if spec.driver == "modbus_rtu" and not spec.options.get("sole_master"):
+        return (
+            f"serial line {spec.options.get('line')}: a second master makes both fail; read through the PLC or a "
+            "gateway instead, or write sole_master = true if nothing else asks on this line"
+        )
+    for tag in spec.tags:
+        register = blocks.register_of(tag)
+        if fault := registers.fault(register):
+            return f"tag {tag.name}: {fault}"
+        if register.device_id == 0 and spec.driver != "modbus_tcp":
+            return f"tag {tag.name}: device_id 0 calls all devices of a serial line at once; none answers"
+    return ""
+
+
+def open_source(spec: SourceSpec) -> ModbusSource:
+    """The Source for a spec, not yet connected; ConfigError if it cannot be read as configured."""
+    # it reports each failed connection in words of its own; we tell the same once, as a reason
+    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
+    return ModbusSource(spec)
