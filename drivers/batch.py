@@ -12,7 +12,7 @@ import numpy as np
 from drivers.record import Reason, Sample, quality_of
 
 NO_TIME = -1
-_EXACT_LIMIT = 2**53
+EXACT_LIMIT = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,7 @@ def batch_of(source: str, receive_us: int, samples: Iterable[Sample]) -> Batch:
     exact: dict[int, str] = {}
     values = np.full(len(rows), np.nan)
     for index, sample in enumerate(rows):
-        if isinstance(sample.value, str):
-            exact[index] = sample.value
-        elif sample.value is not None:
-            values[index] = sample.value
-            if isinstance(sample.value, int) and abs(sample.value) > _EXACT_LIMIT:
-                exact[index] = str(sample.value)
+        place(sample.value, index, values, exact)
     return Batch(
         source=source,
         receive_us=receive_us,
@@ -94,3 +89,13 @@ def batch_of(source: str, receive_us: int, samples: Iterable[Sample]) -> Batch:
         exact=exact,
         detail={index: s.detail for index, s in enumerate(rows) if s.detail},
     )
+
+
+def place(value: float | int | str | None, row: int, values: np.ndarray, exact: dict[int, str]) -> None:
+    """Put a value into its row of `values` (f64), and beside it, into `exact`, what a float64 does not hold."""
+    if isinstance(value, str):
+        values[row], exact[row] = math.nan, value
+        return
+    values[row] = math.nan if value is None else value
+    if isinstance(value, int) and abs(value) > EXACT_LIMIT:
+        exact[row] = str(value)

@@ -1,9 +1,9 @@
 """Tags -> block reads: pure, decided once, told by `handwheel check` before anything is asked.
 
 Requests cost time, words hardly any: over TCP a tag list read in blocks takes a tenth of the time of single reads. So
-neighbours go into one request while the gap between them is small enough. A value is never split, tables and devices
-never mix, a forbidden address (read-to-clear, or known to upset a device) is never touched. Where a device refuses a
-block, `halves` cuts it between values until only what is really refused is left.
+neighbours go into one request while the gap between them is small enough. A value is never split, nor parted from its
+exponent; tables and devices never mix; a forbidden address (read-to-clear, or known to upset a device) is never
+touched. Where a device refuses a block, `halves` cuts it between values until only what is really refused is left.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from typing import Final
 
 from drivers.errors import ConfigError
 from drivers.record import Register, Tag
-from drivers.registers import BIT_TABLES, length
+from drivers.registers import BIT_TABLES, span
 
 _BITS_PER_WORD: Final = 16
 
@@ -82,7 +82,10 @@ def plan(
 
 
 def halves(block: Block) -> tuple[Block, Block] | None:
-    """The block cut between its values into two that touch nothing new; None if only one value is left."""
+    """The block cut between its values into two that touch nothing new; None if only one value is left.
+
+    Values that share an exponent overlap: a half may then ask for as much as the whole did, but for fewer tags.
+    """
     spans = sorted({_span(tag) for tag in block.tags})
     if len(spans) == 1:
         return None
@@ -100,7 +103,7 @@ def lines(blocks: Sequence[Block]) -> list[str]:
     """One line per request, with the wire addresses that will be used."""
     return [
         f"device {block.device_id}, {block.table}, wire {block.address} to {block.address + block.count - 1}: "
-        + ", ".join(f"{tag.name} at {_span(tag)[0]}" for tag in block.tags)
+        + ", ".join(f"{tag.name} at {register_of(tag).address}" for tag in block.tags)
         for block in blocks
     ]
 
@@ -118,8 +121,7 @@ def _line(tag: Tag) -> tuple[int, str]:
 
 
 def _span(tag: Tag) -> tuple[int, int]:
-    where = register_of(tag)
-    return where.address, where.address + length(where)
+    return span(register_of(tag))
 
 
 def _touches(forbidden: Sequence[Forbidden], line: tuple[int, str], start: int, end: int) -> bool:

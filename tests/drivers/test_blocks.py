@@ -51,6 +51,17 @@ def test_a_request_ends_before_a_value_that_does_not_fit():
     assert ranges(plan(tags, max_gap=16, max_words=5)) == [(1, "holding", 0, 1), (1, "holding", 2, 5)]
 
 
+def test_a_value_and_its_exponent_come_in_one_request():
+    apart = [tag(0, address=10, exponent_at=40), tag(1, address=11, exponent_at=40), tag(2, address=80)]
+    planned = plan(apart, max_gap=4, max_words=125)
+    assert ranges(planned) == [(1, "holding", 10, 31), (1, "holding", 80, 1)]
+    assert lines(planned)[0].endswith("p.t0 at 10, p.t1 at 11")
+    assert ranges(plan([tag(0, address=10, exponent_at=4)], max_gap=4, max_words=125)) == [(1, "holding", 4, 7)]
+    for limits in ({"max_words": 30}, {"max_words": 125, "forbidden": [Forbidden(1, "holding", 20, 20)]}):
+        with pytest.raises(ConfigError):
+            plan(apart, max_gap=4, **limits)
+
+
 def test_a_gap_never_crosses_a_forbidden_address():
     tags = [tag(0, address=0), tag(1, address=3), tag(2, address=5)]
     forbidden = [Forbidden(1, "holding", 1, 1), Forbidden(2, "holding", 4, 4), Forbidden(1, "input", 4, 4)]

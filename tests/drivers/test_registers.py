@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.record import Reason, Register
-from drivers.registers import KINDS, ORDERS, decode, encode, fault, length
+from drivers.registers import KINDS, ORDERS, decode, encode, fault, length, span
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "value.json").read_text())
 
@@ -47,6 +47,9 @@ def test_the_golden_value_decodes_as_written():
 
 
 LIMITS = {f"{sign}{bits}": (bits, sign) for bits in (16, 32, 64) for sign in "ui"}
+BYTES = {f"{sign}8_{half}": (8, sign) for sign in "ui" for half in ("high", "low")}
+FIELDS = {"bits16": (16, "u"), "bits32": (32, "u")}
+FLOATS = {"f16": 16, "f32": 32, "f64": 64}
 
 
 def values_of(kind):
@@ -54,9 +57,11 @@ def values_of(kind):
         return st.integers(0, 1)
     if kind == "string":
         return st.text(max_size=6).filter(lambda text: len(text.encode()) <= 12 and not text.endswith("\0"))
-    if kind in ("f32", "f64"):
-        return st.floats(allow_nan=False, allow_infinity=False, width=32 if kind == "f32" else 64)
-    bits, sign = LIMITS[kind]
+    if kind in FLOATS:
+        return st.floats(allow_nan=False, allow_infinity=False, width=FLOATS[kind])
+    if kind.startswith("bcd"):
+        return st.integers(0, 10 ** (int(kind[3:]) // 4) - 1)
+    bits, sign = {**LIMITS, **BYTES, **FIELDS}[kind]
     return st.integers(0, 2**bits - 1) if sign == "u" else st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
@@ -123,6 +128,99 @@ def test_none_encodes_to_the_declared_sentinel(kind):
     assert decode(encode(None, where), where)[1] == Reason.SENTINEL
 
 
+def test_a_byte_shares_its_register_with_another():
+    halves = {kind: decode([0xFE03], register(kind))[0] for kind in BYTES}
+    assert halves == {"u8_high": 0xFE, "u8_low": 3, "i8_high": -2, "i8_low": 3}
+    assert decode([0x03FE], register("i8_high", "BADC"))[0] == -2
+    assert decode([0x00FF], register("u8_low", sentinels=(0xFF,))) == (
+        None,
+        Reason.SENTINEL,
+        "0xFF means not available",
+    )
+
+
+def test_bcd_is_read_digit_by_digit():
+    assert decode([0x0042], register("bcd16"))[0] == 42
+    assert decode([0x1234, 0x5678], register("bcd32", scale=0.1))[0] == 12345678 * 0.1
+    assert decode([0x5678, 0x1234], register("bcd32", "CDAB"))[0] == 12345678
+    assert decode([0x9999] * 4, register("bcd64"))[0] == 9_999_999_999_999_999
+
+
+def test_what_is_no_digit_makes_no_number_and_the_pattern_is_kept():
+    assert decode([0x12A4], register("bcd16")) == (None, Reason.CONFIG, "0x12A4 is no BCD number")
+    assert decode([0xFFFF], register("bcd16", sentinels=(0xFFFF,)))[1] == Reason.SENTINEL
+    assert decode([0x9999], register("bcd16", sentinels=(9999,)))[1] == Reason.SENTINEL
+    assert decode([0x1234], register("bcd16", sentinels=(0x1234,)))[0] == 1234  # the digits are what the manual means
+
+
+def test_a_bit_field_is_its_whole_unsigned_number():
+    assert decode([0x8001], register("bits16")) == (0x8001, Reason.OK, "")
+    assert decode([0x0001, 0x8000], register("bits32", "CDAB"))[0] == 0x80000001
+
+
+@pytest.mark.parametrize(
+    ("raw", "reasons"),
+    [
+        (0, Reason.SENSOR), (3600, Reason.SENSOR), (3601, Reason.SPEC), (3799, Reason.SPEC), (3800, Reason.OK),
+        (4000, Reason.OK), (20500, Reason.OK), (20501, Reason.SPEC), (20999, Reason.SPEC), (21000, Reason.SENSOR),
+        (22000, Reason.SENSOR),
+    ],
+)  # fmt: skip
+def test_a_loop_is_judged_by_its_current_and_keeps_its_value(raw, reasons):
+    where = register("u16", ma=0.001, scale=0.001 * 10 / 16, offset=-2.5)  # 0 to 10 bar over 4 to 20 mA
+    value, found, detail = decode([raw], where)
+    assert (value, found) == (raw * where.scale + where.offset, reasons)
+    assert (f"{raw / 1000:g} mA" in detail and "NE 43" in detail) == (reasons != Reason.OK)
+
+
+def scaled(exponent, raw=2305, kind="u16", **more):
+    return decode(encode(raw, register(kind)), register(kind, exponent_at=9, **more), exponent & 0xFFFF)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "value"), [(0, 2305), (1, 23050), (-1, 230.5), (-10, 2305e-10), (10, 23_050_000_000_000)]
+)
+def test_a_scale_factor_moves_the_decimal_point_and_nothing_else(exponent, value):
+    assert scaled(exponent) == (value, Reason.OK, "")
+    assert type(scaled(exponent)[0]) is type(value)
+
+
+def test_mantissa_exponent_scale_and_offset_are_taken_in_this_order():
+    assert scaled(-1, scale=2.0, offset=1.0)[0] == 462.0
+    assert scaled(2, raw=2**62 + 1, kind="u64")[0] == (2**62 + 1) * 100
+
+
+def test_an_exponent_that_is_not_there_or_absurd_makes_no_number():
+    assert scaled(-0x8000) == (None, Reason.SENTINEL, "exponent 0x8000 means not available (raw 0x0901)")
+    for exponent in (11, -11, 32767):
+        assert scaled(exponent)[:2] == (None, Reason.CONFIG)
+    value, reasons, detail = decode([1], register("u16", exponent_at=9))
+    assert (value, reasons) == (None, Reason.CONFIG)
+    assert "wire address 9 was not read" in detail
+    assert scaled(-1, raw=0xFFFF, sentinels=(0xFFFF,))[1] == Reason.SENTINEL
+
+
+def test_an_exponent_comes_in_the_byte_order_of_its_device():
+    where = register("u16", "BADC", exponent_at=9)
+    assert decode([0x0109], where, 0xFFFF)[0] == 0x0901 / 10
+    assert decode([0x0109], where, 0x0100)[0] == 0x0901 * 10
+
+
+@given(exponent=st.integers(-10, 10), data=st.data())
+def test_a_number_with_an_exponent_comes_back_to_its_raw_words(exponent, data):
+    kind = data.draw(st.sampled_from(["u16", "i16", "u32", "i32"]))
+    raw = data.draw(values_of(kind))
+    where = register(kind, exponent_at=9)
+    value, _, _ = decode(encode(raw, register(kind)), where, exponent & 0xFFFF)
+    assert encode(value, where, exponent) == encode(raw, register(kind))
+
+
+def test_one_request_covers_the_value_and_its_exponent():
+    assert span(register("u32", address=10)) == (10, 12)
+    assert span(register("u32", address=10, exponent_at=20)) == (10, 21)
+    assert span(register("u32", address=10, exponent_at=4)) == (4, 12)
+
+
 def test_all_ones_is_a_number_where_nothing_else_was_declared():
     assert decode([0xFFFF], register("u16")) == (65535, Reason.OK, "")
 
@@ -165,9 +263,13 @@ def test_too_few_registers_are_told_not_guessed():
     assert "needs 2 registers, got 1" in detail
 
 
-@given(words=st.lists(st.integers(0, 65535), max_size=5), kind=st.sampled_from(KINDS), order=st.sampled_from(ORDERS))
-def test_no_words_whatever_raise_or_become_nan(words, kind, order):
-    value, reasons, detail = decode(words, register(kind, order, words=3, bit=1))
+@given(
+    words=st.lists(st.integers(0, 65535), max_size=5), kind=st.sampled_from(KINDS), order=st.sampled_from(ORDERS),
+    exponent=st.none() | st.integers(0, 65535), ma=st.sampled_from([None, 0.001]),
+)  # fmt: skip
+def test_no_words_whatever_raise_or_become_nan(words, kind, order, exponent, ma):
+    where = register(kind, order, words=3, bit=1, exponent_at=exponent and 9, ma=ma, sentinels=(1e39, 7))
+    value, reasons, detail = decode(words, where, exponent)
     assert value is not None or (reasons and detail)
     assert not isinstance(value, float) or math.isfinite(value)
 
@@ -175,7 +277,15 @@ def test_no_words_whatever_raise_or_become_nan(words, kind, order):
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        (register("f16"), "kind 'f16' is unknown"),
+        (register("f128"), "kind 'f128' is unknown"),
+        (register("bits16", scale=0.1), "is no quantity"),
+        (register("string", ma=0.001, words=2), "is no quantity"),
+        (register("u16", ma=0.0), "makes no current"),
+        (register("u32", address=8, exponent_at=9), "lies in the value itself"),
+        (register("u16", exponent_at=65536), "wire address 65536"),
+        (register("u16", exponent_at=125), "126 registers away"),
+        (register("f16", sentinels=(1e9,)), "sentinel 1000000000.0"),
+        (register("u16", sentinels=(70_000,)), "sentinel 70000"),
         (register("u16", "ACBD"), "order 'ACBD' is unknown"),
         (register("u16", table="coils"), "table 'coils' is unknown"),
         (register("u16", table="coil"), "single bits"),
@@ -193,9 +303,13 @@ def test_an_impossible_register_is_named(where, said):
 
 def test_a_possible_register_has_no_fault():
     assert fault(register("bit", bit=15)) == fault(register("string", words=8)) == ""
+    assert fault(register("f32", sentinels=(math.nan, 1e37))) == fault(register("i16", sentinels=(0x8000, -1))) == ""
+    assert fault(register("u16", exponent_at=124)) == fault(register("u64", sentinels=(float(2**64 - 1),))) == ""
 
 
-@pytest.mark.parametrize(("value", "kind"), [(70_000, "u16"), (-1, "u32"), (1e39, "f32"), (None, "u16")])
+@pytest.mark.parametrize(
+    ("value", "kind"), [(70_000, "u16"), (-1, "u32"), (1e39, "f32"), (None, "u16"), (10_000, "bcd16"), (-1, "bcd16")]
+)
 def test_a_value_that_does_not_fit_is_refused_by_the_encoder(value, kind):
     with pytest.raises(ValueError):
         encode(value, register(kind))

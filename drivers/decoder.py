@@ -1,0 +1,259 @@
+"""Blocks of registers -> the arrays of a Batch, straight from the bytes of an answer: `registers.decode`, compiled.
+
+What is known beforehand is worked out once: which bytes of an answer belong to which row, in which order, as which
+kind. A poll then gathers, widens and scales whole columns. Rows that are anything but a plain number below 2**53 (text,
+BCD, exponents, and whatever looks like a sentinel, a NaN or a loop out of its range) go through the scalar reference
+one by one, so what is said of them is written in one place only.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from drivers.batch import EXACT_LIMIT, NO_TIME, Batch, place, quality_array
+from drivers.blocks import Block, register_of
+from drivers.record import Reason, Register, Tag
+from drivers.registers import BIT_TABLES, FORMATS, MA_HAIR, MA_MEASURES, decode, length
+
+_LIMIT_SQUARED: Final = float(EXACT_LIMIT) ** 2
+_BIT: Final = "bit"
+_BYTE: Final = "u1"
+# kinds that a column of numbers can hold as they are; the others always take the reference
+_DTYPES: Final = {kind: np.dtype(f"={form}") for kind, form in FORMATS.items() if not kind.startswith("bcd")}
+
+
+@dataclass(slots=True)
+class Rows:
+    """One poll while its answers come in: the changing columns of a Batch."""
+
+    value: np.ndarray
+    reasons: np.ndarray
+    exact: dict[int, str]
+    detail: dict[int, str]
+    judged: bool = False  # some row has got a reason
+
+
+class Group:
+    """The tags that are read together, in the order of the Batch that they become, and their compiled blocks."""
+
+    def __init__(self, source: str, tags: Sequence[Tag]) -> None:
+        self.tags = tuple(tags)
+        self._source = source
+        self._row = {tag.number: row for row, tag in enumerate(self.tags)}
+        self._tag = _fixed(np.array([tag.number for tag in self.tags], np.int32))
+        self._no_time = _fixed(np.full(len(self.tags), NO_TIME, np.int64))
+        self._nothing = _fixed(np.full(len(self.tags), np.nan))
+        self._good = _fixed(np.zeros(len(self.tags), np.uint8))
+        estimated = [Reason.ESTIMATED if tag.estimated else Reason.OK for tag in self.tags]
+        self._reasons = _fixed(np.array(estimated, np.uint32))
+        self._compiled: dict[tuple[object, ...], _Columns] = {}
+
+    def begin(self) -> Rows:
+        """Rows in which nothing was decoded yet."""
+        return Rows(self._nothing.copy(), self._reasons.copy(), {}, {})
+
+    def take(self, block: Block, payload: bytes, rows: Rows) -> None:
+        """Decode the answer to a block into its rows. `payload`: its registers as they came; coils packed in bytes."""
+        key = block.device_id, block.table, block.address, block.count, block.tags[0].number, len(block.tags)
+        columns = self._compiled.get(key)
+        if columns is None:
+            columns = self._compiled[key] = _Columns(block, [self._row[tag.number] for tag in block.tags])
+        columns.decode(payload, rows)
+
+    def refuse(self, block: Block, reasons: Reason, detail: str, rows: Rows) -> None:
+        """No value for each tag of a block, and why."""
+        rows.judged = True
+        for tag in block.tags:
+            row = self._row[tag.number]
+            rows.reasons[row] |= np.uint32(reasons)
+            rows.detail[row] = detail
+
+    def batch(self, rows: Rows, receive_us: int) -> Batch:
+        """The Batch of a poll whose blocks are all in; `receive_us` is UTC [us]."""
+        quality = quality_array(rows.reasons) if rows.judged else self._good
+        return Batch(
+            self._source,
+            receive_us,
+            self._tag,
+            self._no_time,
+            rows.value,
+            quality,
+            rows.reasons,
+            rows.exact,
+            rows.detail,
+        )
+
+
+class _Columns:
+    """One block, compiled: the bytes of an answer by row."""
+
+    def __init__(self, block: Block, rows: Sequence[int]) -> None:
+        self._size = -(-block.count // 8) if block.table in BIT_TABLES else 2 * block.count
+        self._bits_only = block.table in BIT_TABLES
+        every = [(register_of(tag), row) for tag, row in zip(block.tags, rows, strict=True)]
+        self._start = block.address
+        self._register = dict(zip(rows, (register for register, _ in every), strict=True))
+        plain = [one for one in every if _is_plain(one[0])]
+        self._always = [row for register, row in every if not _is_plain(register)]
+        plain.sort(key=lambda one: -_dtype(one[0]).itemsize)  # the widest first, so that each column lies aligned
+        self._rows = np.array([row for _, row in plain], np.int64)
+        self._at = _slice_of(self._rows)
+        self._gather = np.array([at for one, _ in plain for at in _places(one, self._start)], np.int64)
+        self._runs = _runs([_dtype(register) for register, _ in plain])
+        bits = [(at, register) for at, (register, _) in enumerate(plain) if register.kind == _BIT]
+        self._bit_at = np.array([at for at, _ in bits], np.int64)
+        self._bit = np.array([2.0 ** _bit_in_byte(register, self._start) for _, register in bits])
+        self._lay_out([register for register, _ in plain])
+
+    def _lay_out(self, plain: Sequence[Register]) -> None:
+        """Scales, sentinels and loops as columns; None where no row has any."""
+        self._scale = self._offset = self._ma = self._sentinels = None
+        if any((one.scale, one.offset) != (1, 0) for one in plain):
+            self._scale = np.array([float(one.scale) for one in plain])
+            # x + -0.0 is x to the last bit, 0.0 + -0.0 too
+            self._offset = np.array([one.offset + 0.0 if (one.scale, one.offset) != (1, 0) else -0.0 for one in plain])
+        if any(one.ma is not None for one in plain):
+            self._ma = np.array([np.nan if one.ma is None else one.ma for one in plain])
+        if any(one.sentinels for one in plain):
+            meant = [_suspects(one) for one in plain]
+            self._sentinels = np.full((max(map(len, meant)), len(plain)), np.nan)
+            for at, numbers in enumerate(meant):
+                self._sentinels[: len(numbers), at] = numbers
+
+    def decode(self, payload: bytes, rows: Rows) -> None:
+        if len(payload) != self._size:
+            raise ValueError(f"{len(payload)} bytes are no answer to a block of {self._size}")
+        odd = list(self._always)
+        if len(self._rows):
+            with np.errstate(invalid="ignore", over="ignore"):  # a NaN may signal, a product overflow: both are odd
+                odd += self._plain(payload, rows)
+        for row in odd:
+            self._refer(row, payload, rows)
+
+    def _plain(self, payload: bytes, rows: Rows) -> list[int]:
+        """Fill in all rows that are plain numbers; returns those that have to be looked at one by one."""
+        gathered = np.frombuffer(payload, np.uint8).take(self._gather)
+        if len(self._runs) == 1:
+            raw = gathered.view(self._runs[0][0]).astype(np.float64)
+        else:
+            raw = np.empty(len(self._rows))
+            for dtype, first, last, start, end in self._runs:
+                raw[first:last] = gathered[start:end].view(dtype)
+        if len(self._bit_at):
+            raw[self._bit_at] = (raw[self._bit_at] // self._bit) % 2
+        value = raw
+        # a sum of squares below the limit's square clears all at once, of NaN and infinity too
+        clear = raw.dot(raw) < _LIMIT_SQUARED
+        if self._scale is not None:
+            value = raw * self._scale
+            clear &= value.dot(value) < _LIMIT_SQUARED
+            value += self._offset
+            clear &= value.dot(value) < _LIMIT_SQUARED
+        rows.value[self._at] = value
+        if clear and self._ma is None and self._sentinels is None:
+            return []
+        odd = self._odd(raw)
+        return self._rows[odd].tolist() if odd.any() else []
+
+    def _odd(self, raw: np.ndarray) -> np.ndarray:
+        """Which rows may be more or less than the number that they look like."""
+        odd: np.ndarray = ~(np.abs(raw) < EXACT_LIMIT)
+        if self._scale is not None:
+            value = raw * self._scale
+            odd |= ~(np.abs(value) < EXACT_LIMIT) | ~(np.abs(value + self._offset) < EXACT_LIMIT)
+        if self._ma is not None:
+            current = raw * self._ma
+            odd |= (current < MA_MEASURES[0] - MA_HAIR) | (current > MA_MEASURES[1] + MA_HAIR)
+        if self._sentinels is not None:
+            odd |= (raw == self._sentinels).any(axis=0)
+        return odd
+
+    def _refer(self, row: int, payload: bytes, rows: Rows) -> None:
+        """One row by the scalar reference."""
+        register = self._register[row]
+        at, count = register.address - self._start, length(register)
+        exponent = None
+        if self._bits_only:
+            words: tuple[int, ...] = (payload[at // 8] >> at % 8 & 1,)
+        else:
+            words = struct.unpack_from(f">{count}H", payload, 2 * at)
+            if register.exponent_at is not None:
+                (exponent,) = struct.unpack_from(">H", payload, 2 * (register.exponent_at - self._start))
+        value, reasons, detail = decode(words, register, exponent)
+        place(value, row, rows.value, rows.exact)
+        if reasons:
+            rows.judged = True
+            rows.reasons[row] |= np.uint32(reasons)
+        if detail:
+            rows.detail[row] = detail
+
+
+def _fixed(array: np.ndarray) -> np.ndarray:
+    """An array that many batches share, and that nobody may change."""
+    array.flags.writeable = False
+    return array
+
+
+def _slice_of(rows: np.ndarray) -> np.ndarray | slice:
+    """Neighbouring rows as a slice, which is several times faster to fill."""
+    if len(rows) and np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
+        return slice(int(rows[0]), int(rows[0]) + len(rows))
+    return rows
+
+
+def _is_plain(register: Register) -> bool:
+    if register.kind == _BIT:  # its sentinel is a pattern of the whole register
+        return not register.sentinels or register.table in BIT_TABLES
+    return register.kind in _DTYPES and register.exponent_at is None
+
+
+def _dtype(register: Register) -> np.dtype:
+    return np.dtype(_BYTE) if register.kind == _BIT else _DTYPES[register.kind]
+
+
+def _places(register: Register, start: int) -> list[int]:
+    """Where the bytes of a value lie in the answer, in the order in which this machine holds them."""
+    at = register.address - start
+    if register.table in BIT_TABLES:
+        return [at // 8]
+    swapped = register.order in ("BADC", "DCBA")
+    words = range(length(register))
+    if register.order in ("CDAB", "DCBA"):
+        words = words[::-1]
+    places = [2 * (at + word) + byte for word in words for byte in ((1, 0) if swapped else (0, 1))]
+    if register.kind == _BIT:
+        return [places[0 if (register.bit or 0) >= 8 else 1]]
+    if register.kind.endswith(("_high", "_low")):
+        return [places[0 if register.kind.endswith("_high") else 1]]
+    return places[::-1] if np.little_endian else places
+
+
+def _bit_in_byte(register: Register, start: int) -> int:
+    return (register.address - start) % 8 if register.table in BIT_TABLES else (register.bit or 0) % 8
+
+
+def _runs(dtypes: Sequence[np.dtype]) -> list[tuple[np.dtype, int, int, int, int]]:
+    """Neighbouring rows of one type: (type, first row, end, first byte, end)."""
+    runs: list[tuple[np.dtype, int, int, int, int]] = []
+    for at, dtype in enumerate(dtypes):
+        if runs and runs[-1][0] == dtype:
+            one, first, _, start, end = runs.pop()
+            runs.append((one, first, at + 1, start, end + dtype.itemsize))
+        else:
+            start = runs[-1][4] if runs else 0
+            runs.append((dtype, at, at + 1, start, start + dtype.itemsize))
+    return runs
+
+
+def _suspects(register: Register) -> list[float]:
+    """Numbers that may be a declared sentinel: itself, its pattern read with a sign, its nearest 32-bit float."""
+    if register.kind == _BIT:
+        return []
+    dtype = _DTYPES[register.kind]
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return [float(np.array(one, np.float64).astype(dtype)) for one in register.sentinels]
+    return [float(number) for one in register.sentinels for number in (one, one - 2 ** (8 * dtype.itemsize))]
