@@ -64,6 +64,11 @@ UNITS = (
     "mg/l",
     "%",
     "FNU",
+    "rpm",
+    "kVA",
+    "kvar",
+    "mA",
+    "Wh/m3",
 )
 SITE_TYPES = (
     "waterworks",

@@ -125,8 +125,11 @@ def _register(placed: Placed, fault: Fault) -> Register | None:
     scale, offset = _loop(row, fault)
     if address is None:
         return None
-    return replace(drawn, address=address, order=order or "ABCD", scale=scale, offset=offset, words=words,
-                   sentinels=tuple(row.sentinels), exponent_at=exponent_at, ma=row.ma)  # fmt: skip
+    register = replace(drawn, address=address, order=order or "ABCD", scale=scale, offset=offset, words=words,
+                       sentinels=tuple(row.sentinels), exponent_at=exponent_at, ma=row.ma)  # fmt: skip
+    if what := registers.fault(register):
+        fault("as", what)
+    return register
 
 
 def _address(placed: Placed, words: int, fault: Fault) -> int | None:
