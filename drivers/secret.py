@@ -20,7 +20,7 @@ def read_secret(owner: str, *, file: str | None = None, credential: str | None =
     if (file is None) == (credential is None):
         raise ConfigError(f"{owner}: needs exactly one of password_file and password_credential")
     try:
-        raw = _bytes(owner, Path(file)) if file is not None else _credential(owner, str(credential))
+        raw = private_bytes(owner, Path(file)) if file is not None else _credential(owner, str(credential))
     except OSError as fault:
         raise ConfigError(f"{owner}: {fault.filename}: {fault.strerror}; no password could be read") from None
     place = file if file is not None else f"credential {credential}"
@@ -33,16 +33,17 @@ def read_secret(owner: str, *, file: str | None = None, credential: str | None =
     return secret
 
 
-def _bytes(owner: str, path: Path) -> bytes:
+def private_bytes(owner: str, path: Path, limit: int = _LIMIT) -> bytes:
+    """At most `limit` + 1 bytes of a file that only its owner can read; ConfigError where others can."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
         about = os.fstat(stream.fileno())
         if not stat.S_ISREG(about.st_mode):
             raise ConfigError(f"{owner}: {path}: is not a file")
         if about.st_mode & 0o077:
-            raise ConfigError(f"{owner}: {path}: others may read it; chmod 600 {path}, and change that password")
+            raise ConfigError(f"{owner}: {path}: others may read it; chmod 600 {path}, and replace what it holds")
         if about.st_uid not in (0, os.geteuid()):
             raise ConfigError(f"{owner}: {path}: belongs to another user; chown it to the one handwheel runs as")
-        return stream.read(_LIMIT + 1)
+        return stream.read(limit + 1)
 
 
 def _credential(owner: str, name: str) -> bytes:

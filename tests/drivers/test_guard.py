@@ -14,8 +14,8 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from drivers import guard
 from drivers.errors import WriteRefused
 from drivers.modbus.source import open_source as open_modbus
-from drivers.opcua import GuardedClient
 from drivers.opcua import open_source as open_opcua
+from drivers.opcua.client import GuardedClient
 from tests.drivers.servers import modbus_server, opcua_server, opcua_spec, spec, tag
 
 ARGUMENTS = {  # what each method of pymodbus's client needs beside device_id
@@ -165,10 +165,11 @@ async def test_the_guard_also_stands_before_an_encrypted_channel(tmp_path):
     async def certificate(name, uri, usage):
         key, cert = tmp_path / f"{name}.pem", tmp_path / f"{name}.der"
         await setup_self_signed_certificate(key, cert, uri, "localhost", [usage], {})
+        key.chmod(0o600)
         return str(key), str(cert)
 
     server_key, server_cert = await certificate("server", "urn:plant:server", ExtendedKeyUsageOID.SERVER_AUTH)
-    probe = GuardedClient("opc.tcp://127.0.0.1:1/")
+    probe = GuardedClient("opc.tcp://127.0.0.1:1/", 1.0)
     own_key, own_cert = await certificate("own", probe.application_uri, ExtendedKeyUsageOID.CLIENT_AUTH)
     server = Server()
     await server.init()
