@@ -133,7 +133,10 @@ def test_only_numbers_and_text_become_values(raw, value, reasons):
     assert bool(detail) == bool(reasons)
 
 
-@pytest.mark.parametrize("text", ["ns=2;s=Pump", "s=", "nsu=urn:x", "nsu=urn:x;q=1", "i=abc", "i=4294967296", "g=1", "b=*", "", "nsu=;s=a"])
+@pytest.mark.parametrize(
+    "text",
+    ["ns=2;s=Pump", "s=", "nsu=urn:x", "nsu=urn:x;q=1", "i=abc", "i=4294967296", "g=1", "b=*", "", "nsu=;s=a"],
+)
 def test_a_node_named_by_index_or_badly_is_refused(text):
     with pytest.raises(ConfigError, match="nsu=URI;s=NAME"):
         parse_node_id(text)
