@@ -15,6 +15,7 @@ from drivers.record import Register, Tag
 from drivers.registers import BIT_TABLES, span
 
 _BITS_PER_WORD: Final = 16
+_MOST_WORDS: Final = 125  # of one request (MODBUS Application Protocol V1.1b3, 6.3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,20 @@ def halves(block: Block) -> tuple[Block, Block] | None:
         return None
     first, second = set(spans[: len(spans) // 2]), set(spans[len(spans) // 2 :])
     return _around(block, first), _around(block, second)
+
+
+def of_other_length(block: Block) -> list[Block]:
+    """Reads of the same place, up to one word longer, whose answers differ in length from that to this block."""
+    unit = 8 if block.table in BIT_TABLES else 1
+    whole = -(-block.count // unit)
+    most = min(whole + 1, _MOST_WORDS * (2 if unit == 8 else 1), (65_536 - block.address) // unit)
+    lengths = (n for n in range(1, most + 1) if n != whole)
+    return [Block(block.device_id, block.table, block.address, n * unit, ()) for n in lengths]
+
+
+def touches(forbidden: Sequence[Forbidden], block: Block) -> bool:
+    """Whether a request for this block would read a forbidden address."""
+    return _touches(forbidden, (block.device_id, block.table), block.address, block.address + block.count)
 
 
 def told(blocks: Sequence[Block]) -> str:

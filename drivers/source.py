@@ -3,11 +3,12 @@
 There is no write. A driver is found by its dotted name: the daemon loads only the protocols that are configured.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from drivers.errors import ConfigError
 from drivers.record import Alert, Tag
@@ -117,6 +118,14 @@ class Source(Protocol):
 
     def explain(self) -> list[str]:
         """What will be done, in lines for `handwheel check`: "2 requests touching 44 words for 9 tags"."""
+
+
+@runtime_checkable
+class TakesTurns(Protocol):
+    """A source whose line others may share: it holds `turn` for each question, not for a poll."""
+
+    spec: SourceSpec
+    turn: asyncio.Lock
 
 
 DRIVERS: Mapping[str, str] = {

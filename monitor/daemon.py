@@ -43,7 +43,7 @@ from monitor.intake import handed_over, read_handover, refuse
 from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Settings
-from monitor.poller import LinkChange, Poller, phases
+from monitor.poller import LinkChange, Poller, phases, share_lines
 from monitor.publishing import binder_of, head_told, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.sqlite_file import damaged
@@ -109,9 +109,12 @@ class Daemon:
         except sqlite3.Error as fault:
             raise damaged(self.state.root, fault) from fault
         phase_s = phases(self.settings.sources)
-        for spec in self.settings.sources:
-            self._pollers[spec.name] = Poller(
-                make_source(spec), phase_s=phase_s[spec.name], on_batch=self._receive, on_change=self._link_changed,
+        sources = [make_source(spec) for spec in self.settings.sources]
+        share_lines(sources)
+        for source in sources:
+            name = source.spec.name
+            self._pollers[name] = Poller(
+                source, phase_s=phase_s[name], on_batch=self._receive, on_change=self._link_changed,
                 on_alerts=self._hear,
             )  # fmt: skip
         timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._jobs.run)
@@ -418,7 +421,7 @@ class Daemon:
             planned_stop=stopped,
             clock=self._clock,
             store=self._store,
-            sources=self._survey.sources({name: one.link for name, one in self._pollers.items()}, now.mono_s),
+            sources=self._survey.sources(self._pollers, now.mono_s),
             sites=self._survey.sites(now.mono_s),
             assets=self._survey.assets(self._jobs.assessments),
             alarms_top=alarm_rows(self._alarms),

@@ -22,6 +22,15 @@ from monitor.words import age_text, clean
 
 WORDS = ("PASS", "WARN", "FAIL", "CANNOT TELL")
 FULL = 0.9
+COUNTED = {  # what is said of drivers.source.Counts
+    "requests": "requests",
+    "connects": "connections",
+    "timeouts": "without an answer in time",
+    "unfit": "answers that did not fit and were refused",
+    "exceptions": "times the device said no",
+    "refused": "tags refused by the device",
+    "lost": "values lost in a queue",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +84,11 @@ def look_at_daemon(settings: Settings, state: State) -> Iterator[Check]:
     word = "PASS" if alive.word == "running" else "WARN"
     yield Check("daemon", word, f"{alive.word}, last sign of life {age_text(alive.age_s)} ago")
     for source in (status or {}).get("sources", []):
-        if source.get("state") != "up":
-            name, note = clean(source.get("name"), 40), clean(source.get("note", ""))
-            yield Check("link", "WARN", f"{name}: {clean(source.get('state'), 20)}; {note}")
+        word = "PASS" if source.get("state") == "up" else "WARN"
+        words = [f"{clean(source.get('name'), 40)}: {clean(source.get('state'), 20)}", clean(source.get("note", ""))]
+        counts = source.get("counts") or {}
+        seen = [f"{counts[key]} {told}" for key, told in COUNTED.items() if counts.get(key)]
+        yield Check("link", word, "; ".join(part for part in (*words, ", ".join(seen)) if part))
 
 
 def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:

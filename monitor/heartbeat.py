@@ -9,10 +9,11 @@ import errno
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import tzinfo
 from typing import Any
 
+from drivers.source import Counts
 from monitor.lock import boot_id, holder, lock_is_free
 from monitor.state import State, atomic_write
 from monitor.words import _, clean, local_text, parse_utc, quantity_text, utc_text
@@ -44,6 +45,8 @@ class SourceStatus:
     good: int
     total: int
     note: str = ""
+    counts: Counts = field(default_factory=Counts)  # since the daemon started
+    skipped: int = 0  # polls left out because an earlier one took too long
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ Due times are absolute and the sources start spread over their period, so that n
 poll that comes too late is skipped and counted, never piled up. A source that fails as a whole is caught here and in no
 other place: each due poll without an answer gives one BAD sample per tag, so that counts of good samples stay honest
 through an outage; the words stand in the first of them and again when they change. The poller tries again after
-1, 2, 4 ... s (at most `max_backoff_s`, 10 s by default), for ever. A dead source costs the others nothing: it has its
-own task. Time-outs belong to the driver; a task cancelled from outside in mid-answer would leave that answer lying in
-wait for the next question.
+1, 2, 4 ... s (at most `max_backoff_s`, 10 s by default), for ever; where a device has few connections to give, its slot
+is let go of and the first pause is already the longest (60 s by default). A dead source costs the others nothing: it
+has its own task; only sources behind one line wait for each other, question by question. Time-outs belong to the
+driver; a task cancelled from outside in mid-answer would leave that answer lying in wait for the next question.
 """
 
 import asyncio
@@ -20,12 +21,13 @@ import numpy as np
 from drivers.batch import Batch
 from drivers.errors import SourceDown
 from drivers.record import Alert, Reason, Tag
-from drivers.source import Source, SourceSpec
+from drivers.source import Source, SourceSpec, TakesTurns
 from monitor.quality import down_batch
 from monitor.words import clean
 
 LOG = logging.getLogger("handwheel.poller")
 MAX_BACKOFF_S = 10.0
+FEW_SLOTS = 4  # a device that takes so few clients is not hurried
 _ANSWERED_BADLY = np.uint32(Reason.COMMS | Reason.EXCEPTION | Reason.CONFIG | Reason.DEVICE)
 
 
@@ -109,6 +111,8 @@ class Poller:
         self._phase_s = phase_s
         self._on_batch, self._on_change, self._on_alerts = on_batch, on_change, on_alerts
         self._max_backoff_s = float(self.spec.options.get("max_backoff_s", MAX_BACKOFF_S))
+        few = int(self.spec.options.get("max_clients", FEW_SLOTS + 1)) <= FEW_SLOTS
+        self._first_backoff_s = self._max_backoff_s if few else 1.0
         self._backoff_s = 0.0
         self._try_again_s = 0.0
         self._open = False
@@ -164,7 +168,8 @@ class Poller:
         missing = len(self._unanswered)
         note = f"{missing} of {len(self.spec.tags)} tags without an answer: {self._why}" if missing else ""
         self._enter("degraded" if missing else "up", note)
-        self.link.last_answer_s, self.link.last_answer_us = time.monotonic(), batch.receive_us
+        if (batch.reasons & np.uint32(Reason.COMMS) == 0).any():  # a gateway that only speaks for dead devices is none
+            self.link.last_answer_s, self.link.last_answer_us = time.monotonic(), batch.receive_us
         self._on_batch(batch)
 
     async def _fall(self, tags: Sequence[Tag], detail: str) -> None:
@@ -172,7 +177,7 @@ class Poller:
         self._open = False
         self._unanswered.clear()
         await self.source.close()
-        self._backoff_s = min(max(2 * self._backoff_s, 1.0), self._max_backoff_s)
+        self._backoff_s = min(max(2 * self._backoff_s, self._first_backoff_s), self._max_backoff_s)
         self._try_again_s = time.monotonic() + self._backoff_s
         falling = self.link.state != "down"
         self._enter("down", clean(detail))
@@ -204,6 +209,15 @@ class Poller:
 async def _sleep_until(due_s: float) -> None:
     """Sleep to a monotonic time [s]; at least give the other tasks their turn."""
     await asyncio.sleep(max(due_s - time.monotonic(), 0.0) if due_s != float("inf") else 3600.0)
+
+
+def share_lines(sources: Sequence[Source]) -> None:
+    """Sources behind one serial line or gateway take turns: each holds the `turn` of the first while it asks."""
+    turns = {source.spec.name: source.turn for source in sources if isinstance(source, TakesTurns)}
+    for source in sources:
+        if isinstance(source, TakesTurns):
+            first = min([source.spec.name, *source.spec.options.get("shares_line_with", ())])
+            source.turn = turns.get(first, source.turn)
 
 
 def phases(specs: Sequence[SourceSpec]) -> dict[str, float]:

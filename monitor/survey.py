@@ -17,7 +17,7 @@ from monitor.alarms import Alarm
 from monitor.claims import DEVICE_FEEDS, Claims
 from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, RejectedStatus, SiteStatus, SourceStatus
 from monitor.plant import Settings
-from monitor.poller import Link
+from monitor.poller import Poller
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, QualityMachine
 from monitor.words import clean, utc_text
 
@@ -76,18 +76,20 @@ class Survey:
         """Sites whose telemetry is lost, and for how long nothing was heard [s]."""
         return {site.id: site.lost_s for site in self.sites(mono_s) if site.lost_s is not None}
 
-    def sources(self, links: Mapping[str, Link], mono_s: float) -> list[SourceStatus]:
+    def sources(self, pollers: Mapping[str, Poller], mono_s: float) -> list[SourceStatus]:
         """One row per source; good counts the tags whose newest sample is good."""
         good, total = self._count(self._source, self._source_names)
         rows = []
         for spec in self._settings.sources:
-            link = links[spec.name]
+            poller = pollers[spec.name]
+            link = poller.link
             age_s = None if link.last_answer_s is None else round(mono_s - link.last_answer_s, 1)
             rows.append(
                 SourceStatus(
-                    spec.name, spec.site, link.state, age_s, good.get(spec.name, 0), total.get(spec.name, 0), link.note
+                    spec.name, spec.site, link.state, age_s, good.get(spec.name, 0), total.get(spec.name, 0), link.note,
+                    poller.source.counts, link.skipped,
                 )
-            )
+            )  # fmt: skip
         return rows
 
     def sites(self, mono_s: float) -> list[SiteStatus]:

@@ -59,7 +59,7 @@ class Question:
     where: str  # "device 1, holding 0 to 9"
     sent: bytes  # the frame; Modbus TCP: without the transaction
     head: bytes  # how a fitting answer begins; Modbus TCP: without the transaction
-    total: int  # its length as a frame [bytes]
+    total: int  # its length as a frame [bytes]; 0: not known before
 
 
 class Mbap:
@@ -72,7 +72,7 @@ class Mbap:
     def question(device_id: int, pdu: bytes, size: int, where: str) -> Question:
         sent = struct.pack(">HHB", 0, len(pdu) + 1, device_id) + pdu
         head = struct.pack(">HHBBB", 0, size + 3, device_id, pdu[0], size) if size >= 0 else b""
-        return Question(device_id, pdu[0], size, where, sent, head, size + 9)
+        return Question(device_id, pdu[0], size, where, sent, head, size + 9 if size >= 0 else 0)
 
     @staticmethod
     def take(heard: bytes, question: Question, transaction: bytes) -> bytes | Failure | None:
@@ -100,13 +100,13 @@ class Rtu:
     @staticmethod
     def question(device_id: int, pdu: bytes, size: int, where: str) -> Question:
         head = bytes([device_id, pdu[0], size]) if size >= 0 else bytes([device_id]) + pdu[:2]
-        return Question(device_id, pdu[0], size, where, sealed(bytes([device_id]) + pdu), head, size + 5)
+        total = size + 5 if size >= 0 else 0
+        return Question(device_id, pdu[0], size, where, sealed(bytes([device_id]) + pdu), head, total)
 
     @staticmethod
     def take(heard: bytes, question: Question, transaction: bytes) -> bytes | Failure | None:
         """The payload in what was heard since the question, a Failure, or None while an answer may still come."""
-        total = question.total if question.size >= 0 else None  # None: all of it
-        if (frame := _sealed_in(heard, question.head, total)) is None:
+        if (frame := _sealed_in(heard, question.head, question.total)) is None:
             frame = _sealed_in(heard, bytes([question.device_id, question.function | 0x80]), 5)
         return None if frame is None else judge(frame[0], frame[1:-2], question)
 
@@ -144,11 +144,11 @@ def sealed(frame: bytes) -> bytes:
     return frame + FramerRTU.compute_CRC(frame).to_bytes(2, "big")
 
 
-def _sealed_in(heard: bytes, head: bytes, total: int | None) -> bytes | None:
-    """The first frame in `heard` that begins with `head` and has a right checksum."""
+def _sealed_in(heard: bytes, head: bytes, total: int) -> bytes | None:
+    """The first frame in `heard` with this head and a right checksum, `total` bytes long (0: all that there are)."""
     start = heard.find(head)
     while start >= 0:
-        frame = heard[start : None if total is None else start + total]
+        frame = heard[start : start + total if total else None]
         if len(frame) >= (total or 5) and frame == sealed(frame[:-2]):
             return frame
         start = heard.find(head, start + 1)

@@ -26,6 +26,7 @@ FRAMINGS: Final[Mapping[str, type[Mbap | Rtu]]] = {
     "modbus_rtu_over_tcp": Rtu,
     "modbus_rtu": Rtu,
 }
+_LONGEST_FRAME: Final = 256  # bytes, RTU
 _BITS_PER_BYTE: Final = 11  # on a serial line, with start, parity and stop
 _QUIET_BYTES: Final = 3.5  # between two frames (MODBUS over Serial Line V1.02, 2.5.1.1)
 _QUIET_LEAST_S: Final = 0.00175  # the same above 19200 baud
@@ -106,7 +107,7 @@ class Line:
             self._transaction = self._number.to_bytes(2, "big")
             sent = self._transaction + sent
         elif self.serial:
-            timeout_s += (len(sent) + question.total) * self._byte_s
+            timeout_s += (len(sent) + (question.total or _LONGEST_FRAME)) * self._byte_s
         loop = asyncio.get_running_loop()
         self._answer, self._question, self._heard = loop.create_future(), question, b""
         self._counts.requests += 1

@@ -21,7 +21,7 @@ from drivers import blocks, registers
 from drivers.batch import Batch, batch_of
 from drivers.blocks import Block, Forbidden
 from drivers.errors import ConfigError, SourceDown
-from drivers.modbus import answers
+from drivers.modbus import answers, identify
 from drivers.modbus.answers import Failure, Question, question_of
 from drivers.modbus.line import Line
 from drivers.record import Alert, Reason, Sample, Tag
@@ -125,6 +125,33 @@ class ModbusSource:
         """None: Modbus devices ask by status bits, which drivers.vendor.status_bits reads from the batches."""
         return []
 
+    async def identify(self, device_id: int) -> Mapping[int, bytes] | Failure:
+        """What a device says of itself (function code 43 / 14), by object number; when a person asks, never cyclic.
+
+        All objects of the highest level that it has; a device that has none of them says so by an exception. SourceDown
+        if there is no connection to be had.
+        """
+        objects: dict[int, bytes] = {}
+        level, first = identify.BASIC, 0
+        for _ in range(identify.MOST_ANSWERS):
+            question = identify.question(device_id, level, first, self.line.framing)
+            payload = await self._ask(question)  # one that knows no identification is not therefore a dead device
+            if isinstance(payload, Failure):
+                return objects if objects and payload.code else payload
+            part = identify.parsed(payload, level, first)
+            if isinstance(part, str):
+                self.counts.unfit += 1
+                self.line.close()
+                return Failure(Reason.COMMS, f"{question.where}: {part}")
+            objects.update(part.objects)
+            if part.following is not None:
+                first = part.following
+            elif level < min(part.conformity, identify.EXTENDED):
+                level, first = level + 1, 0
+            else:
+                return objects
+        return Failure(Reason.COMMS, f"device {device_id}: more than {identify.MOST_ANSWERS} answers to one question")
+
     async def close(self) -> None:
         """Hang up. Never raises."""
         self.line.close()
@@ -179,7 +206,7 @@ class ModbusSource:
             for half in one.halves:
                 await self._read(half, found)
             return
-        outcome = self._known(one) or await self._ask_patiently(one.question)
+        outcome = self._known(one) or await self._ask_patiently(one)
         if isinstance(outcome, bytes):
             if one.refused is not None:
                 one.refused = None
@@ -209,25 +236,38 @@ class ModbusSource:
         leaves = (leaf for plan in self._plans.values() for one in plan for leaf in one.leaves())
         self.counts.refused = len({tag.number for leaf in leaves if leaf.refused for tag in leaf.block.tags})
 
-    async def _ask_patiently(self, question: Question) -> bytes | Failure:
+    async def _ask_patiently(self, one: _Planned) -> bytes | Failure:
         """Ask once; once more if the device says that it is busy. Keeps account of devices that do not answer."""
-        outcome = await self._ask(question)
+        device, before = one.block.device_id, self._resting.get(one.block.device_id)
+        outcome: bytes | Failure = b""
+        if before is not None and before.failure.silent and not self.line.framing.numbered:
+            outcome = await self._sound_out(one.block, before.tries)
+        if not isinstance(outcome, Failure) or outcome.code not in (0, *answers.BEHIND_GATEWAY):
+            outcome = await self._ask(one.question)
         if isinstance(outcome, Failure) and outcome.code in answers.BUSY:
             await asyncio.sleep(_BUSY_PAUSE_S)
-            outcome = await self._ask(question)
-        device = question.device_id
+            outcome = await self._ask(one.question)
         if isinstance(outcome, Failure) and (outcome.silent or outcome.code in answers.BEHIND_GATEWAY):
-            before = self._resting.get(device)
             tries = before.tries + 1 if before else 1
             rest_s = min(2.0 ** min(tries - 1, 8), _REST_MAX_S)
             self._resting[device] = _Rest(outcome, self._monotonic() + rest_s, tries)
             self._trying = None
-        elif device in self._resting:
+        elif before is not None:
             if self._is_silent():
                 self._resting.clear()  # the line lives again
-            else:
-                del self._resting[device]
+            self._resting.pop(device, None)
         return outcome
+
+    async def _sound_out(self, block: Block, tries: int) -> bytes | Failure:
+        """Before a device that was silent is asked for values again: a question whose answer has another length.
+
+        RTU frames carry no number, and closing the connection does not stop an answer that is on its way: the late one
+        would serve the next question of the same length. Whoever answers this one has answered all before it.
+        """
+        others = [other for other in blocks.of_other_length(block) if not blocks.touches(self._forbidden, other)]
+        if not others:
+            return b""
+        return await self._ask(question_of(others[tries % len(others)], self.line.framing))
 
     async def _ask(self, question: Question) -> bytes | Failure:
         """One question over a connection that is known to be clean; SourceDown if there is none to be had."""

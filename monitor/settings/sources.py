@@ -72,7 +72,18 @@ def read_sources(reader: Reader, site: SiteFile, files: Sequence[tuple[str, Sour
         result.specs.append(
             SourceSpec(source.name, source.driver, source.site, source.every_s, source.timeout_s, tuple(own), options)
         )
+    _check_slots(reader, names, result.specs)
     return result
+
+
+def _check_slots(reader: Reader, files: Mapping[str, str], specs: Sequence[SourceSpec]) -> None:
+    """No device or gateway is asked for more connections than it has: the last one would lock somebody out."""
+    for spec in specs:
+        slots, place = spec.options.get("max_clients"), (spec.options.get("host"), spec.options.get("port"))
+        there = [one.name for one in specs if (one.options.get("host"), one.options.get("port")) == place]
+        if slots is not None and len(there) > slots:
+            words = f"{place[0]}:{place[1]} takes {slots}, but {', '.join(there)} go there; make fewer of them"
+            reader.fault(files[spec.name], ["source", "max_clients"], words)
 
 
 def _check(reader: Reader, file: str, source: Source) -> None:

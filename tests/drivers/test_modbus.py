@@ -3,14 +3,15 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 
 import pytest
 from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerType
-from pymodbus.framer.rtu import FramerRTU
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.errors import ConfigError, SourceDown
+from drivers.modbus.answers import sealed
 from drivers.modbus.source import ModbusSource, open_source
 from drivers.record import Quality, Reason
 from drivers.registers import encode
@@ -123,6 +124,9 @@ async def test_only_what_is_really_refused_becomes_bad_and_the_refusal_is_rememb
     assert [row.value for row in again] == [row.value for row in rows]
     assert len(asked) - first == 3
     assert (3, 1) not in asked[first:]
+    assert source.counts.refused == 1
+    assert "  refused: device 1, holding 3 to 3: exception 2 (illegal data address)" in source.explain()
+    assert source.explain()[0] == "every 5 s: 4 requests touching 8 words for 8 tags"
 
 
 async def test_a_refused_value_is_asked_for_again_after_a_while():
@@ -224,6 +228,88 @@ async def test_a_resting_device_is_not_asked_until_its_time_has_come():
         await source.close()
 
 
+async def test_of_several_dead_devices_one_is_tried_per_poll_and_last_even_over_new_connections():
+    asked, now, dead = [], [0.0], {2, 3, 4}
+
+    async def respond(request, writer):
+        asked.append(request[6])
+        if request[6] not in dead:
+            writer.write(mbap(request, good_pdu(request, 7)))
+
+    async with hostile_server(respond) as port:
+        tags = [tag(n, device_id=n) for n in (1, 2, 3, 4, 5)]
+        source = ModbusSource(spec(port, tags, timeout_s=0.2), monotonic=lambda: now[0])
+        await source.open()
+        assert [row.value for row in await one_read(source)] == [7, None, None, None, 7]
+        assert asked == [1, 2, 3, 4, 5]  # the first time each costs its own time-out
+        for _ in range(6):
+            del asked[:]
+            now[0] += 40.0
+            await source.open()  # a connection of its own for each poll gives the dead no fresh chance
+            assert [row.value for row in await one_read(source)] == [7, None, None, None, 7]
+            assert asked[:2] == [1, 5]
+            assert len(asked) == 3
+        dead.clear()
+        for _ in range(3):
+            now[0] += 40.0
+            rows = await one_read(source)
+        assert [row.value for row in rows] == [7] * 5
+        assert source.counts.timeouts == 9
+        await source.close()
+
+
+async def test_a_gateway_that_hangs_up_over_one_dead_device_does_not_take_the_others_along(opened):
+    async def respond(request, writer):
+        if request[6] == 2:
+            writer.close()
+        else:
+            writer.write(mbap(request, good_pdu(request, 7)))
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(1), tag(2, device_id=2), tag(3, device_id=3)], timeout_s=5.0)
+        for _ in range(3):
+            rows = await one_read(source)
+            assert [row.value for row in rows] == [7, None, 7]
+        assert "device 2" in rows[1].detail and "the other side hung up" in rows[1].detail
+
+
+async def test_when_a_silent_line_lives_again_each_device_gets_a_fresh_chance():
+    now, alive = [0.0], [False]
+
+    async def respond(request, writer):
+        if alive[0]:
+            writer.write(mbap(request, good_pdu(request, 7)))
+
+    async with hostile_server(respond) as port:
+        source = ModbusSource(
+            spec(port, [tag(n, device_id=n) for n in (1, 2, 3)], timeout_s=0.15), monotonic=lambda: now[0]
+        )
+        for seconds in (0.0, 1.0, 0.0):
+            now[0] += seconds
+            with pytest.raises(SourceDown):
+                await source.read(source.spec.tags)
+        assert source.counts.requests == 5  # three, then one each time the poller asks
+        alive[0] = True
+        await source.read(source.spec.tags)
+        assert [row.value for row in await one_read(source)] == [7, 7, 7]
+        await source.close()
+
+
+async def test_a_gateway_that_lives_while_its_only_device_is_dead_is_not_hung_up_on(opened):
+    async def respond(request, writer):
+        writer.write(mbap(request, bytes([request[7] | 0x80, 0x0B])))
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0), tag(1, address=300)])
+        for _ in range(3):
+            rows = await one_read(source)
+        assert [row.reasons for row in rows] == [Reason.EXCEPTION | Reason.COMMS] * 2
+        assert rows[0].detail == (
+            "device 1, holding 0 to 0: exception 11 (the gateway lives, the device behind it gives no answer)"
+        )
+        assert (source.counts.exceptions, source.counts.connects) == (1, 1)
+
+
 async def test_a_source_of_which_no_device_answers_is_down(opened):
     async def respond(_request, _writer):
         pass
@@ -253,6 +339,7 @@ async def refuse_to_fit(request, writer, kind):
     }
     frames = {
         "other transaction": mbap(request, good_pdu(request), tid=0x7777),
+        "transaction 0": mbap(request, good_pdu(request), tid=0),
         "other device": mbap(request, good_pdu(request), unit=9),
         "truncated": mbap(request, good_pdu(request))[:-3],
         "length zero": mbap(request, good_pdu(request), length=0),
@@ -268,8 +355,8 @@ async def refuse_to_fit(request, writer, kind):
 BAD_ANSWERS = [
     "wrong function code", "a write's function code", "unknown function code", "exception of another function",
     "too few", "too many", "odd byte count", "byte count lies low", "byte count lies high", "nothing but the code",
-    "empty", "other transaction", "other device", "truncated", "length zero", "length huge", "length lies short",
-    "garbage", "text", "flood",
+    "empty", "other transaction", "transaction 0", "other device", "truncated", "length zero", "length huge",
+    "length lies short", "garbage", "text", "flood",
 ]  # fmt: skip
 
 
@@ -290,6 +377,7 @@ async def test_an_answer_that_does_not_fit_its_question_is_never_a_value(opened,
     assert [row.value for row in rows] == [None] * 10 + [5]
     assert {row.reasons for row in rows[:10]} == {Reason.COMMS}
     assert all("device 1" in row.detail for row in rows[:10])
+    assert (source.counts.requests, source.counts.unfit, source.counts.timeouts) == (2, 1, 0)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -309,32 +397,84 @@ async def test_duplicate_and_dripping_answers_do_no_harm(opened):
             assert [row.value for row in await one_read(source)] == [3, 3]
 
 
-@pytest.mark.parametrize("framing", ["modbus_tcp", "modbus_rtu_over_tcp"])
-async def test_a_late_answer_never_serves_the_next_question(opened, framing):
+async def test_a_late_answer_never_serves_the_next_question(opened):
     """The answer to the first question arrives while the second waits; the values would be plausible, and old."""
     asked = []
-
-    def answer(request, value):
-        if framing == "modbus_tcp":
-            return mbap(request, bytes([3, 2, 0, value]))
-        frame = bytes([request[0], 3, 2, 0, value])
-        return frame + FramerRTU.compute_CRC(frame).to_bytes(2, "big")
 
     async def respond(request, writer):
         asked.append(request)
         number = len(asked)
         if number == 1:
             await asyncio.sleep(0.9)  # the time-out is 0.4 s
-        writer.write(answer(request, number))
+        writer.write(mbap(request, bytes([3, 2, 0, number])))
 
     async with hostile_server(respond) as port:
-        source = await opened(port, [tag(0)], driver=framing, timeout_s=0.4)
+        source = await opened(port, [tag(0)], timeout_s=0.4)
         with pytest.raises(SourceDown):
             await source.read(source.spec.tags)
         await source.open()
         for expected in (2, 3, 4):
             assert (await one_read(source))[0].value == expected
             await asyncio.sleep(0.25)
+    assert (source.counts.timeouts, source.counts.unfit) == (1, 0)
+
+
+@pytest.mark.parametrize("words", [1, 2, 40])
+async def test_over_rtu_a_late_answer_meets_a_question_that_it_cannot_serve(words):
+    """A gateway hands what comes from its line to whoever is connected; the frames carry no number."""
+    asked, late_s, now = [], [0.3], [0.0]
+    newest = [None]
+
+    async def respond(request, writer):
+        newest[0] = writer
+        asked.append(request)
+        count = int.from_bytes(request[4:6], "big")
+        answer = sealed(bytes([1, 3, 2 * count]) + bytes([0, len(asked)]) * count)
+        asyncio.get_running_loop().call_later(late_s[0], lambda: newest[0].write(answer))
+
+    async with hostile_server(respond) as port:
+        tags = [tag(0, "string" if words > 1 else "u16", words=words)]
+        source = ModbusSource(spec(port, tags, driver="modbus_rtu_over_tcp", timeout_s=0.2), monotonic=lambda: now[0])
+        for _ in range(3):  # 0.3 s late: the answer to one question comes while the next one waits
+            with pytest.raises(SourceDown):
+                await source.read(source.spec.tags)
+            now[0] += 60
+        late_s[0] = 0.01
+        with suppress(SourceDown):
+            await source.read(source.spec.tags)
+        await asyncio.sleep(0.4)
+        for _ in range(2):
+            row = (await one_read(source))[0]
+            expected = len(asked)
+            assert row.value == (expected if words == 1 else bytes([0, expected]).decode() * words)
+        await source.close()
+
+
+async def test_who_speaks_unasked_over_rtu_is_hung_up_on(opened):
+    async def respond(request, writer):
+        count = int.from_bytes(request[4:6], "big")
+        answer = sealed(bytes([1, 3, 2 * count]) + bytes([0, 7]) * count)
+        writer.write(answer)
+        asyncio.get_running_loop().call_later(0.05, writer.write, answer)
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0)], driver="modbus_rtu_over_tcp")
+        assert (await one_read(source))[0].value == 7
+        await asyncio.sleep(0.3)
+        assert not source.line.is_open
+        assert source.counts.unfit == 1
+        assert (await one_read(source))[0].value == 7
+
+
+@pytest.mark.parametrize("noise", ["00", "ff00", "01", "010300"])
+async def test_noise_and_the_echo_of_the_question_before_an_rtu_answer_are_passed_over(opened, noise):
+    async def respond(request, writer):
+        answer = sealed(bytes([1, 3, 4, 0, 7, 0, 8]))
+        writer.write(bytes.fromhex(noise) + (request if noise == "ff00" else b"") + answer)
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0), tag(1, address=1)], driver="modbus_rtu_over_tcp")
+        assert [row.value for row in await one_read(source)] == [7, 8]
 
 
 async def test_a_hang_up_is_noticed_at_once_and_not_after_the_time_out(opened):

@@ -141,7 +141,7 @@ async def test_telemetry_of_a_site_is_lost_after_its_own_time(tmp_path, server):
         await bench.until(lambda s: s["sites"][0]["state"] == "fresh")
         await server.shutdown()
         status = await bench.until(lambda s: s["sites"][0]["state"] == "lost")
-        assert status["sites"][0]["lost_s"] > 2
+        assert status["sites"][0]["lost_s"] >= 2
         assert any(one["id"] == "monitor:telemetry:G" for one in status["alarms_top"])
     finally:
         bench.end()

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from drivers.source import Counts
 from monitor.heartbeat import (
     HUNG_AFTER_S,
     STARTING_FOR_S,
@@ -44,7 +45,7 @@ def golden_status() -> dict:
         NOW,
         simulated=False,
         pid=4711,
-        sources=[SourceStatus("pump1", "G", "up", 1.2, 4, 4)],
+        sources=[SourceStatus("pump1", "G", "up", 1.2, 4, 4, counts=Counts(7201, timeouts=2, unfit=1, connects=4))],
         sites=[SiteStatus("G", "Golden waterworks", "waterworks", "fresh", 4, 4, 1.2)],
         assets=[
             AssetStatus(

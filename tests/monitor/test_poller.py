@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from drivers.batch import batch_of
 from drivers.errors import SourceDown
 from drivers.record import Alert, Node, Quality, Reason, Sample, Tag
-from drivers.source import SourceSpec
+from drivers.source import Counts, SourceSpec
 from monitor.poller import Cadence, Poller, phases
 
 
@@ -27,6 +27,7 @@ class Scripted:
 
     def __init__(self, spec, answer=1.0):
         self.spec, self.answer, self.raised, self.opened, self.closed = spec, answer, [], 0, 0
+        self.counts = Counts()
 
     async def open(self):
         self.opened += 1

@@ -457,6 +457,15 @@ def test_sources_of_one_line_know_of_each_other_whoever_says_it(tree):
     assert "source.shares_line_with: 'pp' is not a known Modbus source; did you mean p?" in faults(tree)[0]
 
 
+def test_more_sources_than_a_gateway_takes_clients_are_a_fault(tree):
+    one_source(tree, SOURCE + TCP + BLOCK + rows('{ at = 3, name = "speed", as = "u16", unit = "Hz" }'))
+    other = SOURCE.replace('"p"', '"q"') + TCP + "max_clients = 1\n" + BLOCK
+    (tree / "sources/q.toml").write_text(other + rows('{ at = 3, name = "frequency", as = "u16", unit = "Hz" }'))
+    assert "source.max_clients: 127.0.0.1:502 takes 1, but p, q go there; make fewer of them" in faults(tree)[0]
+    change(tree, "sources/q.toml", "max_clients = 1", "max_clients = 2")
+    assert {one.name: one.options["max_backoff_s"] for one in load(tree).sources} == {"p": 10.0, "q": 60.0}
+
+
 OPCUA = SOURCE + 'driver = "opcua"\nurl = "opc.tcp://127.0.0.1:4840"\n'
 NODE = (
     '[[source.block]]\nasset = "pump1"\ntags = [{ node = "nsu=urn:plant;s=P1.flow", name = "flow", unit = "m3/h" }]\n'
