@@ -37,7 +37,7 @@ class Rows:
 
 
 class Group:
-    """The tags that are read together, in the order of the Batch that they become, and their compiled blocks."""
+    """The tags that are read together, in the order of the Batch that they become."""
 
     def __init__(self, source: str, tags: Sequence[Tag]) -> None:
         self.tags = tuple(tags)
@@ -49,27 +49,14 @@ class Group:
         self._good = _fixed(np.zeros(len(self.tags), np.uint8))
         estimated = [Reason.ESTIMATED if tag.estimated else Reason.OK for tag in self.tags]
         self._reasons = _fixed(np.array(estimated, np.uint32))
-        self._compiled: dict[tuple[object, ...], _Columns] = {}
 
     def begin(self) -> Rows:
         """Rows in which nothing was decoded yet."""
         return Rows(self._nothing.copy(), self._reasons.copy(), {}, {})
 
-    def take(self, block: Block, payload: bytes, rows: Rows) -> None:
-        """Decode the answer to a block into its rows. `payload`: its registers as they came; coils packed in bytes."""
-        key = block.device_id, block.table, block.address, block.count, block.tags[0].number, len(block.tags)
-        columns = self._compiled.get(key)
-        if columns is None:
-            columns = self._compiled[key] = _Columns(block, [self._row[tag.number] for tag in block.tags])
-        columns.decode(payload, rows)
-
-    def refuse(self, block: Block, reasons: Reason, detail: str, rows: Rows) -> None:
-        """No value for each tag of a block, and why."""
-        rows.judged = True
-        for tag in block.tags:
-            row = self._row[tag.number]
-            rows.reasons[row] |= np.uint32(reasons)
-            rows.detail[row] = detail
+    def compile(self, block: Block) -> "Columns":
+        """What turns the answers to this block into rows of the group."""
+        return Columns(block, [self._row[tag.number] for tag in block.tags])
 
     def batch(self, rows: Rows, receive_us: int) -> Batch:
         """The Batch of a poll whose blocks are all in; `receive_us` is UTC [us]."""
@@ -87,8 +74,8 @@ class Group:
         )
 
 
-class _Columns:
-    """One block, compiled: the bytes of an answer by row."""
+class Columns:
+    """One block, compiled: which bytes of its answer make which rows."""
 
     def __init__(self, block: Block, rows: Sequence[int]) -> None:
         self._size = -(-block.count // 8) if block.table in BIT_TABLES else 2 * block.count
@@ -124,14 +111,22 @@ class _Columns:
                 self._sentinels[: len(numbers), at] = numbers
 
     def decode(self, payload: bytes, rows: Rows) -> None:
+        """Decode an answer into its rows. `payload`: the registers as they came; coils packed eight to the byte."""
         if len(payload) != self._size:
             raise ValueError(f"{len(payload)} bytes are no answer to a block of {self._size}")
-        odd = list(self._always)
+        odd = self._always
         if len(self._rows):
             with np.errstate(invalid="ignore", over="ignore"):  # a NaN may signal, a product overflow: both are odd
-                odd += self._plain(payload, rows)
+                odd = odd + self._plain(payload, rows)
         for row in odd:
             self._refer(row, payload, rows)
+
+    def refuse(self, reasons: Reason, detail: str, rows: Rows) -> None:
+        """No value for any tag of the block, and why."""
+        rows.judged = True
+        for row in self._register:
+            rows.reasons[row] |= np.uint32(reasons)
+            rows.detail[row] = detail
 
     def _plain(self, payload: bytes, rows: Rows) -> list[int]:
         """Fill in all rows that are plain numbers; returns those that have to be looked at one by one."""

@@ -11,20 +11,20 @@ and asked for again after five minutes.
 
 import asyncio
 import logging
-import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from drivers import blocks, registers
-from drivers.batch import Batch, batch_of
+from drivers.batch import Batch
 from drivers.blocks import Block, Forbidden
+from drivers.decoder import Columns, Group, Rows
 from drivers.errors import ConfigError, SourceDown
 from drivers.modbus import answers, identify
 from drivers.modbus.answers import Failure, Question, question_of
 from drivers.modbus.line import Line
-from drivers.record import Alert, Reason, Sample, Tag
+from drivers.record import Alert, Reason, Tag
 from drivers.source import Counts, SourceSpec
 
 _GAPS: Final = {"modbus_tcp": 16, "modbus_rtu_over_tcp": 4, "modbus_rtu": 4}  # a wasted word costs 2 ms on serial lines
@@ -48,6 +48,7 @@ class _Planned:
 
     block: Block
     question: Question
+    columns: Columns
     halves: "tuple[_Planned, _Planned] | None" = None  # the device refused the whole
     refused: Failure | None = None  # the device refused a single value
     ask_again_s: float = 0.0  # monotonic [s]
@@ -58,6 +59,14 @@ class _Planned:
             yield self
         for half in self.halves or ():
             yield from half.leaves()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The tags that are read together, and what is asked for them."""
+
+    group: Group
+    asked: list[_Planned]
 
 
 class ModbusSource:
@@ -87,7 +96,8 @@ class ModbusSource:
         if fault := fault_of(spec):
             raise ConfigError(f"source {spec.name}: {fault}")
         self.line = Line(spec.driver, options, spec.timeout_s, self.counts)
-        self._plans: dict[tuple[int, ...], list[_Planned]] = {}
+        self._plans: dict[tuple[int, ...], _Plan] = {}
+        self._last: tuple[Sequence[Tag], _Plan] | None = None  # mostly the same tags are asked for again
         self._resting: dict[int, _Rest] = {}
         self._trying: int | None = None  # the one device that is asked in this poll although it rests
 
@@ -102,24 +112,19 @@ class ModbusSource:
 
     async def read(self, tags: Sequence[Tag]) -> Batch:
         """Read these tags once. SourceDown if the connection fails or no device of the source answers any more."""
-        found: dict[int, registers.Decoded] = {}
+        plan = self._last[1] if self._last is not None and self._last[0] is tags else self._planned(tags)
+        self._last = tags, plan
+        rows = plan.group.begin()
         try:
-            for one in self._in_order(self._planned(tags)):
-                await self._read(one, found)
+            for one in self._in_order(plan.asked):
+                await self._read(one, plan.group, rows)
         finally:
             if self._close_after_poll:
                 self.line.close()
         if self._is_silent():
             self.line.close()
             raise SourceDown(self.spec.name, "; ".join(self._resting[d].failure.detail for d in sorted(self._devices)))
-        now = self._clock_us()
-        samples = []
-        for tag in tags:
-            value, reasons, detail = found[tag.number]
-            if tag.estimated:
-                reasons |= Reason.ESTIMATED
-            samples.append(Sample(tag.number, now, value, reasons, None, detail))
-        return batch_of(self.spec.name, now, samples)
+        return plan.group.batch(rows, self._clock_us())
 
     async def alerts(self) -> list[Alert]:
         """None: Modbus devices ask by status bits, which drivers.vendor.status_bits reads from the batches."""
@@ -161,13 +166,13 @@ class ModbusSource:
         told = []
         for every_s in sorted({tag.every_s or self.spec.every_s for tag in self.spec.tags}):
             group = [tag for tag in self.spec.tags if (tag.every_s or self.spec.every_s) == every_s]
-            leaves = [leaf for one in self._planned(group) for leaf in one.leaves()]
+            leaves = [leaf for one in self._planned(group).asked for leaf in one.leaves()]
             told.append(f"every {every_s:g} s: {blocks.told([leaf.block for leaf in leaves])}")
             told.extend(f"  {line}" for line in blocks.lines([leaf.block for leaf in leaves]))
             told.extend(f"  refused: {leaf.refused.detail}" for leaf in leaves if leaf.refused)
         return told
 
-    def _planned(self, tags: Sequence[Tag]) -> list[_Planned]:
+    def _planned(self, tags: Sequence[Tag]) -> _Plan:
         key = tuple([tag.number for tag in tags])
         if key not in self._plans:
             plan = blocks.plan(
@@ -177,11 +182,12 @@ class ModbusSource:
                 forbidden=self._forbidden,
                 one_per_tag=self._one_per_tag,
             )
-            self._plans[key] = [self._to_ask(block) for block in plan]
+            group = Group(self.spec.name, tags)
+            self._plans[key] = _Plan(group, [self._to_ask(block, group) for block in plan])
         return self._plans[key]
 
-    def _to_ask(self, block: Block) -> _Planned:
-        return _Planned(block, question_of(block, self.line.framing))
+    def _to_ask(self, block: Block, group: Group) -> _Planned:
+        return _Planned(block, question_of(block, self.line.framing), group.compile(block))
 
     def _in_order(self, planned: list[_Planned]) -> list[_Planned]:
         """Of the devices that rest one may be tried, if its time has come, after the others have been read."""
@@ -200,27 +206,27 @@ class ModbusSource:
         resting = self._resting
         return len(resting) == len(self._devices) > 0 and all(one.failure.silent for one in resting.values())
 
-    async def _read(self, one: _Planned, found: dict[int, registers.Decoded]) -> None:
-        """Read a block into `found`; one that is refused whole in halves. What fails is told for each of its tags."""
+    async def _read(self, one: _Planned, group: Group, rows: Rows) -> None:
+        """Read a block into its rows; one that is refused whole in halves. What fails is told for each of its tags."""
         if one.halves is not None:
             for half in one.halves:
-                await self._read(half, found)
+                await self._read(half, group, rows)
             return
         outcome = self._known(one) or await self._ask_patiently(one)
         if isinstance(outcome, bytes):
             if one.refused is not None:
                 one.refused = None
                 self._note_refusals()
-            found.update(decoded(one.block, outcome))
+            one.columns.decode(outcome, rows)
             return
         if outcome.code in answers.TOO_MUCH and one.refused is None:
             if parts := blocks.halves(one.block):
-                one.halves = self._to_ask(parts[0]), self._to_ask(parts[1])
-                await self._read(one, found)
+                one.halves = self._to_ask(parts[0], group), self._to_ask(parts[1], group)
+                await self._read(one, group, rows)
                 return
             one.refused, one.ask_again_s = outcome, self._monotonic() + _ASK_REFUSED_AGAIN_S
             self._note_refusals()
-        found.update((tag.number, (None, outcome.reasons, outcome.detail)) for tag in one.block.tags)
+        one.columns.refuse(outcome.reasons, outcome.detail, rows)
 
     def _known(self, one: _Planned) -> Failure | None:
         """The failure that makes asking pointless for now: the device rests, or has refused just this."""
@@ -233,7 +239,7 @@ class ModbusSource:
         return None
 
     def _note_refusals(self) -> None:
-        leaves = (leaf for plan in self._plans.values() for one in plan for leaf in one.leaves())
+        leaves = (leaf for plan in self._plans.values() for one in plan.asked for leaf in one.leaves())
         self.counts.refused = len({tag.number for leaf in leaves if leaf.refused for tag in leaf.block.tags})
 
     async def _ask_patiently(self, one: _Planned) -> bytes | Failure:
@@ -289,18 +295,6 @@ class ModbusSource:
             if isinstance(outcome, Failure) and outcome.code == 0:
                 self.line.close()
         return outcome
-
-
-def decoded(block: Block, payload: bytes) -> Iterator[tuple[int, registers.Decoded]]:
-    """Each tag of a block with its value out of the payload of the answer."""
-    if block.table in registers.BIT_TABLES:
-        words: Sequence[int] = [payload[n // 8] >> n % 8 & 1 for n in range(block.count)]
-    else:
-        words = struct.unpack(f">{block.count}H", payload)
-    for tag in block.tags:
-        where = blocks.register_of(tag)
-        start = where.address - block.address
-        yield tag.number, registers.decode(words[start : start + registers.length(where)], where)
 
 
 def fault_of(spec: SourceSpec) -> str:

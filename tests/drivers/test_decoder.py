@@ -68,7 +68,7 @@ def compiled(tags, words, **limits):
     group = Group("line", tags)
     rows = group.begin()
     for block, payload in answers(plan(tags, **{"max_gap": 16, "max_words": 125, **limits}), words):
-        group.take(block, payload, rows)
+        group.compile(block).decode(payload, rows)
     return group.batch(rows, 5)
 
 
@@ -125,8 +125,8 @@ def test_what_a_block_was_refused_for_is_told_for_each_of_its_tags():
     group = Group("line", tags)
     near, far = plan(tags, max_gap=1, max_words=125)
     rows = group.begin()
-    group.refuse(near, Reason.EXCEPTION, "exception 2", rows)
-    group.take(far, b"\x00\x07", rows)
+    group.compile(near).refuse(Reason.EXCEPTION, "exception 2", rows)
+    group.compile(far).decode(b"\x00\x07", rows)
     batch = group.batch(rows, 9)
     assert [sample.value for sample in batch.rows()] == [None, None, 7.0]
     assert batch.reasons.tolist() == [Reason.EXCEPTION | Reason.ESTIMATED, Reason.EXCEPTION, 0]
@@ -137,10 +137,10 @@ def test_what_a_block_was_refused_for_is_told_for_each_of_its_tags():
 def test_two_polls_share_nothing_that_can_change():
     tags = [tag(0, "f32")]
     group, words = Group("line", tags), encode(4.5, Register(1, "holding", 0, "f32"))
-    batches = []
+    columns, batches = group.compile(plan(tags, max_gap=1, max_words=125)[0]), []
     for _ in range(2):
         rows = group.begin()
-        group.take(plan(tags, max_gap=1, max_words=125)[0], struct.pack(">2H", *words), rows)
+        columns.decode(struct.pack(">2H", *words), rows)
         batches.append(group.batch(rows, 1))
     batches[0].value[0] = 9.0
     batches[0].reasons[0] = 1
@@ -153,4 +153,4 @@ def test_an_answer_of_another_length_is_never_decoded():
     tags = [tag(0, "f32")]
     group = Group("line", tags)
     with pytest.raises(ValueError, match="no answer"):
-        group.take(plan(tags, max_gap=1, max_words=125)[0], b"\0" * 6, group.begin())
+        group.compile(plan(tags, max_gap=1, max_words=125)[0]).decode(b"\0" * 6, group.begin())
