@@ -124,6 +124,11 @@ class Tag:
     every_s: float | None = None  # own cadence, else that of the source
     labels: tuple[tuple[int, str], ...] = ()  # what the codes of an enumeration, or the bits of a bit field, mean
 
+    @property
+    def bits(self) -> bool:
+        """Whether the value is a field of bits, each with a meaning of its own."""
+        return isinstance(self.where, Register) and self.where.kind.startswith("bits")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -5,10 +5,12 @@ what may disturb a device, which vendor messages are expected, and who may do wh
 """
 
 import asyncio
+import math
 
 from drivers.errors import SourceDown
 from drivers.record import Quality
 from drivers.source import SourceSpec, make_source
+from monitor.labels import code_text
 from monitor.plant import RIGHTS, Settings
 from monitor.quality import QualityMachine, machine_of
 from monitor.settings.load import JOBS
@@ -109,7 +111,10 @@ async def _read_one(spec: SourceSpec, machine: QualityMachine) -> tuple[list[str
         detail = f"  {clean(sample.detail)}" if sample.detail else ""
         quality = sample.quality.name.lower()
         bad += sample.quality == Quality.BAD
-        lines.append(f"    {tag.name:32} {quantity_text(value, tag.unit):>16}  {quality} ({words}){detail}")
+        shown = quantity_text(value, tag.unit)
+        if tag.labels and isinstance(value, float) and math.isfinite(value):
+            shown = code_text(value, dict(tag.labels), bits=tag.bits)
+        lines.append(f"    {tag.name:32} {shown:>16}  {quality} ({words}){detail}")
     if bad:
         lines.append(f"    {bad} of {len(spec.tags)} tags are bad: look at their addresses, types and limits")
     return lines, int(bad > 0)

@@ -3,6 +3,8 @@
 Standard library only; what is not known is shown as it came, cleaned.
 """
 
+from collections.abc import Mapping
+
 from monitor.words import _, clean
 
 
@@ -124,3 +126,28 @@ def quantity_word(quantity: str) -> str:
         "selector": _("selector"),
     }
     return words.get(quantity, clean(quantity.replace("_", " "), 20))
+
+
+def code_text(value: float, labels: Mapping[int, str], *, bits: bool = False) -> str:
+    """A code with its words, "4 (min)", or a bit field with the words of the bits that are set.
+
+    What the table does not know is said so: it may be the very thing that matters.
+
+    >>> code_text(4.0, {0: "auto", 4: "min"}), code_text(7.0, {0: "auto"})
+    ('4 (min)', '7 (not in the table)')
+    >>> code_text(0x2001, {0: "brake check"}, bits=True), code_text(0, {}, bits=True)
+    ('0x2001 (brake check, bit 13)', '0 (no bit set)')
+    """
+    code = int(value)
+    if value != code:
+        return f"{value:g} ({_('not in the table')})"
+    shown = f"0x{code:X}" if bits and code > 0 else str(code)
+    return f"{shown} ({code_words(code, labels, bits=bits)})"
+
+
+def code_words(code: int, labels: Mapping[int, str], *, bits: bool = False) -> str:
+    """The words of a code, or of the bits that are set in it."""
+    if not bits:
+        return clean(labels[code], 60) if code in labels else _("not in the table")
+    names = [clean(labels.get(n) or _("bit {n}").format(n=n), 60) for n in range(code.bit_length()) if code >> n & 1]
+    return ", ".join(names) or _("no bit set")

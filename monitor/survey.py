@@ -16,6 +16,7 @@ from drivers.record import BAD_REASONS, UNCERTAIN_REASONS, Quality, Reason
 from monitor.alarms import Alarm
 from monitor.claims import DEVICE_FEEDS, Claims
 from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, RejectedStatus, SiteStatus, SourceStatus
+from monitor.labels import code_text
 from monitor.plant import Settings
 from monitor.poller import Poller
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, QualityMachine
@@ -142,6 +143,8 @@ class Survey:
             value: float | str | None = self._known_exact.get(at)
             if value is None and np.isfinite(self._known[at]):
                 value = float(self._known[at])
+                if tag.labels:
+                    value = code_text(value, dict(tag.labels), bits=tag.bits)
             taken = int(self._known_us[at])
             quality = Quality(int(self._known_quality[at])).name.lower()
             rows.append(LastKnown(tag.name, value, tag.unit, quality, None if taken == NO_TIME else taken))

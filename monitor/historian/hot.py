@@ -126,6 +126,7 @@ class HotFile:
                 "utility": settings.utility, "time_zone": settings.time_zone, "currency": settings.currency,
                 "simulated": str(int(settings.simulated)), "config_sha256": settings.sha256,
                 "sites": _json([asdict(site) for site in settings.sites]),
+                "labels": _json({int(numbers[t.number]): (t.labels, t.bits) for t in settings.tags if t.labels}),
             }  # fmt: skip
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
         self._number = numbers

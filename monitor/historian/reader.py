@@ -34,6 +34,8 @@ class TagRow:
     high: float | None
     estimated: int  # 1: computed inside the device, never independent evidence
     description: str
+    labels: tuple[tuple[int, str], ...] = ()  # what its codes or bits mean
+    bits: bool = False  # a field of bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class HotReader:
         self.damaged: set[int] = set()  # numbers of the frames that were refused; 0 stands for the row `latest`
 
     def meta(self) -> dict[str, str]:
-        """Facts by key: id, format, utility, time_zone, currency, simulated, config_sha256, sites (JSON)."""
+        """Facts by key: id, format, utility, time_zone, currency, simulated, config_sha256, sites and labels (JSON)."""
         return dict(self._rows("SELECT key, value FROM meta"))
 
     def tags(self, *, retired: bool = False) -> dict[int, TagRow]:
@@ -71,7 +73,11 @@ class HotReader:
             " WHERE current OR ? ORDER BY number",
             (retired,),
         )
-        return {row[0]: TagRow(*row) for row in rows}
+        told = json.loads(self.meta().get("labels", "{}"))
+        labels = {
+            int(number): (tuple((code, words) for code, words in pairs), bits) for number, (pairs, bits) in told.items()
+        }
+        return {row[0]: TagRow(*row, *labels.get(row[0], ())) for row in rows}
 
     def latest(self) -> dict[int, Sample]:
         """The latest sample of each tag, by tag number."""

@@ -12,6 +12,7 @@ from typing import Any
 from monitor.labels import (
     alarm_word,
     choice_word,
+    code_text,
     health_word,
     line_word,
     operating_word,
@@ -176,8 +177,13 @@ def live_line(room: RoomState, point: Point, name: int, sizes: Sequence[int], se
     words = quality_word(point) if room.live else age_of(point.receive_us, room)
     reasons = reason_words(point)
     kind = "dim" if not room.live else "p3" if point.quality else ""
+    head = [Cell(clean(point.description, 40) or quantity_word(point.quantity), name)]
+    if point.labels and point.value is not None and point.value == point.value:
+        text = code_text(point.value, dict(point.labels), bits=point.bits)
+        parts = [*head, Cell(text, sum(sizes[:4]) + 3, "<", kind), Cell(reasons or words, sizes[4], "<", kind)]
+        return row(parts, kind="selected" if selected else "", start=">" if selected else " ")
     parts = [
-        Cell(clean(point.description, 40) or quantity_word(point.quantity), name),
+        *head,
         Cell(value_text(point), sizes[0], ">", kind),
         Cell(limit_text(point.low), sizes[1], ">"),
         Cell(range_bar(point.value if known else None, point.low, point.high, sizes[2]), sizes[2]),

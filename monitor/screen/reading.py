@@ -266,7 +266,8 @@ def points(tags: Mapping[int, TagRow], latest: Mapping[int, Sample]) -> dict[str
 
 def point(tag: TagRow, sample: Sample | None) -> Point:
     """One tag with its newest sample."""
-    bare = Point(tag.number, tag.name, tag.quantity, tag.unit, tag.low, tag.high, tag.description)
+    bare = Point(tag.number, tag.name, tag.quantity, tag.unit, tag.low, tag.high, tag.description, tag.labels,
+                 tag.bits)  # fmt: skip
     if sample is None:
         return bare
     number = float(sample.value) if isinstance(sample.value, int | float) else None

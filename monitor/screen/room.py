@@ -56,6 +56,8 @@ class Point:
     low: float | None = None
     high: float | None = None
     description: str = ""
+    labels: tuple[tuple[int, str], ...] = ()  # what its codes or bits mean
+    bits: bool = False
     value: float | None = None
     exact: str = ""
     quality: int = 2  # 0 good, 1 uncertain, 2 bad

@@ -39,8 +39,9 @@ class CodeTable:
 
     @property
     def labels(self) -> dict[int, str]:
-        """What the codes mean, for whoever shows the value."""
-        return {number: code.text for number, code in self.codes.items()}
+        """What the codes mean, for whoever shows the value; as a whole 0 is none."""
+        none = {0: "none"} if self.kind == "code" else {}
+        return none | {number: code.text for number, code in self.codes.items()}
 
 
 class Maps:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.record import SEVERITIES, Tag
+from drivers.record import SEVERITIES, Register, Tag
 from drivers.source import SourceSpec, StatusAlert
 from monitor import plant
 from monitor.settings import addresses
@@ -168,7 +168,7 @@ def _alerts(
                 reader.fault(file, [*place, "text"], "is missing; say what the status asks for, or name a table: codes")
             alerts.append(alert)
         elif one_of(reader, file, [*place, "codes"], row.codes, maps.tables, "code table (maps/codes/NAME.toml)"):
-            alerts += _looked_up(alert, row.codes, maps)
+            alerts += _looked_up(reader, file, [*place, "codes"], alert, row.codes, maps, tag)
     told = {alert.tag for alert in alerts}
     for placed, tag in by_map:
         found = maps.map(placed.block.map or "")
@@ -177,14 +177,19 @@ def _alerts(
             continue
         if one_of(reader, found.file, ["map", "codes", placed.row.name], name, maps.tables, "code table"):
             vendor = assets[tag.asset].vendor or found.parts.map.vendor
-            alerts += _looked_up(StatusAlert(tag.number, tag.asset, "", "", "warning", "", vendor), name, maps)
+            alert = StatusAlert(tag.number, tag.asset, "", "", "warning", "", vendor)
+            alerts += _looked_up(reader, found.file, ["map", "codes", placed.row.name], alert, name, maps, tag)
     return alerts
 
 
-def _looked_up(alert: StatusAlert, name: str, maps: Maps) -> list[StatusAlert]:
+def _looked_up(
+    reader: Reader, file: str, place: Place, alert: StatusAlert, name: str, maps: Maps, tag: Tag
+) -> list[StatusAlert]:
     table = maps.table(name)
     if table is None:
         return []
+    if table.kind == "bits" and isinstance(tag.where, Register) and not tag.bits:
+        reader.fault(file, place, f'table {name!r} is of bits, and {tag.name} is {tag.where.kind}; write as = "bits32"')
     return [StatusAlert(alert.tag, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
                         alert.vendor, table.kind, table.codes)]  # fmt: skip
 

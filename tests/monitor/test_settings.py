@@ -376,7 +376,7 @@ def test_a_map_gives_tags_limits_of_the_device_codes_and_what_must_not_be_read(w
     settings = load(one_source(with_map, SOURCE + TCP + block))
     assert [tag.name for tag in settings.tags] == ["pump1.mode", "pump1.alarm", "pump1.speed"]
     assert settings.tags[2].where == Register(3, "input", 304, "u16", "ABCD", 0.1)
-    assert settings.tags[1].labels == ((57, "dry running"),)
+    assert settings.tags[1].labels == ((0, "none"), (57, "dry running"))
     options = settings.sources[0].options
     assert (options["max_words"], options["max_clients"], options["watchdog"]) == (40, 2, True)
     assert options["max_backoff_s"] == 60
@@ -425,7 +425,7 @@ def test_a_status_alert_may_name_a_code_table_of_its_own(with_map):
     alert = '[[source.status_alert]]\ntag = "pump1.alarm"\ncodes = "acme"\n'
     settings = load(one_source(with_map, SOURCE + TCP + BLOCK + rows(row) + alert))
     assert settings.status_alerts[0].codes[57].severity == "critical"
-    assert settings.tags[0].labels == ((57, "dry running"),)
+    assert settings.tags[0].labels == ((0, "none"), (57, "dry running"))
     one_source(with_map, SOURCE + TCP + BLOCK + rows(row) + alert.replace('codes = "acme"\n', ""))
     assert "status_alert.0.text: is missing; say what the status asks for" in faults(with_map)[0]
 
