@@ -139,10 +139,9 @@ def code_text(value: float, labels: Mapping[int, str], *, bits: bool = False) ->
     ('0x2001 (brake check, bit 13)', '0 (no bit set)')
     """
     code = int(value)
-    if value != code:
-        return f"{value:g} ({_('not in the table')})"
-    shown = f"0x{code:X}" if bits and code > 0 else str(code)
-    return f"{shown} ({code_words(code, labels, bits=bits)})"
+    words = code_words(code, labels, bits=bits) if value == code else _("not in the table")
+    shown = f"{value:g}" if value != code else f"0x{code:X}" if bits and code > 0 else str(code)
+    return f"{shown} ({words})"
 
 
 def code_words(code: int, labels: Mapping[int, str], *, bits: bool = False) -> str:
