@@ -69,6 +69,7 @@ def _unit(information: Any, span: Any) -> Unit:
 def _path(node: ua.NodeId, name: str) -> ua.BrowsePath:
     element = ua.RelativePathElement(
         ReferenceTypeId=ua.NodeId(ua.Int32(ua.ObjectIds.HasProperty)),
+        IsInverse=False,  # type: ignore[arg-type]
         IncludeSubtypes=True,  # type: ignore[arg-type]
         TargetName=ua.QualifiedName(name, 0),
     )
