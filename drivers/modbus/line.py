@@ -7,6 +7,7 @@ connection on which anything was late or wrong is to be thrown away, and a hang-
 """
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Mapping
@@ -72,6 +73,8 @@ class Line:
             except (OSError, ValueError) as error:
                 number = getattr(error, "errno", None)
                 self._why = os.strerror(number) if number else str(error)
+                if number == errno.EAGAIN:  # the lock on a serial port
+                    self._why = "another program has it open"
                 raise OSError(self._why) from None
             return GuardedTransport(transport, self.framing.check), protocol
 

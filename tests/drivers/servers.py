@@ -28,10 +28,10 @@ def spec(port: int, tags, *, driver: str = "modbus_tcp", timeout_s: float = 1.0,
 
 @asynccontextmanager
 async def modbus_server(
-    devices: SimDevice | list[SimDevice], framer: FramerType = FramerType.SOCKET, port: int = 0
+    devices: SimDevice | list[SimDevice], framer: FramerType = FramerType.SOCKET, port: int = 0, **more
 ) -> AsyncIterator[ModbusTcpServer]:
     """pymodbus's own server; `.port` is where it listens."""
-    server = ModbusTcpServer(devices, framer=framer, address=("127.0.0.1", port))
+    server = ModbusTcpServer(devices, framer=framer, address=("127.0.0.1", port), **more)
     await server.serve_forever(background=True)
     server.port = server.transport.sockets[0].getsockname()[1]
     try:
