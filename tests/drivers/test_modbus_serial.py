@@ -249,7 +249,7 @@ async def test_libmodbus_at_the_other_end_of_a_serial_line(cable, tmp_path):
         peer.tell("silent 1")
         quick = open_source(serial(cable, moved, timeout_s=0.2))
         await source.close()
-        with pytest.raises(SourceDown, match="no answer from device 9 within 0.2 s"):
+        with pytest.raises(SourceDown, match=r"no answer from device 9 within 0.2 s"):
             await quick.read(quick.spec.tags)
         peer.tell("silent 0")
         assert (await values(quick))[:3] == [40, pytest.approx(4.2), 1]

@@ -37,6 +37,10 @@ class Scripted:
             raise self.answer
         if callable(self.answer):
             await self.answer()
+        if self.answer == "gateway":
+            words = "the gateway lives, the device behind it gives no answer"
+            dead = [Sample(tag.number, 0, None, Reason.EXCEPTION | Reason.COMMS, None, words) for tag in tags]
+            return batch_of(self.spec.name, time.time_ns() // 1000, dead)
         rows = [
             Sample(tag.number, 0, 1.0)
             if self.answer != "refuse tag 2" or tag.number != 2
@@ -183,6 +187,28 @@ def test_due_times_neither_drift_nor_pile_up(every_s, slow_s, waits):
     slow = int((now_s - 100.0) // (slow_s or every_s)) + 1 if waits else 0
     polled = taken[0] + (taken[2] if slow_s and slow_s != every_s else 0)
     assert polled + skipped == fast + (slow if slow_s and slow_s != every_s else 0)
+
+
+async def test_a_device_with_few_slots_is_let_go_of_and_not_hurried():
+    spec = made_spec()
+    few = SourceSpec(*[getattr(spec, key) for key in spec.__slots__[:6]], {"max_clients": 4, "max_backoff_s": 60.0})
+    source = Scripted(few, SourceDown("a", "timeout after 1.0 s"))
+    async with Bench(source) as bench:
+        await until(lambda: len(bench.batches) >= 10)
+        assert (source.opened, source.closed) == (1, 1)
+        assert bench.poller._try_again_s - time.monotonic() > 50
+
+
+async def test_a_gateway_that_only_speaks_for_dead_devices_is_no_answer():
+    source = Scripted(made_spec(), "gateway")
+    async with Bench(source) as bench:
+        await until(lambda: len(bench.batches) >= 3)
+        link = bench.poller.link
+        assert (link.state, link.last_answer_s) == ("degraded", None)
+        assert link.note == "3 of 3 tags without an answer: the gateway lives, the device behind it gives no answer"
+        source.answer = 1.0
+        await until(lambda: link.last_answer_s is not None)
+        assert (link.state, link.note) == ("up", "")
 
 
 def test_sources_start_spread_over_their_period():
