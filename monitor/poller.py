@@ -77,9 +77,9 @@ class Cadence:
         """The next time at which something is due; infinity for a source without tags."""
         return min(self._due.values(), default=float("inf"))
 
-    def take(self, now_s: float) -> tuple[list[Tag], int]:
+    def take(self, now_s: float) -> tuple[Sequence[Tag], int]:
         """The tags that are due now, and how many of their due times had gone by unused."""
-        tags: list[Tag] = []
+        due: list[Sequence[Tag]] = []
         skipped = 0
         for every_s, group in self._groups.items():
             late_s = now_s - self._due[every_s]
@@ -88,8 +88,9 @@ class Cadence:
             missed = int(late_s // every_s)
             self._due[every_s] += (missed + 1) * every_s
             skipped += missed
-            tags.extend(group)
-        return tags, skipped
+            due.append(group)
+        # one group alone is always the same object: drivers know it again
+        return due[0] if len(due) == 1 else [tag for group in due for tag in group], skipped
 
 
 class Poller:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.blocks import Block, Forbidden, halves, lines, plan, told
+from drivers.blocks import Block, Forbidden, halves, lines, of_other_length, plan, told
 from drivers.errors import ConfigError
 from drivers.record import Node, Tag
 from drivers.registers import length
@@ -98,53 +98,85 @@ def test_bits_of_one_register_are_never_cut_apart():
 
 TAGS = st.lists(
     st.builds(
-        lambda kind, address, device_id, table: (kind, address, device_id, table),
+        lambda *row: row,
         st.sampled_from(["u16", "i32", "f64", "bit"]), st.integers(0, 400), st.integers(1, 2),
-        st.sampled_from(["holding", "input", "coil"]),
+        st.sampled_from(["holding", "input", "coil"]), st.one_of(st.none(), st.integers(-12, 12)),
     ),
     max_size=40,
 )  # fmt: skip
 
 
 def made(rows):
-    return [
-        tag(n, "bit" if table == "coil" else kind, address, device_id=device_id, table=table, bit=0)
-        for n, (kind, address, device_id, table) in enumerate(rows)
-    ]
+    """Tags from rows; some have an exponent, some registers before or behind them."""
+    tags = []
+    for n, (kind, address, device_id, table, away) in enumerate(rows):
+        if table == "coil":
+            kind, away = "bit", None
+        exponent_at = None if away is None or kind == "bit" else max(address + away, 0)
+        tags.append(tag(n, kind, address, device_id=device_id, table=table, bit=0, exponent_at=exponent_at))
+    return tags
+
+
+def span(one):
+    """All that belongs to a value: from the lower of its own and its exponent's addresses to the end of the higher."""
+    where = one.where
+    first, end = where.address, where.address + length(where)
+    if where.exponent_at is not None:
+        first, end = min(first, where.exponent_at), max(end, where.exponent_at + 1)
+    return first, end
 
 
 def whole(block, one):
-    where = one.where
-    inside = block.address <= where.address and where.address + length(where) <= block.address + block.count
-    return inside and (where.device_id, where.table) == (block.device_id, block.table)
+    first, end = span(one)
+    inside = block.address <= first and end <= block.address + block.count
+    return inside and (one.where.device_id, one.where.table) == (block.device_id, block.table)
 
 
-@given(rows=TAGS, max_gap=st.integers(0, 20), max_words=st.integers(4, 125), hole=st.integers(0, 400))
-def test_whatever_the_tags_every_one_is_read_whole_once_within_the_limits(rows, max_gap, max_words, hole):
+@given(
+    rows=TAGS,
+    max_gap=st.integers(0, 20),
+    max_words=st.integers(17, 125),
+    hole=st.integers(0, 400),
+    single=st.booleans(),
+    max_gap=st.integers(0, 20),
+    max_words=st.integers(17, 125),
+    hole=st.integers(0, 400),
+    single=st.booleans(),
+)
+def test_whatever_the_tags_every_one_is_read_whole_once_within_the_limits(rows, max_gap, max_words, hole, single):
     forbidden = [Forbidden(1, "holding", hole, hole + 2)]
     tags = [
         one
         for one in made(rows)
-        if one.where.device_id != 1
-        or one.where.table != "holding"
-        or one.where.address + length(one.where) <= hole
-        or one.where.address > hole + 2
+        if (one.where.device_id, one.where.table) != (1, "holding") or span(one)[1] <= hole or span(one)[0] > hole + 2
     ]
-    blocks = plan(tags, max_gap=max_gap, max_words=max_words, forbidden=forbidden)
+    blocks = plan(tags, max_gap=max_gap, max_words=max_words, forbidden=forbidden, one_per_tag=single)
     assert sorted(one.number for block in blocks for one in block.tags) == [one.number for one in tags]
     for block in blocks:
         assert block.words <= max_words
         assert all(whole(block, one) for one in block.tags)
+        if single:
+            assert {span(one) for one in block.tags} == {(block.address, block.address + block.count)}
         if (block.device_id, block.table) == (1, "holding"):
             assert block.address + block.count <= hole or block.address > hole + 2
-        used = {
-            address for one in block.tags
-            for address in range(one.where.address, one.where.address + length(one.where))
-        }  # fmt: skip
+        used = {address for one in block.tags for address in range(*span(one))}
         idle = 0
         for address in range(block.address, block.address + block.count):
             idle = 0 if address in used else idle + 1
             assert idle <= max_gap * (16 if block.table == "coil" else 1)
+
+
+@given(count=st.integers(1, 125), address=st.integers(0, 65_411), table=st.sampled_from(["holding", "coil"]))
+def test_a_question_of_another_length_lies_at_the_same_place_and_is_answered_in_other_bytes(count, address, table):
+    unit = 8 if table == "coil" else 1
+    block = Block(1, table, address, count, ())
+    others = of_other_length(block)
+    assert others or (count == 1 and address == 65_535)
+    for other in others:
+        assert -(-other.count // unit) != -(-count // unit)
+        assert other.address == address
+        assert other.count < count + 2 * unit
+        assert other.words <= 125
 
 
 @given(rows=TAGS)
@@ -165,4 +197,4 @@ def test_halving_ends_at_single_values_and_touches_nothing_new(rows):
             assert all(whole(part, one) for one in part.tags)
         open_blocks.extend(parts)
     assert len({one.number for leaf in leaves for one in leaf.tags}) == len(rows)
-    assert all(len({(one.where.address, length(one.where)) for one in leaf.tags}) == 1 for leaf in leaves)
+    assert all(len({span(one) for one in leaf.tags}) == 1 for leaf in leaves)
