@@ -138,10 +138,6 @@ def whole(block, one):
     max_words=st.integers(17, 125),
     hole=st.integers(0, 400),
     single=st.booleans(),
-    max_gap=st.integers(0, 20),
-    max_words=st.integers(17, 125),
-    hole=st.integers(0, 400),
-    single=st.booleans(),
 )
 def test_whatever_the_tags_every_one_is_read_whole_once_within_the_limits(rows, max_gap, max_words, hole, single):
     forbidden = [Forbidden(1, "holding", hole, hole + 2)]
