@@ -160,7 +160,7 @@ class Alert:
     component: str  # "" where the message names none
     failure_mode: str
     severity: str  # one of SEVERITIES
-    text: str  # as sent: hostile input, cleaned where it is shown
+    text: str  # as sent but for addresses and telephone numbers: hostile input, cleaned where it is shown
     received_us: int
     issued_us: int | None = None
     vendor: str = ""

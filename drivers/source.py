@@ -87,6 +87,7 @@ class FeedSpec:
     severities: Mapping[str, str] = field(default_factory=dict)
     time_zone: str = "UTC"
     late_after_s: float = 86_400.0
+    encoding: str = "utf-8"  # of text in files and mails: utf-8, utf-16, windows-1252, iso-8859-1
     options: Mapping[str, Any] = field(default_factory=dict)  # of MQTT: host, port, topic, ...
 
 

@@ -1,19 +1,25 @@
 """Alerts on their way into the ledger: what an entry says of them, and which the ledger has already.
 
-A message can come twice (a vendor repeats itself, a process was killed between writing and deleting) and a device tells
-of its standing conditions again after each reconnection; each claim is entered once. Every entry has both times, the
-vendor's and ours: of messages and of the device's own status bits, so that who was told first is measured, not asked.
+A message can come twice (by file, mail and MQTT; a vendor repeats itself; a process was killed between writing and
+deleting) and a device tells of its standing conditions again after each reconnection; each claim is entered once. Every
+entry has both times, the vendor's and ours, and what is known of them: of messages and of the device's own status bits,
+so that who was told first is measured, not asked.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drivers.record import Alert
+from drivers.vendor.file_drop import ISSUED, OWN_ID
+from drivers.vendor.status_bits import CLEAR
 from monitor.ledger import Draft, Record
 from monitor.plant import Settings
 from monitor.words import parse_utc, utc_text
 
 DEVICE_FEEDS = ("status_bit", "opcua")
+REPEAT_US = 14 * 86_400 * 1_000_000  # a claim without an id of the vendor's, said again after that, is a new one [us]
+WAITED = "may_have_waited"  # key of Alert.extra: it may have come while we did not listen
+_Claim = tuple[object, ...]
 
 
 class Claims:
@@ -22,7 +28,11 @@ class Claims:
     def __init__(self, settings: Settings) -> None:
         self._simulated = settings.simulated
         self._sites = {asset.id: asset.site for asset in settings.assets}
-        self._messages: set[tuple[object, ...]] = set()  # what each message claimed
+        self._claims: set[_Claim] = set()  # what messages claimed
+        self._said: set[tuple[_Claim, int]] = set()  # the same with the vendor's time
+        self._latest: dict[
+            tuple[str, str], tuple[_Claim, int | None, int]
+        ] = {}  # vendor, id -> claim, issued, received
         self._told: dict[str, Alert] = {}  # a device's claims by their id: what it said of each last
         self._places: dict[str, tuple[str, str]] = {}  # alert id -> asset, component
         self.heard_us: dict[str, int] = {}  # feed -> when its last message came (UTC) [us]
@@ -55,9 +65,10 @@ class Claims:
             told = self._told.get(alert.alert_id)
             known = told is not None and (told.active, told.severity) == (alert.active, alert.severity)
         else:
-            known = _claim(alert) in self._messages
+            known = self._is_repeated(alert)
         if known:
             self.repeated += 1
+            self._hear(alert)
             return None
         return Draft(
             "vendor_alert", self._data(alert), alert.received_us, via,
@@ -73,12 +84,31 @@ class Claims:
         """What devices still claim, as far as we were told."""
         return [alert for alert in self._told.values() if alert.active]
 
+    def _is_repeated(self, alert: Alert) -> bool:
+        """Whether a message says nothing new: delivered again, said again with another time, or overtaken."""
+        claim, latest = _claim(alert), self._latest.get((alert.vendor, alert.alert_id))
+        if latest is None or claim not in self._claims:
+            return False
+        last, issued_us, received_us = latest
+        if claim == last:
+            return OWN_ID not in alert.extra or alert.received_us - received_us < REPEAT_US
+        if alert.issued_us is None:
+            return False  # raised, taken back and raised anew: a claim too many is better than one too few
+        return (claim, alert.issued_us) in self._said or (issued_us is not None and alert.issued_us <= issued_us)
+
     def _note(self, alert: Alert) -> None:
-        self.heard_us[alert.feed] = max(alert.received_us, self.heard_us.get(alert.feed, 0))
+        self._hear(alert)
         if alert.feed in DEVICE_FEEDS:
             self._told[alert.alert_id] = alert
-        else:
-            self._messages.add(_claim(alert))
+            return
+        claim = _claim(alert)
+        self._claims.add(claim)
+        self._latest[alert.vendor, alert.alert_id] = (claim, alert.issued_us, alert.received_us)
+        if alert.issued_us is not None:
+            self._said.add((claim, alert.issued_us))
+
+    def _hear(self, alert: Alert) -> None:
+        self.heard_us[alert.feed] = max(alert.received_us, self.heard_us.get(alert.feed, 0))
 
     def _data(self, alert: Alert) -> dict[str, Any]:
         return {
@@ -95,12 +125,19 @@ class Claims:
             "feed": alert.feed,
             "active": alert.active,
             "simulated": self._simulated,
-        }
+        } | _known_of_times(alert.extra)
 
 
-def _claim(alert: Alert) -> tuple[object, ...]:
-    """What makes two messages the same claim, in whatever file they come."""
-    return (alert.feed, alert.alert_id, alert.asset, alert.component, alert.severity, alert.text, alert.active)
+def _known_of_times(extra: Mapping[str, str]) -> dict[str, str]:
+    """What makes a time less than a point in time; nothing where both are."""
+    known = {key: extra[key] for key in (ISSUED, WAITED) if key in extra}
+    clear = extra.get(CLEAR, "")
+    return known | ({"clear_at": utc_text(int(clear))} if clear.isdecimal() else {})
+
+
+def _claim(alert: Alert) -> _Claim:
+    """What makes two messages the same claim, by whatever way they come."""
+    return (alert.vendor, alert.alert_id, alert.asset, alert.component, alert.severity, alert.text, alert.active)
 
 
 def alert_of(data: Mapping[str, Any], asset: str, component: str, origin: str, at_us: int) -> Alert:

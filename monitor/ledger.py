@@ -29,6 +29,7 @@ FORMAT = 1
 START = bytes(32)  # prev of the first entry
 _SALT = 16
 _CHUNK = 2_000
+_EMPTY = hashlib.sha256(b"").hexdigest()
 _CHAIN = """
 CREATE TABLE IF NOT EXISTS entry(n INTEGER PRIMARY KEY, digest BLOB NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS no_change BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'entries never change'); END;
@@ -158,6 +159,7 @@ class Ledger:
         they are set aside in the table orphan, never taken as entries, and never thrown away."""
         self._chain = open_writer(state.ledger, _CHAIN)
         self._bodies = open_writer(state.bodies, _BODIES)
+        self._bodies.execute("PRAGMA secure_delete=ON")  # what is erased leaves nothing in unused pages
         self._n, self._hash = 0, START
         self.orphans = 0
         self._settle()
@@ -237,6 +239,22 @@ class Ledger:
             self._bodies.executemany("UPDATE body SET salt = NULL, body = NULL WHERE n = ?", [(n,) for n in chosen])
         return entry
 
+    def erase_raw(self, names: Sequence[str], rule: str, *, at_us: int, role: str, via: str) -> Entry:
+        """Erase vendors' messages by their SHA-256 under a retention rule; says so in an entry, which comes first.
+
+        Their digests stay in the entries that name them, and the same message is not kept a second time.
+        """
+        chosen = sorted(set(names))
+        kept = {name for (name,) in self._bodies.execute("SELECT sha256 FROM raw WHERE length(bytes) > 0")}
+        if not chosen or not kept.issuperset(chosen):
+            raise ValueError(f"ledger: no such message is kept: {sorted(set(chosen) - kept)[:3]}")
+        data = {"entries": [], "raw": chosen, "rule": rule}
+        entry = self.append("erasure", data, at_us=at_us, role=role, via=via)
+        with transaction(self._bodies):
+            self._bodies.executemany("UPDATE raw SET bytes = x'' WHERE sha256 = ?", [(name,) for name in chosen])
+        self._bodies.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nor in the pages that were written before
+        return entry
+
     def head(self) -> tuple[int, str]:
         """The number of entries and the head as printed."""
         return self._n, head_text(self._hash)
@@ -272,10 +290,10 @@ def entries(
 
 
 def raw_message(state: State, sha256: str) -> bytes | None:
-    """A vendor's message as it was kept, or None."""
+    """A vendor's message as it was kept; None if it never was or was erased."""
     with reading(state.bodies) as db:
         row = db.execute("SELECT bytes FROM raw WHERE sha256 = ?", (sha256,)).fetchone()
-    return bytes(row[0]) if row else None
+    return bytes(row[0]) if row and row[0] else None
 
 
 def head(state: State) -> tuple[int, str]:
@@ -315,7 +333,7 @@ def parse_head(text: str) -> tuple[int, str]:
 
 
 def _verify(state: State, paper: tuple[int, str] | None) -> Verification:
-    damaged_raw = _damaged_raw(state)
+    damaged_raw, blank_raw = _damaged_raw(state)
     faults: list[tuple[int, str]] = []
     erased: set[int] = set()
     told: set[int] = set()
@@ -345,6 +363,7 @@ def _verify(state: State, paper: tuple[int, str] | None) -> Verification:
             if b'"kind":"erasure"' in body:
                 record = _record(n, body)
                 told |= set(record.data["entries"]) if record.kind == "erasure" else set()
+                blank_raw -= set(record.data.get("raw", ())) if record.kind == "erasure" else set()
             if any(name.encode() in body for name in damaged_raw):
                 fault = _("names a vendor's message that was changed")
         if fault:
@@ -366,6 +385,9 @@ def _verify(state: State, paper: tuple[int, str] | None) -> Verification:
         return Verification(
             False, expected, None, _("kept message {name} was changed").format(name=damaged_raw[0]), len(erased)
         )
+    if blank_raw:
+        words = _("kept message {name} was erased, and no entry tells of it").format(name=min(blank_raw))
+        return Verification(False, expected, None, words, len(erased))
     said = [_("{n} entries, each follows from the one before it").format(n=expected)]
     if erased:
         said.append(_("{n} erased under a rule").format(n=len(erased)))
@@ -376,10 +398,16 @@ def _verify(state: State, paper: tuple[int, str] | None) -> Verification:
     return Verification(True, expected, None, "; ".join(said), len(erased))
 
 
-def _damaged_raw(state: State) -> list[str]:
+def _damaged_raw(state: State) -> tuple[list[str], set[str]]:
+    """(names of the kept messages that were changed, names of those of which nothing is left)."""
+    changed, blank = [], set()
     with reading(state.bodies) as db:
-        rows = db.execute("SELECT sha256, bytes FROM raw").fetchall()
-    return [str(name) for name, raw in rows if not isinstance(raw, bytes) or hashlib.sha256(raw).hexdigest() != name]
+        for name, raw in db.execute("SELECT sha256, bytes FROM raw"):
+            if raw == b"" and name != _EMPTY:
+                blank.add(str(name))
+            elif not isinstance(raw, bytes) or hashlib.sha256(raw).hexdigest() != name:
+                changed.append(str(name))
+    return changed, blank
 
 
 def _chain_with_bodies(state: State) -> Iterator[tuple[Any, ...]]:

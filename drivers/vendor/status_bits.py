@@ -7,6 +7,7 @@ does not know is told with its number: silence would be a lie.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from drivers.record import Alert, Quality, Reason, Sample
 from drivers.source import Code, StatusAlert
 
 FEED = "status_bit"
+CLEAR = "clear_us"  # key of Alert.extra: when the device was last seen without the claim, UTC [us]; absent if never
 _NOT_SAID = Reason.SUBSTITUTE | Reason.INITIAL | Reason.MANUAL  # not the device's own word of now
 _WORD = 64  # bits of the longest alarm word
 
@@ -36,6 +38,7 @@ class StatusBits:
             register = f"{FEED}:{self._names.get(row.tag, row.tag)}"
             self._rows.setdefault(row.tag, []).append((register, row))
         self._tags = np.array(sorted(self._rows), np.int32)
+        self._read_us: dict[str, int] = {}  # register -> when it last said something
         self._raised: dict[str, dict[str, Alert]] = {}  # by register, then by the key of the claim
         for one in standing:
             key = one.alert_id.rpartition("@")[0]
@@ -44,7 +47,7 @@ class StatusBits:
 
     def take(self, batch: Batch) -> list[Alert]:
         """The alerts that this batch takes back and raises; `issued_us` is the device's own time, if it gives one."""
-        alerts = []
+        alerts: list[Alert] = []
         for index in np.flatnonzero(np.isin(batch.tag, self._tags) & (batch.quality != Quality.BAD)):
             sample = batch.row(int(index))
             value = sample.value
@@ -61,11 +64,12 @@ class StatusBits:
         for key in [key for key in raised if key not in claims]:
             old = raised.pop(key)
             code = Code(old.text, old.component, old.failure_mode, old.severity)
-            yield _alert(row, code, sample, old.alert_id, active=False)
+            yield replace(_alert(row, code, sample, old.alert_id), active=False)
         for key, code in claims.items():
             if key not in raised:
-                raised[key] = _alert(row, code, sample, f"{key}@{sample.receive_us}", active=True)
+                raised[key] = _alert(row, code, sample, f"{key}@{sample.receive_us}", self._read_us.get(register))
                 yield raised[key]
+        self._read_us[register] = sample.receive_us
 
 
 def _claims(register: str, row: StatusAlert, value: float) -> dict[str, Code]:
@@ -93,7 +97,7 @@ def _code(row: StatusAlert, word: str, number: float) -> Code:
     return Code(f"{known.text} ({name})", known.component or row.component, known.failure_mode, known.severity)
 
 
-def _alert(row: StatusAlert, code: Code, sample: Sample, alert_id: str, *, active: bool) -> Alert:
+def _alert(row: StatusAlert, code: Code, sample: Sample, alert_id: str, clear_us: int | None = None) -> Alert:
     return Alert(
         alert_id=alert_id,
         origin="vendor",
@@ -106,5 +110,5 @@ def _alert(row: StatusAlert, code: Code, sample: Sample, alert_id: str, *, activ
         issued_us=sample.source_us,
         vendor=row.vendor,
         feed=FEED,
-        active=active,
+        extra={} if clear_us is None else {CLEAR: str(clear_us)},
     )

@@ -178,4 +178,5 @@ def _feed(reader: Reader, file: str, feed: Feed, site: SiteFile) -> FeedSpec:
         options = mqtt.model_dump(exclude_none=True)
         options |= {key: str(reader.folder / options[key]) for key in ("ca_file", "password_file") if key in options}
     return FeedSpec(feed.name, feed.kind, feed.vendor, Path(feed.folder or ""), feed.format, feed.fields, feed.assets,
-                    feed.components, feed.severities, feed.time_zone, feed.late_after_s, options)  # fmt: skip
+                    feed.components, feed.severities, feed.time_zone, feed.late_after_s, feed.encoding,
+                    options)  # fmt: skip

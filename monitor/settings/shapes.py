@@ -343,6 +343,7 @@ class Feed(Table):
     folder: str | None = None  # of a file_drop
     mqtt: Mqtt | None = None
     format: Literal["json", "jsonl", "csv", "eml"]
+    encoding: Literal["utf-8", "utf-16", "windows-1252", "iso-8859-1"] = "utf-8"
     time_zone: str = "UTC"
     late_after_s: float = Field(86_400.0, gt=0)
     fields: dict[str, str] = Field(default_factory=dict)

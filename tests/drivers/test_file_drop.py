@@ -1,5 +1,6 @@
 """Vendor files: what they say is taken in whole, or refused in one line that names the place and the remedy."""
 
+import base64
 import json
 from dataclasses import replace
 from email.message import EmailMessage
@@ -32,8 +33,8 @@ FEED = FeedSpec(  # tests/golden/config/sources/vendor.toml
 RECORD = json.loads(GOLDEN)
 
 
-def take(raw, feed=FEED, name="a.json", **changes):
-    return parse(raw, replace(feed, **changes), RECEIVED_US, name)
+def take(raw, feed=FEED, file="a.json", **changes):
+    return parse(raw, replace(feed, **changes), RECEIVED_US, file)
 
 
 def record(**changes):
@@ -127,7 +128,19 @@ def test_an_alert_without_an_id_has_one_made_from_its_content():
     first, again = (take(json.dumps(record(id=None)).encode())[0].alert_id for _ in range(2))
     other = take(json.dumps(record(id=None, message="other")).encode())[0].alert_id
     assert first == again != other
-    assert first.startswith("smartpump_mail-")
+    assert first.startswith("SmartPump-")
+
+
+def test_a_claim_without_an_id_is_the_same_whenever_it_is_said_and_by_whatever_way():
+    claim = take(one(id=None))[0]
+    later = take(one(id=None, issued="2026-12-01T00:00:00Z"))[0]
+    row = {name: str(value) for name, value in record(id=None).items()}
+    table = ";".join(row) + "\n" + ";".join(row.values()) + "\n"
+    by_mail = take(mail("x", ("a.csv", "octet-stream", table.encode())), format="eml", name="other_feed")[0]
+    assert claim.alert_id == later.alert_id == by_mail.alert_id
+    assert claim.issued_us != later.issued_us
+    twice = json.dumps([record(id=None), record(id=None, issued="2026-12-01T00:00:00Z")]).encode()
+    assert [alert.issued_us for alert in take(twice)] == [claim.issued_us]
 
 
 @pytest.mark.parametrize(("sent", "active"), [(False, False), ("cleared", False), (True, True), ("Open", True)])
@@ -157,7 +170,7 @@ def one(**changes):
         (b"{'id': 1}", "is not JSON at line 1 column 2"),
         (b'{"id": 1, "id": 2}', "same name twice"),
         (b'{"id": NaN}', "NaN is not JSON"),
-        (b'{"id": ' + b"9" * 5000 + b"}", "is not JSON that can be read"),
+        (b'{"id": ' + b"9" * 20_000 + b', "pump": "SP-0001"}', "id has 20,000 characters, at most 10,000 are taken"),
         (b"[" * 100_000, "is not JSON"),
         (b'["a"]', "record 1 is a str"),
         (
@@ -165,7 +178,7 @@ def one(**changes):
             r"asset 'SP-\n\x1b9999' is unknown; add it to [feed.assets] of feed smartpump_mail",
         ),
         (one(pump=None), "pump is missing"),
-        (one(pump=["SP-0001"]), "pump is neither text nor number"),
+        (one(pump=["SP-0001"]), "pump is not one text or number, or stands twice"),
         (one(level="purple"), "severity 'purple' is unknown; known: note, warning, critical, info, warn, urgent"),
         (one(message="  "), "message is missing"),
         (one(message="\ud800"), "message holds half a character"),
@@ -193,6 +206,7 @@ def test_what_cannot_be_understood_is_refused_whole_with_place_and_remedy(raw, s
         (b'id;pump\nA;"B\n', "unexpected end of data"),
         (b"", "holds no alert"),
         (b"id;pump\n", "holds no alert"),
+        (b"sep=;\n", "holds no alert"),
     ],
 )
 def test_a_broken_table_is_refused(raw, said):
@@ -265,3 +279,167 @@ def test_a_file_of_forty_thousand_records_that_repeat_an_id_is_refused_by_that_i
     rows = "".join(f"{number},SP-0001,warn,x\n" for number in range(40_000))
     raw = f"id,pump,level,message\n{rows}39999,SP-0001,warn,y\n".encode()
     refused(raw, "alert id '39999' stands for two records", format="csv")
+
+
+ROW = "id;pump;level;message\r\nM-1;Pumpe Süd;warn;Lager prüfen\r\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw"),
+    [
+        ("windows-1252", ROW.encode("windows-1252")),
+        ("iso-8859-1", ROW.encode("iso-8859-1")),
+        ("utf-16", b"\xff\xfe" + ROW.replace(";", "\t").encode("utf-16-le")),
+        ("utf-16", b"\xfe\xff" + ROW.encode("utf-16-be")),
+        ("utf-8", b"\xef\xbb\xbfsep=;\r\n" + ROW.encode()),
+    ],
+)
+def test_what_a_spreadsheet_exports_is_read_in_the_encoding_that_the_feed_says(encoding, raw):
+    (alert,) = take(raw, format="csv", encoding=encoding)
+    assert (alert.asset, alert.text) == ("pump2", "Lager prüfen")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "raw", "said"),
+    [
+        ("utf-8", ROW.encode("windows-1252"), 'may need encoding = "windows-1252" in its feed'),
+        ("utf-8", b"\xff\xfe" + ROW.encode("utf-16-le"), 'is UTF-16; write encoding = "utf-16" in its feed'),
+        ("windows-1252", ROW.encode(), "reads as UTF-8, while its feed says windows-1252"),
+        ("windows-1252", ROW.replace("ü", "\x81").encode("latin-1"), "(0x81) is not WINDOWS-1252"),
+        ("utf-16", ROW.encode(), "is not UTF-16 with a byte order mark"),
+        ("utf-16", b"\xff\xfe" + ROW.encode("utf-16-le")[:-1], "is not UTF-16"),
+        ("utf-16", b"\xff\xfe\x00\xd8" + ROW.encode("utf-16-le"), "is not UTF-16"),
+    ],
+)
+def test_a_table_in_another_encoding_than_the_feed_says_is_refused_with_what_to_write(encoding, raw, said):
+    refused(raw, said, format="csv", encoding=encoding)
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "eml"])
+@pytest.mark.parametrize("mark", [b"PK\x03\x04", b"\x1f\x8b\x08", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07"])
+def test_an_archive_is_never_opened(form, mark):
+    refused(mark + b"\x00" * 60, "archive", format=form)
+
+
+def test_an_archive_in_a_mail_is_never_opened():
+    bomb = ("alerts.json.zip", "zip", b"PK\x03\x04" + b"\x00" * 500)
+    assert take(mail("pump: SP-0001\nlevel: warn\nmessage: x\n", bomb), format="eml")[0].text == "x"
+    refused(mail(None, bomb), "archives and pictures are not opened", format="eml")
+    disguised = ("alerts.json", "json", b"PK\x03\x04" + b"\x00" * 500)
+    refused(mail("see attachment", disguised), "is a ZIP archive", format="eml")
+
+
+def test_numbers_stay_the_digits_that_were_sent():
+    raw = GOLDEN.replace(b'"SP-2026-0042"', b"1e400").replace(b'"replace seals within 14 days"', b"12.50")
+    (alert,) = take(raw)
+    assert (alert.alert_id, alert.text) == ("1e400", "12.50")
+
+
+@pytest.mark.parametrize("days", ["1_4", "\u0661\u0664", "1e1", "inf", "+14", "14 days", "999999"])
+def test_days_that_are_no_plain_number_are_refused(days):
+    refused(one(due_in_days=days), "not a number of days")
+
+
+@pytest.mark.parametrize(
+    ("sent", "zone", "basis"),
+    [
+        ("2026-11-20T08:10:00+01:00", "UTC", None),
+        ("2026-11-20 07:10:00 Z", "UTC", None),
+        ("Fri, 20 Nov 2026 08:10:00 +0100", "UTC", None),
+        ("2026-11-20T08:10", "Europe/Berlin", "zone assumed"),
+        ("Fri, 20 Nov 2026 07:10:00 -0000", "Europe/Berlin", "zone assumed"),
+    ],
+)
+def test_a_time_is_taken_with_what_is_known_of_its_zone(sent, zone, basis):
+    (alert,) = take(one(issued=sent), time_zone=zone)
+    assert alert.issued_us == 1_795_158_600_000_000
+    assert alert.extra.get("issued_basis") == basis
+
+
+@pytest.mark.parametrize(
+    ("sent", "basis"),
+    [
+        ("2026-10-25T02:30:00", "hour that comes twice or never"),
+        ("2026-03-29T02:30:00", "hour that comes twice or never"),
+        ("2026-11-20", "day only"),
+    ],
+)
+def test_a_time_that_is_no_point_in_time_says_so(sent, basis):
+    assert take(one(issued=sent), time_zone="Europe/Berlin")[0].extra["issued_basis"] == basis
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["2026-W47-5", "20261120T071000Z", "2026-11-20x07:10:00Z", "2026-11-20T07:10:00+01:00:30", "20.11.2026 07:10",
+     "Thu, 20 Nov 2026 08:10:00 +0100", "20 Nov 26 08:10:00 +0100", "2026-11-20T07:10:00Z\u0661", "1795158600"],
+)  # fmt: skip
+def test_a_time_that_could_be_read_in_two_ways_is_refused(sent):
+    refused(one(issued=sent), "is not ISO 8601")
+
+
+def crude(body, kind='text/plain; charset="utf-8"', coding="8bit"):
+    head = f"From: a@b.example\nSubject: s\nContent-Type: {kind}\nContent-Transfer-Encoding: {coding}\n\n"
+    return head.encode() + body
+
+
+def test_transfer_encodings_are_undone_and_their_damage_is_refused():
+    quoted = b"pump: Pumpe S=C3=BCd\nlevel: warn\nmessage: Lager =\npr=C3=BCfen\n"
+    assert take(crude(quoted, coding="quoted-printable"), format="eml")[0].text == "Lager prüfen"
+    refused(crude(quoted.replace(b"=BCd", b"=BXd"), coding="Quoted-Printable"), "stands for nothing", format="eml")
+    coded = base64.encodebytes("pump: Pumpe Süd\nlevel: warn\nmessage: x\n".encode())
+    assert take(crude(coded, coding="base64"), format="eml")[0].asset == "pump2"
+    refused(crude(coded[:9] + b"*" + coded[9:], coding="base64"), "damaged", format="eml")
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "utf-7", "idna", "punycode", "zlib", "rot13", "no-such"])
+def test_a_charset_that_is_none_of_characters_is_refused(charset):
+    refused(crude(b"pump: SP-0001\n", f"text/plain; charset={charset}"), "which is not read here", format="eml")
+
+
+def test_a_line_that_stands_twice_in_a_mail_is_no_value():
+    body = b"pump: SP-0001\npump: SP-0002\nlevel: warn\nmessage: x\nTel: 1\nTel: 2\n"
+    refused(crude(body), "pump is not one text or number, or stands twice", format="eml")
+    assert take(crude(body.replace(b"SP-0002", b"")), format="eml")[0].asset == "pump1"
+
+
+def nested(depth, kind):
+    inner = b"Content-Type: text/plain\n\npump: SP-0001\nlevel: warn\nmessage: deep\n"
+    for number in range(depth):
+        edge = f"edge{number}".encode()
+        if kind == "rfc822":
+            inner = b"Content-Type: message/rfc822\n\n" + inner
+        else:
+            inner = b'Content-Type: multipart/mixed; boundary="' + edge + b'"\n\n--' + edge + b"\n" + inner
+            inner += b"\n--" + edge + b"--\n"
+    return b"Subject: s\n" + inner
+
+
+def test_nested_parts_are_read_and_endless_ones_refused():
+    assert take(nested(5, "mixed"), format="eml")[0].text == "deep"
+    for depth in (60, 3_000):
+        refused(nested(depth, "mixed"), "nested more than 50 times", format="eml")
+    for depth in (60, 20_000):
+        refused(nested(depth, "rfc822"), "", format="eml")
+
+
+def test_a_mail_of_a_hundred_thousand_parts_is_refused():
+    raw = b"Subject: s\nContent-Type: multipart/mixed; boundary=B\n\n" + b"--B\n\nx\n" * 100_000 + b"--B--\n"
+    refused(raw, "has more than 50 parts", format="eml")
+
+
+def test_the_text_of_a_mail_is_taken_without_who_wrote_it():
+    text = (
+        "Sehr geehrte Frau Person,\n\npump: SP-0001\nlevel: warn\nGleitringdichtung bei 14 bar in 200 h tauschen.\n"
+        "Rückfragen: person@vendor.example oder Tel. +49 351 123456-78\n\nMit freundlichen Grüßen\nA. Person\n"
+        "> Von: B. Person\n"
+    )
+    (alert,) = take(mail(text), format="eml", fields=FEED.fields | {"text": "Body"})
+    assert alert.text.splitlines()[2:] == [
+        "Gleitringdichtung bei 14 bar in 200 h tauschen.", "Rückfragen: [e-mail address] oder Tel. [phone number]",
+    ]  # fmt: skip
+    assert "Person" not in alert.text
+    assert b"A. Person" in alert.raw
+
+
+def test_a_refusal_names_nobodys_address():
+    refused(one(pump="person@vendor.example"), "asset '[e-mail address]' is unknown")

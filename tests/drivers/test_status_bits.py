@@ -174,3 +174,13 @@ def test_the_alerts_that_stand_are_always_the_bits_of_the_last_good_word(words):
                 standing[one.alert_id] = one
         last = last if word is None else word
     assert len(standing) == last.bit_count()
+
+
+def test_a_claim_says_when_the_device_was_last_seen_without_it():
+    bits = StatusBits([ALARM])
+    (first,) = bits.take(batch(48, 10))
+    bits.take(batch(0, 20))
+    bits.take(batch(None, 30, Reason.COMMS))
+    (second,) = bits.take(batch(48, 40))
+    assert "clear_us" not in first.extra  # it may have stood for years
+    assert second.extra["clear_us"] == "20"  # the bad reading at 30 said nothing

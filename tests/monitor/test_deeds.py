@@ -1,6 +1,7 @@
 """What people may have recorded: each deed becomes an entry that the ledger takes, or a refusal in one line."""
 
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,9 @@ def test_whatever_is_sent_becomes_an_entry_or_one_line(verb, change):
 
 
 def vendor(alert_id="SP-1", feed="smartpump_mail", **more):
-    return Alert(alert_id, "vendor", "pump1", "seal", "wear", "warning", "replace", NOW, NOW - 60_000_000,
-                 "SmartPump", feed, "replace", 14.0, **more)  # fmt: skip
+    said = Alert(alert_id, "vendor", "pump1", "seal", "wear", "warning", "replace", NOW, NOW - 60_000_000,
+                 "SmartPump", feed, "replace", 14.0)  # fmt: skip
+    return replace(said, **more)
 
 
 def entered(claims, alert):
@@ -110,6 +112,47 @@ def test_a_claim_is_entered_once_in_whatever_file_it_comes():
     assert entered(claims, vendor(raw_sha256="bb")) is None
     assert claims.repeated == 1
     assert entered(claims, vendor(raw_sha256="bb", active=False)) is not None
+
+
+def test_the_same_message_by_file_mail_and_mqtt_is_one_claim():
+    claims = Claims(SETTINGS)
+    assert entered(claims, vendor()) is not None
+    for feed in ("smartpump_mqtt", "smartpump_file"):
+        assert entered(claims, vendor(feed=feed)) is None
+    assert claims.heard_us.keys() == {"smartpump_mail", "smartpump_mqtt", "smartpump_file"}
+    assert entered(claims, vendor(vendor="Another")) is not None
+
+
+def test_a_claim_said_again_is_not_new_but_one_raised_anew_after_its_end_is():
+    claims, hour = Claims(SETTINGS), 3_600_000_000
+    raised, ended = vendor(issued_us=NOW), vendor(issued_us=NOW + hour, active=False)
+    assert entered(claims, raised) is not None
+    assert entered(claims, vendor(issued_us=NOW + 60_000_000)) is None  # a reminder
+    assert entered(claims, ended) is not None
+    assert entered(claims, raised) is None  # delivered a second time
+    assert entered(claims, vendor(issued_us=NOW + 1)) is None  # older than the end, overtaken by it
+    assert entered(claims, vendor(issued_us=NOW + 2 * hour)) is not None
+    assert entered(claims, ended) is None
+
+
+def test_a_claim_without_an_id_counts_anew_after_two_weeks():
+    claims, day = Claims(SETTINGS), 86_400_000_000
+    nameless = {"extra": {"own_id": "1"}}
+    assert entered(claims, vendor(**nameless)) is not None
+    assert entered(claims, vendor(received_us=NOW + 13 * day, **nameless)) is None
+    assert entered(claims, vendor(received_us=NOW + 15 * day, **nameless)) is not None
+    assert entered(claims, vendor("SP-2")) is not None
+    assert entered(claims, vendor("SP-2", received_us=NOW + 300 * day)) is None
+
+
+def test_an_entry_says_what_is_known_of_its_times():
+    claims = Claims(SETTINGS)
+    bit = vendor("status_bit:t@1", "status_bit", extra={"clear_us": str(NOW - 5_000_000)})
+    assert claims.draft(bit, "device").data["clear_at"] < claims.draft(bit, "device").data["received_at"]
+    waited = vendor(extra={"issued_basis": "zone assumed", "may_have_waited": "yes", "own_id": "1"})
+    data = claims.draft(waited, "intake").data
+    assert (data["issued_basis"], data["may_have_waited"]) == ("zone assumed", "yes")
+    assert not {"issued_basis", "may_have_waited", "clear_at", "own_id"} & claims.draft(vendor(), "intake").data.keys()
 
 
 def test_a_claim_that_was_not_written_is_not_taken_for_known():

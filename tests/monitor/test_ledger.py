@@ -278,6 +278,35 @@ def test_a_vendors_message_is_kept_byte_for_byte_and_a_change_is_found_at_its_al
     assert verify(state).first_fault == 3
 
 
+def test_a_vendors_message_that_was_erased_leaves_its_digest_and_nothing_else(state):
+    ledger = fill(state, 2)
+    raw = b"from: A Person, who asked to be forgotten " * 200
+    name = ledger.keep_raw(raw, AT)
+    data = json.loads(GOLDEN[1]["body"])["data"] | {"raw_sha256": name}
+    ledger.append("vendor_alert", data, at_us=AT, via="intake")
+    entry = ledger.erase_raw([name], "messages older than two years", at_us=AT, role="administrator", via="cli")
+    assert b"A Person" not in b"".join(path.read_bytes() for path in state.root.glob("bodies.sqlite*"))
+    ledger.keep_raw(raw, AT)  # the vendor sends it again
+    with pytest.raises(ValueError, match="no such message"):
+        ledger.erase_raw([name], "again", at_us=AT, role="administrator", via="cli")
+    ledger.close()
+    assert raw_message(state, name) is None
+    assert verify(state).ok
+    told = {record.n: record.data for record in entries(state)}
+    assert told[3]["raw_sha256"] == name
+    assert told[entry.n] == {"entries": [], "raw": [name], "rule": "messages older than two years"}
+
+
+def test_a_vendors_message_that_vanished_without_an_entry_of_it_is_a_fault(state):
+    ledger = fill(state, 2)
+    name = ledger.keep_raw(b"message", AT)
+    ledger.close()
+    damage(state.bodies, "UPDATE raw SET bytes = x''")
+    result = verify(state)
+    assert not result.ok
+    assert name in result.words and "no entry tells of it" in result.words
+
+
 def test_a_body_whose_entry_never_came_is_set_aside_and_reported(state):
     fill(state, 2).close()
     damage(state.bodies, "INSERT INTO body VALUES (3, x'00', x'7b7d')")
