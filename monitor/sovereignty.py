@@ -5,19 +5,16 @@ can read the asset, and how long after the device's own status bit the vendor's 
 dropped: it counts as nothing in the pessimistic score and as everything in the optimistic one; both are printed.
 """
 
-import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from monitor.ledger import Record
 from monitor.plant import Answer, Asset, Contract, Settings
-from monitor.words import N_, parse_utc
+from monitor.words import N_
 
 TOP = 4
 PROVEN = ("tested", "documented")
-PAIR_DAYS = 7  # a message belongs to a status bit of the same part if it came within this time of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +122,6 @@ class Standing:
     words: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One vendor message beside the device's own status bit, which we read ourselves."""
-
-    asset: str
-    component: str
-    alert_id: str
-    bit_us: int
-    message_us: int
-
-    @property
-    def delay_s(self) -> float:
-        """How long after the bit the message reached us. [s]"""
-        return (self.message_us - self.bit_us) / 1e6
-
-
 def known_values(question: str) -> tuple[str, ...]:
     """The answers that register.toml may give to a question; Q12 takes a date besides."""
     return (*QUESTIONS[question].scores, UNKNOWN)
@@ -206,35 +187,6 @@ def red_gates(asset: Asset, scores: Mapping[str, int | None]) -> tuple[str, ...]
     return tuple(gates)
 
 
-def arrivals(alerts: Iterable[Record]) -> tuple[Arrival, ...]:
-    """Vendor messages paired with the device's own status bit of the same part, at most PAIR_DAYS apart."""
-    bits: dict[tuple[str | None, str | None], list[int]] = {}
-    messages: list[Record] = []
-    for alert in alerts:
-        if not alert.data.get("active", True):
-            continue
-        if alert.data.get("feed") == "status_bit":
-            bits.setdefault((alert.asset, alert.component), []).append(_received(alert))
-        else:
-            messages.append(alert)
-    found = []
-    for message in messages:
-        at = _received(message)
-        near = [
-            bit for bit in bits.get((message.asset, message.component), ()) if abs(at - bit) <= PAIR_DAYS * 86_400e6
-        ]
-        if near:
-            bit = min(near, key=lambda one: abs(at - one))
-            found.append(Arrival(message.asset or "", message.component or "", str(message.data["alert_id"]), bit, at))
-    return tuple(found)
-
-
-def delay_summary(found: Sequence[Arrival]) -> tuple[int, float, float, float] | None:
-    """(n, median, least, greatest) of the delays [s]; None where there are none."""
-    delays = [one.delay_s for one in found]
-    return (len(delays), statistics.median(delays), min(delays), max(delays)) if delays else None
-
-
 def matrix(contracts: Sequence[Contract], assets: Mapping[str, Asset]) -> list[tuple[str, str, int, float, int]]:
     """(access, control, contracts, value per year, class A assets) for each pair that occurs; unknown among them."""
     count: Counter[tuple[str, str]] = Counter()
@@ -246,12 +198,6 @@ def matrix(contracts: Sequence[Contract], assets: Mapping[str, Asset]) -> list[t
         money[pair] += contract.value_per_year or 0
         critical[pair] += sum(1 for one in contract.assets if one in assets and assets[one].criticality == "A")
     return [(*pair, count[pair], money[pair], critical[pair]) for pair in sorted(count)]
-
-
-def _received(alert: Record) -> int:
-    """When it reached us; the entry's own time where the message does not say."""
-    received = alert.data.get("received_at")
-    return parse_utc(received) if isinstance(received, str) else alert.at_us
 
 
 def _date(value: str) -> date | None:

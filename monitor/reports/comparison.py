@@ -12,8 +12,7 @@ from datetime import UTC
 import pandas as pd
 
 from models.bias.evidence import FLAG
-from monitor import review
-from monitor import sovereignty as sv
+from monitor import delays, review
 from monitor.labels import choice_word, role_word
 from monitor.ledger import entries, head
 from monitor.plant import Settings
@@ -296,14 +295,20 @@ def _money(state: State, settings: Settings, told: review.Answer, start_us: int,
     )
     heads = (_("contract"), _("counterparty"), _("kind"), _("access"), _("control"), _("assets"))
     blocks.append(Table("contracts", heads, contracts))
-    delays = sv.delay_summary(sv.arrivals(entries(state, ["vendor_alert"], start_us, end_us)))
-    if delays is None:
+    told_first = delays.summary(delays.arrivals(entries(state, ["vendor_alert", "clock_step"], start_us, end_us)))
+    if told_first is None:
         words = _("Who was told first: cannot tell; no vendor message could be paired with a status bit of the device.")
     else:
         words = _(
-            "Who was told first: the vendor's message came {median} (median of {n}; {least} to {most}) after the"
-            " device's own status bit, which we read ourselves."
-        ).format(n=delays[0], median=age_text(delays[1]), least=age_text(delays[2]), most=age_text(delays[3]))
+            "Who was told first: of {n} messages of the vendor that could be paired with the device's own status bit,"
+            " which we read ourselves, {after} came after the bit, {before} before it, and of {unclear} it cannot be"
+            " told."
+        ).format(n=told_first.pairs, after=told_first.after, before=told_first.before, unclear=told_first.unclear)
+        if told_first.after:
+            words += " " + _("After the bit by at least {median} (median; {least} to {most}).").format(
+                median=age_text(told_first.median_s), least=age_text(told_first.least_s),
+                most=age_text(told_first.most_s),
+            )  # fmt: skip
     blocks.append(Paragraph(words))
     return tuple(blocks)
 

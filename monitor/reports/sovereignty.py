@@ -7,6 +7,7 @@ without the vendor, and how long after the device's own status bit the vendor's 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from monitor import delays
 from monitor import sovereignty as sv
 from monitor.ledger import entries, head
 from monitor.plant import Asset, Contract, Settings
@@ -19,7 +20,7 @@ def build(state: State, settings: Settings, now_us: int) -> Document:
     """The report as of `now_us` from register, contracts and the ledger's vendor alerts."""
     today = datetime.fromtimestamp(now_us / 1e6, UTC).date()
     found = sv.standings(settings, today)
-    told = sv.arrivals(entries(state, ["vendor_alert"])) if state.ledger.is_file() else ()
+    told = delays.arrivals(entries(state, ["vendor_alert", "clock_step"])) if state.ledger.is_file() else ()
     n, top = head(state) if state.ledger.is_file() else (0, "-")
     return Document(
         title=_("Sovereignty register"),
@@ -45,19 +46,22 @@ def build(state: State, settings: Settings, now_us: int) -> Document:
     )
 
 
-def _answer(found: Sequence[sv.Standing], told: Sequence[sv.Arrival]) -> tuple[Block, ...]:
+def _answer(found: Sequence[sv.Standing], told: Sequence[delays.Arrival]) -> tuple[Block, ...]:
     red = [one for one in found if one.red]
     unproven = sum(1 for one in found if one.coverage < 50)
-    delays = sv.delay_summary(told)
-    waits = (
-        _("cannot tell")
-        if delays is None
-        else _("median {delay} after the device's own bit").format(delay=age_text(delays[1]))
-    )
+    measured = delays.summary(told)
+    if measured is None or not measured.after:
+        waits = _("cannot tell")
+    else:
+        waits = _("median at least {delay} after the device's own bit").format(delay=age_text(measured.median_s))
+    counts = _("{after} after the bit, {before} before, {unclear} cannot be told").format(
+        after=measured.after if measured else 0, before=measured.before if measured else 0,
+        unclear=measured.unclear if measured else 0,
+    )  # fmt: skip
     boxes = (
         (_("assets with a red gate"), share_text(len(red), len(found)), _("a red gate holds whatever the score")),
         (_("assets less than half proven"), share_text(unproven, len(found)), _("documented or tested, by weight")),
-        (_("vendor's message"), waits, _("{n} pairs measured").format(n=delays[0] if delays else 0)),
+        (_("vendor's message"), waits, counts),
     )
     blocks: list[Block] = [Numbers(boxes)]
     rows: list[tuple[Cell, ...]] = [
@@ -80,7 +84,7 @@ def _gate(name: str) -> str:
     return f"{name} {_(sv.QUESTIONS[name].words)}"
 
 
-def _questions(settings: Settings, found: Sequence[sv.Standing], told: Sequence[sv.Arrival]) -> tuple[Block, ...]:
+def _questions(settings: Settings, found: Sequence[sv.Standing], told: Sequence[delays.Arrival]) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for number, words in enumerate(sv.SIX, 1):
         names = [name for name, question in sv.QUESTIONS.items() if question.serves == number]
@@ -100,13 +104,17 @@ def _cell(one: sv.Standing, name: str) -> str:
     return f"{clean(answer.value, 40)} ({answer.confidence})"
 
 
-def _measured(settings: Settings, asset: Asset, number: int, told: Sequence[sv.Arrival]) -> str:
+def _measured(settings: Settings, asset: Asset, number: int, told: Sequence[delays.Arrival]) -> str:
     """What this program saw itself for one of the six questions; "-" where it cannot see it."""
     if number == 1:
-        delays = sv.delay_summary([one for one in told if one.asset == asset.id])
-        if delays is None:
+        measured = delays.summary([one for one in told if one.asset == asset.id])
+        if measured is None:
             return _("no pair of bit and message")
-        return _("message {delay} after our bit, n = {n}").format(delay=age_text(delays[1]), n=delays[0])
+        if not measured.after:
+            return _("cannot tell")
+        return _("message at least {delay} after our bit, n = {n}").format(
+            delay=age_text(measured.median_s), n=measured.after
+        )
     if number == 5:
         tags = settings.tags_of(asset.id)
         own = sum(1 for tag in tags if not tag.estimated)
@@ -151,21 +159,29 @@ def _contract_row(contract: Contract) -> tuple[Cell, ...]:
     )
 
 
-def _told(told: Sequence[sv.Arrival]) -> tuple[Block, ...]:
+def _told(told: Sequence[delays.Arrival]) -> tuple[Block, ...]:
     words = Paragraph(
         _(
-            "Measured as the delay of the vendor's message after the device's own status bit, which we read ourselves."
-            " That the vendor knew earlier than we did can only come from a portal log, a dispatch or an injected"
-            " fault."
+            "Measured as the delay of the vendor's message after the device's own status bit, which we read ourselves,"
+            " both by our clock. The bit was set at some time between two of our readings, so a delay is an interval;"
+            " one that begins below zero tells nothing. That the vendor knew earlier than we did can only come from a"
+            " portal log, a dispatch or an injected fault: the vendor's own time mixes its delay with the skew of its"
+            " clock."
         )
     )
+    said = {"after": _("after the bit"), "before": _("before the bit"), "cannot_tell": _("cannot tell")}
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (one.asset, one.component, clean(one.alert_id, 40), local_text(one.bit_us), local_text(one.message_us),
-         number_text(one.delay_s / 3600))
+         said[one.delay.word], _hours(one.delay.low_s), _hours(one.delay.high_s), one.delay.why, one.sent.why)
         for one in told
     )  # fmt: skip
-    heads = (_("asset"), _("component"), _("alert"), _("bit seen"), _("message received"), _("delay [h]"))
+    heads = (_("asset"), _("component"), _("alert"), _("bit seen"), _("message received"), _("message came"),
+             _("at least [h]"), _("at most [h]"), _("because"), _("vendor's own time"))  # fmt: skip
     return (words, Table("told_first", heads, rows))
+
+
+def _hours(seconds: float | None) -> str | None:
+    return None if seconds is None else number_text(seconds / 3600)
 
 
 def _unknown(found: Sequence[sv.Standing]) -> tuple[Block, ...]:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor import sovereignty as sv
-from monitor.ledger import Record
 from monitor.plant import Answer
 from monitor.settings import load
 
@@ -69,27 +68,6 @@ def test_a_drill_loses_its_worth_with_time(on, score):
 def test_an_answer_outside_the_list_is_refused_with_the_known_ones():
     assert sv.fault_of("Q12", "2026-04-14") is None
     assert "control_room, simultaneous" in (sv.fault_of("Q1", "us") or "")
-
-
-def alert(n, at_us, feed, active=True, component="seal"):
-    data = {"alert_id": f"A{n}", "feed": feed, "active": active}
-    return Record(n, "vendor_alert", at_us, None, "daemon", "G", "pump1", component, data)
-
-
-def test_told_first_is_our_delay_after_the_device_s_own_bit():
-    day = 86_400_000_000
-    found = sv.arrivals(
-        [
-            alert(1, 100 * day, "status_bit"),
-            alert(2, 100 * day + 3_600_000_000, "mail"),
-            alert(3, 200 * day, "mail"),
-            alert(4, 100 * day, "mail", component="bearing"),
-            alert(5, 100 * day + 1, "status_bit", active=False),
-        ]
-    )
-    assert [(one.alert_id, one.delay_s) for one in found] == [("A2", 3600.0)]
-    assert sv.delay_summary(found) == (1, 3600.0, 3600.0, 3600.0)
-    assert sv.delay_summary(()) is None
 
 
 def test_the_matrix_of_contracts_never_drops_the_unknown():
