@@ -13,7 +13,7 @@ driver; a task cancelled from outside in mid-answer would leave that answer lyin
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,13 +104,19 @@ class Poller:
         on_batch: Callable[[Batch], None],
         on_change: Callable[[LinkChange], None],
         on_alerts: Callable[[list[Alert]], None],
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`phase_s`: how long to wait before the first poll, so that the sources do not all ask at once."""
+        """`phase_s`: how long to wait before the first poll, so that the sources do not all ask at once.
+
+        `monotonic` and `sleep` are its clock, handed in so that hours can pass in seconds [s].
+        """
         self.source = source
         self.spec = source.spec
         self.link = Link(self.spec.name, self.spec.site)
         self._phase_s = phase_s
         self._on_batch, self._on_change, self._on_alerts = on_batch, on_change, on_alerts
+        self._monotonic, self._sleep = monotonic, sleep
         self._max_backoff_s = float(self.spec.options.get("max_backoff_s", MAX_BACKOFF_S))
         few = int(self.spec.options.get("max_clients", FEW_SLOTS + 1)) <= FEW_SLOTS
         self._first_backoff_s = self._max_backoff_s if few else 1.0
@@ -124,20 +130,21 @@ class Poller:
     async def run(self) -> None:
         """Poll for ever. Ends only by cancellation, and then lets go of the connection."""
         self._enter("connecting", "")
-        cadence = Cadence(self.spec, time.monotonic() + self._phase_s)
+        cadence = Cadence(self.spec, self._monotonic() + self._phase_s)
         try:
             while True:
                 wake_s = cadence.next_s
                 if self.link.state == "down":
-                    wake_s = min(wake_s, max(self._try_again_s, time.monotonic()))
-                await _sleep_until(wake_s)
+                    wake_s = min(wake_s, max(self._try_again_s, self._monotonic()))
+                # at least give the other tasks their turn; a source without tags has nothing to be woken for
+                await self._sleep(max(wake_s - self._monotonic(), 0.0) if wake_s != float("inf") else 3600.0)
                 await self._turn(cadence)
         finally:
             await self.source.close()
 
     async def _turn(self, cadence: Cadence) -> None:
         """One due poll, or one try to get a dead source back."""
-        now_s = time.monotonic()
+        now_s = self._monotonic()
         tags, skipped = cadence.take(now_s)
         self.link.skipped += skipped
         self.link.polls += bool(tags)
@@ -170,7 +177,7 @@ class Poller:
         note = f"{missing} of {len(self.spec.tags)} tags without an answer: {self._why}" if missing else ""
         self._enter("degraded" if missing else "up", note)
         if (batch.reasons & np.uint32(Reason.COMMS) == 0).any():  # a gateway that only speaks for dead devices is none
-            self.link.last_answer_s, self.link.last_answer_us = time.monotonic(), batch.receive_us
+            self.link.last_answer_s, self.link.last_answer_us = self._monotonic(), batch.receive_us
         self._on_batch(batch)
 
     async def _fall(self, tags: Sequence[Tag], detail: str) -> None:
@@ -179,7 +186,7 @@ class Poller:
         self._unanswered.clear()
         await self.source.close()
         self._backoff_s = min(max(2 * self._backoff_s, self._first_backoff_s), self._max_backoff_s)
-        self._try_again_s = time.monotonic() + self._backoff_s
+        self._try_again_s = self._monotonic() + self._backoff_s
         falling = self.link.state != "down"
         self._enter("down", clean(detail))
         self._store_down(self.spec.tags if falling else tags)
@@ -197,19 +204,14 @@ class Poller:
         before, link.note = link.state, note
         now_us = time.time_ns() // 1000
         if not link.since_us:
-            link.since_us, link.since_s = now_us, time.monotonic()
+            link.since_us, link.since_s = now_us, self._monotonic()
         if state == before:
             return
         link.reconnects += before == "down"
-        link.state, link.since_us, link.since_s = state, now_us, time.monotonic()
+        link.state, link.since_us, link.since_s = state, now_us, self._monotonic()
         level = logging.WARNING if state in ("down", "degraded") else logging.INFO
         LOG.log(level, "%s: %s, was %s%s", link.source, state, before, f" ({note})" if note else "")
         self._on_change(LinkChange(link.source, link.site, before, state, note, now_us, link.last_answer_us))
-
-
-async def _sleep_until(due_s: float) -> None:
-    """Sleep to a monotonic time [s]; at least give the other tasks their turn."""
-    await asyncio.sleep(max(due_s - time.monotonic(), 0.0) if due_s != float("inf") else 3600.0)
 
 
 def share_lines(sources: Sequence[Source]) -> None:
