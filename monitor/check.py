@@ -12,7 +12,7 @@ from drivers.record import Quality
 from drivers.source import SourceSpec, make_source
 from monitor.labels import code_text
 from monitor.plant import RIGHTS, Settings
-from monitor.quality import QualityMachine, machine_of
+from monitor.quality import QualityMachine, explain, machine_of
 from monitor.settings.load import JOBS
 from monitor.state import State
 from monitor.words import clean, quantity_text
@@ -43,6 +43,7 @@ def plan(settings: Settings, state: State) -> list[str]:
     ]
     for spec in settings.sources:
         lines += _source_lines(spec)
+    lines += ["", "CROSS-CHECKS (what they contradict becomes uncertain)", *explain(settings)]
     lines += ["", "VENDOR FEEDS (taken in by `handwheel intake`)"]
     for feed in settings.feeds:
         folder = feed.folder if feed.folder.is_absolute() else state.root / feed.folder

@@ -47,7 +47,7 @@ from monitor.poller import LinkChange, Poller, phases, share_lines
 from monitor.publishing import binder_of, head_told, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.sqlite_file import damaged
-from monitor.state import State
+from monitor.state import State, atomic_write
 from monitor.supervisor import Worker
 from monitor.survey import RejectedFolder, Survey, alarm_rows, feed_rows
 from monitor.timetable import Timetable
@@ -55,7 +55,7 @@ from monitor.words import _, clean, utc_text
 from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.daemon")
-TICK_S, LATEST_EVERY_S, MINUTE_S = 1.0, 5.0, 60.0
+TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
 CLOCK_STEP_S = 0.5
 SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not believed for so long
 BACKLOG = 3_600  # batches kept in memory while the store cannot be written
@@ -147,6 +147,7 @@ class Daemon:
             raise damaged(self.state.hot, fault) from fault
         self._desk = Desk(self.settings, self.state, self._writer, self._claims, self._alarms, self._owe)
         self._alarms_told = [to_row(one) for one in self._alarms]
+        self._learn_noise()
         drafts = [_own("restart", {"version": version("handwheel"), "config_sha256": self.settings.sha256}, now_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
         if configured != self.settings.sha256:
@@ -164,6 +165,21 @@ class Daemon:
         await self._writer.do(publish_folder, self.settings, self.state)
         await self._writer.do(write_facts, self.state, self._writer.head, now_us)
 
+    def _learn_noise(self) -> None:
+        """What the last life knew of the noise of each sensor; without it a day passes before anything is said."""
+        try:
+            self._machine.noise.take_up(self.state.noise.read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError) as fault:
+            LOG.warning("%s: cannot be used (%s); the usual noise is learned anew", self.state.noise, clean(fault))
+
+    async def _keep_noise(self) -> None:
+        try:
+            await self._writer.do(atomic_write, self.state.noise, self._machine.noise.saved())
+        except OSError as fault:
+            LOG.warning("%s: cannot be written (%s)", self.state.noise, fault.strerror)
+
     async def _wind_up(self, polling: Sequence[asyncio.Task[None]]) -> None:
         """A planned stop: nothing new, everything flushed, said as such."""
         for task in (*polling, *self._tasks):
@@ -175,6 +191,7 @@ class Daemon:
         self._owed.append(_own("stop", {"planned": self._stop.is_set()}, moment.utc_us))
         await self._write_ledger()
         await self._commit(moment, stopping=True)
+        await self._keep_noise()
         try:
             if self._stop.is_set():
                 heartbeat.mark_planned_stop(self.state, STOP_ROLE, moment)
@@ -187,7 +204,7 @@ class Daemon:
     async def _tick_until_stopped(self) -> None:
         """Each second, on absolute times; a late tick is not made up for."""
         due_s, before = time.monotonic(), self._moment()
-        every = {LATEST_EVERY_S: due_s + LATEST_EVERY_S, MINUTE_S: due_s + MINUTE_S}
+        every = {period_s: due_s + period_s for period_s in (LATEST_EVERY_S, MINUTE_S, HOUR_S)}
         while not self._stop.is_set():
             now = self._moment()
             self._watch_clock(before, now)
@@ -195,6 +212,8 @@ class Daemon:
             self._look_around(now)
             await self._write_ledger()
             await self._commit(now, latest=now.mono_s >= every[LATEST_EVERY_S], minute=now.mono_s >= every[MINUTE_S])
+            if now.mono_s >= every[HOUR_S]:
+                await self._keep_noise()
             for period_s, next_s in every.items():
                 if now.mono_s >= next_s:
                     every[period_s] = now.mono_s + period_s
@@ -312,7 +331,8 @@ class Daemon:
             "unknown", "")  # fmt: skip
 
     def _look_around(self, now: Moment) -> None:
-        """What only the passing of time brings: stale tags, silent links, sites without telemetry, shelves that end."""
+        """What only time brings: longer looks at quality, stale tags, silent links, lost sites, shelves that end."""
+        self._machine.tick(now.mono_s)
         for batch in self._machine.overdue(now.mono_s, now.utc_us):
             self._survey.take(batch, now.mono_s)
             self._pending.append(batch)

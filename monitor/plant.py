@@ -24,6 +24,7 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "power": ("kW", "analog"),
     "current": ("A", "analog"),
     "voltage": ("V", "analog"),
+    "power_factor": ("1", "analog"),
     "frequency": ("Hz", "analog"),
     "vibration": ("mm/s", "analog"),
     "bearing_temperature": ("degC", "analog"),
@@ -180,6 +181,22 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """A balance that only the utility knows of. Tags by name."""
+
+    name: str
+    kind: str  # sum, level
+    tolerance: float = 0.05  # share
+    whole: str = ""  # of a sum
+    parts: tuple[str, ...] = ()
+    level: str = ""  # of a level; without inflow or outflow only how fast it may move is checked
+    area_m2: float = 0.0
+    inflow: tuple[str, ...] = ()
+    outflow: tuple[str, ...] = ()
+    max_flow_m3h: float | None = None  # None: the upper limits of inflow and outflow
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One row of the timetable: every N seconds, or a cron expression in UTC."""
 
@@ -226,6 +243,7 @@ class Settings:
     review: Review
     sha256: str  # over the bytes of all files read, in order of their names
     devices: tuple[Device, ...] = ()
+    crosschecks: tuple[CrossCheck, ...] = ()
 
     def asset(self, asset_id: str) -> Asset:
         """The asset with this id; KeyError if there is none."""

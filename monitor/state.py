@@ -42,6 +42,11 @@ class State:
         return self.root / "models"
 
     @property
+    def noise(self) -> Path:
+        """How much noise each sensor usually has, for the quality machine."""
+        return self.root / "noise.bin"
+
+    @property
     def inbox(self) -> Path:
         """Finished alerts that intake hands to the daemon."""
         return self.root / "inbox"

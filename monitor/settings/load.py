@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from drivers.record import SEVERITIES
 from drivers.source import DRIVERS, FeedSpec
 from monitor import plant, sovereignty
+from monitor.settings.crosschecks import read_crosschecks
 from monitor.settings.reader import Reader, SettingsError, nearest, one_of, unique
 from monitor.settings.shapes import (
     SOURCES,
@@ -47,6 +48,7 @@ def load(folder: Path) -> plant.Settings:
     _check_site(reader, site_file)
     _check_rest(reader, site_file, contracts, answers, timetable)
     read = read_sources(reader, site_file, sources)
+    crosschecks = read_crosschecks(reader, site_file, read.tags)
     feed_specs = tuple(_feed(reader, file, feed, site_file) for file, feed in feeds)
     if reader.faults:
         raise SettingsError(reader.faults)
@@ -72,6 +74,7 @@ def load(folder: Path) -> plant.Settings:
         jobs=tuple(_frozen(plant.Job, row) for row in timetable.job),
         review=_frozen(plant.Review, site_file.review),
         sha256=reader.hash.hexdigest(),
+        crosschecks=crosschecks,
     )
 
 

@@ -76,12 +76,26 @@ class Review(Table):
     largest_cluster: int = Field(5, ge=1)
 
 
+class CrossCheck(Table):
+    name: str = Field(pattern=r"^[^:\x00-\x1f]{1,40}$")
+    kind: Literal["sum", "level"]
+    tolerance: float = Field(0.05, gt=0, le=1)
+    whole: str | None = None
+    parts: list[str] = Field(default_factory=list)
+    level: str | None = None
+    area_m2: float | None = Field(None, gt=0)
+    inflow: list[str] = Field(default_factory=list)
+    outflow: list[str] = Field(default_factory=list)
+    max_flow_m3h: float | None = Field(None, gt=0)
+
+
 class SiteFile(Table):
     utility: Utility
     paths: Paths = Field(default_factory=Paths)
     roles: Roles = Field(default_factory=Roles)
     site: list[Site] = Field(min_length=1)
     asset: list[Asset] = Field(min_length=1)
+    crosscheck: list[CrossCheck] = Field(default_factory=list)
     review: Review = Field(default_factory=Review)
 
 
