@@ -18,7 +18,10 @@ LATE_S = 3_600.0  # a meter that is itself read once an hour moves by an hour's 
 SAVED_EVERY_S = 300.0  # what a meter may lose with its power
 ENOUGH_STEPS = 100.0  # a difference of fewer steps of its counter is no measurement
 NEAR_ZERO, NEAR_END = 0.01, 0.9  # shares, where nobody knows how fast the counter may run
-BITS: Mapping[str, int] = {"u8": 8, "u16": 16, "u32": 32, "u64": 64}
+MODULUS: Mapping[str, float] = {  # raw numbers that a kind can hold
+    "u8_high": 2.0**8, "u8_low": 2.0**8, "u16": 2.0**16, "u32": 2.0**32, "u64": 2.0**64,
+    "bcd16": 1e4, "bcd32": 1e8, "bcd64": 1e16,
+}  # fmt: skip
 FLOATS = ("f16", "f32", "f64")
 WORDS: Mapping[str, str] = {
     "wrap": "the counter went over its end and began again",
@@ -75,9 +78,9 @@ def room_of(elapsed_s: float, most_per_h: float, least: float) -> float:
 
 def modulus(where: Register | Node) -> float | None:
     """At how much a counter begins again [its unit]; None where its place does not say."""
-    if not isinstance(where, Register) or where.kind not in BITS or where.exponent_at is not None or where.offset:
+    if not isinstance(where, Register) or where.kind not in MODULUS or where.exponent_at is not None or where.offset:
         return None
-    return float(2.0 ** BITS[where.kind] * where.scale) if where.scale > 0 else None
+    return MODULUS[where.kind] * where.scale if where.scale > 0 else None
 
 
 def resolution(value: float, where: Register | Node) -> float:
