@@ -1,4 +1,4 @@
-"""OPC UA: what arrives of 10,000 values a second from a node-opcua server, subscribed and polled, beside its own client.
+"""OPC UA: what arrives of 10,000 values a second from a node-opcua server, subscribed, polled, and at its own client.
 
 Each variable of the server counts up once a second, so what did not arrive can be told from the numbers themselves:
 delivered = values told / values that the counters passed. The three arms take turns on the same server, each in a
@@ -31,9 +31,7 @@ WARM_S = 5.0
 
 def spec_of(url: str, mode: str, items: int) -> SourceSpec:
     """A source with as many tags at 1 Hz."""
-    tags = tuple(
-        Tag(n, f"p.v{n}", "p", f"v{n}", "1", "server", Node(f"nsu=urn:peer;s=v{n}")) for n in range(items)
-    )
+    tags = tuple(Tag(n, f"p.v{n}", "p", f"v{n}", "1", "server", Node(f"nsu=urn:peer;s=v{n}")) for n in range(items))
     options = {"url": url, "mode": mode, "alarms": False, "batch": 1_000}
     return SourceSpec("server", "opcua", "G", 1.0, 10.0, tags, options)
 
