@@ -116,12 +116,12 @@ class ModbusSource:
         self._last = tags, plan
         rows = plan.group.begin()
         try:
-            for one in self._in_order(plan.asked):
+            for one in self._in_order(plan.asked) if self._resting else plan.asked:
                 await self._read(one, plan.group, rows)
         finally:
             if self._close_after_poll:
                 self.line.close()
-        if self._is_silent():
+        if self._resting and self._is_silent():
             self.line.close()
             raise SourceDown(self.spec.name, "; ".join(self._resting[d].failure.detail for d in sorted(self._devices)))
         return plan.group.batch(rows, self._clock_us())
@@ -192,7 +192,7 @@ class ModbusSource:
     def _in_order(self, planned: list[_Planned]) -> list[_Planned]:
         """Of the devices that rest one may be tried, if its time has come, after the others have been read."""
         self._trying = None
-        resting = {one.block.device_id for one in planned} & self._resting.keys() if self._resting else ()
+        resting = {one.block.device_id for one in planned} & self._resting.keys()
         if not resting:
             return planned
         first = min(resting, key=lambda device: self._resting[device].until_s)
@@ -291,7 +291,8 @@ class ModbusSource:
                     self.line.close()
                     if fresh:
                         outcome = Failure(Reason.COMMS, f"{question.where}: {error}", silent=True)
-                self._asked_s = time.monotonic()
+                if self._between_s:
+                    self._asked_s = time.monotonic()
             if isinstance(outcome, Failure) and outcome.code == 0:
                 self.line.close()
         return outcome
