@@ -27,6 +27,7 @@ from monitor.words import clean
 
 LOG = logging.getLogger("handwheel.poller")
 MAX_BACKOFF_S = 10.0
+REASONS_TOLD = 3  # of a link that answers in part
 FEW_SLOTS = 4  # a device that takes so few clients is not hurried
 _ANSWERED_BADLY = np.uint32(Reason.COMMS | Reason.EXCEPTION | Reason.CONFIG | Reason.DEVICE)
 
@@ -171,8 +172,8 @@ class Poller:
         if badly.any() or self._unanswered:
             self._unanswered -= set(batch.tag[~badly].tolist())
             self._unanswered |= set(batch.tag[badly].tolist())
-            why = next((batch.detail[row] for row in np.flatnonzero(badly).tolist() if batch.detail.get(row)), "")
-            self._why = clean(why) or self._why
+            told = dict.fromkeys(batch.detail[row] for row in np.flatnonzero(badly).tolist() if batch.detail.get(row))
+            self._why = clean("; ".join(list(told)[:REASONS_TOLD])) or self._why
         missing = len(self._unanswered)
         note = f"{missing} of {len(self.spec.tags)} tags without an answer: {self._why}" if missing else ""
         self._enter("degraded" if missing else "up", note)

@@ -39,6 +39,7 @@ from monitor.screen.text import (
 from monitor.words import _, age_text, clean, interval_text
 
 Asset = Mapping[str, Any]
+LINKS_SHOWN = 3
 
 
 def items(room: RoomState, view: View) -> list[str]:
@@ -48,7 +49,8 @@ def items(room: RoomState, view: View) -> list[str]:
 
 def lines(room: RoomState, view: View, keys: bool = True) -> list[Line]:
     """The whole page, `view.height` lines of at most `view.width` cells."""
-    top = [head(room, view), *second_line(room, view), *site_lines(room, view), rule(view.width)]
+    top = [head(room, view), *second_line(room, view), *site_lines(room, view), *link_lines(room, view)]
+    top.append(rule(view.width))
     bottom = [rule(view.width), *tally_lines(room, view)]
     if keys:
         bottom += foot(view, key_lines(room, view), view.notice or filter_words(view))
@@ -130,6 +132,21 @@ def telemetry_word(room: RoomState, site: Asset) -> str:
     if state == "fresh":
         return _("fresh")
     return clean(state, 9)
+
+
+def link_lines(room: RoomState, view: View) -> list[Line]:
+    """The first connections that do not answer, or not for all of their tags, and why."""
+    states = {"down": _("no answer"), "degraded": _("answers in part"), "connecting": _("connecting")}
+    found = []
+    for one in rows(room.status, "sources") if room.live else ():
+        if one.get("state") == "up":
+            continue
+        said = [states.get(str(one.get("state")), clean(one.get("state"), 12)), clean(one.get("note"), 200)]
+        unfit = as_number(part(one, "counts").get("unfit")) or 0.0
+        said.append(_("answers refused: {n}").format(n=f"{unfit:.0f}") if unfit > 0 else "")
+        text = f" {clean(one.get('name'), 24)}: " + "; ".join(words for words in said if words)
+        found.append(Line(fit(text, view.width), "dim"))
+    return found[:LINKS_SHOWN]
 
 
 # assets

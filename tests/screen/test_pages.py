@@ -56,6 +56,7 @@ def in_trouble(room: RoomState) -> list[RoomState]:
     """The same room in each of the ways in which something dies."""
     return [
         room,
+        replace(room, status={**room.status, "sources": [{"name": "s" * 50, "state": "down", "note": "n" * 300}] * 5}),
         replace(room, life=Life("blind", 3.0)),
         replace(room, life=Life("hung", 6.0)),
         replace(room, life=Life("stopped", 6.0, "shift_lead", room.now_us)),
@@ -165,6 +166,19 @@ def test_a_planned_stop_is_said_as_such_and_offers_nothing(room):
     assert "stopped as planned by shift lead at" in text
     assert "blind" not in text.lower()
     assert "P-17" not in text
+
+
+def test_a_link_that_does_not_answer_is_named_with_its_reason_and_what_was_refused(room):
+    dead = {"name": "n_drives", "state": "degraded", "note": "1 of 8 tags without an answer: exception 2 \x1b[31m"}
+    lying = [{**dead, "counts": {"unfit": 3.0}}, {**dead, "counts": {"unfit": float("nan")}}, {**dead, "counts": [7]}]
+    for one, end in zip(lying, ("; answers refused: 3", "", ""), strict=True):
+        troubled = replace(room, status={**room.status, "sources": [one]})
+        text = "\n".join(map(str, overview.lines(troubled, View(100, 30))))
+        (line,) = [line.rstrip() for line in text.splitlines() if "n_drives" in line]
+        assert line.startswith(" n_drives: answers in part; 1 of 8 tags without an answer: exception 2")
+        assert line.endswith("[31m" + end)
+        assert "\x1b" not in line
+    assert "n_drives" not in str(overview.lines(replace(troubled, life=Life("blind", 3.0)), View(100, 30)))
 
 
 def test_telemetry_lost_names_the_site_and_what_applies(room):
