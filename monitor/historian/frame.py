@@ -1,7 +1,8 @@
 """The hot frame: all samples of one commit as plain columns that `struct` can read, without any library.
 
-Written by the daemon each tick, read by the screen, the worker and anyone with ten lines of any language. Uncompressed,
-because one tag out of an hour of frames must be found in milliseconds. Layout, little endian:
+Written by the daemon each tick (monitor.historian.arrays), read by the screen, the worker and anyone with ten lines of
+any language. Uncompressed, because one tag out of an hour of frames must be found in milliseconds. Layout, little
+endian:
 
     magic "HWF1" | n u32 | texts u32
     tag n*i32 | receive_us n*i64 | source_us n*i64 | value n*f64 | reasons n*u32 | quality n*u8
@@ -15,14 +16,10 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from zlib import crc32
 
-if TYPE_CHECKING:
-    from drivers.batch import Batch
-
 MAGIC = b"HWF1"
-_HEAD = struct.Struct("<4sII")
+HEAD = struct.Struct("<4sII")
 _COLUMNS = "iqqdIB"
 
 
@@ -59,38 +56,15 @@ class Frame:
         )
 
 
-def pack(batches: "Sequence[Batch]") -> tuple[bytes, int]:
-    """The blob that holds these batches one after the other, and its CRC-32."""
-    exact: dict[str, str] = {}
-    detail: dict[str, str] = {}
-    columns: list[list[bytes]] = [[] for _ in _COLUMNS]
-    start = 0
-    for batch in batches:
-        rows = len(batch)
-        stamp = struct.pack("<q", batch.receive_us)
-        columns[0].append(batch.tag.astype("<i4", copy=False).tobytes())
-        columns[1].append(stamp * rows)
-        columns[2].append(batch.source_us.astype("<i8", copy=False).tobytes())
-        columns[3].append(batch.value.astype("<f8", copy=False).tobytes())
-        columns[4].append(batch.reasons.astype("<u4", copy=False).tobytes())
-        columns[5].append(batch.quality.astype("u1", copy=False).tobytes())
-        exact.update({str(start + row): words for row, words in batch.exact.items()})
-        detail.update({str(start + row): words for row, words in batch.detail.items()})
-        start += rows
-    texts = json.dumps({"exact": exact, "detail": detail}, ensure_ascii=False).encode() if exact or detail else b""
-    blob = _HEAD.pack(MAGIC, start, len(texts)) + b"".join(b"".join(parts) for parts in columns) + texts
-    return blob, crc32(blob)
-
-
 def unpack(blob: bytes, crc: int | None = None) -> Frame:
     """The columns of a blob. Raises FrameError if it is not a frame or the CRC (when given) does not agree."""
     if crc is not None and crc32(blob) != crc:
         raise FrameError("the frame's checksum does not agree: the file was damaged or changed")
     try:
-        magic, rows, texts = _HEAD.unpack_from(blob)
+        magic, rows, texts = HEAD.unpack_from(blob)
         if magic != MAGIC:
             raise FrameError(f"not a frame: it starts with {magic!r}")
-        at = _HEAD.size
+        at = HEAD.size
         columns = []
         for letter in _COLUMNS:
             form = struct.Struct(f"<{rows}{letter}")
@@ -114,10 +88,10 @@ def column_starts(blob: bytes, crc: int | None = None) -> tuple[int, tuple[int, 
     """
     if crc is not None and crc32(blob) != crc:
         raise FrameError("the frame's checksum does not agree: the file was damaged or changed")
-    if len(blob) < _HEAD.size or not blob.startswith(MAGIC):
+    if len(blob) < HEAD.size or not blob.startswith(MAGIC):
         raise FrameError("not a frame")
-    _, rows, texts = _HEAD.unpack_from(blob)
-    starts = [_HEAD.size]
+    _, rows, texts = HEAD.unpack_from(blob)
+    starts = [HEAD.size]
     for letter in _COLUMNS:
         starts.append(starts[-1] + rows * struct.calcsize(f"<{letter}"))
     if len(blob) != starts[-1] + texts:

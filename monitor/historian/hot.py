@@ -8,26 +8,28 @@ leaves the file before its Parquet file was verified (monitor.historian.history 
 import json
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drivers.batch import NO_TIME, Batch, batch_of
-from monitor.historian.arrays import Columns, columns
-from monitor.historian.frame import FrameError, pack
+from drivers.batch import Batch, batch_of
+from drivers.record import Sample
+from monitor.historian.arrays import Columns, columns, joined, pack
+from monitor.historian.frame import FrameError
+from monitor.historian.latest import Latest
 from monitor.historian.reader import FORMAT, HotReader, folded_upto
+from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, added_up, merge
 from monitor.sqlite_file import close_writer, open_writer, transaction
 from monitor.words import parse_utc
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
-MINUTE_S, HOUR_S = 60, 3_600
-KEEP_S = {MINUTE_S: 48 * HOUR_S, HOUR_S: 400 * 86_400}  # how long a rollup stays, by its span
 _PURGE_AT_ONCE = 2_000  # frames per transaction, so that a purge never holds up a tick for long
+_ROLL_AT_ONCE = 120  # frames per transaction: a few minutes' buckets at a time, whatever a long stop left to do
 
 # rollup is keyed by time before tag: a minute's rows then lie together and cost one page, not one page per tag
 _SCHEMA = """
@@ -47,18 +49,6 @@ CREATE TABLE IF NOT EXISTS verdict(asset TEXT, component TEXT, body TEXT);
 CREATE TABLE IF NOT EXISTS alarm(id TEXT PRIMARY KEY, body TEXT);
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT);
 """
-# late samples merge into a bucket that is already there; the mean is weighted by good samples
-_MERGE = """
-INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (span_s, t_s, tag) DO UPDATE SET
-    mean = CASE WHEN excluded.mean IS NULL THEN mean WHEN mean IS NULL THEN excluded.mean
-           ELSE (mean * good + excluded.mean * excluded.good) / (good + excluded.good) END,
-    min = min(coalesce(min, excluded.min), coalesce(excluded.min, min)),
-    max = max(coalesce(max, excluded.max), coalesce(excluded.max, max)),
-    last = CASE WHEN coalesce(excluded.last_us, -1) >= coalesce(last_us, -1) THEN excluded.last ELSE last END,
-    last_us = max(coalesce(last_us, excluded.last_us), coalesce(excluded.last_us, last_us)),
-    n = n + excluded.n, good = good + excluded.good
-"""
 
 
 class HotFile:
@@ -75,9 +65,12 @@ class HotFile:
         self._n = max(int(row[0] or 0), int(row[1] or 0))
         self._number: np.ndarray | None = None  # settings' tag number -> the file's
         reader = HotReader(path)
-        self._latest: dict[int, tuple[Batch, int]] = {}
+        self._latest = Latest()
+        by_time: dict[int, list[Sample]] = {}
         for sample in reader.latest().values():
-            self._latest[sample.tag] = (batch_of("", sample.receive_us, [sample]), 0)
+            by_time.setdefault(sample.receive_us, []).append(sample)
+        if by_time:
+            self._latest.take(joined([batch_of("", receive_us, samples) for receive_us, samples in by_time.items()]))
         self.damaged = reader.damaged  # frames that were found damaged so far
 
     def publish_tags(self, settings: "Settings") -> None:
@@ -130,52 +123,51 @@ class HotFile:
             }  # fmt: skip
             self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
         self._number = numbers
-        current = set(numbers.tolist())
-        self._latest = {tag: kept for tag, kept in self._latest.items() if tag in current}
+        self._latest.keep(numbers)
 
     def append(self, batches: Sequence[Batch], t_ms: int) -> int:
         """Commit one tick: all batches as one frame at `t_ms` (UTC [ms]); on the disk when this returns its number."""
-        batches = [self._renumbered(batch) for batch in batches if len(batch)]
+        batches = [batch for batch in batches if len(batch)]
         if not batches:
             return self._n
-        blob, crc = pack(batches)
+        tick = self._renumbered(joined(batches))
+        blob, crc = pack(tick)
         self._db.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", (self._n + 1, t_ms, crc, blob))
         self._n += 1
-        for batch in batches:
-            for row, tag in enumerate(batch.tag.tolist()):
-                kept = self._latest.get(tag)
-                if kept is None or kept[0].receive_us <= batch.receive_us:
-                    self._latest[tag] = (batch, row)
+        self._latest.take(tick)
         return self._n
 
     def write_latest(self, t_ms: int) -> None:
         """Write the latest sample of each tag (each 5 s and at stop): readers start here and add newer frames."""
-        rows: dict[int, tuple[Batch, list[int]]] = {}
-        for batch, row in self._latest.values():
-            rows.setdefault(id(batch), (batch, []))[1].append(row)
-        blob, crc = pack([_take(batch, chosen) for batch, chosen in rows.values()])
+        blob, crc = pack(self._latest.columns())
         self._db.execute("INSERT OR REPLACE INTO latest VALUES (1, ?, ?, ?, ?)", (self._n, t_ms, crc, blob))
 
     def roll(self, t_ms: int) -> int:
-        """Take all frames since the last call into the rollups, in one transaction; returns how many. Each minute.
+        """Take all frames since the last call into the rollups; returns how many. Each minute."""
+        taken = 0
+        while True:
+            with transaction(self._db):
+                rolled = int(self._meta("rolled_n"))
+                upto = min(rolled + _ROLL_AT_ONCE, self._n)
+                buckets = added_up(self._frames(rolled, upto))
+                merge(
+                    self._db, (row for (span_s, t_s), one in sorted(buckets.items()) for row in one.rows(span_s, t_s))
+                )
+                self._db.execute("UPDATE meta SET value = ? WHERE key = 'rolled_n'", (str(upto),))
+                for span_s, keep_s in KEEP_S.items():
+                    self._db.execute("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", (span_s, t_ms // 1000 - keep_s))
+            taken += upto - rolled - sum(rolled < n <= upto for n in self.damaged)
+            if upto == self._n:
+                return taken
 
-        min, mean, max and last come from good samples that are numbers; n counts all, good the good ones.
-        """
-        with transaction(self._db):
-            rolled = int(self._meta("rolled_n"))
-            parts: list[Columns] = []
-            for n, crc, blob in self._db.execute("SELECT n, crc, blob FROM frame WHERE n > ? ORDER BY n", (rolled,)):
-                try:
-                    parts.append(columns(blob, crc))
-                except FrameError:
-                    self.damaged.add(n)
-            if parts:
-                for span in KEEP_S:
-                    self._db.executemany(_MERGE, _rollup(parts, span))
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'rolled_n'", (str(self._n),))
-            for span, keep in KEEP_S.items():
-                self._db.execute("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", (span, t_ms // 1000 - keep))
-        return len(parts)
+    def _frames(self, after: int, upto: int) -> Iterator[Columns]:
+        """The frames with these numbers; what is damaged is noted and left out."""
+        chosen = "SELECT n, crc, blob FROM frame WHERE n > ? AND n <= ? ORDER BY n"
+        for n, crc, blob in self._db.execute(chosen, (after, upto)):
+            try:
+                yield columns(blob, crc)
+            except FrameError:
+                self.damaged.add(n)
 
     def bring_in(self, hours_s: np.ndarray, values: Mapping[str, np.ndarray]) -> int:
         """Hourly rollups of a past that came from elsewhere: one good value per hour and published tag, NaN for none.
@@ -245,21 +237,19 @@ class HotFile:
 
     def close(self) -> None:
         """Write the latest samples and let go of the file; other users can read it afterwards."""
-        if self._latest:
-            newest = max(batch.receive_us for batch, _ in self._latest.values())
-            self.write_latest(newest // 1000)
+        if self._latest.newest_us is not None:
+            self.write_latest(self._latest.newest_us // 1000)
         close_writer(self._db)
 
-    def _renumbered(self, batch: Batch) -> Batch:
+    def _renumbered(self, tick: Columns) -> Columns:
         if self._number is None:
-            return batch
-        tags = batch.tag
-        if tags.min() < 0 or tags.max() >= len(self._number) or (self._number[tags] < 0).any():
-            raise ValueError(f"{batch.source}: a batch has a tag that was not published")
-        return Batch(
-            batch.source, batch.receive_us, self._number[tags], batch.source_us, batch.value, batch.quality,
-            batch.reasons, batch.exact, batch.detail,
-        )  # fmt: skip
+            return tick
+        if tick.tag.min() < 0 or tick.tag.max() >= len(self._number):
+            raise ValueError("a batch has a tag that was not published")
+        tag = self._number[tick.tag]
+        if tag.min() < 0:
+            raise ValueError("a batch has a tag that was not published")
+        return replace(tick, tag=tag)
 
     def _meta(self, key: str) -> str:
         return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
@@ -269,45 +259,4 @@ def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _take(batch: Batch, rows: Sequence[int]) -> Batch:
-    index = np.array(rows)
-    return Batch(
-        batch.source, batch.receive_us, batch.tag[index], batch.source_us[index], batch.value[index],
-        batch.quality[index], batch.reasons[index],
-        {new: batch.exact[old] for new, old in enumerate(rows) if old in batch.exact},
-        {new: batch.detail[old] for new, old in enumerate(rows) if old in batch.detail},
-    )  # fmt: skip
-
-
-def _rollup(parts: Sequence[Columns], span_s: int) -> list[tuple[Any, ...]]:
-    """Rows of the table rollup for one span: grouped by bucket and tag, in that order."""
-    tag = np.concatenate([part.tag for part in parts])
-    time_us = np.concatenate([part.receive_us for part in parts])
-    value = np.concatenate([part.value for part in parts])
-    good = np.concatenate([part.quality for part in parts]) == 0
-    t_s = time_us // (span_s * 1_000_000) * span_s
-    order = np.lexsort((time_us, tag, t_s))
-    tag, time_us, value, good, t_s = tag[order], time_us[order], value[order], good[order], t_s[order]
-    starts = np.flatnonzero(np.r_[True, (tag[1:] != tag[:-1]) | (t_s[1:] != t_s[:-1])])
-    number = good & np.isfinite(value)
-    count = np.add.reduceat(number.astype(np.int64), starts)
-    lowest = np.minimum.reduceat(np.where(number, value, np.inf), starts)
-    highest = np.maximum.reduceat(np.where(number, value, -np.inf), starts)
-    total = np.add.reduceat(np.where(number, value, 0.0), starts)
-    # the row of the last number in each group; rows are in time order inside a group
-    last = np.maximum.reduceat(np.where(number, np.arange(len(value)), -1), starts)
-    sizes = np.diff(np.r_[starts, len(value)])
-    goods = np.add.reduceat(good.astype(np.int64), starts)
-    rows: list[tuple[Any, ...]] = []
-    for at, start in enumerate(starts.tolist()):
-        figures: tuple[Any, ...] = (None,) * 5
-        if count[at]:
-            figures = (
-                float(lowest[at]), float(total[at] / count[at]), float(highest[at]), float(value[last[at]]),
-                int(time_us[last[at]]),
-            )  # fmt: skip
-        rows.append((span_s, int(t_s[start]), int(tag[start]), int(sizes[at]), int(goods[at]), *figures))
-    return rows
-
-
-__all__ = ["HOUR_S", "KEEP_S", "MINUTE_S", "NO_TIME", "HotFile"]
+__all__ = ["HOUR_S", "KEEP_S", "MINUTE_S", "HotFile"]

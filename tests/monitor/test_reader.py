@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
-from monitor.historian.frame import pack, rows_of, unpack
+from monitor.historian.arrays import joined, pack
+from monitor.historian.frame import rows_of, unpack
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import HotReader
 from monitor.lock import hold_lock
@@ -200,7 +201,7 @@ def test_one_tag_picked_out_of_a_frame_is_what_unpacking_all_of_it_gives(tags, w
         )
         for row, number in enumerate(tags)
     ]
-    blob, crc = pack([batch_of("s", 7, samples)])
+    blob, crc = pack(joined([batch_of("s", 7, samples)]))
     frame = unpack(blob, crc)
     for tag in {wanted, *tags}:
         rows = [row for row, number in enumerate(frame.tag) if number == tag]

@@ -1,0 +1,1 @@
+"""What the benchmarks measure against: servers and loads in processes of their own."""
