@@ -58,16 +58,20 @@ class Survey:
 
     def take(self, batch: Batch, mono_s: float) -> None:
         """Take in a checked batch."""
-        heard = (batch.reasons & _COMMS) == 0
-        self._heard_s[batch.tag[heard]] = mono_s
-        valued = np.isfinite(batch.value) & ((batch.reasons & np.uint32(Reason.STALE)) == 0)
-        if batch.exact:
-            valued[list(batch.exact)] = True
-        tag = batch.tag[valued]
-        self._known[tag] = batch.value[valued]
-        source_us = batch.source_us[valued]
+        tag, value, source_us, quality = batch.tag, batch.value, batch.source_us, batch.quality
+        silent = batch.reasons & _COMMS
+        if silent.any():
+            self._heard_s[tag[silent == 0]] = mono_s
+        else:
+            self._heard_s[tag] = mono_s
+        valued = np.isfinite(value)
+        if silent.any() or not valued.all():
+            valued &= (batch.reasons & np.uint32(Reason.STALE)) == 0
+            if batch.exact:
+                valued[list(batch.exact)] = True
+            tag, value, source_us, quality = tag[valued], value[valued], source_us[valued], quality[valued]
+        self._known[tag], self._known_quality[tag] = value, quality
         self._known_us[tag] = np.where(source_us == NO_TIME, batch.receive_us, source_us)
-        self._known_quality[tag] = batch.quality[valued]
         for number in tag.tolist() if self._known_exact else ():
             self._known_exact.pop(number, None)
         for row, words in batch.exact.items():

@@ -37,7 +37,8 @@ class StatusBits:
         for row in rows:
             register = f"{FEED}:{self._names.get(row.tag, row.tag)}"
             self._rows.setdefault(row.tag, []).append((register, row))
-        self._tags = np.array(sorted(self._rows), np.int32)
+        self._watched = np.zeros(2 + max(self._rows, default=-1), bool)  # by tag number; the last stands for all beyond
+        self._watched[list(self._rows)] = True
         self._read_us: dict[str, int] = {}  # register -> when it last said something
         self._raised: dict[str, dict[str, Alert]] = {}  # by register, then by the key of the claim
         for one in standing:
@@ -48,7 +49,8 @@ class StatusBits:
     def take(self, batch: Batch) -> list[Alert]:
         """The alerts that this batch takes back and raises; `issued_us` is the device's own time, if it gives one."""
         alerts: list[Alert] = []
-        for index in np.flatnonzero(np.isin(batch.tag, self._tags) & (batch.quality != Quality.BAD)):
+        watched = self._watched[np.minimum(batch.tag, len(self._watched) - 1)]
+        for index in np.flatnonzero(watched & (batch.quality != Quality.BAD)) if watched.any() else ():
             sample = batch.row(int(index))
             value = sample.value
             if isinstance(value, str) and value.isdecimal() and value.isascii():

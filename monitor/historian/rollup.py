@@ -6,8 +6,10 @@ and in any order: what is added up here is merged in the file with what is there
 
 import math
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -20,6 +22,7 @@ _COLUMNS: Final = 10
 _NEVER: Final = np.iinfo(np.int64).min
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 # late samples merge into a bucket that is already there; the mean is weighted by good samples
 _MERGE: Final = """
@@ -76,7 +79,7 @@ class Bucket:
 def added_up(parts: Iterable[Columns]) -> dict[tuple[int, int], Bucket]:
     """The buckets of these frames, by span and beginning [s]."""
     buckets: dict[tuple[int, int], Bucket] = {}
-    for part in parts:
+    for part in unhurried(parts):
         if not len(part.tag):
             continue
         good = part.quality == 0
@@ -89,21 +92,19 @@ def added_up(parts: Iterable[Columns]) -> dict[tuple[int, int], Bucket]:
     return buckets
 
 
-def merge(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
-    """Into the table, many rows to the statement: each statement hands the interpreter to the other threads once."""
-    waiting: list[Row] = []
-    for row in rows:
-        waiting.append(row)
-        if len(waiting) == _ROWS_AT_ONCE:
-            _merge(db, waiting)
-            waiting = []
-    if waiting:
-        _merge(db, waiting)
-
-
-def _merge(db: sqlite3.Connection, rows: list[Row]) -> None:
+def merge(db: sqlite3.Connection, rows: Iterator[Row]) -> None:
+    """Into the table, many rows to the statement: each one row would hand the interpreter over and wait for it."""
     one = f"({', '.join('?' * _COLUMNS)})"
-    db.execute(_MERGE.format(rows=", ".join([one] * len(rows))), [cell for row in rows for cell in row])
+    for some in unhurried(iter(lambda: list(islice(rows, _ROWS_AT_ONCE)), [])):
+        db.execute(_MERGE.format(rows=", ".join([one] * len(some))), [cell for row in some for cell in row])
+
+
+def unhurried(pieces: Iterable[T]) -> Iterator[T]:
+    """The pieces of a long work, with a rest of twice its own time after each: the polls want the interpreter too."""
+    for piece in pieces:
+        begun_s = time.thread_time()
+        yield piece
+        time.sleep(2 * (time.thread_time() - begun_s))
 
 
 def _with_room(buckets: dict[tuple[int, int], Bucket], key: tuple[int, int], size: int) -> Bucket:
