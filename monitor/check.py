@@ -78,7 +78,9 @@ def missing_jobs(settings: Settings) -> list[str]:
 
 
 def _source_lines(spec: SourceSpec) -> list[str]:
-    where = spec.options.get("url") or f"{spec.options.get('host')}:{spec.options.get('port')}"
+    where = (
+        spec.options.get("url") or spec.options.get("line") or f"{spec.options.get('host')}:{spec.options.get('port')}"
+    )
     lines = [f"  {spec.name}: {spec.driver} {where}, site {spec.site}, every {spec.every_s:g} s"]
     if spec.timeout_s > spec.every_s:
         lines.append(

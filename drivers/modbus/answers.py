@@ -46,7 +46,6 @@ class Failure:
     reasons: Reason
     detail: str
     code: int = 0  # Modbus exception code; 0: no answer, or one that does not fit the question
-    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,7 @@ class Line:
         self._counts.unfit += bool(heard)
         self._counts.timeouts += not heard
         words = f"no answer from device {self._question.device_id} within {self._timeout_s} s{heard}"
-        self._answer.set_result(Failure(Reason.COMMS, words, silent=True))
+        self._answer.set_result(Failure(Reason.COMMS, words))
 
     def _on_connect(self, client: Client, connected: bool) -> None:
         if not connected and client is self._client and self._answer is not None and not self._answer.done():

@@ -1,7 +1,8 @@
 """A Source over one Modbus line: what is asked when, what is remembered of devices that do not answer or refuse.
 
-A device that gives no answer rests for 1, 2, 4 ... 30 s, whether or not the connection is renewed meanwhile, and costs
-the other devices of its line one time-out per try; of several that rest, one is tried per poll, after all the others.
+A device that gives no answer, or one that does not fit, rests for 1, 2, 4 ... 30 s, whether or not the connection is
+renewed meanwhile, and costs the other devices of its line one time-out per try; of several that rest, one is tried per
+poll, after all the others.
 The source as a whole is down only if the connection fails or none of its devices answers: then one of them is tried
 each time, and when one answers, each gets a fresh chance.
 
@@ -204,7 +205,7 @@ class ModbusSource:
     def _is_silent(self) -> bool:
         """No device answers, and no gateway says so in its place."""
         resting = self._resting
-        return len(resting) == len(self._devices) > 0 and all(one.failure.silent for one in resting.values())
+        return len(resting) == len(self._devices) > 0 and all(not one.failure.code for one in resting.values())
 
     async def _read(self, one: _Planned, group: Group, rows: Rows) -> None:
         """Read a block into its rows; one that is refused whole in halves. What fails is told for each of its tags."""
@@ -246,14 +247,14 @@ class ModbusSource:
         """Ask once; once more if the device says that it is busy. Keeps account of devices that do not answer."""
         device, before = one.block.device_id, self._resting.get(one.block.device_id)
         outcome: bytes | Failure = b""
-        if before is not None and before.failure.silent and not self.line.framing.numbered:
+        if before is not None and not before.failure.code and not self.line.framing.numbered:
             outcome = await self._sound_out(one.block, before.tries)
         if not isinstance(outcome, Failure) or outcome.code not in (0, *answers.BEHIND_GATEWAY):
             outcome = await self._ask(one.question)
         if isinstance(outcome, Failure) and outcome.code in answers.BUSY:
             await asyncio.sleep(_BUSY_PAUSE_S)
             outcome = await self._ask(one.question)
-        if isinstance(outcome, Failure) and (outcome.silent or outcome.code in answers.BEHIND_GATEWAY):
+        if isinstance(outcome, Failure) and outcome.code in (0, *answers.BEHIND_GATEWAY):
             tries = before.tries + 1 if before else 1
             rest_s = min(2.0 ** min(tries - 1, 8), _REST_MAX_S)
             self._resting[device] = _Rest(outcome, self._monotonic() + rest_s, tries)
@@ -290,7 +291,7 @@ class ModbusSource:
                 except ConnectionError as error:  # an idle connection is often closed just then: once more on a new one
                     self.line.close()
                     if fresh:
-                        outcome = Failure(Reason.COMMS, f"{question.where}: {error}", silent=True)
+                        outcome = Failure(Reason.COMMS, f"{question.where}: {error}")
                 if self._between_s:
                     self._asked_s = time.monotonic()
             if isinstance(outcome, Failure) and outcome.code == 0:

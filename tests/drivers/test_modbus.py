@@ -4,13 +4,18 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerType
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from drivers.blocks import Block
 from drivers.errors import ConfigError, SourceDown
+from drivers.modbus import answers
 from drivers.modbus.answers import sealed
 from drivers.modbus.source import ModbusSource, open_source
 from drivers.record import Quality, Reason
@@ -381,6 +386,29 @@ async def test_an_answer_that_does_not_fit_its_question_is_never_a_value(opened,
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+async def test_a_device_that_talks_rubbish_is_hung_up_on_and_left_alone_for_a_while():
+    asked, now, honest = [], [0.0], [False]
+
+    async def respond(request, writer):
+        asked.append(request[6])
+        writer.write(mbap(request, good_pdu(request, 7)) if honest[0] or request[6] == 1 else b"HTTP/1.1 400\r\n\r\n")
+
+    async with hostile_server(respond) as port:
+        source = ModbusSource(spec(port, [tag(0), tag(1, device_id=2)]), monotonic=lambda: now[0])
+        for _ in range(3):
+            rows = await one_read(source)
+        assert [row.value for row in rows] == [7, None]
+        assert "what is not Modbus TCP: 485454502f312e31" in rows[1].detail
+        assert (asked, source.counts.unfit) == ([1, 2, 1, 1], 1)
+        now[0], honest[0] = 1.5, True
+        assert [row.value for row in await one_read(source)] == [7, 7]
+        alone, honest[0] = ModbusSource(spec(port, [tag(1, device_id=2)])), False
+        with pytest.raises(SourceDown, match="what is not Modbus TCP"):
+            await alone.read(alone.spec.tags)
+        assert not alone.line.is_open
+        await source.close()
+
+
 async def test_duplicate_and_dripping_answers_do_no_harm(opened):
     async def respond(request, writer):
         frame = mbap(request, good_pdu(request, 3))
@@ -392,9 +420,11 @@ async def test_duplicate_and_dripping_answers_do_no_harm(opened):
                 await asyncio.sleep(0.001)
 
     async with hostile_server(respond) as port:
-        source = await opened(port, [tag(0), tag(1, device_id=2)])
+        tags = [tag(n, address=n) for n in range(125)] + [tag(125, device_id=2)]
+        source = await opened(port, tags)
         for _ in range(3):
-            assert [row.value for row in await one_read(source)] == [3, 3]
+            assert [row.value for row in await one_read(source)] == [*range(3, 128), 3]
+        assert source.counts.connects == 1
 
 
 async def test_a_late_answer_never_serves_the_next_question(opened):
@@ -540,6 +570,42 @@ async def test_a_cancelled_read_leaves_no_answer_behind(opened):
         assert not source.line.is_open
         release.set()
         assert (await one_read(source))[0].value == 2
+
+
+def frame_of(framing, block, payload, transaction=b"\0\7"):
+    pdu = bytes([answers.FUNCTIONS[block.table], len(payload)]) + payload
+    if framing is answers.Rtu:
+        return sealed(bytes([block.device_id]) + pdu)
+    return transaction + (0).to_bytes(2, "big") + (len(pdu) + 1).to_bytes(2, "big") + bytes([block.device_id]) + pdu
+
+
+BLOCKS = st.builds(
+    lambda device, table, address, count: Block(device, table, address, count, ()),
+    st.integers(1, 247), st.sampled_from(["holding", "input", "coil", "discrete"]), st.integers(0, 65_000),
+    st.integers(1, 125),
+)  # fmt: skip
+
+
+@given(block=BLOCKS, framing=st.sampled_from([answers.Mbap, answers.Rtu]), data=st.data())
+def test_whatever_becomes_of_an_answer_on_its_way_it_is_taken_whole_or_not_at_all(block, framing, data):
+    question = answers.question_of(block, framing)
+    payload = data.draw(st.binary(min_size=question.size, max_size=question.size))
+    frame = frame_of(framing, block, payload)
+    assert framing.take(frame, question, b"\0\7") == payload
+    cut = data.draw(st.integers(0, len(frame) - 1))
+    assert framing.take(frame[:cut], question, b"\0\7") is None
+    at, flip = data.draw(st.integers(0, len(frame) - 1)), data.draw(st.integers(1, 255))
+    bent = frame[:at] + bytes([frame[at] ^ flip]) + frame[at + 1 :]
+    taken = framing.take(bent, question, b"\0\7")
+    if framing is answers.Rtu or at < 9:  # TCP's own checksum looks after the payload
+        assert not isinstance(taken, bytes)
+    late = framing.take(frame_of(framing, block, payload, b"\0\6"), question, b"\0\7")
+    assert late is None or framing is answers.Rtu
+    neighbour = frame_of(framing, replace(block, device_id=block.device_id % 247 + 1), payload)
+    assert not isinstance(framing.take(neighbour, question, b"\0\7"), bytes)
+    for length in {len(payload) - 1, len(payload) + 1, 0} - {len(payload)}:
+        wrong = framing.take(frame_of(framing, block, bytes(length)), question, b"\0\7")
+        assert not isinstance(wrong, bytes)
 
 
 def test_the_plan_is_told_before_anything_is_asked():
