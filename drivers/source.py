@@ -121,12 +121,18 @@ class Source(Protocol):
         """What will be done, in lines for `handwheel check`: "2 requests touching 44 words for 9 tags"."""
 
 
+class Turn(asyncio.Lock):
+    """Whose question it is on a line, and when the last one was over (monotonic) [s]."""
+
+    last_s = float("-inf")
+
+
 @runtime_checkable
 class TakesTurns(Protocol):
     """A source whose line others may share: it holds `turn` for each question, not for a poll."""
 
     spec: SourceSpec
-    turn: asyncio.Lock
+    turn: Turn
 
 
 DRIVERS: Mapping[str, str] = {

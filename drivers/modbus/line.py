@@ -50,6 +50,7 @@ class Line:
         self._number = 0
         self._heard = b""  # of the answer so far
         self._heard_s = 0.0  # monotonic [s]
+        self._unasked = 0  # bytes since the answer; a repeated answer does no harm over TCP, more is no conversation
         self._why = ""
 
     @property
@@ -113,6 +114,7 @@ class Line:
             timeout_s += (len(sent) + (question.total or _LONGEST_FRAME)) * self._byte_s
         loop = asyncio.get_running_loop()
         self._answer, self._question, self._heard = loop.create_future(), question, b""
+        self._unasked = 0
         self._counts.requests += 1
         client.ctx.transport.write(sent)  # type: ignore[attr-defined]
         timer = loop.call_later(timeout_s, self._give_up)
@@ -130,7 +132,8 @@ class Line:
         self._heard_s = time.monotonic()
         if answer is None or question is None or answer.done():
             self._counts.unfit += 1
-            if not self.framing.numbered:
+            self._unasked += len(data)
+            if not self.framing.numbered or self._unasked > LONGEST:
                 self.close()  # who speaks unasked may have answered the question before last
             return
         heard = self._heard + data if self._heard else data

@@ -26,7 +26,7 @@ from drivers.modbus import answers, identify
 from drivers.modbus.answers import Failure, Question, question_of
 from drivers.modbus.line import Line
 from drivers.record import Alert, Reason, Tag
-from drivers.source import Counts, SourceSpec
+from drivers.source import Counts, SourceSpec, Turn
 
 _GAPS: Final = {"modbus_tcp": 16, "modbus_rtu_over_tcp": 4, "modbus_rtu": 4}  # a wasted word costs 2 ms on serial lines
 _BUSY_PAUSE_S: Final = 0.5
@@ -81,7 +81,7 @@ class ModbusSource:
     ) -> None:
         self.spec = spec
         self.counts = Counts()
-        self.turn = asyncio.Lock()  # held for each question; sources behind one line share it
+        self.turn = Turn()  # held for each question; sources behind one line share it
         self._clock_us, self._monotonic = clock_us, monotonic
         options = spec.options
         workarounds: Mapping[str, Any] = options.get("workarounds", {})
@@ -91,7 +91,6 @@ class ModbusSource:
         self._between_s = float(workarounds.get("pause_between_requests_s", 0.0))
         self._one_per_tag = bool(workarounds.get("one_request_per_tag", False))
         self._close_after_poll = bool(workarounds.get("close_after_poll", False))
-        self._asked_s = float("-inf")  # when the last question was answered, monotonic [s]
         self._forbidden = tuple(Forbidden(**row) for row in options.get("forbidden", ()))
         self._devices = {blocks.register_of(tag).device_id for tag in spec.tags}
         if fault := fault_of(spec):
@@ -164,7 +163,7 @@ class ModbusSource:
 
     def explain(self) -> list[str]:
         """What will be asked, by cadence, with wire addresses; and what the devices refuse, as far as it is known."""
-        told = []
+        told = [f"workarounds: {', '.join(used)}"] if (used := self._workarounds()) else []
         for every_s in sorted({tag.every_s or self.spec.every_s for tag in self.spec.tags}):
             group = [tag for tag in self.spec.tags if (tag.every_s or self.spec.every_s) == every_s]
             leaves = [leaf for one in self._planned(group).asked for leaf in one.leaves()]
@@ -172,6 +171,10 @@ class ModbusSource:
             told.extend(f"  {line}" for line in blocks.lines([leaf.block for leaf in leaves]))
             told.extend(f"  refused: {leaf.refused.detail}" for leaf in leaves if leaf.refused)
         return told
+
+    def _workarounds(self) -> list[str]:
+        workarounds: Mapping[str, Any] = self.spec.options.get("workarounds", {})
+        return [name if value is True else f"{name} {value:g}" for name, value in workarounds.items() if value]
 
     def _planned(self, tags: Sequence[Tag]) -> _Plan:
         key = tuple([tag.number for tag in tags])
@@ -285,15 +288,14 @@ class ModbusSource:
                 if fresh:
                     await self.open()
                 if self._between_s:
-                    await asyncio.sleep(self._asked_s + self._between_s - time.monotonic())
+                    await asyncio.sleep(self.turn.last_s + self._between_s - time.monotonic())
                 try:
                     outcome = await self.line.ask(question)
                 except ConnectionError as error:  # an idle connection is often closed just then: once more on a new one
                     self.line.close()
                     if fresh:
                         outcome = Failure(Reason.COMMS, f"{question.where}: {error}")
-                if self._between_s:
-                    self._asked_s = time.monotonic()
+                self.turn.last_s = time.monotonic()
             if isinstance(outcome, Failure) and outcome.code == 0:
                 self.line.close()
         return outcome

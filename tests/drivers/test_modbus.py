@@ -496,6 +496,26 @@ async def test_who_speaks_unasked_over_rtu_is_hung_up_on(opened):
         assert (await one_read(source))[0].value == 7
 
 
+async def test_a_device_that_does_not_stop_talking_is_hung_up_on(opened):
+    gone = asyncio.Event()
+
+    async def respond(request, writer):
+        writer.write(mbap(request, good_pdu(request, 7)))
+        try:
+            while True:
+                writer.write(b"\0" * 5000)
+                await writer.drain()
+                await asyncio.sleep(0)
+        except ConnectionError:
+            gone.set()
+
+    async with hostile_server(respond) as port:
+        source = await opened(port, [tag(0)])
+        assert (await one_read(source))[0].value == 7
+        await asyncio.wait_for(gone.wait(), 20)
+        assert not source.line.is_open
+
+
 @pytest.mark.parametrize("noise", ["00", "ff00", "01", "010300"])
 async def test_noise_and_the_echo_of_the_question_before_an_rtu_answer_are_passed_over(opened, noise):
     async def respond(request, writer):

@@ -60,6 +60,8 @@ def drop(bench, raw):
 async def test_it_reads_stores_and_publishes_and_ends_as_planned(bench):
     status = await bench.until(lambda s: source(s)["good"] == 4)
     assert source(status)["state"] == "up"
+    assert source(status)["counts"]["requests"] >= 1
+    assert source(status)["counts"]["refused"] == 0
     assert status["sites"][0]["state"] == "fresh"
     assert status["store"]["state"] == "ok"
     assert bench.liveness().word == "running"

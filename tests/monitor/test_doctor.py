@@ -1,0 +1,33 @@
+"""The self-check: what it says of the connections."""
+
+from pathlib import Path
+
+from drivers.source import Counts
+from monitor import heartbeat
+from monitor.doctor import look_at_daemon
+from monitor.heartbeat import Moment, SourceStatus, build_status
+from monitor.lock import boot_id
+from monitor.settings import load
+from monitor.state import State
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "config"
+
+
+def test_each_link_is_told_with_what_was_lost_and_refused_on_it(tmp_path):
+    state = State(tmp_path)
+    state.manual.mkdir()
+    seen = Counts(requests=900, timeouts=2, unfit=1, exceptions=4, refused=3, lost=7, connects=5)
+    rows = [
+        SourceStatus("good", "G", "up", 1.0, 4, 4, "", Counts(requests=10, connects=1)),
+        SourceStatus("poor\x1b[2J", "G", "degraded", 1.0, 1, 4, "3 of 4 tags without an answer: exception 2", seen),
+    ]
+    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=1, sources=rows), "")
+    good, poor = [check for check in look_at_daemon(load(GOLDEN), state) if check.name == "link"]
+    assert (good.word, good.text) == ("PASS", "good: up; 10 requests, 1 connections")
+    assert poor.word == "WARN"
+    assert poor.text.endswith(
+        "degraded; 3 of 4 tags without an answer: exception 2; 900 requests, 5 connections, "
+        "2 without an answer in time, 1 answers that did not fit and were refused, 4 times the device said no, "
+        "3 tags refused by the device, 7 values lost in a queue"
+    )
+    assert "\x1b" not in poor.text
