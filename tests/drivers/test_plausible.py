@@ -1,0 +1,78 @@
+"""Guessing at registers: the right reading is always among those shown, and one is suggested only if it is alone."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.plausible import KINDS, MAGNITUDES, RARE, candidates, is_likely, most_frequent, readings, suggested
+from drivers.record import Register
+from drivers.registers import ORDERS, WORDS, encode
+
+WORD = st.integers(0, 0xFFFF)
+
+
+def words_at(address, value, kind, order):
+    register = Register(1, "holding", address, kind, order)
+    return {address + n: word for n, word in enumerate(encode(value, register))}
+
+
+@given(
+    value=st.floats(45, 55, width=32), order=st.sampled_from(ORDERS), address=st.integers(0, 65_000),
+    noise=st.lists(WORD, min_size=4, max_size=4),
+)  # fmt: skip
+def test_the_right_reading_is_always_among_the_candidates(value, order, address, noise):
+    words = dict(enumerate(noise, address + 2)) | words_at(address, value, "f32", order)
+    found = candidates([words] * 3, MAGNITUDES["Hz"])
+    assert any((one.address, one.kind, one.order, one.values[0]) == (address, "f32", order, value) for one in found)
+
+
+@given(reads=st.lists(st.dictionaries(st.integers(0, 9), WORD, max_size=10), min_size=1, max_size=3))
+def test_any_registers_can_be_looked_at_and_a_suggestion_fits_on_every_read_and_stands_alone(reads):
+    for words in reads:
+        for one in readings(words):
+            assert not math.isnan(one.value)
+            assert isinstance(is_likely(one), bool)
+    found = candidates(reads, [(45, 55)])
+    chosen = suggested(found)
+    for one in chosen:
+        assert all(45 <= value <= 55 for value in one.values)
+        assert len(one.values) == len(reads)
+        assert not any(set(one.words) & set(other.words) for other in found if other is not one)
+
+
+@given(words=st.dictionaries(st.integers(0, 9), WORD, max_size=10))
+def test_each_register_is_read_in_each_type_and_order_that_has_room(words):
+    seen = [(one.address, one.kind, one.order) for one in readings(words)]
+    assert len(seen) == len(set(seen))
+    assert all(address + n in words for address, kind, _ in seen for n in range(WORDS[kind]))
+    assert {kind for _, kind, _ in seen} <= {*KINDS, *RARE}
+    assert {(address, "u16", "ABCD") for address in words} <= set(seen)
+
+
+def test_the_order_of_words_is_told_by_a_voltage():
+    words = {0: 0x8000, 1: 0x4366}  # 230.5 with exchanged words
+    (one,) = suggested(candidates([words] * 3, MAGNITUDES["V"]))
+    assert (one.address, one.kind, one.order, one.values) == (0, "f32", "CDAB", (230.5, 230.5, 230.5))
+
+
+def test_between_neighbours_whose_halves_fit_too_none_is_suggested_but_the_most_frequent_is_told():
+    words = {0: 0x8000, 1: 0x4366, 2: 0, 3: 0x4367}  # two voltages; the halves that meet in the middle are one as well
+    found = candidates([words] * 3, MAGNITUDES["V"])
+    assert [(one.address, one.order) for one in found] == [(0, "CDAB"), (1, "ABCD"), (2, "CDAB")]
+    assert suggested(found) == []
+    assert most_frequent(found) == ("f32 CDAB", 2)
+
+
+def test_two_readings_that_both_fit_are_shown_and_neither_is_suggested():
+    words = {10: 0, 11: 4998}  # u32 of 49.98, or a u16 of the same behind an empty register
+    found = candidates([words] * 3, MAGNITUDES["Hz"])
+    assert {(one.address, one.kind) for one in found} >= {(10, "u32"), (11, "u16")}
+    assert suggested(found) == []
+
+
+def test_a_value_that_leaves_the_range_on_one_read_is_no_candidate():
+    reads = [{0: 4998}, {0: 5001}, {0: 9000}]
+    assert candidates(reads, MAGNITUDES["Hz"]) == []
+    (one,) = suggested(candidates(reads[:2], MAGNITUDES["Hz"]))
+    assert (one.kind, one.scale, one.same) == ("u16", 0.01, ("i16 ABCD",))
