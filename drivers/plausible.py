@@ -18,7 +18,7 @@ KINDS: Final = ("u16", "i16", "f32", "u32", "i32", "f64", "u64", "i64")  # the l
 RARE: Final = ("f16", "bcd16", "bcd32")  # shown, but too easily plausible by chance to be searched
 SCALES: Final = (1.0, 0.1, 0.01, 0.001)  # of whole numbers, as devices use them
 MAGNITUDES: Final[Mapping[str, tuple[tuple[float, float], ...]]] = {  # unit -> what a healthy plant shows
-    "Hz": ((45.0, 55.0), (57.0, 63.0)),
+    "Hz": ((45.0, 55.0),),
     "V": ((180.0, 260.0), (340.0, 460.0)),
 }
 Ranges = Sequence[tuple[float, float]]
@@ -93,12 +93,14 @@ def candidates(reads: Sequence[Mapping[int, int]], ranges: Ranges) -> list[Candi
 
 
 def suggested(found: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other candidate contradicts: the only one for each of the registers that it covers."""
-    claims: dict[int, int] = {}
-    for one in found:
-        for address in one.words:
-            claims[address] = claims.get(address, 0) + 1
-    return [one for one in found if all(claims[address] == 1 for address in one.words)]
+    """Those that no other candidate contradicts: the only one for each of the registers that it covers.
+
+    A whole number that fits only with a scale contradicts nothing that fits as it stands.
+    """
+    plain = {address for one in found if one.scale == 1 for address in one.words}
+    claims = [one for one in found if one.scale == 1 or not plain & set(one.words)]
+    taken = Counter(address for one in claims for address in one.words)
+    return [one for one in claims if all(taken[address] == 1 for address in one.words)]
 
 
 def most_frequent(found: Sequence[Candidate]) -> tuple[str, int] | None:
@@ -108,7 +110,15 @@ def most_frequent(found: Sequence[Candidate]) -> tuple[str, int] | None:
 
 
 def is_likely(reading: Reading) -> bool:
-    """Whether a table for people should show it: no float that is but the shadow of an integer, nothing astronomic."""
+    """Whether a table for people should show it: nothing rare, no shadow of another type, nothing astronomic.
+
+    Whole numbers of 64 bits begin where those of 32 bits end, signed ones where they are negative.
+    """
+    size = math.fabs(reading.value)
+    if reading.kind in RARE:
+        return False
     if reading.kind.startswith("f"):
-        return reading.value == 0 or 1e-4 <= math.fabs(reading.value) < 1e9
-    return WORDS[reading.kind] < 4 or -(10**12) < reading.value < 10**12
+        return 1e-3 <= size < 1e7
+    if reading.kind.startswith("i"):
+        return -(2**24) < reading.value < -1  # -1 is all ones: mostly "not available"
+    return 0 < size < 2**24 if WORDS[reading.kind] < 4 else 2**32 <= size < 2**48

@@ -24,6 +24,8 @@ EPILOG = """\
 a first look:     handwheel demo               a simulated utility, nothing to configure
 your own plant:   handwheel init config        a configuration to start from
                   handwheel check              what will be read, how, and what is wrong with it
+                  handwheel probe              what a Modbus device really answers, one question at a time
+                  handwheel browse             what an OPC UA server has
                   handwheel run                the daemon: reads the plant, writes nothing to it
                   handwheel screen             the control-room screen (in another terminal)
 when all is dark: handwheel-manual             procedures on screen and paper; needs nothing else
@@ -34,6 +36,11 @@ COMMANDS = {
     "review": ("monitor.review", "freeze the parameters of the vendor review, run it"),
     "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
     "ledger": ("monitor.ledger", "verify or show the hash-chained record"),
+}
+# the same for those that also work on a device that is in no configuration: command(args, settings or None, state)
+DEVICE_COMMANDS = {
+    "probe": ("monitor.probe", "ask a Modbus device, slowly and on the record, and see what its answers could mean"),
+    "browse": ("monitor.browse", "walk through an OPC UA server and show its variables"),
 }
 
 
@@ -92,6 +99,13 @@ def build_parser(asked: str) -> argparse.ArgumentParser:
     init.add_argument("folder", nargs="?", default="config", help="the new folder (default: config)")
     check = verb("check", "read the configuration, say what is wrong with it and what will be read, how", _check)
     check.add_argument("--live", action="store_true", help="also read every source once and show the values")
+    check.add_argument("--flows", action="store_true", help="instead: who talks to whom, for the firewall")
+    check.add_argument("--csv", action="store_true", help="with --flows: as CSV")
+    check.add_argument("--nft", action="store_true", help="with --flows: as a rule set of nftables")
+    for name, (module, help_text) in DEVICE_COMMANDS.items():
+        sub = verb(name, help_text, _device_command(module))
+        if asked == name:
+            import_module(module).add_arguments(sub)
     verb("run", "the daemon: poll the plant, keep history and ledger, publish for screen and fallback", _run)
     intake = verb("intake", "take in vendor messages; a process of its own without a route to field devices", _intake)
     intake.add_argument("--once", action="store_true", help="take in what lies there now, then end")
@@ -149,6 +163,20 @@ def _command(module: str) -> object:
     return call
 
 
+def _device_command(module: str) -> object:
+    def call(args: argparse.Namespace) -> int:
+        try:
+            settings, state = _loaded(args)
+        except UserError as fault:
+            if args.config or not import_module(module).stands_alone(args):
+                raise
+            print(f"without a configuration ({str(fault).splitlines()[0]})", file=sys.stderr)
+            settings, state = None, find_state(args.state)
+        return int(import_module(module).command(args, settings, state))
+
+    return call
+
+
 def _init(args: argparse.Namespace) -> int:
     target = Path(args.folder)
     if target.exists() and any(target.iterdir()):
@@ -160,7 +188,11 @@ def _init(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
+    if (args.csv or args.nft) and not args.flows:
+        raise UserError("check: --csv and --nft belong to --flows; add it")
     settings, state = _loaded(args)
+    if args.flows:
+        return int(import_module("monitor.flows").run(settings, state, as_csv=args.csv, as_nft=args.nft))
     return int(import_module("monitor.check").run(settings, state, live=args.live))
 
 

@@ -42,6 +42,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "freeze": "freeze",
     "sign_audit": "sign",
     "run_job": None,
+    "probe": None,
 }
 
 

@@ -166,6 +166,10 @@ def freeze(deed: Deed) -> dict[str, Any]:
     return {"parameters": parameters, "sha256": deed.text("sha256")}
 
 
+def probe(deed: Deed) -> dict[str, Any]:
+    return {field: deed.text(field, needed=True) for field in ("source", "device", "asked", "file")}
+
+
 # verb -> (kind of entry, what makes its data, whether asset and component come from the alert that it names)
 RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "decide": ("decision", decide, True),
@@ -175,6 +179,7 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "work_order": ("work_order", work_order, False),
     "sign_audit": ("audit_signed", sign_audit, False),
     "freeze": ("review_freeze", freeze, False),
+    "probe": ("probe", probe, False),
 }
 
 

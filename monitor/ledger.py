@@ -63,6 +63,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     "review_freeze": ("parameters", "sha256"),
     "review": ("status", "parameters_sha256"),
     "report": ("report", "files"),
+    "probe": ("source", "device", "asked", "file"),
     "restart": ("version",),
     "stop": ("planned",),
     "gap": ("source", "start", "end"),

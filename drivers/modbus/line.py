@@ -73,7 +73,7 @@ class Line:
                 transport, protocol = await create()
             except (OSError, ValueError) as error:
                 number = getattr(error, "errno", None)
-                self._why = os.strerror(number) if number else str(error)
+                self._why = os.strerror(number) if number and number > 0 else str(error)  # a name that is unknown
                 if number == errno.EAGAIN:  # the lock on a serial port
                     self._why = "another program has it open"
                 raise OSError(self._why) from None

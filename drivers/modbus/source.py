@@ -164,9 +164,9 @@ class ModbusSource:
     def explain(self) -> list[str]:
         """What will be asked, by cadence, with wire addresses; and what the devices refuse, as far as it is known."""
         told = [f"workarounds: {', '.join(used)}"] if (used := self._workarounds()) else []
-        for every_s in sorted({tag.every_s or self.spec.every_s for tag in self.spec.tags}):
-            group = [tag for tag in self.spec.tags if (tag.every_s or self.spec.every_s) == every_s]
-            leaves = [leaf for one in self._planned(group).asked for leaf in one.leaves()]
+        asked = self._asked()
+        for every_s in sorted({cadence for cadence, _ in asked}):
+            leaves = [leaf for cadence, leaf in asked if cadence == every_s]
             told.append(f"every {every_s:g} s: {blocks.told([leaf.block for leaf in leaves])}")
             told.extend(f"  {line}" for line in blocks.lines([leaf.block for leaf in leaves]))
             told.extend(f"  refused: {leaf.refused.detail}" for leaf in leaves if leaf.refused)
@@ -175,6 +175,18 @@ class ModbusSource:
     def _workarounds(self) -> list[str]:
         workarounds: Mapping[str, Any] = self.spec.options.get("workarounds", {})
         return [name if value is True else f"{name} {value:g}" for name, value in workarounds.items() if value]
+
+    def load(self) -> list[tuple[float, int]]:
+        """What will be asked: for each request its cadence [s] and its registers, sixteen coils to one."""
+        return [(every_s, leaf.block.words) for every_s, leaf in self._asked()]
+
+    def _asked(self) -> "list[tuple[float, _Planned]]":
+        """Each request that will be made, with its cadence [s]."""
+        found = []
+        for every_s in sorted({tag.every_s or self.spec.every_s for tag in self.spec.tags}):
+            group = [tag for tag in self.spec.tags if (tag.every_s or self.spec.every_s) == every_s]
+            found += [(every_s, leaf) for one in self._planned(group).asked for leaf in one.leaves()]
+        return found
 
     def _planned(self, tags: Sequence[Tag]) -> _Plan:
         key = tuple([tag.number for tag in tags])

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from monitor.cli import COMMANDS, build_parser, main
+from monitor.cli import COMMANDS, DEVICE_COMMANDS, build_parser, main
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-VERBS = ("init", "check", "run", "intake", "screen", "report", "review", "audit", "ledger", "doctor", "demo")
+VERBS = (
+    "init", "check", "probe", "browse", "run", "intake", "screen", "report", "review", "audit", "ledger", "doctor",
+    "demo",
+)  # fmt: skip
 
 
 def handwheel(*words, cwd=None):
@@ -32,7 +35,7 @@ def test_each_verb_explains_itself(verb, capsys):
 def test_help_names_every_verb_and_is_shown_with_no_verb_at_all(capsys):
     text = build_parser("").format_help()
     assert all(f"    {verb}" in text for verb in VERBS)
-    assert set(COMMANDS) <= set(VERBS)
+    assert {*COMMANDS, *DEVICE_COMMANDS} <= set(VERBS)
     with pytest.raises(SystemExit) as left:
         main([])
     assert left.value.code == 2

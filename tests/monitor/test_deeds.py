@@ -28,6 +28,7 @@ GOOD = {
                    "trigger": "vendor_alert", "action": "inspect", "planned_cost": "900.00 EUR"},
     "sign_audit": {"audit": "2026-11-23T06:00:00Z", "note": ""},
     "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
+    "probe": {"source": "pump1", "device": "1", "asked": "input, wire 0 to 9", "file": "x.jsonl", "asset": "pump1"},
 }  # fmt: skip
 
 

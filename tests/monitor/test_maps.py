@@ -1,7 +1,6 @@
 """The shipped device maps: each loads, says where it comes from, and reads the answer of its device as expected."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 
@@ -9,8 +8,8 @@ from drivers import registers
 from drivers.record import Reason, quality_of
 from monitor.settings import load
 from monitor.shipped import shipped_folder
+from tests.monitor.answering import DEVICES, answer_of
 
-DEVICES = Path(__file__).parents[1] / "devices"
 MAPS = sorted(path.stem for path in (shipped_folder() / "maps").glob("*.toml"))
 SITE = """
 [utility]
@@ -36,17 +35,6 @@ def settings_for(folder, name, shift=0, more=""):
         f'{more}[[source.block]]\nasset = "X"\nmap = "{name}"\nshift = {shift}\n'
     )
     return load(folder)
-
-
-def answer_of(name):
-    """The registers of tests/devices/NAME/answer.txt: (table, wire address) -> word."""
-    words = {}
-    for line in (DEVICES / name / "answer.txt").read_text().splitlines():
-        if not line.startswith("#"):
-            head, _, data = line.partition(":")
-            table, address = head.split()
-            words |= {(table, int(address) + n): int(word, 16) for n, word in enumerate(data.split())}
-    return words
 
 
 def read(tag, words):

@@ -1,0 +1,143 @@
+"""`handwheel check --flows`: who talks to whom, for whoever keeps the firewall. Nothing of ours listens on a network.
+
+As a table, as CSV, or as a rule set of nftables that lets out just that. No firewall knows a Modbus read from a Modbus
+write: that is what the guard in our own driver and a device's own write protection are for.
+"""
+
+import csv
+import io
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+
+from drivers.errors import UserError
+from drivers.source import FeedSpec, SourceSpec
+from monitor.plant import Settings
+from monitor.state import State
+from monitor.words import clean
+
+USERS = {"handwheel run": "handwheel", "handwheel intake": "handwheel-intake"}  # process -> system user it runs as
+PROTOCOLS = {"modbus_tcp": "Modbus TCP", "modbus_rtu_over_tcp": "Modbus RTU over TCP", "opcua": "OPC UA binary"}
+_OPCUA_PORT = 4840
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One connection that we open; none is ever opened to us."""
+
+    process: str
+    host: str
+    port: int
+    protocol: str
+    direction: str
+    purpose: str
+
+
+def run(settings: Settings, state: State, *, as_csv: bool = False, as_nft: bool = False) -> int:
+    """Print the flows."""
+    if as_csv and as_nft:
+        raise UserError("check --flows: --csv or --nft, not both")
+    found = flows(settings)
+    print(csv_text(found) if as_csv else nft_text(found) if as_nft else table_text(found, settings, state), end="")
+    return 0
+
+
+def flows(settings: Settings) -> list[Flow]:
+    """All connections over the network that this configuration makes."""
+    sources = [_of_source(spec) for spec in settings.sources if spec.driver != "modbus_rtu"]
+    return [*sources, *(_of_feed(feed) for feed in settings.feeds if feed.kind == "mqtt")]
+
+
+def table_text(found: Sequence[Flow], settings: Settings, state: State) -> str:
+    """The table with what else there is to know about ways in and out."""
+    heads = ("process", "to host", "port", "protocol", "direction", "purpose")
+    rows = [heads, *(tuple(map(str, astuple(flow))) for flow in found)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    serial = [spec for spec in settings.sources if spec.driver == "modbus_rtu"]
+    lines += [f"\nno network: {spec.name} on serial line {spec.options['line']}" for spec in serial]
+    lines += [
+        "\nNothing listens on a network. Decisions come in by the Unix socket command.sock, by file rights and groups:",
+        f"  {state.root}/command.sock",
+        "`handwheel intake` needs no way to a field device, `handwheel run` none to a broker: keep them apart.",
+        "A firewall cannot tell a Modbus read (function codes 1 to 4, 43/14) from a write: use a device's write lock too.",
+        "As CSV: --csv. As rules for nftables: --nft.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(found: Sequence[Flow]) -> str:
+    """One line per flow under the names of its fields."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Flow)])
+    writer.writerows(astuple(flow) for flow in found)
+    return out.getvalue()
+
+
+def nft_text(found: Sequence[Flow]) -> str:
+    """A table for `nft -f` that lets our system users open these connections and no others."""
+    lines = [
+        "# handwheel check --flows --nft: what the two services may open. Read it before you load it: nft -f FILE",
+        "# nftables sees ports, not function codes: it cannot keep a Modbus write from a Modbus read.",
+        "# The users are those that the services run as; put in yours. A host given by name is looked up once, when the",
+        "# rules are loaded, and its service may ask a name server.",
+        "table inet handwheel {",
+        "  chain output {",
+        "    type filter hook output priority filter; policy accept;",
+    ]
+    for process, user in USERS.items():
+        mine = [flow for flow in found if flow.process == process]
+        lines += [
+            f'    # {process}, as system user "{user}"',
+            f'    meta skuid "{user}" ct state established,related accept',
+            *(
+                [f'    meta skuid "{user}" udp dport 53 accept']
+                if any(not _is_address(flow.host) for flow in mine)
+                else []
+            ),
+            *(
+                f'    meta skuid "{user}" {_family(flow.host)} daddr {flow.host} tcp dport {flow.port} accept'
+                f"  # {flow.purpose}"
+                for flow in mine
+            ),
+            f'    meta skuid "{user}" counter reject',
+        ]
+    return "\n".join([*lines, "  }", "}"]) + "\n"
+
+
+def _of_source(spec: SourceSpec) -> Flow:
+    host, port = address_of(spec)
+    safe = spec.driver == "opcua" and spec.options.get("security", "None") != "None"
+    protocol = PROTOCOLS.get(spec.driver, spec.driver) + (", signed and encrypted" if safe else "")
+    return Flow("handwheel run", host, port, protocol, "out", f"reads source {spec.name}, site {spec.site}")
+
+
+def _of_feed(feed: FeedSpec) -> Flow:
+    options = feed.options
+    protocol = "MQTT over TLS" if options.get("tls", True) else "MQTT, not encrypted"
+    purpose = f"takes in messages of {clean(feed.vendor, 30)} ({feed.name})"
+    return Flow("handwheel intake", str(options["host"]), int(options["port"]), protocol, "out", purpose)
+
+
+def address_of(spec: SourceSpec) -> tuple[str, int]:
+    """Host and port of a source on the network."""
+    if "url" not in spec.options:
+        return str(spec.options.get("host")), int(spec.options.get("port", 0))
+    address = str(spec.options["url"]).partition("://")[2].split("/")[0]
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        return address.strip("[]"), _OPCUA_PORT
+    return host.strip("[]"), int(port)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _family(host: str) -> str:
+    return "ip6" if _is_address(host) and ":" in host else "ip"

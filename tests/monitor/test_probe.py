@@ -1,0 +1,197 @@
+"""Probing a device: told first, agreed to, slow, on the record, refused where it could do harm; what it suggests."""
+
+import io
+import json
+
+import pytest
+
+from monitor import probe
+from monitor.cli import main
+from monitor.ledger import entries
+from monitor.lock import hold_lock
+from monitor.settings import load
+from monitor.state import State
+from tests.monitor.answering import answer_of, answering
+from tests.monitor.test_maps import SITE, settings_for
+
+PUMP = answer_of("grundfos_cim")
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A configuration of one Grundfos pump; `port` and `more` are filled in by the test."""
+
+    def made(port, more="", name="grundfos_cim"):
+        settings_for(tmp_path / "config", name, more=f"port = {port}\n{more}")
+        return ["--config", str(tmp_path / "config"), "--state", str(tmp_path / "state")]
+
+    return made
+
+
+def records(tmp_path):
+    files = sorted((tmp_path / "state/probes").glob("*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def test_sanity_readings_that_hold_say_which_line_to_write_and_leave_a_record(place, tmp_path, capsys):
+    with answering(PUMP) as port:
+        assert main(["probe", "x", "--sanity", "--yes", "--pause", "0.1", *place(port)]) == 0
+    told = capsys.readouterr().out
+    assert "asks:    X.electronics_temperature, X.dc_link_voltage, X.speed, 3 times" in told
+    assert "reading can clear registers" in told
+    assert "X.speed                          47.80  47.80  47.80 Hz  plausible (0 to 120)" in told
+    assert "  verified_on = 20" in told
+    first, *answers = records(tmp_path)
+    assert (first["source"], first["device"], first["asset"]) == ("x", "1", "X")
+    assert answers[0]["answer"]["plausible"] is True
+    assert answers[-1]["ended"] is True
+    (entry,) = entries(State(tmp_path / "state"), ("probe",))
+    assert (entry.asset, entry.data["file"], entry.role) == ("X", first["file"], first["role"])
+
+
+def test_sanity_readings_that_do_not_hold_say_where_to_look_and_exit_1(place, capsys):
+    with answering(PUMP | {("input", 309): 12}) as port:
+        assert main(["probe", "x", "--sanity", "--yes", "--pause", "0.1", *place(port)]) == 1
+    told = capsys.readouterr().out
+    assert "X.dc_link_voltage                1.200  1.200  1.200 V  NOT PLAUSIBLE (150 to 850)" in told
+    assert "NOT VERIFIED" in told
+    assert "verified_on" not in told
+
+
+def test_a_known_magnitude_leaves_one_decoding_and_its_row_can_be_loaded(place, tmp_path, capsys):
+    meter = answer_of("eastron_sdm630")
+    rows = tmp_path / "rows.toml"
+    with answering(meter) as port:
+        words = ["--table", "input", "--from", "30071", "--to", "30072", "--base", "4xxxx", "--unit", "Hz"]
+        more = place(port, name="eastron_sdm630")
+        assert main(["probe", "x", *words, "--rows", str(rows), "--yes", "--pause", "0.1", *more]) == 0
+        assert main(["probe", "x", *words, "--rows", str(rows), "--yes", "--pause", "0.1", *more]) == 2
+    told = capsys.readouterr()
+    assert "f32 ABCD: 49.980  49.980  49.980  <- suggested" in told.out
+    assert "nothing was changed" in told.err
+    source = tmp_path / "config/sources/x.toml"
+    source.write_text(source.read_text().partition("[[source.block]]")[0] + rows.read_text())
+    (tag,) = load(tmp_path / "config").tags
+    assert (tag.where.address, tag.where.kind, tag.where.order, tag.unit) == (70, "f32", "ABCD", "Hz")
+
+
+def test_what_the_device_refuses_is_told_and_the_rest_is_shown(place, capsys):
+    with answering(PUMP) as port:
+        words = ["--table", "input", "--from", "224", "--to", "227"]
+        assert main(["probe", "x", *words, "--yes", "--pause", "0.1", *place(port)]) == 0
+    told = capsys.readouterr().out
+    assert "   224     224  0002       2" in told
+    assert "   226          ----  device 1, input 226 to 226: exception 2 (illegal data address)" in told
+
+
+def test_a_device_may_be_asked_who_it_is(place, capsys):
+    with answering(PUMP) as port:
+        assert main(["probe", "x", "--identify", "--yes", *place(port)]) == 0
+    assert "who device 1 is (function code 43/14)" in capsys.readouterr().out
+
+
+def test_an_asset_of_class_a_is_left_alone_unless_forced(place, tmp_path, capsys):
+    with answering(PUMP) as port:
+        more = place(port)
+        site = tmp_path / "config/site.toml"
+        site.write_text(SITE + 'criticality = "A"\n')
+        assert main(["probe", "x", "--sanity", "--yes", *more]) == 2
+        assert "X is of class A (life, safety, overflow)" in capsys.readouterr().err
+        assert main(["probe", "x", "--device", "9", "--identify", "--yes", *more]) == 2  # it may be any behind the line
+        assert not (tmp_path / "state/probes").exists()
+        assert main(["probe", "x", "--sanity", "--yes", "--force", "--pause", "0.1", *more]) == 0
+
+
+def test_the_only_connection_of_a_device_is_not_taken_from_the_daemon(place, tmp_path, capsys):
+    more = place(1, "max_clients = 1\n")
+    with hold_lock(State(tmp_path / "state").make()):
+        assert main(["probe", "x", "--sanity", "--yes", *more]) == 2
+    assert "127.0.0.1:1 takes one connection, and the daemon has it" in capsys.readouterr().err
+
+
+def test_forbidden_registers_are_never_asked_not_even_when_forced(place, capsys):
+    more = place(1, '[[source.forbidden]]\ndevice_id = 1\ntable = "input"\nfirst = 10\nlast = 12\n')
+    words = ["--table", "input", "--from", "5", "--to", "10", "--yes", "--force"]
+    assert main(["probe", "x", *words, *more]) == 2
+    assert "input wire 10 to 12 is forbidden" in capsys.readouterr().err
+
+
+def test_who_may_only_look_may_not_probe(place, tmp_path, capsys):
+    more = place(1)
+    site = tmp_path / "config/site.toml"
+    site.write_text(SITE + '[roles.groups]\nnobody-has-this = "engineer"\n')
+    assert main(["probe", "x", "--sanity", "--yes", *more]) == 2
+    assert "role viewer may only look" in capsys.readouterr().err
+
+
+def test_nobody_to_ask_means_that_nothing_is_asked(place, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["probe", "x", "--sanity", *place(1)]) == 2
+    assert "nobody can be asked here; add --yes" in capsys.readouterr().err
+    assert not (tmp_path / "state/probes").exists()
+
+
+def test_a_device_that_nobody_configured_needs_more_than_yes(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with answering(PUMP) as port:
+        words = [
+            "probe",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--table",
+            "input",
+            "--from",
+            "304",
+            "--to",
+            "304",
+        ]
+        assert main([*words, "--yes"]) == 2
+        assert "is in no configuration: nobody knows what it does; add --force too" in capsys.readouterr().err
+        assert main([*words, "--yes", "--force", "--unit", "Hz", "--pause", "0.1"]) == 0
+    told = capsys.readouterr().out
+    assert "u16 ABCD scale 0.1: 47.800  47.800  47.800  (the same: i16 ABCD)  <- suggested" in told
+    assert records(tmp_path)[0]["role"] == "not configured"
+
+
+def test_a_host_that_is_configured_is_probed_under_the_rules_of_its_source(place, capsys):
+    more = place(1)
+    assert main(["probe", "--host", "127.0.0.1", "--port", "1", "--identify", "--yes", *more]) == 1
+    told = capsys.readouterr().out
+    assert "127.0.0.1:1 is source x of the configuration" in told
+    assert "NO ANSWER" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["y"], "source 'y' is unknown; known: x"),
+        ([], "name a source (x) or give --host"),
+        (["x", "--host", "h"], "name a source (x) or give --host, not both"),
+        (["x"], "say what to ask: --from N --to N (one range), --identify or --sanity"),
+        (["x", "--from", "9", "--to", "2"], "the range ends before it begins"),
+        (["x", "--from", "0", "--to", "900"], "500 registers at most"),
+        (["x", "--from", "0", "--to", "3", "--base", "4xxxx"], "4xxxx counts holding from 40001 to 105536"),
+        (["x", "--from", "0", "--to", "3", "--expect", "5"], "write LOW..HIGH"),
+        (["x", "--from", "0", "--to", "3", "--expect", "5..4"], "write LOW..HIGH"),
+        (["x", "--from", "0", "--to", "3", "--expect", "1.2.3..9"], "write LOW..HIGH"),
+        (["x", "--identify", "--pause", "0"], "--pause 0.0: from 0.1 to 60"),
+        (["x", "--identify", "--device", "256"], "--device 256: from 0 to 255"),
+        (["x", "--sanity", "--device", "2"], "device 2 of x is read by no map"),
+        (["--host", "a b", "--identify"], "is no host name or address"),
+        (["--host", "h", "--port", "0", "--identify"], "a port is a number from 1 to 65535"),
+    ],
+)
+def test_wrong_words_are_one_line_and_exit_2(place, capsys, words, expected):
+    assert main(["probe", *words, "--yes", *place(1)]) == 2
+    told = capsys.readouterr().err
+    assert expected in told
+    assert told.count("\n") == 1
+
+
+def test_a_probe_is_slow_and_reads_nothing_that_was_not_asked_for(tmp_path):
+    (spec,) = settings_for(tmp_path, "grundfos_cim", more="port = 1\nmax_gap = 50\n").sources
+    gentle = probe.gentle(spec, 0.5, None)
+    assert gentle.options["workarounds"]["pause_between_requests_s"] == 0.5
+    assert gentle.options["max_gap"] == 0
