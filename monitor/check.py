@@ -6,16 +6,31 @@ what may disturb a device, which vendor messages are expected, and who may do wh
 
 import asyncio
 import math
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from drivers.errors import SourceDown
 from drivers.record import Quality
-from drivers.source import SourceSpec, make_source
+from drivers.source import FeedSpec, SourceSpec, make_source
+from monitor.flows import address_of
 from monitor.labels import code_text
 from monitor.plant import RIGHTS, Settings
 from monitor.quality import QualityMachine, explain, machine_of
 from monitor.settings.load import JOBS
 from monitor.state import State
 from monitor.words import clean, quantity_text
+
+SERIAL = ("modbus_rtu", "modbus_rtu_over_tcp")
+ASSUMED_BAUD = 9600  # behind a gateway that tells us nothing
+MOST_LOAD = 0.7  # of a line's time: what is left is for answers that come late, and for repeats
+
+
+@runtime_checkable
+class Loads(Protocol):
+    """A source that can say how much it will ask: (cadence [s], registers) of each request."""
+
+    def load(self) -> list[tuple[float, int]]:
+        """One pair per request."""
 
 
 def run(settings: Settings, state: State, *, live: bool) -> int:
@@ -42,15 +57,16 @@ def plan(settings: Settings, state: State) -> list[str]:
         "SOURCES (read only: no driver can write)",
     ]
     for spec in settings.sources:
-        lines += _source_lines(spec)
+        lines += _source_lines(spec, settings)
     lines += ["", "CROSS-CHECKS (what they contradict becomes uncertain)", *explain(settings)]
     lines += ["", "VENDOR FEEDS (taken in by `handwheel intake`)"]
     for feed in settings.feeds:
-        folder = feed.folder if feed.folder.is_absolute() else state.root / feed.folder
-        lines.append(
-            f"  {feed.name}: {feed.vendor}, {feed.format} files in {folder}, late after {feed.late_after_s:g} s"
-        )
-    lines += [f"  status bit {settings.tags[bit.tag].name}: {bit.vendor}, {bit.text}" for bit in settings.status_alerts]
+        lines.append(f"  {feed.name}: {feed.vendor}, {_ways(feed, state)}, late after {feed.late_after_s:g} s")
+        if feed.kind == "mqtt" and not feed.options.get("tls", True):
+            lines.append("    WARNING: not encrypted: whoever is on the network can read and forge messages")
+    for alert in settings.status_alerts:
+        asks = f"{len(alert.codes)} {alert.codes_are} known" if alert.codes_are else alert.text
+        lines.append(f"  status {settings.tags[alert.tag].name}: {alert.vendor or 'vendor not named'}, {clean(asks)}")
     if not settings.feeds and not settings.status_alerts:
         lines.append("  none: vendor alerts will not be seen")
     lines += ["", "RIGHTS (by operating-system group; others are viewer)"]
@@ -71,25 +87,99 @@ def plan(settings: Settings, state: State) -> list[str]:
     return lines
 
 
+def _ways(feed: FeedSpec, state: State) -> str:
+    if feed.kind == "mqtt":
+        return f"{feed.format} from {feed.options['host']}:{feed.options['port']}, topic {clean(feed.options['topic'])}"
+    return f"{feed.format} files in {feed.folder if feed.folder.is_absolute() else state.root / feed.folder}"
+
+
 def missing_jobs(settings: Settings) -> list[str]:
     """The jobs that a control room needs and the timetable does not have."""
     planned = {job.name for job in settings.jobs}
     return [name for name in JOBS if name not in planned]
 
 
-def _source_lines(spec: SourceSpec) -> list[str]:
-    where = (
-        spec.options.get("url") or spec.options.get("line") or f"{spec.options.get('host')}:{spec.options.get('port')}"
-    )
+def _source_lines(spec: SourceSpec, settings: Settings) -> list[str]:
+    options = spec.options
+    where = options.get("url") or options.get("line") or f"{options.get('host')}:{options.get('port')}"
     lines = [f"  {spec.name}: {spec.driver} {where}, site {spec.site}, every {spec.every_s:g} s"]
     if spec.timeout_s > spec.every_s:
         lines.append(
             f"    WARNING: a time-out of {spec.timeout_s:g} s is longer than the {spec.every_s:g} s between polls"
         )
-    lines += [f"    {line}" for line in make_source(spec).explain()]
-    if spec.options.get("watchdog"):
-        lines.append("    WARNING: this device has a communication watchdog; our reads may feed it and hide a dead PLC")
+    source = make_source(spec)
+    lines += [f"    {line}" for line in source.explain()]
+    if isinstance(source, Loads):
+        lines += [f"    {line}" for line in line_load(spec, source.load(), _on_one_line(spec, settings))]
+    lines += [f"    {line}" for line in _manners(spec, settings)]
+    lines += [f"    {line}" for line in _map_lines(spec, settings)]
     return lines
+
+
+def line_load(spec: SourceSpec, asked: Sequence[tuple[float, int]], others: Sequence[SourceSpec]) -> list[str]:
+    """Requests per second, and on a serial line the share of its time that they and those of `others` take."""
+    lines = [f"requests per second: {sum(1 / every_s for every_s, _ in asked):.2g}"]
+    if spec.driver not in SERIAL:
+        return lines
+    baud = int(spec.options.get("baud", ASSUMED_BAUD))
+    every = [*asked, *(one for other in others if isinstance(it := make_source(other), Loads) for one in it.load())]
+    share = sum(request_s(words, baud) / every_s for every_s, words in every)
+    known = f"{baud} baud" if "baud" in spec.options else f"{baud} baud (assumed; the gateway knows)"
+    also = f" with {', '.join(other.name for other in others)}" if others else ""
+    lines.append(f"the line{also} is busy {100 * share:.0f} % of the time at {known}, the devices' own delay aside")
+    if share > MOST_LOAD:
+        lines.append("WARNING: too much for the line: read less often (every_s), or fewer registers")
+    return lines
+
+
+def request_s(words: int, baud: int) -> float:
+    """How long a question for `words` registers and its answer occupy a serial line. [s]
+
+    Eight bytes there, five and two per register back, eleven bits each (MODBUS over Serial Line V1.02, 2.5.1).
+    """
+    return 11 * (13 + 2 * words) / baud
+
+
+def _manners(spec: SourceSpec, settings: Settings) -> list[str]:
+    """What may disturb the device or those who work with it."""
+    options, lines = spec.options, []
+    slots = options.get("max_clients")
+    if slots is not None:
+        nobody = "; while handwheel runs nobody else gets in" if slots == 1 else ""
+        lines.append(
+            f"takes {slots} connection{'s' if slots > 1 else ''}{nobody}; after a failure asked again within {options['max_backoff_s']:g} s"
+        )
+    if options.get("shares_line_with"):
+        lines.append(f"shares its line with {', '.join(options['shares_line_with'])}: one question at a time for all")
+    same = [
+        other.name
+        for other in settings.sources
+        if other.name != spec.name and "host" in options and address_of(other) == address_of(spec)
+        and other.name not in options.get("shares_line_with", ())
+    ]  # fmt: skip
+    if same:
+        lines.append(
+            f"WARNING: {', '.join(same)} asks at the same address; if that is one gateway, write shares_line_with"
+        )
+    if options.get("watchdog"):
+        lines.append("WARNING: this device has a communication watchdog; our reads may feed it and hide a dead PLC")
+    return lines
+
+
+def _map_lines(spec: SourceSpec, settings: Settings) -> list[str]:
+    """Which file says what each device has, how sure that is, and whether it was verified on this one."""
+    lines = []
+    for one in (one for one in settings.devices if one.source == spec.name):
+        which = f"device {one.device_id}, {one.asset}"
+        lines.append(f"{which}: map {one.map} ({one.path}), confidence: {one.confidence}")
+        probe = f"handwheel probe {spec.name} --device {one.device_id} --sanity"
+        verified = f"verified on this device on {one.verified_on}"
+        lines.append(f"  {verified if one.verified_on else f'NOT VERIFIED on this device: run {probe}'}")
+    return lines
+
+
+def _on_one_line(spec: SourceSpec, settings: Settings) -> list[SourceSpec]:
+    return [other for other in settings.sources if other.name in spec.options.get("shares_line_with", ())]
 
 
 async def _read_all(settings: Settings) -> tuple[list[str], int]:

@@ -60,7 +60,7 @@ def table_text(found: Sequence[Flow], settings: Settings, state: State) -> str:
         "\nNothing listens on a network. Decisions come in by the Unix socket command.sock, by file rights and groups:",
         f"  {state.root}/command.sock",
         "`handwheel intake` needs no way to a field device, `handwheel run` none to a broker: keep them apart.",
-        "A firewall cannot tell a Modbus read (function codes 1 to 4, 43/14) from a write: use a device's write lock too.",
+        "A firewall cannot tell a Modbus read (function codes 1 to 4, 43/14) from a write: use a device's write lock.",
         "As CSV: --csv. As rules for nftables: --nft.",
     ]
     return "\n".join(lines) + "\n"
@@ -80,29 +80,21 @@ def nft_text(found: Sequence[Flow]) -> str:
     lines = [
         "# handwheel check --flows --nft: what the two services may open. Read it before you load it: nft -f FILE",
         "# nftables sees ports, not function codes: it cannot keep a Modbus write from a Modbus read.",
-        "# The users are those that the services run as; put in yours. A host given by name is looked up once, when the",
-        "# rules are loaded, and its service may ask a name server.",
+        "# Put in the users that the services run as here. A host given by name is looked up once, when the rules are",
+        "# loaded, and its service may ask a name server.",
         "table inet handwheel {",
         "  chain output {",
         "    type filter hook output priority filter; policy accept;",
     ]
     for process, user in USERS.items():
         mine = [flow for flow in found if flow.process == process]
-        lines += [
-            f'    # {process}, as system user "{user}"',
-            f'    meta skuid "{user}" ct state established,related accept',
-            *(
-                [f'    meta skuid "{user}" udp dport 53 accept']
-                if any(not _is_address(flow.host) for flow in mine)
-                else []
-            ),
-            *(
-                f'    meta skuid "{user}" {_family(flow.host)} daddr {flow.host} tcp dport {flow.port} accept'
-                f"  # {flow.purpose}"
-                for flow in mine
-            ),
-            f'    meta skuid "{user}" counter reject',
-        ]
+        who = f'    meta skuid "{user}"'
+        lines += [f'    # {process}, as system user "{user}"', f"{who} ct state established,related accept"]
+        if not all(_is_address(flow.host) for flow in mine):
+            lines.append(f"{who} udp dport 53 accept")
+        for flow in mine:
+            lines.append(f"{who} {_family(flow.host)} daddr {flow.host} tcp dport {flow.port} accept  # {flow.purpose}")
+        lines.append(f"{who} counter reject")
     return "\n".join([*lines, "  }", "}"]) + "\n"
 
 
