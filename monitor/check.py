@@ -145,10 +145,9 @@ def _manners(spec: SourceSpec, settings: Settings) -> list[str]:
     options, lines = spec.options, []
     slots = options.get("max_clients")
     if slots is not None:
-        nobody = "; while handwheel runs nobody else gets in" if slots == 1 else ""
-        lines.append(
-            f"takes {slots} connection{'s' if slots > 1 else ''}{nobody}; after a failure asked again within {options['max_backoff_s']:g} s"
-        )
+        takes = "takes 1 connection; while handwheel runs nobody else gets in"
+        takes = takes if slots == 1 else f"takes {slots} connections"
+        lines.append(f"{takes}; after a failure asked again within {options['max_backoff_s']:g} s")
     if options.get("shares_line_with"):
         lines.append(f"shares its line with {', '.join(options['shares_line_with'])}: one question at a time for all")
     same = [
