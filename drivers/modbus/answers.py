@@ -3,7 +3,8 @@
 What an answer must look like is known before it comes, so it is compared, not interpreted: transaction, device,
 function, byte count and length. Whatever differs is a Failure and never a value. A Modbus TCP frame of another
 transaction is passed over; in RTU framing noise and the echo of our own question before the answer are, because the
-checksum tells them apart.
+checksum tells them apart. An echo alone can look like the answer to it (17 to 24 coils from 0x03xx on): what is the
+same as our question byte for byte is never taken for one.
 
 Numbers from MODBUS Application Protocol V1.1b3 and MODBUS over Serial Line V1.02.
 """
@@ -77,13 +78,15 @@ class Mbap:
     def take(heard: bytes, question: Question, transaction: bytes) -> bytes | Failure | None:
         """The payload in what was heard since the question, a Failure, or None while an answer may still come."""
         if len(heard) == question.total and heard.startswith(transaction + question.head) and question.device_id:
-            return heard[9:]
+            return unfit(question, "our own question came back") if heard[2:] == question.sent else heard[9:]
         while len(heard) >= 8:
             zero, length = struct.unpack_from(">HH", heard, 2)
             if zero or not 3 <= length <= 254:
                 return unfit(question, f"answered with what is not Modbus TCP: {heard[:16].hex()}")
             if len(heard) < 6 + length:
                 return None
+            if heard[:2] == transaction and heard[2 : 6 + length] == question.sent:
+                return unfit(question, "our own question came back")
             if heard[:2] == transaction:
                 return judge(heard[6], heard[7 : 6 + length], question)
             heard = heard[6 + length :]
@@ -105,7 +108,7 @@ class Rtu:
     @staticmethod
     def take(heard: bytes, question: Question, transaction: bytes) -> bytes | Failure | None:
         """The payload in what was heard since the question, a Failure, or None while an answer may still come."""
-        if (frame := _sealed_in(heard, question.head, question.total)) is None:
+        if (frame := _sealed_in(heard, question.head, question.total, question.sent)) is None:
             frame = _sealed_in(heard, bytes([question.device_id, question.function | 0x80]), 5)
         return None if frame is None else judge(frame[0], frame[1:-2], question)
 
@@ -143,12 +146,15 @@ def sealed(frame: bytes) -> bytes:
     return frame + FramerRTU.compute_CRC(frame).to_bytes(2, "big")
 
 
-def _sealed_in(heard: bytes, head: bytes, total: int) -> bytes | None:
-    """The first frame in `heard` with this head and a right checksum, `total` bytes long (0: all that there are)."""
+def _sealed_in(heard: bytes, head: bytes, total: int, echo: bytes = b"") -> bytes | None:
+    """The first frame in `heard` with this head and a right checksum, `total` bytes long (0: all that there are).
+
+    What is `echo` byte for byte is passed over.
+    """
     start = heard.find(head)
     while start >= 0:
         frame = heard[start : start + total if total else None]
-        if len(frame) >= (total or 5) and frame == sealed(frame[:-2]):
+        if len(frame) >= (total or 5) and frame != echo and frame == sealed(frame[:-2]):
             return frame
         start = heard.find(head, start + 1)
     return None

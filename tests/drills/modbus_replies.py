@@ -296,7 +296,8 @@ async def run(seed: str, count: int) -> Tally:
         bench = benches[number % 2]
         kind = kinds[number // 2 % len(kinds)]
         question = _question(rng, bench.driver)
-        outcome, request, arrived = await bench.ask(question, kind, rng)
+        async with asyncio.timeout(30):  # a hang is a fault too
+            outcome, request, arrived = await bench.ask(question, kind, rng)
         name = f"{'RTU' if bench.rtu else 'TCP'} {kind}"
         tally.asked[name] += 1
         if isinstance(outcome, Failure):

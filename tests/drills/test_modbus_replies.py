@@ -9,10 +9,13 @@ import tracemalloc
 
 import pytest
 
+from drivers.blocks import Block
 from drivers.errors import SourceDown
+from drivers.modbus.answers import Failure, question_of
+from drivers.modbus.line import FRAMINGS
 from drivers.modbus.source import open_source
 from tests.drills.conftest import rss_mb
-from tests.drills.modbus_replies import KINDS, Tally, honest, mutate, perfect, run, truth
+from tests.drills.modbus_replies import KINDS, Bench, Tally, honest, mutate, perfect, run, truth
 from tests.drivers.servers import hostile_server, spec, tag
 
 MILLION, PART = 1_000_000, 25_000
@@ -140,3 +143,15 @@ async def test_ten_thousand_polls_of_mutated_answers_over_a_socket_bring_no_wron
         taken, refused = await over_sockets(f"{seed} socket {part}", 1_000)
         tell(f"  over a socket: part {part + 1} of 10, {taken:,} values taken, {refused:,} refused, {rss_mb():.1f} MB")
     assert rss_mb() - before < 20
+
+
+@pytest.mark.parametrize("driver", ["modbus_tcp", "modbus_rtu_over_tcp"])
+async def test_the_echo_of_a_question_that_looks_like_its_answer_is_no_answer(driver):
+    """17 to 24 coils from 0x03xx on: the request itself is then a perfect answer of three bytes. Found by the drill."""
+    bench, rng = Bench(driver), random.Random(0)
+    question = question_of(Block(7, "coil", 0x0345, 20, ()), FRAMINGS[driver])
+    for kind in ("echo", "after an echo"):
+        outcome, request, arrived = await bench.ask(question, kind, rng)
+        assert perfect(arrived, request, bench.rtu)
+        right = honest(request, bench.rtu)[3:-2] if bench.rtu else honest(request, bench.rtu)[9:]
+        assert outcome == right if kind == "after an echo" and bench.rtu else isinstance(outcome, Failure), kind
