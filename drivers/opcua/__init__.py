@@ -12,8 +12,12 @@ from drivers.opcua.source import OpcUaSource
 from drivers.source import SourceSpec
 
 
+def quiet() -> None:
+    """Each lost connection is a traceback a second in asyncua's log; we tell it once, as a change of state."""
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+
+
 def open_source(spec: SourceSpec) -> OpcUaSource:
     """The Source for a spec, not yet connected; ConfigError if it cannot be used as configured."""
-    # each lost connection is a traceback a second there; we tell it once, as a change of state
-    logging.getLogger("asyncua").setLevel(logging.CRITICAL + 1)
+    quiet()
     return OpcUaSource(spec)

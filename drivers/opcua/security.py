@@ -68,7 +68,7 @@ class Security:
             client.pinned = self.pinned().public_bytes(Encoding.DER)
         if self.encrypted:
             own = load_certificate(self.owner, Path(options["certificate"]))
-            client.application_uri = _uri_of(own) or client.application_uri
+            client.application_uri = uri_of(own) or client.application_uri
             await client.set_security(
                 SecurityPolicyBasic256Sha256,
                 CertProperties(own.public_bytes(Encoding.DER), "der"),
@@ -194,7 +194,7 @@ def _key(owner: str, path: str) -> CertProperties:
     return CertProperties(raw, "pem" if b"-----BEGIN" in raw else "der")
 
 
-def _uri_of(certificate: x509.Certificate) -> str:
+def uri_of(certificate: x509.Certificate) -> str:
     """The application URI that a certificate was made for."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
