@@ -20,7 +20,6 @@ READS: Final = {1: "read coils", 2: "read discrete inputs", 3: "read holding reg
 _IDENTIFY: Final = b"\x2b\x0e"  # function code 43, type 14
 
 SERVICES: Final = {  # OPC UA Part 6: the number of the request's binary encoding, namespace 0
-    422: "FindServers",
     428: "GetEndpoints",
     446: "OpenSecureChannel",
     452: "CloseSecureChannel",
@@ -32,11 +31,8 @@ SERVICES: Final = {  # OPC UA Part 6: the number of the request's binary encodin
     554: "TranslateBrowsePathsToNodeIds",
     631: "Read",
     751: "CreateMonitoredItems",
-    763: "ModifyMonitoredItems",
     781: "DeleteMonitoredItems",
     787: "CreateSubscription",
-    793: "ModifySubscription",
-    799: "SetPublishingMode",
     826: "Publish",
     832: "Republish",
     847: "DeleteSubscriptions",
