@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from drivers.opcua.security import make_own
 from monitor.state import State
 from tests.acceptance.wire import SERVICES
 from tests.monitor.plant_bench import Bench, configure
@@ -61,11 +62,9 @@ async def certificate(place, uri, usage):
 
 
 @pytest.fixture
-async def own(tmp_path):
-    from drivers.opcua import GuardedClient
-
+def own(tmp_path):
     place = tmp_path / "own"
-    await certificate(place, GuardedClient("opc.tcp://127.0.0.1:1/").application_uri, ExtendedKeyUsageOID.CLIENT_AUTH)
+    make_own(place.with_suffix(".der"), place.with_suffix(".pem"))
     return place
 
 
@@ -86,7 +85,7 @@ async def watch(tmp_path, own, url, server, space, mode):
         bench.end()
 
 
-MODES = ["poll"]
+MODES = ["poll", "subscribe"]
 
 
 @pytest.mark.parametrize("mode", MODES)
