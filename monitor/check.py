@@ -65,7 +65,7 @@ def plan(settings: Settings, state: State) -> list[str]:
         if feed.kind == "mqtt" and not feed.options.get("tls", True):
             lines.append("    WARNING: not encrypted: whoever is on the network can read and forge messages")
     for alert in settings.status_alerts:
-        asks = f"{len(alert.codes)} {alert.codes_are} known" if alert.codes_are else alert.text
+        asks = f"{len(alert.codes)} {alert.codes_are.rstrip('s')}s known" if alert.codes_are else alert.text
         lines.append(f"  status {settings.tags[alert.tag].name}: {alert.vendor or 'vendor not named'}, {clean(asks)}")
     if not settings.feeds and not settings.status_alerts:
         lines.append("  none: vendor alerts will not be seen")

@@ -98,6 +98,7 @@ def build_parser(asked: str) -> argparse.ArgumentParser:
 
     init = verb("init", "make a configuration folder to start from, copied from the example", _init)
     init.add_argument("folder", nargs="?", default="config", help="the new folder (default: config)")
+    init.add_argument("--bare", action="store_true", help="one site with one pump to be made yours, not the example")
     check = verb("check", "read the configuration, say what is wrong with it and what will be read, how", _check)
     check.add_argument("--live", action="store_true", help="also read every source once and show the values")
     check.add_argument("--flows", action="store_true", help="instead: who talks to whom, for the firewall")
@@ -182,8 +183,11 @@ def _init(args: argparse.Namespace) -> int:
     target = Path(args.folder)
     if target.exists() and any(target.iterdir()):
         raise UserError(f"{target}: is not empty; name a new folder, nothing was changed")
-    shutil.copytree(shipped_folder() / "example", target, dirs_exist_ok=True)
-    print(f"{target}: made. It describes the simulated utility; edit site.toml and sources/*.toml to yours, then:")
+    example = shipped_folder() / "example"
+    shutil.copytree(shipped_folder() / "bare" if args.bare else example, target, dirs_exist_ok=True)
+    shutil.copy(example / "timetable.toml", target)
+    what = "one pump at an address that nobody has" if args.bare else "the simulated utility"
+    print(f"{target}: made. It describes {what}; edit site.toml and sources/*.toml to yours, then:")
     print(f"  handwheel check --config {target}")
     return 0
 

@@ -222,10 +222,9 @@ def _range(args: argparse.Namespace, target: Target) -> tuple[list[str], Job]:
     ]  # fmt: skip
     parts = [tags[at : at + per_question] for at in range(0, len(tags), per_question)]
     times = READS if ranges and not bits else 1
+    count = f"{len(parts)} question{'' if len(parts) == 1 else 's'}"
     once = "once" if times == 1 else f"{times} times"
-    plan = [
-        f"{args.table}, wire {first} to {last}, {len(tags)} in {len(parts)} questions, {args.pause:g} s apart, {once}"
-    ]
+    plan = [f"{args.table}, wire {first} to {last}, {count}, {args.pause:g} s apart, {once}"]
 
     async def job(source: Source, target: Target, record: ProbeRecord) -> int:
         reads: list[dict[int, int]] = []

@@ -79,6 +79,11 @@ def test_init_makes_a_configuration_that_is_valid_and_never_overwrites_one(tmp_p
     assert main(["init", str(tmp_path / "mine")]) == 0
     assert main(["check", "--config", str(tmp_path / "mine")]) == 0
     assert "valid" in capsys.readouterr().out
+    assert main(["init", "--bare", str(tmp_path / "bare")]) == 0
+    assert main(["check", "--config", str(tmp_path / "bare")]) == 0
+    told = capsys.readouterr().out
+    assert "pump1: modbus_tcp 192.0.2.10:502" in told
+    assert "nobody does" not in told  # the timetable is complete
     assert main(["init", str(tmp_path / "mine")]) == 2
     assert "nothing was changed" in capsys.readouterr().err
 

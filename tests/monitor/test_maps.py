@@ -1,6 +1,8 @@
 """The shipped device maps: each loads, says where it comes from, and reads the answer of its device as expected."""
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +103,19 @@ def test_a_map_of_the_site_s_own_wins_over_the_shipped_one(tmp_path):
     (device,) = settings.devices
     assert (device.path, device.confidence) == (tmp_path / "maps/eastron_sdm630.toml", "documented")
     assert next(tag for tag in settings.tags if tag.quantity == "frequency").where.address == 78
+
+
+def test_the_guide_lists_each_map_with_its_confidence_and_its_example_can_be_loaded(tmp_path):
+    guide = (Path(__file__).parents[2] / "docs/devices.md").read_text()
+    for name in MAPS:
+        head = tomllib.loads((shipped_folder() / "maps" / f"{name}.toml").read_text())["map"]
+        (row,) = [line for line in guide.splitlines() if line.startswith("| `") and f"`{name}`" in line]
+        assert head["confidence"] in row
+    settings_for(tmp_path, "generic_pump")
+    (example,) = re.findall(r"```toml\n(.*?)```", guide, re.S)
+    source = tmp_path / "sources/x.toml"
+    head = source.read_text().partition("[[source.block]]")[0]
+    source.write_text(head + example.replace("S-P01", "X"))
+    frequency, level, mode, current = load(tmp_path).tags
+    assert (frequency.where.address, current.where.exponent_at) == (70, 123)
+    assert (level.where.ma, mode.labels) == (0.001, ((0, "auto"), (4, "min")))
