@@ -126,6 +126,7 @@ class Poller:
         self._open = False
         self._told = ""  # the words last stored with a down batch
         self._unanswered: set[int] = set()  # tags for which the device answers, but not with a value
+        self._mute: set[int] = set()  # those of them for which nobody but a gateway answers
         self._why = ""
 
     async def run(self) -> None:
@@ -135,7 +136,7 @@ class Poller:
         try:
             while True:
                 wake_s = cadence.next_s
-                if self.link.state == "down":
+                if self.link.state == "down" and not self._open:
                     wake_s = min(wake_s, max(self._try_again_s, self._monotonic()))
                 # at least give the other tasks their turn; a source without tags has nothing to be woken for
                 await self._sleep(max(wake_s - self._monotonic(), 0.0) if wake_s != float("inf") else 3600.0)
@@ -174,10 +175,15 @@ class Poller:
             self._unanswered |= set(batch.tag[badly].tolist())
             told = dict.fromkeys(batch.detail[row] for row in np.flatnonzero(badly).tolist() if batch.detail.get(row))
             self._why = clean("; ".join(list(told)[:REASONS_TOLD])) or self._why
-        missing = len(self._unanswered)
-        note = f"{missing} of {len(self.spec.tags)} tags without an answer: {self._why}" if missing else ""
-        self._enter("degraded" if missing else "up", note)
-        if (batch.reasons & np.uint32(Reason.COMMS) == 0).any():  # a gateway that only speaks for dead devices is none
+        mute = batch.reasons & np.uint32(Reason.COMMS) != 0
+        if mute.any() or self._mute:
+            self._mute -= set(batch.tag[~mute].tolist())
+            self._mute |= set(batch.tag[mute].tolist())
+        missing, tags = len(self._unanswered), len(self.spec.tags)
+        note = f"{missing} of {tags} tags without an answer: {self._why}" if missing else ""
+        # a gateway that only speaks for dead devices is no connection to anything
+        self._enter("down" if 0 < tags == len(self._mute) else "degraded" if missing else "up", note)
+        if not mute.all() or not len(batch):
             self.link.last_answer_s, self.link.last_answer_us = self._monotonic(), batch.receive_us
         self._on_batch(batch)
 
@@ -185,6 +191,7 @@ class Poller:
         self.link.failures += 1
         self._open = False
         self._unanswered.clear()
+        self._mute.clear()
         await self.source.close()
         self._backoff_s = min(max(2 * self._backoff_s, self._first_backoff_s), self._max_backoff_s)
         self._try_again_s = self._monotonic() + self._backoff_s

@@ -16,6 +16,7 @@ from drivers.modbus.source import ModbusSource, open_source
 from drivers.record import Reason
 from drivers.source import SourceSpec
 from tests.drivers.servers import tag
+from tests.drivers.test_guard import ARGUMENTS, NAMED, all_other_methods
 from tests.peers.launch import libmodbus
 
 
@@ -120,8 +121,9 @@ async def test_the_guard_stands_before_a_serial_line_too(cable):
         client = source.line.client
         assert isinstance(client.ctx.transport, GuardedTransport)
         assert client.ctx.transport.get_extra_info("serial") is None
-        with pytest.raises(WriteRefused, match="nothing left"):
-            await client.write_register(0, 7, device_id=1)
+        for name in all_other_methods(client):
+            with pytest.raises(WriteRefused, match="nothing left"):
+                await getattr(client, name)(*ARGUMENTS.get(name, ()), **NAMED.get(name, {}), device_id=1)
         with pytest.raises(WriteRefused):
             client.ctx.send(sealed(bytes([1, 5, 0, 0, 0xFF, 0])))
         client.close()

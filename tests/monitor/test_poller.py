@@ -37,6 +37,8 @@ class Scripted:
             raise self.answer
         if callable(self.answer):
             await self.answer()
+        if self.answer == "no news":
+            return batch_of(self.spec.name, time.time_ns() // 1000, [])
         if self.answer == "gateway":
             words = "the gateway lives, the device behind it gives no answer"
             dead = [Sample(tag.number, 0, None, Reason.EXCEPTION | Reason.COMMS, None, words) for tag in tags]
@@ -199,16 +201,26 @@ async def test_a_device_with_few_slots_is_let_go_of_and_not_hurried():
         assert bench.poller._try_again_s - time.monotonic() > 50
 
 
+async def test_a_subscription_without_news_is_a_link_that_answers():
+    source = Scripted(made_spec(), "no news")
+    async with Bench(source) as bench:
+        await until(lambda: len(bench.batches) >= 3)
+        assert (bench.poller.link.state, len(bench.batches[-1])) == ("up", 0)
+        assert bench.poller.link.last_answer_s is not None
+
+
 async def test_a_gateway_that_only_speaks_for_dead_devices_is_no_answer():
     source = Scripted(made_spec(), "gateway")
     async with Bench(source) as bench:
         await until(lambda: len(bench.batches) >= 3)
         link = bench.poller.link
-        assert (link.state, link.last_answer_s) == ("degraded", None)
+        assert (link.state, link.last_answer_s) == ("down", None)
         assert link.note == "3 of 3 tags without an answer: the gateway lives, the device behind it gives no answer"
+        assert (source.opened, source.closed) == (1, 0)
         source.answer = 1.0
         await until(lambda: link.last_answer_s is not None)
         assert (link.state, link.note) == ("up", "")
+    assert [change.after for change in bench.changes] == ["down", "up"]
 
 
 def test_sources_start_spread_over_their_period():
