@@ -16,6 +16,7 @@ LEVEL_UNREST = 0.01  # of the sensor's span: waves and noise are no rate
 NEVER_FROZEN = ("speed", "frequency", "voltage", "power_factor")  # setpoints and the grid may stand still honestly
 FOLLOWS = ("flow", "pressure", "suction_pressure", "discharge_pressure", "head", "power", "current", "vibration")
 _COUNTED = {"kWh": 1.0, "Wh": 0.001, "MWh": 1000.0, "m3": 1.0, "h": 6.0}  # one step of the unit, in ten minutes
+_MOST = np.finfo(float).max
 _RATED = {"energy": ("power", "rated_power_kw", 2.0), "volume": ("flow", "rated_flow_m3h", 2.5)}
 
 
@@ -30,6 +31,7 @@ class Layout:
         self.size = size = max((tag.number for tag in tags), default=-1) + 1
         self.tag: dict[int, Tag] = {tag.number: tag for tag in tags}
         self.low, self.high = np.full(size, np.nan), np.full(size, np.nan)
+        self.floor, self.ceiling = np.full(size, -_MOST), np.full(size, _MOST)  # the same where there are limits
         self.estimated = np.zeros(size, np.uint32)  # the reason, where it holds
         self.every_s = np.ones(size)
         self.stale_after = np.full(size, np.inf)
@@ -59,6 +61,7 @@ class Layout:
             self.site[at] = names.setdefault(site, len(names) + 1)
             self.low[at] = np.nan if tag.low is None else tag.low
             self.high[at] = np.nan if tag.high is None else tag.high
+            self.floor[at], self.ceiling[at] = np.fmax(self.low[at], -_MOST), np.fmin(self.high[at], _MOST)
             self.estimated[at] = Reason.ESTIMATED if tag.estimated else 0
             self.every_s[at] = tag.every_s or every_s[tag.source]
             self.stale_after[at] = max(STALE_PERIODS * self.every_s[at], STALE_LEAST_S)

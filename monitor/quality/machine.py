@@ -211,14 +211,14 @@ class QualityMachine:
     ) -> tuple[np.ndarray, dict[int, str]]:  # fmt: skip
         """Reasons to add to each row, and the words of those that are news; no tag comes twice."""
         at, layout = poll.at, self.layout
-        number = np.isfinite(value)
-        outside = (value < layout.low[at]) | (value > layout.high[at])
-        live = usable & number & ~outside
-        before = self.reasons[at].copy()
-        extra = np.where(live, layout.estimated[at] | self._standing[at], layout.estimated[at])
+        live = usable & (value >= layout.floor[at]) & (value <= layout.ceiling[at])
+        before = self.reasons[at]
+        extra = layout.estimated[at] | self._standing[at]
         if not live.all():
+            extra = np.where(live, extra, layout.estimated[at])
+            number = np.isfinite(value)
             extra |= _where(usable & ~number, Reason.SENTINEL)
-            extra |= _where(usable & number & outside, Reason.OUT_OF_RANGE)
+            extra |= _where(usable & number & ~live, Reason.OUT_OF_RANGE)
         if source_us.max() != NO_TIME:
             extra |= self._clock(source_us, self.source_us[at], receive_us)
         told: dict[int, str] = {}
@@ -278,8 +278,8 @@ class QualityMachine:
     def _forget(self, poll: _Poll, live: np.ndarray, before: np.ndarray) -> None:
         """Begin anew after a gap (all), and after a start or stop at the site (rate and spike only)."""
         at = poll.at
-        gap = live & ((before & _GAP) != 0)
-        if gap.any():
+        gap = (before & _GAP) != 0
+        if gap.any() and (gap := gap & live).any():
             self._last[poll.tag[gap]] = np.nan
         elif poll.turns == self._turns:
             return
@@ -311,19 +311,20 @@ class QualityMachine:
         for row in np.flatnonzero(frozen & (steps > 0)):  # a large f32 counter moves in coarse steps
             step = float(np.spacing(np.float32(abs(value[row])))) * steps[row]
             frozen[row] = stood_s[row] >= self.layout.frozen_after[tag][row] * max(1.0, 1.5 * step)
-        extra[part.rows] |= _where(frozen, Reason.FROZEN)
+        extra[part.index[frozen]] |= _FROZEN
 
     def _too_fast(self, part: _Part, value: np.ndarray, live: np.ndarray, mono_s: float, extra: np.ndarray) -> None:
         """RATE where a value moved further within the window than its physics allows."""
         tag, value, live = part.tag, value[part.rows], live[part.rows]
         anchor, since_s = self._anchor[tag], self._anchor_s[tag]
-        fresh = live & np.isnan(anchor)
-        anchor, since_s = np.where(fresh, value, anchor), np.where(fresh, mono_s, since_s)
         age_s = mono_s - since_s
         room = self.layout.rate[tag] * np.maximum(age_s, RATE_WINDOW_S) / 60.0 + self.layout.unrest[tag]
-        extra[part.rows] |= _where(live & (np.abs(value - anchor) > room), Reason.RATE)
-        renew = live & (age_s >= RATE_WINDOW_S)
-        self._anchor[tag], self._anchor_s[tag] = np.where(renew, value, anchor), np.where(renew, mono_s, since_s)
+        fast = live & (np.abs(value - anchor) > room)  # NaN: nothing to measure from yet
+        if fast.any():
+            extra[part.index[fast]] |= np.uint32(Reason.RATE)
+        begins = live & ((age_s >= RATE_WINDOW_S) | np.isnan(anchor))
+        if begins.any():
+            self._anchor[part.numbers[begins]], self._anchor_s[part.numbers[begins]] = value[begins], mono_s
 
     def _spike(self, part: _Part, value: np.ndarray, live: np.ndarray, extra: np.ndarray) -> None:
         """SPIKE by Hampel's rule over the last 11 values, this one among them; needs the sensor's span."""
@@ -335,9 +336,10 @@ class QualityMachine:
             window[~live] = old[~live]
         self._window[place] = window
         least = SPIKE_LEAST_SHARE * self.layout.span[part.tag]
-        wide = np.flatnonzero(live & (window.max(axis=1) - window.min(axis=1) > least))  # NaN: not yet full
-        if not len(wide):
+        wide = live & (window.max(axis=1) - window.min(axis=1) > least)  # NaN: not yet full
+        if not wide.any():
             return
+        wide = np.flatnonzero(wide)
         window = np.sort(window[wide], axis=1)
         middle = SPIKE_WINDOW // 2
         median = window[:, middle]
