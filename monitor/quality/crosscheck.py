@@ -96,6 +96,16 @@ class _Mark:
     breaks: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Minute:
+    """One window of a level: its mean, inflow less outflow, the larger of both, and their doubt [m3/h]."""
+
+    level: Known
+    net: float
+    gross: float
+    doubt: float
+
+
 @dataclass(slots=True)
 class _Watch:
     """One check at work."""
@@ -107,7 +117,7 @@ class _Watch:
     marks: list[_Mark] = field(default_factory=list)  # of each tag when the window began
     said: bool = False
     hits: int = 0
-    minutes: deque[tuple[Known, float, float, float]] = field(default_factory=lambda: deque(maxlen=MINUTES))
+    minutes: deque[_Minute] = field(default_factory=lambda: deque(maxlen=MINUTES))
     counted: float = 0.0  # counter: total when the window began
     lost: int = 0
     step_before: float = 0.0  # largest step of the counter in the window before
@@ -231,20 +241,21 @@ class CrossWatch:
         check, layout, hours = watch.check, self._layout, watch.every_s / 3600
         net = sum(sign * flow[0] for sign, flow in zip(check.signs, flows, strict=True))
         ways = [sum(flow[0] for sign, flow in zip(check.signs, flows, strict=True) if sign == way) for way in (1, -1)]
-        watch.minutes.append((level, net, max(ways), sum(flow[1] for flow in flows)))
+        watch.minutes.append(_Minute(level, net, max(ways), math.hypot(*(flow[1] for flow in flows))))
         if len(watch.minutes) < 3:
             return None
-        (start, *_), (end, *_) = watch.minutes[0], watch.minutes[-1]
-        flows_of = [(one[1], one[2], one[3]) for one in watch.minutes]
-        flowed, gross, doubt = (hours * (sum(row) - (row[0] + row[-1]) / 2) for row in zip(*flows_of, strict=True))
-        doubt += check.size * (start[1] + end[1])
+        start, end, hours_between = watch.minutes[0], watch.minutes[-1], hours * (len(watch.minutes) - 1)
+        flowed = hours * (sum(one.net for one in watch.minutes) - (start.net + end.net) / 2)
+        gross = hours * (sum(one.gross for one in watch.minutes) - (start.gross + end.gross) / 2)
+        doubt = hours * math.hypot(*(one.doubt for one in watch.minutes))
+        doubt += check.size * (start.level[1] + end.level[1])
         limits = max(float(np.nan_to_num(layout.high[tag])) for tag in check.parts)
-        size = max(gross, FLOOR * limits * hours * (len(watch.minutes) - 1))
+        size = max(gross, FLOOR * limits * hours_between)
         if doubt > check.tolerance * size / 2:
             return None
         while len(watch.minutes) > 1:
             watch.minutes.popleft()
-        return bool(abs(check.size * (end[0] - start[0]) - flowed) <= check.tolerance * size + doubt)
+        return bool(abs(check.size * (end.level[0] - start.level[0]) - flowed) <= check.tolerance * size + doubt)
 
     def _count_agrees(self, watch: _Watch, mono_s: float) -> bool | None:
         """A counter against the integral of its rate, over as long as a hundred of its steps take, at most a day."""
@@ -263,7 +274,7 @@ class CrossWatch:
         step = max(float(self._step[counter]), watch.step_before)
         size = max(counted, expected)
         apart_s = max(float(layout.every_s[counter]), float(layout.every_s[rate])) + 1.0
-        fastest = max(flow.value, 2 * expected * 3600 / length_s)
+        fastest = max(flow.value, before.value, expected * 3600 / length_s)
         doubt = 2 * (math.sqrt(flow.fuzz - before.fuzz) + fastest * apart_s) / 3600 + step
         fine = resolution(reading.value, layout.tag[counter].where)
         enough = size >= ENOUGH_STEPS * max(step, fine) and doubt <= check.tolerance * size / 2
