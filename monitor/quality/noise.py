@@ -3,10 +3,10 @@
 Noise is measured by successive differences (von Neumann, 1941), so that a trend is no noise; over windows of at least
 10 min and 30 samples within one state (its pumps run, or none does; the minute after a start or stop is left out). Per
 tag and state the median of the last 30 days is followed on a logarithmic scale: a step up or down with each window, so
-large that a fall to a tenth is forgotten in 30 days. Said after 3 windows in a row below a tenth of it, taken back
-after 3 others; never before a day of windows was seen in this state, never where the register is too coarse to show a
-tenth of it, and never where such quiet windows were usual before. A smaller value may have a smaller noise: the tenth
-shrinks with it.
+large that a tenfold change takes 30 days. Said after 3 windows in a row below a tenth of it, taken back after 3 others,
+or after 15 days in which nothing is learned, because then the quiet is what is usual. Never said before a day of
+windows was seen in this state, nor where the register is too coarse to show a tenth of it, nor where such quiet windows
+were usual before. A smaller value may have a smaller noise: the tenth shrinks with it.
 """
 
 import json
@@ -38,7 +38,7 @@ class NoiseWatch:
         self._names = {tag.name: number for number, tag in layout.tag.items() if layout.analog[number]}
         self._analog, self._least, self._single = layout.analog, layout.least, layout.single
         self._epoch, self._settled_s = np.full(size, -1, np.int64), np.zeros(size)
-        self._hits, self._said = np.zeros(size, np.int8), np.zeros(size, bool)
+        self._hits, self._said, self._said_s = np.zeros(size, np.int8), np.zeros(size, bool), np.zeros(size, np.float32)
         shape = (size, 2)
         self._n, self._lasted_s = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         self._sum, self._squares = np.zeros(shape), np.zeros(shape)
@@ -77,7 +77,12 @@ class NoiseWatch:
             for number, low, may in zip(tag.tolist(), quiet.tolist(), (known & (rare | ~quiet)).tolist(), strict=True)
             if may and self._turns(number, low)
         ]
+        self._said_s[tag] = np.where(self._said[tag], self._said_s[tag] + self._lasted_s[key], 0.0)
         self._learn(key, noise, size, quiet)
+        for number in tag[self._said_s[tag] >= HORIZON_S / 2].tolist():  # the median of 30 days turns
+            self._said[number], self._said_s[number], self.seen_s[number] = False, 0.0, 0.0
+            self.log_noise[number] = np.nan
+            changed.append((number, False))
         for one in (self._n, self._lasted_s, self._sum, self._squares):
             one[key] = 0
         return iter(changed)
@@ -97,7 +102,7 @@ class NoiseWatch:
         first = np.isnan(self.log_noise[key]) & (noise > 0)
         log_noise, log_size = np.log(np.maximum(noise, 1e-300)), np.log(np.maximum(size, 1e-300))
         forget = lasted_s / np.maximum(self.seen_s[key] + lasted_s, lasted_s)  # 1/n at first
-        pace = np.maximum(forget, np.log(1 / COLLAPSE) * lasted_s / HORIZON_S)
+        pace = np.maximum(forget, np.log(1 / COLLAPSE) * lasted_s / HORIZON_S) * ~self._said[key[0]]
         for usual, now in ((self.log_noise, log_noise), (self.log_size, log_size)):
             before = usual[key]
             usual[key] = np.where(first, now, before + pace * np.sign(now - before))
