@@ -1,9 +1,9 @@
 """Blocks of registers -> the arrays of a Batch, straight from the bytes of an answer: `registers.decode`, compiled.
 
 What is known beforehand is worked out once: which bytes of an answer belong to which row, in which order, as which
-kind. A poll then gathers, widens and scales whole columns. Rows that are anything but a plain number below 2**53 (text,
-BCD, exponents, and whatever looks like a sentinel, a NaN or a loop out of its range) go through the scalar reference
-one by one, so what is said of them is written in one place only.
+kind. A poll then gathers, unpacks and scales whole columns. Rows that are anything but a plain number below 2**53
+(text, BCD, exponents, and whatever looks like a sentinel, a NaN or a loop out of its range) go through the scalar
+reference one by one, so what is said of them is written in one place only.
 """
 
 import struct
@@ -16,13 +16,11 @@ import numpy as np
 from drivers.batch import EXACT_LIMIT, NO_TIME, Batch, place, quality_array
 from drivers.blocks import Block, register_of
 from drivers.record import Reason, Register, Tag
-from drivers.registers import BIT_TABLES, FORMATS, MA_HAIR, MA_MEASURES, decode, length
+from drivers.registers import BIT_TABLES, FORMATS, MA_HAIR, MA_MEASURES, WHOLE, decode, length
 
 _LIMIT_SQUARED: Final = float(EXACT_LIMIT) ** 2
 _BIT: Final = "bit"
-_BYTE: Final = "u1"
-# kinds that a column of numbers can hold as they are; the others always take the reference
-_DTYPES: Final = {kind: np.dtype(f"={form}") for kind, form in FORMATS.items() if not kind.startswith("bcd")}
+_BYTE: Final = "B"
 
 
 @dataclass(slots=True)
@@ -33,7 +31,16 @@ class Rows:
     reasons: np.ndarray
     exact: dict[int, str]
     detail: dict[int, str]
-    judged: bool = False  # some row has got a reason
+    judged: bool = False  # some row has got a reason; until then `reasons` is what all polls share
+
+    def add(self, row: int, reasons: Reason, detail: str) -> None:
+        """Say of a row why it is as it is."""
+        if reasons:
+            if not self.judged:
+                self.reasons, self.judged = self.reasons.copy(), True
+            self.reasons[row] |= np.uint32(reasons)
+        if detail:
+            self.detail[row] = detail
 
 
 class Group:
@@ -52,7 +59,7 @@ class Group:
 
     def begin(self) -> Rows:
         """Rows in which nothing was decoded yet."""
-        return Rows(self._nothing.copy(), self._reasons.copy(), {}, {})
+        return Rows(self._nothing.copy(), self._reasons, {}, {})
 
     def compile(self, block: Block) -> "Columns":
         """What turns the answers to this block into rows of the group."""
@@ -80,20 +87,22 @@ class Columns:
     def __init__(self, block: Block, rows: Sequence[int]) -> None:
         self._size = -(-block.count // 8) if block.table in BIT_TABLES else 2 * block.count
         self._bits_only = block.table in BIT_TABLES
-        every = [(register_of(tag), row) for tag, row in zip(block.tags, rows, strict=True)]
         self._start = block.address
+        every = [(register_of(tag), row) for tag, row in zip(block.tags, rows, strict=True)]
         self._register = dict(zip(rows, (register for register, _ in every), strict=True))
-        plain = [one for one in every if _is_plain(one[0])]
+        plain = [(register, row) for register, row in every if _is_plain(register)]
         self._always = [row for register, row in every if not _is_plain(register)]
-        plain.sort(key=lambda one: -_dtype(one[0]).itemsize)  # the widest first, so that each column lies aligned
         self._rows = np.array([row for _, row in plain], np.int64)
-        self._at = _slice_of(self._rows)
-        self._gather = np.array([at for one, _ in plain for at in _places(one, self._start)], np.int64)
-        self._runs = _runs([_dtype(register) for register, _ in plain])
+        self._count, self._at = len(plain), _slice_of(self._rows)
+        places = [at for register, _ in plain for at in _places(register, self._start)]
+        self._form = struct.Struct(">" + "".join(_form(register) for register, _ in plain))
+        self._gather = None if places == list(range(self._size)) else np.array(places, np.int64)
         bits = [(at, register) for at, (register, _) in enumerate(plain) if register.kind == _BIT]
-        self._bit_at = np.array([at for at, _ in bits], np.int64)
+        self._bit_at = np.array([at for at, _ in bits], np.int64) if bits else None
         self._bit = np.array([2.0 ** _bit_in_byte(register, self._start) for _, register in bits])
         self._lay_out([register for register, _ in plain])
+        # squares of 32-bit floats and of integers cannot overflow
+        self._calm = self._scale is None and self._ma is None and "d" not in self._form.format
 
     def _lay_out(self, plain: Sequence[Register]) -> None:
         """Scales, sentinels and loops as columns; None where no row has any."""
@@ -114,30 +123,24 @@ class Columns:
         """Decode an answer into its rows. `payload`: the registers as they came; coils packed eight to the byte."""
         if len(payload) != self._size:
             raise ValueError(f"{len(payload)} bytes are no answer to a block of {self._size}")
-        odd = self._always
-        if len(self._rows):
-            with np.errstate(invalid="ignore", over="ignore"):  # a NaN may signal, a product overflow: both are odd
-                odd = odd + self._plain(payload, rows)
-        for row in odd:
+        if self._calm:
+            odd = self._plain(payload, rows)
+        else:
+            with np.errstate(invalid="ignore", over="ignore"):  # what overflows is odd, and so is a NaN
+                odd = self._plain(payload, rows)
+        for row in (*self._always, *odd):
             self._refer(row, payload, rows)
 
     def refuse(self, reasons: Reason, detail: str, rows: Rows) -> None:
         """No value for any tag of the block, and why."""
-        rows.judged = True
         for row in self._register:
-            rows.reasons[row] |= np.uint32(reasons)
-            rows.detail[row] = detail
+            rows.add(row, reasons, detail)
 
     def _plain(self, payload: bytes, rows: Rows) -> list[int]:
         """Fill in all rows that are plain numbers; returns those that have to be looked at one by one."""
-        gathered = np.frombuffer(payload, np.uint8).take(self._gather)
-        if len(self._runs) == 1:
-            raw = gathered.view(self._runs[0][0]).astype(np.float64)
-        else:
-            raw = np.empty(len(self._rows))
-            for dtype, first, last, start, end in self._runs:
-                raw[first:last] = gathered[start:end].view(dtype)
-        if len(self._bit_at):
+        data = payload if self._gather is None else np.frombuffer(payload, np.uint8).take(self._gather).data
+        raw = np.fromiter(self._form.unpack(data), np.float64, self._count)
+        if self._bit_at is not None:
             raw[self._bit_at] = (raw[self._bit_at] // self._bit) % 2
         value = raw
         # a sum of squares below the limit's square clears all at once, of NaN and infinity too
@@ -179,11 +182,7 @@ class Columns:
                 (exponent,) = struct.unpack_from(">H", payload, 2 * (register.exponent_at - self._start))
         value, reasons, detail = decode(words, register, exponent)
         place(value, row, rows.value, rows.exact)
-        if reasons:
-            rows.judged = True
-            rows.reasons[row] |= np.uint32(reasons)
-        if detail:
-            rows.detail[row] = detail
+        rows.add(row, reasons, detail)
 
 
 def _fixed(array: np.ndarray) -> np.ndarray:
@@ -202,15 +201,15 @@ def _slice_of(rows: np.ndarray) -> np.ndarray | slice:
 def _is_plain(register: Register) -> bool:
     if register.kind == _BIT:  # its sentinel is a pattern of the whole register
         return not register.sentinels or register.table in BIT_TABLES
-    return register.kind in _DTYPES and register.exponent_at is None
+    return register.kind in FORMATS and not register.kind.startswith("bcd") and register.exponent_at is None
 
 
-def _dtype(register: Register) -> np.dtype:
-    return np.dtype(_BYTE) if register.kind == _BIT else _DTYPES[register.kind]
+def _form(register: Register) -> str:
+    return _BYTE if register.kind == _BIT else FORMATS[register.kind]
 
 
 def _places(register: Register, start: int) -> list[int]:
-    """Where the bytes of a value lie in the answer, in the order in which this machine holds them."""
+    """Where the bytes of a value lie in the answer, the most significant first."""
     at = register.address - start
     if register.table in BIT_TABLES:
         return [at // 8]
@@ -223,32 +222,18 @@ def _places(register: Register, start: int) -> list[int]:
         return [places[0 if (register.bit or 0) >= 8 else 1]]
     if register.kind.endswith(("_high", "_low")):
         return [places[0 if register.kind.endswith("_high") else 1]]
-    return places[::-1] if np.little_endian else places
+    return places
 
 
 def _bit_in_byte(register: Register, start: int) -> int:
     return (register.address - start) % 8 if register.table in BIT_TABLES else (register.bit or 0) % 8
 
 
-def _runs(dtypes: Sequence[np.dtype]) -> list[tuple[np.dtype, int, int, int, int]]:
-    """Neighbouring rows of one type: (type, first row, end, first byte, end)."""
-    runs: list[tuple[np.dtype, int, int, int, int]] = []
-    for at, dtype in enumerate(dtypes):
-        if runs and runs[-1][0] == dtype:
-            one, first, _, start, end = runs.pop()
-            runs.append((one, first, at + 1, start, end + dtype.itemsize))
-        else:
-            start = runs[-1][4] if runs else 0
-            runs.append((dtype, at, at + 1, start, start + dtype.itemsize))
-    return runs
-
-
 def _suspects(register: Register) -> list[float]:
     """Numbers that may be a declared sentinel: itself, its pattern read with a sign, its nearest 32-bit float."""
     if register.kind == _BIT:
         return []
-    dtype = _DTYPES[register.kind]
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return [float(np.array(one, np.float64).astype(dtype)) for one in register.sentinels]
-    return [float(number) for one in register.sentinels for number in (one, one - 2 ** (8 * dtype.itemsize))]
+    form = struct.Struct(f">{FORMATS[register.kind]}")
+    if register.kind in WHOLE:
+        return [float(number) for one in register.sentinels for number in (one, one - 2 ** (8 * form.size))]
+    return [form.unpack(form.pack(one))[0] for one in register.sentinels]

@@ -1,7 +1,8 @@
 """`python -m benchmarks.rigs.devices [--delay S]`: Modbus TCP devices that answer fast, so that the client is measured.
 
-One process is any number of devices: each connection is one. Its registers are 32-bit floats that move a little from
-answer to answer. It says its port on the first line and ends when its standard input is closed.
+One process is any number of devices: each connection is one. Its registers are 32-bit floats: the first is 1 (it runs),
+three in sixteen count up, the others move about a level, anew each second. It says its port on the first line and ends
+when its standard input is closed.
 """
 
 import argparse
@@ -9,26 +10,33 @@ import asyncio
 import random
 import struct
 import sys
+import time
 from subprocess import PIPE, Popen
 from typing import Self
 
-FLOATS, ANSWERS = 64, 64
-BASE = 20.0  # within the limits of any tag of the benchmarks
-WIDTH = 2.0
+FLOATS, VARIANTS = 128, 8
+PERIOD, COUNTERS = 16, (12, 13, 14)  # of sixteen floats these count
+LEVEL, MOVES, PER_S = 20.0, 2.0, 1 / 3600
 
 
-def payloads(seed: int = 1) -> list[bytes]:
-    """Some answers' worth of 128 registers."""
-    draw = random.Random(seed)
-    return [struct.pack(f">{FLOATS}f", *(BASE + WIDTH * draw.random() for _ in range(FLOATS))) for _ in range(ANSWERS)]
+def registers(second: int) -> list[bytes]:
+    """What some devices hold in this second."""
+    draw = random.Random(second)
+    return [
+        struct.pack(f">{FLOATS}f", 1.0, *(
+            1000.0 + second * PER_S if at % PERIOD in COUNTERS else LEVEL + MOVES * draw.random()
+            for at in range(1, FLOATS)
+        ))
+        for _ in range(VARIANTS)
+    ]  # fmt: skip
 
 
 class Device(asyncio.Protocol):
     """Answers each read of holding registers, `delay_s` after it came."""
 
-    def __init__(self, answers: list[bytes], delay_s: float) -> None:
-        self._answers, self._delay_s = answers, delay_s
-        self._turn = id(self) // 64
+    def __init__(self, held: list[bytes], delay_s: float) -> None:
+        self._held, self._delay_s = held, delay_s
+        self._number = random.randrange(VARIANTS)
         self._heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -43,9 +51,9 @@ class Device(asyncio.Protocol):
         self._heard = heard
 
     def _ask(self, request: bytes) -> None:
-        count = request[11]
-        self._turn += 1
-        payload = self._answers[self._turn % ANSWERS][: 2 * count]
+        address, count = struct.unpack_from(">HH", request, 8)
+        start = 2 * address % (4 * FLOATS)  # beyond its registers a device repeats itself
+        payload = (2 * self._held[self._number])[start : start + 2 * count]
         answer = request[:4] + struct.pack(">HBBB", 3 + len(payload), request[6], request[7], len(payload)) + payload
         if self._delay_s:
             asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, answer)
@@ -76,10 +84,13 @@ class Devices:
 
 
 async def _serve(delay_s: float) -> None:
-    loop, answers = asyncio.get_running_loop(), payloads()
-    server = await loop.create_server(lambda: Device(answers, delay_s), "127.0.0.1", 0, backlog=2048)
+    loop, held, start_s = asyncio.get_running_loop(), registers(0), time.monotonic()
+    server = await loop.create_server(lambda: Device(held, delay_s), "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
+    ended = loop.run_in_executor(None, sys.stdin.read)
+    while not ended.done():
+        held[:] = registers(int(time.monotonic() - start_s))
+        await asyncio.wait([ended], timeout=1.0)
     server.close()
 
 

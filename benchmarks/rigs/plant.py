@@ -2,7 +2,7 @@
 
 1,000 sources of 100 tags each, polled each second by the daemon's own parts: one Poller task per connection, quality
 machine, survey and status bits for each batch, one writer thread that commits a frame each second, the latest values
-each 5 s and the rollups of a minute once. Prints one JSON object.
+each 5 s and the rollups of a minute once in the middle. Prints one JSON object.
 """
 
 import argparse
@@ -43,8 +43,9 @@ def settings_of(port: int, devices: int = DEVICES, tags: int = TAGS) -> Settings
             quantity = "running" if at == 0 else MEASURED[at % len(MEASURED)]
             unit, kind = QUANTITIES[quantity]
             where = Register(1, "holding", 2 * at, "f32")
+            limits = (None, None) if kind == "counter" else (0.0, 1000.0)
             tag = Tag(
-                number * tags + at, f"{asset.id}.t{at}", asset.id, quantity, unit, f"d{number}", where, 0.0, 1000.0,
+                number * tags + at, f"{asset.id}.t{at}", asset.id, quantity, unit, f"d{number}", where, *limits,
                 counter=kind == "counter",
             )  # fmt: skip
             own.append(tag)
@@ -109,6 +110,9 @@ class Room:
     async def tick(self, until_s: float, minute_s: float) -> None:
         due_s, number = time.monotonic(), 0
         while time.monotonic() < until_s:
+            start_s = time.thread_time()
+            self._machine.tick(time.monotonic())
+            self.spent_s["quality"] += time.thread_time() - start_s
             batches, self.pending = self.pending, []
             minute = minute_s <= time.monotonic()
             minute_s = float("inf") if minute else minute_s

@@ -117,7 +117,15 @@ class ModbusSource:
         rows = plan.group.begin()
         try:
             for one in self._in_order(plan.asked) if self._resting else plan.asked:
-                await self._read(one, plan.group, rows)
+                said = None
+                if (
+                    not self._resting and one.refused is None and one.halves is None
+                ):  # most polls go no deeper than this
+                    said = await self._ask(one.question)
+                if isinstance(said, bytes):
+                    one.columns.decode(said, rows)
+                else:
+                    await self._read(one, plan.group, rows, said)
         finally:
             if self._close_after_poll:
                 self.line.close()
@@ -222,13 +230,16 @@ class ModbusSource:
         resting = self._resting
         return len(resting) == len(self._devices) > 0 and all(not one.failure.code for one in resting.values())
 
-    async def _read(self, one: _Planned, group: Group, rows: Rows) -> None:
-        """Read a block into its rows; one that is refused whole in halves. What fails is told for each of its tags."""
+    async def _read(self, one: _Planned, group: Group, rows: Rows, said: Failure | None = None) -> None:
+        """Read a block into its rows; one that is refused whole in halves. What fails is told for each of its tags.
+
+        `said`: what the device said to the first question, where it was asked already.
+        """
         if one.halves is not None:
             for half in one.halves:
                 await self._read(half, group, rows)
             return
-        outcome = self._known(one) or await self._ask_patiently(one)
+        outcome = self._known(one) or await self._ask_patiently(one, said)
         if isinstance(outcome, bytes):
             if one.refused is not None:
                 one.refused = None
@@ -258,13 +269,13 @@ class ModbusSource:
         leaves = (leaf for plan in self._plans.values() for one in plan.asked for leaf in one.leaves())
         self.counts.refused = len({tag.number for leaf in leaves if leaf.refused for tag in leaf.block.tags})
 
-    async def _ask_patiently(self, one: _Planned) -> bytes | Failure:
-        """Ask once; once more if the device says that it is busy. Keeps account of devices that do not answer."""
+    async def _ask_patiently(self, one: _Planned, said: Failure | None) -> bytes | Failure:
+        """Ask, unless that was done; once more if the device is busy. Keeps account of devices that do not answer."""
         device, before = one.block.device_id, self._resting.get(one.block.device_id)
-        outcome: bytes | Failure = b""
+        outcome: bytes | Failure = said or b""
         if before is not None and not before.failure.code and not self.line.framing.numbered:
             outcome = await self._sound_out(one.block, before.tries)
-        if not isinstance(outcome, Failure) or outcome.code not in (0, *answers.BEHIND_GATEWAY):
+        if said is None and (not isinstance(outcome, Failure) or outcome.code not in (0, *answers.BEHIND_GATEWAY)):
             outcome = await self._ask(one.question)
         if isinstance(outcome, Failure) and outcome.code in answers.BUSY:
             await asyncio.sleep(_BUSY_PAUSE_S)

@@ -143,10 +143,11 @@ def test_two_polls_share_nothing_that_can_change():
         columns.decode(struct.pack(">2H", *words), rows)
         batches.append(group.batch(rows, 1))
     batches[0].value[0] = 9.0
-    batches[0].reasons[0] = 1
-    assert (batches[1].value[0], batches[1].reasons[0]) == (4.5, 0)
-    with pytest.raises(ValueError, match="read-only"):
-        batches[0].tag[0] = 3
+    batches[0].detail[0] = "hot"
+    assert (batches[1].value[0], batches[1].detail) == (4.5, {})
+    for shared in (batches[0].tag, batches[0].reasons, batches[0].quality, batches[0].source_us):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[0] = 1
 
 
 def test_an_answer_of_another_length_is_never_decoded():
