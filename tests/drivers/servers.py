@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from asyncua import Server, ua
 from pymodbus.framer import FramerType
 from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import SimDevice
+from pymodbus.simulator import DataType, SimData, SimDevice
 
 from drivers.record import Node, Register, Tag
 from drivers.source import SourceSpec
@@ -24,6 +24,20 @@ def tag(number: int, kind: str = "u16", address: int = 0, *, device_id: int = 1,
 
 def spec(port: int, tags, *, driver: str = "modbus_tcp", timeout_s: float = 1.0, **options) -> SourceSpec:
     return SourceSpec("line", driver, "G", 5.0, timeout_s, tuple(tags), {"host": "127.0.0.1", "port": port, **options})
+
+
+def registers(values: dict[int, list[int]]) -> list[SimData]:
+    return [SimData(address, values=words, datatype=DataType.REGISTERS) for address, words in values.items()]
+
+
+def memory(values: dict[int, list[int]], device_id: int = 1, action=None) -> SimDevice:
+    """A device of pymodbus's server with these holding registers."""
+    return SimDevice(device_id, simdata=registers(values), action=action)
+
+
+async def one_read(source, tags=None):
+    batch = await source.read(source.spec.tags if tags is None else tags)
+    return list(batch.rows())
 
 
 @asynccontextmanager

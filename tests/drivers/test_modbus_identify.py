@@ -12,8 +12,7 @@ from drivers.errors import SourceDown
 from drivers.modbus.answers import Failure, Mbap, Rtu, sealed
 from drivers.modbus.identify import Part, parsed, question
 from drivers.modbus.source import open_source
-from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server, spec, tag
-from tests.drivers.test_modbus import memory
+from tests.drivers.servers import good_pdu, hostile_server, mbap, memory, modbus_server, spec, tag
 
 OBJECTS = {0: b"Acme", 1: b"P-100", 2: b"V2.3", 3: b"urn:acme", 4: b"Pump", 5: b"100", 6: b"rev \xe9", 128: b"x" * 100,
            129: b"y" * 100, 200: b"z" * 30}  # fmt: skip
