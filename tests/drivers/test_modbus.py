@@ -206,7 +206,7 @@ async def test_of_several_dead_devices_one_is_tried_per_poll_and_last_even_over_
 
     async with hostile_server(respond) as port:
         tags = [tag(n, device_id=n) for n in (1, 2, 3, 4, 5)]
-        source = ModbusSource(spec(port, tags, timeout_s=0.2), monotonic=lambda: now[0])
+        source = ModbusSource(spec(port, tags, timeout_s=0.3), monotonic=lambda: now[0])
         await source.open()
         assert [row.value for row in await one_read(source)] == [7, None, None, None, 7]
         assert asked == [1, 2, 3, 4, 5]  # the first time each costs its own time-out
@@ -250,7 +250,7 @@ async def test_when_a_silent_line_lives_again_each_device_gets_a_fresh_chance():
 
     async with hostile_server(respond) as port:
         source = ModbusSource(
-            spec(port, [tag(n, device_id=n) for n in (1, 2, 3)], timeout_s=0.15), monotonic=lambda: now[0]
+            spec(port, [tag(n, device_id=n) for n in (1, 2, 3)], timeout_s=0.3), monotonic=lambda: now[0]
         )
         for seconds in (0.0, 1.0, 0.0):
             now[0] += seconds

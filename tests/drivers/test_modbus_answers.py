@@ -145,7 +145,7 @@ async def test_a_late_answer_never_serves_the_next_question(opened):
 @pytest.mark.parametrize("words", [1, 2, 40])
 async def test_over_rtu_a_late_answer_meets_a_question_that_it_cannot_serve(words):
     """A gateway hands what comes from its line to whoever is connected; the frames carry no number."""
-    asked, late_s, now = [], [0.3], [0.0]
+    asked, late_s, now = [], [0.45], [0.0]
     newest = [None]
 
     async def respond(request, writer):
@@ -157,15 +157,15 @@ async def test_over_rtu_a_late_answer_meets_a_question_that_it_cannot_serve(word
 
     async with hostile_server(respond) as port:
         tags = [tag(0, "string" if words > 1 else "u16", words=words)]
-        source = ModbusSource(spec(port, tags, driver="modbus_rtu_over_tcp", timeout_s=0.2), monotonic=lambda: now[0])
-        for _ in range(3):  # 0.3 s late: the answer to one question comes while the next one waits
+        source = ModbusSource(spec(port, tags, driver="modbus_rtu_over_tcp", timeout_s=0.3), monotonic=lambda: now[0])
+        for _ in range(3):  # 0.45 s: the answer to one question comes while the next one waits
             with pytest.raises(SourceDown):
                 await source.read(source.spec.tags)
             now[0] += 60
         late_s[0] = 0.01
         with suppress(SourceDown):
             await source.read(source.spec.tags)
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.6)
         for _ in range(2):
             row = (await one_read(source))[0]
             expected = len(asked)
