@@ -5,13 +5,13 @@ Unknown keys are faults; numbers in quotes are faults; what one file says of ano
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, allow_inf_nan=False)
 
 
 class Utility(Table):
@@ -158,7 +158,7 @@ class TagRow(Table):
     offset: float = 0.0
     bit: int | None = Field(None, ge=0, le=15)
     words: int | None = Field(None, ge=1, le=125)
-    sentinels: list[float] = Field(default_factory=list)
+    sentinels: list[Annotated[float, Field(allow_inf_nan=True)]] = Field(default_factory=list)
     exponent_at: int | None = Field(None, ge=0)  # address of the power of ten that belongs to the value
     ma: float | None = Field(None, gt=0)  # what makes mA of the raw number
     span: list[float] | None = Field(None, min_length=2, max_length=2)  # values at 4 mA and at 20 mA

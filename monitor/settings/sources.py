@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drivers.blocks import Forbidden, plan
+from drivers.errors import ConfigError
 from drivers.record import SEVERITIES, Register, Tag
 from drivers.source import SourceSpec, StatusAlert
 from monitor import plant
@@ -42,7 +44,7 @@ def read_sources(reader: Reader, site: SiteFile, files: Sequence[tuple[str, Sour
             reader.fault(file, ["source", "name"], f"{source.name!r} is used twice (also in {names[source.name]})")
         names[source.name] = file
         one_of(reader, file, ["source", "site"], source.site, sites, "site")
-        _check(reader, file, source)
+        _check(reader, file, source, assets)
         own: list[Tag] = []
         by_map: list[tuple[Placed, Tag]] = []
         for placed in rows(reader, file, source, maps):
@@ -69,6 +71,8 @@ def read_sources(reader: Reader, site: SiteFile, files: Sequence[tuple[str, Sour
         used = [(block, found) for block in source.block if block.map and (found := maps.map(block.map))]
         result.devices += [_device(source, block, found, own) for block, found in used]
         options = _options(reader, source, used, lines.get(source.name, ()))
+        if isinstance(source, Modbus):
+            _check_plan(reader, file, own, options)
         result.specs.append(
             SourceSpec(source.name, source.driver, source.site, source.every_s, source.timeout_s, tuple(own), options)
         )
@@ -86,7 +90,7 @@ def _check_slots(reader: Reader, files: Mapping[str, str], specs: Sequence[Sourc
             reader.fault(files[spec.name], ["source", "max_clients"], words)
 
 
-def _check(reader: Reader, file: str, source: Source) -> None:
+def _check(reader: Reader, file: str, source: Source, assets: Mapping[str, object]) -> None:
     """What the keys of one source say of each other."""
     if isinstance(source, SerialSource) and not source.sole_master:
         words = (
@@ -94,18 +98,42 @@ def _check(reader: Reader, file: str, source: Source) -> None:
             "else read through the PLC or a gateway"
         )
         reader.fault(file, ["source", "sole_master"], words)
+    for number, block in enumerate(source.block):
+        if block.device_id == 0 and source.driver in ("modbus_rtu", "modbus_rtu_over_tcp"):
+            words = "0 calls all devices of a serial line at once, and none answers; give the device's own"
+            reader.fault(file, ["source", "block", number, "device_id"], words)
     if isinstance(source, OpcUaSource):
-        login(reader, file, ["source"], source.user, source.password_file, source.password_credential)
-        if (source.user_certificate is None) != (source.user_private_key is None):
-            words = "a login by certificate needs user_certificate and user_private_key"
-            reader.fault(file, ["source", "user_certificate"], words)
-        if source.user is not None and source.user_certificate is not None:
-            reader.fault(file, ["source", "user"], "and user_certificate together; keep one way to log in")
-        address = source.url.partition("://")[2].split("/")[0]
-        if not source.url.startswith("opc.tcp://") or not address:
-            reader.fault(file, ["source", "url"], "is no OPC UA address; write opc.tcp://HOST:PORT/PATH")
-        elif "@" in address:
-            reader.fault(file, ["source", "url"], "holds a login; write user = ... and password_file = ... instead")
+        _check_opcua(reader, file, source)
+        for theirs, ours in source.assets.items():
+            one_of(reader, file, ["source", "assets", theirs], ours, assets, "asset")
+
+
+def _check_opcua(reader: Reader, file: str, source: OpcUaSource) -> None:
+    login(reader, file, ["source"], source.user, source.password_file, source.password_credential)
+    if (source.user_certificate is None) != (source.user_private_key is None):
+        words = "a login by certificate needs user_certificate and user_private_key"
+        reader.fault(file, ["source", "user_certificate"], words)
+    if source.user is not None and source.user_certificate is not None:
+        reader.fault(file, ["source", "user"], "and user_certificate together; keep one way to log in")
+    for key in ("certificate", "private_key", "server_certificate"):
+        if source.security != "None" and getattr(source, key) is None:
+            words = f"is missing; Sign & Encrypt needs it (`handwheel trust {source.name}` makes the file)"
+            reader.fault(file, ["source", key], words)
+    address = source.url.partition("://")[2].split("/")[0]
+    if not source.url.startswith("opc.tcp://") or not address:
+        reader.fault(file, ["source", "url"], "is no OPC UA address; write opc.tcp://HOST:PORT/PATH")
+    elif "@" in address:
+        reader.fault(file, ["source", "url"], "holds a login; write user = ... and password_file = ... instead")
+
+
+def _check_plan(reader: Reader, file: str, own: Sequence[Tag], options: Mapping[str, Any]) -> None:
+    """Each tag must fit into a request, and none may lie on what is forbidden."""
+    forbidden = [Forbidden(**row) for row in options["forbidden"]]
+    for tag in own:
+        try:
+            plan([tag], max_gap=0, max_words=options["max_words"], forbidden=forbidden)
+        except ConfigError as fault:
+            reader.fault(file, ["source"], str(fault))
 
 
 def login(reader: Reader, file: str, place: Place, user: str | None, path: str | None, credential: str | None) -> None:

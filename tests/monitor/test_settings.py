@@ -480,6 +480,8 @@ NODE = (
         ('password_file = "p"\n', "source.user: is missing"),
         ('user = "hw"\npassword_file = "p"\npassword_credential = "p"\n', "password_file: and password_cred"),
         ('user_certificate = "c"\n', "source.user_certificate: a login by certificate needs"),
+        ('security = "Basic256Sha256,SignAndEncrypt"\n', "source.certificate: is missing; Sign & Encrypt needs it"),
+        ('[source.assets]\n"P 1" = "pmp1"\n', "source.assets.P 1: 'pmp1' is not a known asset; did you mean pump1?"),
     ],
 )
 def test_a_secret_stands_in_a_file_or_a_credential_never_here(tree, keys, expected):
@@ -510,3 +512,42 @@ def test_the_hash_covers_the_maps_that_were_read(with_map):
     before = load(with_map).sha256
     change(with_map, "maps/codes/acme.toml", "dry running", "dry-running")
     assert load(with_map).sha256 != before
+
+
+def test_a_tag_on_forbidden_registers_or_longer_than_a_request_is_a_fault_of_the_source(tree):
+    row = '{ at = 3, name = "energy", as = "f64", unit = "kWh", order = "ABCD" }'
+    span = '[[source.forbidden]]\ndevice_id = 1\ntable = "holding"\nfirst = 6\nlast = 9\n'
+    one_source(tree, SOURCE + TCP + span + BLOCK + rows(row))
+    assert "tag pump1.energy: wire address 3 is declared forbidden" in faults(tree)[0]
+    one_source(tree, SOURCE + TCP + "max_words = 2\n" + BLOCK + rows(row))
+    assert "tag pump1.energy: 4 registers are more than max_words = 2" in faults(tree)[0]
+
+
+def test_device_0_of_a_serial_line_and_numbers_that_are_none_are_faults(tree):
+    row = rows('{ at = 3, name = "speed", as = "f32", order = "ABCD", unit = "Hz", sentinels = [nan] }')
+    block = BLOCK + "device_id = 0\n" + row
+    assert load(one_source(tree, SOURCE + TCP + block)).tags[0].where.device_id == 0
+    one_source(tree, SOURCE + SERIAL + "sole_master = true\n" + block)
+    assert "device_id: 0 calls all devices of a serial line at once" in faults(tree)[0]
+    for number in ("inf", "nan", "-inf"):
+        one_source(tree, SOURCE.replace("every_s = 5", f"every_s = {number}") + TCP + BLOCK + row)
+        assert "source.every_s: input should be" in faults(tree)[0]
+
+
+@pytest.mark.parametrize("cell", ["auto", "=auto", "0=auto|min", "x=1"])
+def test_labels_that_cannot_be_read_from_a_cell_are_a_fault(tree, cell):
+    csv_source(tree, f"asset,address_base,at,as,name,unit,quantity,labels\npump1,wire0,3,u16,m,1,other,{cell}\n")
+    (fault,) = faults(tree)
+    assert fault.startswith("tags/p.csv: line 2: labels: pump1.m:")
+
+
+def test_a_loop_and_an_exponent_may_stand_in_a_spreadsheet(tree):
+    csv_source(
+        tree,
+        "asset;address_base;at;as;name;unit;ma;span;exponent_at\n"
+        "pump1;reg1;3;u16;level;m;0,001;0,5|8,5;\n"
+        "pump1;reg1;11;i16;current;A;;;21\n",
+    )
+    level, current = load(tree).tags
+    assert (level.where.ma, level.where.scale) == (0.001, 0.0005)
+    assert current.where.exponent_at == 20
