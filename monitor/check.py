@@ -113,7 +113,8 @@ def _source_lines(spec: SourceSpec, settings: Settings) -> list[str]:
         lines += [f"    {line}" for line in line_load(spec, source.load(), _on_one_line(spec, settings))]
     lines += [f"    {line}" for line in _manners(spec, settings)]
     lines += [f"    {line}" for line in _map_lines(spec, settings)]
-    return lines
+    told = [f"{tag.name} ({len(tag.labels)})" for tag in spec.tags if tag.labels]
+    return [*lines, f"    codes and bits shown in words: {', '.join(told)}"] if told else lines
 
 
 def line_load(spec: SourceSpec, asked: Sequence[tuple[float, int]], others: Sequence[SourceSpec]) -> list[str]:

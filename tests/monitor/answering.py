@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from pymodbus import ModbusDeviceIdentification
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
@@ -51,7 +52,8 @@ def answering(words: Mapping[tuple[str, int], int], port: int = 0) -> Iterator[i
     ports: list[int] = []
 
     async def serve() -> None:
-        server = ModbusTcpServer(device(words), address=("127.0.0.1", port))
+        known = ModbusDeviceIdentification(info_name={"VendorName": "Acme\x1b[31m", "ProductCode": "CIM 500"})
+        server = ModbusTcpServer(device(words), identity=known, address=("127.0.0.1", port))
         await server.serve_forever(background=True)
         ports.append(server.transport.sockets[0].getsockname()[1])
         ready.set()

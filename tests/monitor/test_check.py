@@ -43,6 +43,7 @@ def test_a_map_is_named_with_its_file_and_how_sure_it_is_until_it_was_verified(t
     assert "device 1, X: map grundfos_cim (" in told
     assert "config/maps/grundfos_cim.toml), confidence: secondary" in told
     assert "NOT VERIFIED on this device: run handwheel probe x --device 1 --sanity" in told
+    assert "codes and bits shown in words: X.control_mode (14), X.operating_mode (3), X.alarm_code (" in told
     path = tmp_path / "config/sources/x.toml"
     path.write_text(path.read_text() + "verified_on = 2026-11-20\n")
     assert "verified on this device on 2026-11-20" in checked(tmp_path, capsys)[1]

@@ -87,7 +87,10 @@ def test_what_the_device_refuses_is_told_and_the_rest_is_shown(place, capsys):
 def test_a_device_may_be_asked_who_it_is(place, capsys):
     with answering(PUMP) as port:
         assert main(["probe", "x", "--identify", "--yes", *place(port)]) == 0
-    assert "who device 1 is (function code 43/14)" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "who device 1 is (function code 43/14)" in told
+    assert "  vendor                   Acme·[31m\n" in told  # what would have coloured the terminal is gone
+    assert "  product code             CIM 500\n" in told
 
 
 def test_an_asset_of_class_a_is_left_alone_unless_forced(place, tmp_path, capsys):
