@@ -10,7 +10,7 @@ from drivers.opcua.browse import OBJECTS, Found, browse
 from drivers.record import Reason
 from drivers.source import SourceSpec
 from monitor import plant
-from monitor.probe import write_rows
+from monitor.probe.command import write_rows
 from monitor.state import State
 from monitor.words import clean, quantity_text
 

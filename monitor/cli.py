@@ -40,7 +40,10 @@ COMMANDS = {
 }
 # the same for those that also work on a device that is in no configuration: command(args, settings or None, state)
 DEVICE_COMMANDS = {
-    "probe": ("monitor.probe", "ask a Modbus device, slowly and on the record, and see what its answers could mean"),
+    "probe": (
+        "monitor.probe.command",
+        "ask a Modbus device, slowly and on the record; what its answers could mean",
+    ),
     "browse": ("monitor.browse", "walk through an OPC UA server and show its variables"),
 }
 

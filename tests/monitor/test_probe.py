@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from monitor import probe
 from monitor.cli import main
 from monitor.ledger import entries
 from monitor.lock import hold_lock
+from monitor.probe.command import gentle
 from monitor.settings import load
 from monitor.state import State
 from tests.monitor.answering import answer_of, answering
@@ -44,7 +44,7 @@ def test_sanity_readings_that_hold_say_which_line_to_write_and_leave_a_record(pl
     first, *answers = records(tmp_path)
     assert (first["source"], first["device"], first["asset"]) == ("x", "1", "X")
     assert answers[0]["answer"]["plausible"] is True
-    assert answers[-1]["ended"] is True
+    assert answers[-1]["ended"] == "whole"
     (entry,) = entries(State(tmp_path / "state"), ("probe",))
     assert (entry.asset, entry.data["file"], entry.role) == ("X", first["file"], first["role"])
 
@@ -75,13 +75,16 @@ def test_a_known_magnitude_leaves_one_decoding_and_its_row_can_be_loaded(place, 
     assert (tag.where.address, tag.where.kind, tag.where.order, tag.unit) == (70, "f32", "ABCD", "Hz")
 
 
-def test_what_the_device_refuses_is_told_and_the_rest_is_shown(place, capsys):
+def test_what_the_device_refuses_is_told_and_the_rest_is_shown(place, tmp_path, capsys):
     with answering(PUMP) as port:
         words = ["--table", "input", "--from", "224", "--to", "227"]
         assert main(["probe", "x", *words, "--yes", "--pause", "0.1", *place(port)]) == 0
     told = capsys.readouterr().out
     assert "   224     224  0002       2" in told
     assert "   226          ----  device 1, input 226 to 226: exception 2 (illegal data address)" in told
+    asking, answer = records(tmp_path)[1:3]
+    assert asking["asking"] == answer["asked"] == "input 224 to 227"
+    assert (answer["answer"]["224"], answer["answer"]["227"][:8]) == ("0002", "device 1")
 
 
 def test_a_device_may_be_asked_who_it_is(place, capsys):
@@ -158,12 +161,13 @@ def test_a_device_that_nobody_configured_needs_more_than_yes(tmp_path, capsys, m
     assert records(tmp_path)[0]["role"] == "not configured"
 
 
-def test_a_host_that_is_configured_is_probed_under_the_rules_of_its_source(place, capsys):
+def test_a_host_that_is_configured_is_probed_under_the_rules_of_its_source(place, tmp_path, capsys):
     more = place(1)
     assert main(["probe", "--host", "127.0.0.1", "--port", "1", "--identify", "--yes", *more]) == 1
     told = capsys.readouterr().out
     assert "127.0.0.1:1 is source x of the configuration" in told
     assert "NO ANSWER" in told
+    assert records(tmp_path)[-1]["ended"] == "broken off"
 
 
 @pytest.mark.parametrize(
@@ -195,6 +199,6 @@ def test_wrong_words_are_one_line_and_exit_2(place, capsys, words, expected):
 
 def test_a_probe_is_slow_and_reads_nothing_that_was_not_asked_for(tmp_path):
     (spec,) = settings_for(tmp_path, "grundfos_cim", more="port = 1\nmax_gap = 50\n").sources
-    gentle = probe.gentle(spec, 0.5, None)
-    assert gentle.options["workarounds"]["pause_between_requests_s"] == 0.5
-    assert gentle.options["max_gap"] == 0
+    slow = gentle(spec, 0.5, None)
+    assert slow.options["workarounds"]["pause_between_requests_s"] == 0.5
+    assert slow.options["max_gap"] == 0

@@ -47,13 +47,17 @@ class ProbeRecord:
         record._write({"at": utc_text(at_us), "role": role, "asset": asset, **asked})
         return record
 
+    def asking(self, what: str) -> None:
+        """What goes to the device now: the last line of a probe that took it down."""
+        self._write({"at": utc_text(time.time_ns() // 1000), "asking": what})
+
     def note(self, asked: str, answer: Any) -> None:
         """One answer, at its time."""
         self._write({"at": utc_text(time.time_ns() // 1000), "asked": asked, "answer": answer})
 
-    def end(self) -> None:
-        """The last line."""
-        self._write({"at": utc_text(time.time_ns() // 1000), "ended": True})
+    def end(self, *, whole: bool) -> None:
+        """The last line; `whole`: all was asked that was said."""
+        self._write({"at": utc_text(time.time_ns() // 1000), "ended": "whole" if whole else "broken off"})
         self._file.close()
 
     def _write(self, line: dict[str, Any]) -> None:

@@ -1,0 +1,132 @@
+"""Who is probed, and what must not be: class A, the daemon's only connection, what is forbidden, without a yes."""
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass
+
+from drivers.errors import UserError
+from drivers.record import Register
+from drivers.source import SourceSpec
+from monitor import plant
+from monitor.settings import addresses
+from monitor.state import State
+from monitor.words import clean
+
+MOST_WORDS = 500  # of one range
+_SINGLE = ("modbus_rtu",)  # what only one process can open
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is probed: the connection, the device behind it, and what is known of it."""
+
+    spec: SourceSpec
+    device_id: int
+    assets: tuple[plant.Asset, ...]  # that may be meant: those of the device, else all of the source
+    configured: bool
+
+    @property
+    def where(self) -> str:
+        options = self.spec.options
+        return str(options.get("line") or f"{options.get('host')}:{options.get('port')}")
+
+
+def target_of(args: argparse.Namespace, settings: plant.Settings | None) -> Target:
+    """The device that the arguments name. Raises UserError in one line."""
+    if (args.source is None) == (args.host is None):
+        known = ", ".join(spec.name for spec in settings.sources if _is_modbus(spec)) if settings else ""
+        raise UserError(f"probe: name a source{f' ({known})' if known else ''} or give --host, not both")
+    if args.host is not None:
+        if not re.fullmatch(r"[A-Za-z0-9_.:-]+", args.host):
+            raise UserError(f"--host {clean(args.host, 40)!r}: is no host name or address")
+        if not 1 <= args.port <= 65_535:
+            raise UserError(f"--port {args.port}: a port is a number from 1 to 65535")
+        spec = _by_address(settings, args.host, args.port)
+        if spec is None:
+            driver = "modbus_rtu_over_tcp" if args.rtu_over_tcp else "modbus_tcp"
+            spec = SourceSpec(clean(args.host, 40), driver, "", 60.0, 2.0, (), {"host": args.host, "port": args.port})
+            return Target(spec, 1 if args.device is None else args.device, (), False)
+        print(f"{args.host}:{args.port} is source {spec.name} of the configuration")
+    else:
+        found = {spec.name: spec for spec in settings.sources} if settings else {}
+        if args.source not in found:
+            raise UserError(f"source {clean(args.source, 40)!r} is unknown; known: {', '.join(found)}")
+        spec = found[args.source]
+    if not _is_modbus(spec):
+        raise UserError(f"source {spec.name} is {spec.driver}; probe is for Modbus, see `handwheel browse`")
+    devices = sorted({tag.where.device_id for tag in spec.tags if isinstance(tag.where, Register)})
+    if args.device is None and len(devices) != 1:
+        raise UserError(f"source {spec.name} has devices {', '.join(map(str, devices))}; give --device")
+    device = devices[0] if args.device is None else args.device
+    meant = {t.asset for t in spec.tags if isinstance(t.where, Register) and t.where.device_id == device}
+    assets = settings.assets if settings else ()
+    known_ids = meant or {tag.asset for tag in spec.tags}  # an unknown device shares its line with all of them
+    return Target(spec, device, tuple(asset for asset in assets if asset.id in known_ids), True)
+
+
+def refuse(args: argparse.Namespace, target: Target, settings: plant.Settings | None, state: State) -> None:
+    """Raise UserError for what must not be probed."""
+    from monitor.lock import lock_is_free
+
+    critical = [asset.id for asset in target.assets if asset.criticality == "A"]
+    if critical and not args.force:
+        raise UserError(
+            f"probe: {', '.join(critical)} is of class A (life, safety, overflow); probe it out of service, "
+            "or add --force if you answer for it"
+        )
+    few = target.spec.options.get("max_clients") == 1 or target.spec.driver in _SINGLE
+    if target.configured and few and lock_is_free(state) is not True:
+        raise UserError(
+            f"probe: {target.where} takes one connection, and the daemon has it; stop the daemon, probe, start it again"
+        )
+    if not args.identify and not args.sanity:
+        first, last = wire_range(args)
+        for row in target.spec.options.get("forbidden", ()):
+            if (row["device_id"], row["table"]) == (target.device_id, args.table) and (
+                row["first"] <= last and first <= row["last"]
+            ):
+                words = f"probe: {args.table} wire {row['first']} to {row['last']} is forbidden (configuration or map)"
+                raise UserError(f"{words}; choose a range without it")
+
+
+def agreed(args: argparse.Namespace, target: Target) -> bool:
+    """Whether a person wants it: y, or for a device that nobody configured its host typed once more."""
+    if args.yes and (target.configured or args.force):
+        return True
+    if args.yes:
+        raise UserError(f"probe: {target.where} is in no configuration: nobody knows what it does; add --force too")
+    if not sys.stdin.isatty():
+        raise UserError("probe: nobody can be asked here; add --yes")
+    if target.configured:
+        return input("Ask the device now? [y/N] ").strip().lower() in ("y", "yes")
+    print("This device is in no configuration: nobody here knows what it does, who else reads it, what reading clears.")
+    return (
+        input(f"To ask it, type its host ({target.spec.options['host']}): ").strip() == target.where.rpartition(":")[0]
+    )
+
+
+def wire_range(args: argparse.Namespace) -> tuple[int, int]:
+    """Wire addresses of the first and last register."""
+    if args.first is None or args.last is None:
+        raise UserError("probe: say what to ask: --from N --to N (one range), --identify or --sanity")
+    first, last = (addresses.wire(args.base, args.table, at) for at in (args.first, args.last))
+    lowest, highest = (addresses.printed(args.base, args.table, at) for at in (0, 65_535))
+    if args.last < args.first:
+        raise UserError(f"--from {args.first} --to {args.last}: the range ends before it begins; exchange the two")
+    if not 0 <= first <= last <= 65_535:
+        raise UserError(
+            f"--from {args.first} --to {args.last}: {args.base} counts {args.table} from {lowest} to {highest}"
+        )
+    if last - first >= MOST_WORDS:
+        raise UserError(f"--from {args.first} --to {args.last}: {MOST_WORDS} registers at most; ask for less at a time")
+    return first, last
+
+
+def _is_modbus(spec: SourceSpec) -> bool:
+    return spec.driver.startswith("modbus")
+
+
+def _by_address(settings: plant.Settings | None, host: str, port: int) -> SourceSpec | None:
+    options = ((spec, spec.options) for spec in (settings.sources if settings else ()))
+    return next((spec for spec, one in options if (one.get("host"), one.get("port")) == (host, port)), None)
