@@ -41,7 +41,9 @@ def test_sanity_readings_that_hold_say_which_line_to_write_and_leave_a_record(pl
     assert "reading can clear registers" in told
     assert "X.speed                          47.80  47.80  47.80 Hz  plausible (0 to 120)" in told
     assert "  verified_on = 20" in told
-    first, *answers = records(tmp_path)
+    first, *lines = records(tmp_path)
+    assert [line["asking"] for line in lines[:3]] == ["X.electronics_temperature, X.dc_link_voltage, X.speed"] * 3
+    answers = lines[3:]
     assert (first["source"], first["device"], first["asset"]) == ("x", "1", "X")
     assert answers[0]["answer"]["plausible"] is True
     assert answers[-1]["ended"] == "whole"
