@@ -3,8 +3,9 @@
 A device that gives no answer, or one that does not fit, rests for 1, 2, 4 ... 30 s, whether or not the connection is
 renewed meanwhile, and costs the other devices of its line one time-out per try; of several that rest, one is tried per
 poll, after all the others.
-The source as a whole is down only if the connection fails or none of its devices answers: then one of them is tried
-each time, and when one answers, each gets a fresh chance.
+The source as a whole is down if the connection fails, none of its devices answers, or the first three that are asked in
+a poll do not: a cut line is known at once and not after a time-out of each. Then those that rest are tried one by one,
+and when one answers, each gets a fresh chance.
 
 A block that is refused whole is read in halves until only what is really refused is left; that is remembered, told,
 and asked for again after five minutes.
@@ -29,6 +30,7 @@ from drivers.record import Alert, Reason, Tag
 from drivers.source import Counts, SourceSpec, Turn
 
 _GAPS: Final = {"modbus_tcp": 16, "modbus_rtu_over_tcp": 4, "modbus_rtu": 4}  # a wasted word costs 2 ms on serial lines
+_DEAD_LINE: Final = 3  # so many devices without an answer, and none with one
 _BUSY_PAUSE_S: Final = 0.5
 _REST_MAX_S: Final = 30.0
 _ASK_REFUSED_AGAIN_S: Final = 300.0
@@ -100,6 +102,8 @@ class ModbusSource:
         self._last: tuple[Sequence[Tag], _Plan] | None = None  # mostly the same tags are asked for again
         self._resting: dict[int, _Rest] = {}
         self._trying: int | None = None  # the one device that is asked in this poll although it rests
+        self._unheard = 0  # devices without an answer in this poll, while none has given one
+        self._down = False  # since no device answered
 
     async def open(self) -> None:
         """Connect; SourceDown says why not."""
@@ -115,6 +119,7 @@ class ModbusSource:
         plan = self._last[1] if self._last is not None and self._last[0] is tags else self._planned(tags)
         self._last = tags, plan
         rows = plan.group.begin()
+        self._unheard = 0
         try:
             for one in self._in_order(plan.asked) if self._resting else plan.asked:
                 said = None
@@ -124,14 +129,20 @@ class ModbusSource:
                     said = await self._ask(one.question)
                 if isinstance(said, bytes):
                     one.columns.decode(said, rows)
+                    self._unheard = -len(self._devices)
                 else:
                     await self._read(one, plan.group, rows, said)
+                if self._unheard >= _DEAD_LINE:
+                    break
         finally:
             if self._close_after_poll:
                 self.line.close()
-        if self._resting and self._is_silent():
+        if self._unheard >= _DEAD_LINE or (self._resting and self._is_silent()):
+            self._down = True
             self.line.close()
-            raise SourceDown(self.spec.name, "; ".join(self._resting[d].failure.detail for d in sorted(self._devices)))
+            told = [self._resting[device].failure.detail for device in sorted(self._resting)]
+            more = f"; and {len(told) - _DEAD_LINE} more" if len(told) > _DEAD_LINE else ""
+            raise SourceDown(self.spec.name, "; ".join(told[:_DEAD_LINE]) + more)
         return plan.group.batch(rows, self._clock_us())
 
     async def alerts(self) -> list[Alert]:
@@ -285,9 +296,12 @@ class ModbusSource:
             rest_s = min(2.0 ** min(tries - 1, 8), _REST_MAX_S)
             self._resting[device] = _Rest(outcome, self._monotonic() + rest_s, tries)
             self._trying = None
-        elif before is not None:
-            if self._is_silent():
+            self._unheard += outcome.code == 0
+        else:
+            self._unheard = -len(self._devices)
+            if self._down:
                 self._resting.clear()  # the line lives again
+                self._down = False
             self._resting.pop(device, None)
         return outcome
 

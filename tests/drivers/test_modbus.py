@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 import pytest
 from pymodbus.constants import ExcCodes
@@ -241,6 +242,41 @@ async def test_a_gateway_that_hangs_up_over_one_dead_device_does_not_take_the_ot
         assert "device 2" in rows[1].detail and "the other side hung up" in rows[1].detail
 
 
+async def test_a_line_that_is_cut_is_known_after_three_devices_and_whole_again_at_once():
+    now, dead, asked = [0.0], set(), []
+
+    async def respond(request, writer):
+        asked.append(request[6])
+        if request[6] in dead:
+            writer.close()  # quicker than a time-out, and the same to us
+        else:
+            writer.write(mbap(request, good_pdu(request, 7)))
+
+    async with hostile_server(respond) as port:
+        tags = [tag(n, device_id=n) for n in range(1, 11)]
+        source = ModbusSource(spec(port, tags, timeout_s=5.0), monotonic=lambda: now[0])
+        assert [row.value for row in await one_read(source)] == [7] * 10
+        dead.update(range(1, 11))
+        for _ in range(2):
+            del asked[:]
+            now[0] += 5
+            with pytest.raises(SourceDown, match=r"device 1, holding 0 to 0: .* hung up"):
+                await source.read(source.spec.tags)
+            assert len(set(asked)) == 3
+        dead.clear()
+        await source.read(source.spec.tags)
+        assert [row.value for row in await one_read(source)] == [7] * 10
+        dead.update((1, 2, 3))  # those that are asked first: the line is not cut
+        with pytest.raises(SourceDown):
+            await source.read(source.spec.tags)
+        for _ in range(3):
+            now[0] += 1
+            with suppress(SourceDown):
+                rows = await one_read(source)
+        assert [row.value for row in rows] == [None] * 3 + [7] * 7
+        await source.close()
+
+
 async def test_when_a_silent_line_lives_again_each_device_gets_a_fresh_chance():
     now, alive = [0.0], [False]
 
@@ -250,7 +286,7 @@ async def test_when_a_silent_line_lives_again_each_device_gets_a_fresh_chance():
 
     async with hostile_server(respond) as port:
         source = ModbusSource(
-            spec(port, [tag(n, device_id=n) for n in (1, 2, 3)], timeout_s=0.3), monotonic=lambda: now[0]
+            spec(port, [tag(n, device_id=n) for n in (1, 2, 3)], timeout_s=0.5), monotonic=lambda: now[0]
         )
         for seconds in (0.0, 1.0, 0.0):
             now[0] += seconds
