@@ -37,9 +37,9 @@ from monitor.claims import Claims
 from monitor.command_socket import Request
 from monitor.desk import Desk
 from monitor.dispatch import Dispatch
+from monitor.handover import handed_over, read_handover, refuse
 from monitor.heartbeat import Moment, build_status, last_known_text
 from monitor.historian.reader import HotReader
-from monitor.intake import handed_over, read_handover, refuse
 from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Settings

@@ -1,59 +1,52 @@
-"""`handwheel intake`: takes vendor messages out of their drop folders, in a process of its own that has no route to any
-field device. What comes from outside is hostile until it was looked at: size-limited, regular files only, never
-followed, never executed.
+"""`handwheel intake`: takes in vendor messages from drop folders and MQTT, in a process of its own that has no route to
+any field device. What comes from outside is hostile until it was looked at: size-limited, regular files only, never
+followed, never opened if packed, never executed.
 
-A message that can be used is handed to the daemon as two files in STATE/inbox, named by the SHA-256 of its bytes: the
-message as it came (.raw) and the finished alerts (.json, written last: where it stands, the handover is complete).
-Everything else goes to STATE/rejected with its reason beside it in one line. One bad file never stops the rest, and a
-process that is killed at any point finds its way: the same bytes give the same names, and the daemon knows what it has.
+A message that can be used is handed to the daemon (monitor.handover). Everything else goes to STATE/rejected with its
+reason beside it in one line. One bad message never stops the rest, and a process that is killed at any point finds its
+way: the same bytes give the same names, and the daemon knows what it has.
 
 A file is looked at when neither size nor time changed for 2 s. If no alert can be made of it then, it may still be half
-written: it is looked at again for 10 s before it is rejected.
+written: it is looked at again for 10 s before it is rejected. A message that may have come while nobody looked says so:
+it proves nothing about when the vendor told us.
 """
 
-import errno
 import hashlib
-import json
 import logging
 import os
-import re
-import shutil
 import signal
+import socket
 import stat
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from drivers.errors import AlertError, UserError
 from drivers.record import Alert
 from drivers.source import FeedSpec
 from drivers.vendor import file_drop
+from monitor.claims import WAITED
+from monitor.handover import hand_over, read_limited, refuse, refuse_bytes
 from monitor.plant import Settings
-from monitor.state import State, atomic_write
-from monitor.words import clean, utc_text
+from monitor.state import State
+from monitor.words import clean
+
+if TYPE_CHECKING:
+    from drivers.vendor.mqtt import Listener, Message
 
 LOG = logging.getLogger("handwheel.intake")
-FORMAT = 1
 EVERY_S, SETTLED_S, PATIENCE_S, STUCK_S = 1.0, 2.0, 10.0, 60.0
-AGE_END_US = 7_258_118_400_000_000  # the year 2200
+LOOKED_S = 5.0  # a file that lies there so long after the last look may have come at any time before
+ONCE_S = 5.0  # for what waits at a broker, with --once
 SIZE_LIMIT = file_drop.LIMIT_BYTES
-HANDOVER_LIMIT = 20 * SIZE_LIMIT  # what is made of a message names its fields
+INBOX_MOST = 5_000  # handovers; while the daemon takes none, messages stay where they are
+REJECTED_PER_HOUR = 200  # of one MQTT feed; those over it are counted and not kept
+_REMEMBERED = 10_000  # messages of one MQTT feed, to know what a broker sends again
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart", "~")
-
-
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """One finished message in STATE/inbox."""
-
-    json: Path
-    raw: Path
-    feed: str
-    sha256: str
-    receive_us: int  # UTC [us]
-    alerts: tuple[Alert, ...]
 
 
 @dataclass(slots=True)
@@ -64,6 +57,7 @@ class _Seen:
     mtime_ns: int
     since_s: float  # monotonic [s]: since when it has not changed
     since_us: int  # the same moment in UTC [us]: when the message was all there
+    may_have_waited: bool
 
 
 @dataclass(slots=True)
@@ -88,6 +82,7 @@ class Drop:
         self.folder = drop_folder(feed, state)
         self._seen: dict[str, _Seen] = {}
         self._stuck: dict[str, float] = {}  # could be neither taken nor moved (rights, full disk): when to try again
+        self._looked_s = float("-inf")
         self._told = ""
 
     def sweep(self, mono_s: float, now_us: int) -> Swept:
@@ -100,6 +95,7 @@ class Drop:
         except OSError as fault:
             self._tell(f"{self.folder}: cannot be read ({fault.strerror}); mend its rights")
             return swept
+        late, self._looked_s = mono_s - self._looked_s > LOOKED_S, mono_s
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
         self._stuck = {name: again_s for name, again_s in self._stuck.items() if name in names}
         for name in names:
@@ -107,7 +103,7 @@ class Drop:
                 continue
             path = self.folder / name
             try:
-                self._look_at(path, mono_s, now_us, swept)
+                self._look_at(path, mono_s, now_us, late, swept)
             except FileNotFoundError:
                 continue  # taken away by somebody else in the meantime
             except OSError as fault:
@@ -116,7 +112,7 @@ class Drop:
                 self._stuck[name] = mono_s + STUCK_S
         return swept
 
-    def _look_at(self, path: Path, mono_s: float, now_us: int, swept: Swept) -> None:
+    def _look_at(self, path: Path, mono_s: float, now_us: int, late: bool, swept: Swept) -> None:
         facts = path.lstat()
         if not stat.S_ISREG(facts.st_mode):
             refuse(path, "is a link or a device, not a file; send the message itself as a plain file", self._state)
@@ -124,7 +120,7 @@ class Drop:
             return
         seen = self._seen.get(path.name)
         if seen is None or (seen.size, seen.mtime_ns) != (facts.st_size, facts.st_mtime_ns):
-            seen = self._seen[path.name] = _Seen(facts.st_size, facts.st_mtime_ns, mono_s, now_us)
+            seen = self._seen[path.name] = _Seen(facts.st_size, facts.st_mtime_ns, mono_s, now_us, late)
         quiet_s = mono_s - seen.since_s
         if quiet_s < SETTLED_S:
             swept.waiting += 1
@@ -143,6 +139,7 @@ class Drop:
             LOG.exception("%s: a message made the reader fail in a way it should not", clean(path))
             refuse(path, f"{clean(path.name)}: made the reader fail ({type(fault).__name__}: {fault})", self._state)
         else:
+            alerts = _marked(alerts, seen.may_have_waited)
             hand_over(self._state, self.feed.name, raw, alerts, seen.since_us)
             path.unlink()
             swept.taken += 1
@@ -156,154 +153,128 @@ class Drop:
         self._told = words
 
 
+class Subscription:
+    """The MQTT messages of one feed on their way into the inbox: the same mapping and the same handover as a file."""
+
+    def __init__(self, feed: FeedSpec, state: State) -> None:
+        self.feed, self._state = feed, state
+        self.total = Swept()
+        self.room = INBOX_MOST
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self._hour, self._kept = 0, 0  # the present hour, what was rejected and kept in it
+
+    def take(self, message: "Message") -> None:
+        """Hand a message over or reject it; OSError where the disk cannot take it now, so that it is sent again."""
+        now_us = time.time_ns() // 1000
+        digest = hashlib.sha256(message.payload).digest()
+        if message.again and digest in self._seen:
+            return
+        if self.room <= 0:
+            raise OSError("STATE/inbox is full; is handwheel run going?")
+        name = f"topic {clean(message.topic, 100)}"
+        try:
+            if message.size > SIZE_LIMIT:
+                words = f"{message.size:,} bytes, at most {SIZE_LIMIT:,} are taken; ask for smaller messages"
+                raise AlertError(f"{name}: {words} (the beginning is kept)")
+            alerts = file_drop.parse(message.payload, self.feed, now_us, name)
+        except AlertError as fault:
+            self._reject(message.payload, str(fault), now_us)
+        except Exception as fault:
+            LOG.exception("%s: %s: a message made the reader fail in a way it should not", self.feed.name, name)
+            self._reject(message.payload, f"{name}: made the reader fail ({type(fault).__name__}: {fault})", now_us)
+        else:
+            alerts = _marked(alerts, message.may_have_waited)
+            hand_over(self._state, self.feed.name, message.payload, alerts, now_us)
+            self.room -= 1
+            self.total.taken += 1
+            LOG.info("%s: %s taken in, %d alert(s)", self.feed.name, name, len(alerts))
+        self._seen[digest] = None
+        if len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _reject(self, raw: bytes, reason: str, now_us: int) -> None:
+        self.total.rejected += 1
+        hour = now_us // 3_600_000_000
+        if hour != self._hour:
+            self._hour, self._kept = hour, 0
+        self._kept += 1
+        if self._kept <= REJECTED_PER_HOUR:
+            refuse_bytes(raw, f"{self.feed.name}-{hashlib.sha256(raw).hexdigest()[:16]}.msg", reason, self._state)
+        elif self._kept == REJECTED_PER_HOUR + 1:
+            LOG.error("%s: more than %d messages rejected this hour; the rest is not kept", self.feed.name,
+                      REJECTED_PER_HOUR)  # fmt: skip
+
+
+def _marked(alerts: list[Alert], waited: bool) -> list[Alert]:
+    return [replace(alert, extra=alert.extra | {WAITED: "yes"}) for alert in alerts] if waited else alerts
+
+
 def run(settings: Settings, state: State, once: bool) -> int:
     """Take in vendor messages until told to stop; with `once` what lies there now. Returns the exit code."""
     drops = [Drop(feed, state) for feed in settings.feeds if feed.kind == "file_drop"]
+    subscriptions = [Subscription(feed, state) for feed in settings.feeds if feed.kind == "mqtt"]
+    listeners = [_listener(subscription, state) for subscription in subscriptions]
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     for drop in drops:
         LOG.info("%s: watching %s", drop.feed.name, drop.folder)
-    total = Swept()
-    until_s = time.monotonic() + PATIENCE_S + SETTLED_S + 2 * EVERY_S
+    total, full = Swept(), False
+    start_s = time.monotonic()
+    until_s = start_s + PATIENCE_S + SETTLED_S + 2 * EVERY_S
     while not stop.is_set():
-        waiting = 0
-        for drop in drops:
+        waiting, room = 0, INBOX_MOST - sum(1 for _ in state.inbox.glob("*.json"))
+        if room <= 0 and not full:
+            LOG.error(
+                "%s: %d messages wait for the daemon; the others are left where they are", state.inbox, INBOX_MOST
+            )
+        full = room <= 0
+        for drop in [] if full else drops:
             swept = drop.sweep(time.monotonic(), time.time_ns() // 1000)
             total.taken, total.rejected = total.taken + swept.taken, total.rejected + swept.rejected
             waiting += swept.waiting
-        if once and (not waiting or time.monotonic() > until_s):
-            print(f"taken in: {total.taken}; rejected: {total.rejected} (see {state.rejected})")
+        pause_s = EVERY_S / 4 if once else EVERY_S
+        if not _listen(listeners, subscriptions, room, pause_s):
+            stop.wait(pause_s)
+        now_s = time.monotonic()
+        if once and (not waiting or now_s > until_s) and (not listeners or now_s > start_s + ONCE_S):
             break
-        stop.wait(EVERY_S / 4 if once else EVERY_S)
+    for listener in listeners:
+        listener.close()
+    if once:
+        taken = total.taken + sum(one.total.taken for one in subscriptions)
+        rejected = total.rejected + sum(one.total.rejected for one in subscriptions)
+        print(f"taken in: {taken}; rejected: {rejected} (see {state.rejected})")
     return 0
 
 
-def read_limited(path: Path, limit: int = SIZE_LIMIT) -> bytes:
-    """The bytes of a plain file, never more than `limit`, never through a link, never waiting for a device.
-
-    Raises AlertError for one that is larger, before it is read.
-    """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        size = os.fstat(handle).st_size
-        raw = file.read(limit + 1) if size <= limit else b""
-    if size > limit or len(raw) > limit:
-        raise AlertError(
-            f"{clean(path.name)}: {max(size, len(raw)):,} bytes, at most {limit:,} are taken; ask for smaller messages"
-        )
-    return raw
-
-
-def hand_over(state: State, feed: str, raw: bytes, alerts: Iterable[Alert], receive_us: int) -> Path:
-    """Put a message and its alerts into STATE/inbox; what already lies there under the same bytes stays (it is older).
-
-    Returns the path of the .json, which is written last.
-    """
-    sha256 = hashlib.sha256(raw).hexdigest()
-    finished = state.inbox / f"{_plain(feed)}-{sha256}.json"
-    if not finished.exists():
-        atomic_write(finished.with_suffix(".raw"), raw)
-        body = {
-            "format": FORMAT, "feed": feed, "received_at": utc_text(receive_us), "receive_us": receive_us,
-            "sha256": sha256, "alerts": [_row(alert) for alert in alerts],
-        }  # fmt: skip
-        atomic_write(finished, json.dumps(body, ensure_ascii=False, indent=1))
-    return finished
-
-
-def handed_over(state: State) -> list[Path]:
-    """The complete handovers waiting in STATE/inbox, oldest first."""
-    found = []
-    for path in state.inbox.glob("*.json"):
+def _listen(listeners: Iterable["Listener"], subscriptions: list[Subscription], room: int, budget_s: float) -> bool:
+    """Give each listener its turn; false if none has a connection, so that nothing was waited for."""
+    connected = False
+    for listener, subscription in zip(listeners, subscriptions, strict=True):
+        subscription.room = room
         try:
-            found.append((path.lstat().st_mtime_ns, path))
-        except FileNotFoundError:
-            continue
-    return [path for _, path in sorted(found)]
+            turn_s = budget_s / len(subscriptions)
+            connected |= listener.turn(time.monotonic(), time.monotonic, turn_s)
+        except Exception as fault:
+            LOG.exception("%s: the broker made the listener fail in a way it should not", listener.feed.name)
+            listener.lose(f"{type(fault).__name__}: {fault}")
+    return connected
 
 
-def read_handover(path: Path) -> tuple[Handover, bytes]:
-    """A handover and the bytes of its message. Raises AlertError where one of the two is not what it should be."""
+def _listener(subscription: Subscription, state: State) -> "Listener":
+    """The listener of a feed, under a client id that stays the same and is no one else's."""
+    feed = subscription.feed
     try:
-        body = json.loads(read_limited(path, HANDOVER_LIMIT))
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # NaN, half a character: stored nowhere
-        raw = read_limited(path.with_suffix(".raw"))
-        if body["format"] != FORMAT or hashlib.sha256(raw).hexdigest() != body["sha256"]:
-            raise ValueError("format or checksum do not agree")
-        alerts = tuple(_alert(row) for row in body["alerts"])
-        if not _is_time(body["receive_us"]):
-            raise TypeError("receive_us is no time")
-        return Handover(
-            path, path.with_suffix(".raw"), str(body["feed"]), str(body["sha256"]), body["receive_us"], alerts
-        ), raw
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as fault:
-        raise AlertError(
-            f"{path.name}: not a handover of this intake ({fault}); the message must be sent anew"
-        ) from fault
-
-
-def refuse(path: Path, reason: str, state: State) -> Path:
-    """Move a file to STATE/rejected with its reason in one line beside it; a link or device is removed, not kept."""
-    stem, suffix = os.path.splitext(_plain(path.name).replace(".reason.", "_reason."))
-    target, turn = state.rejected / f"{stem}{suffix}", 1
-    while target.exists() or target.is_symlink():
-        turn += 1
-        target = state.rejected / f"{stem}.{turn}{suffix}"
-    plain = stat.S_ISREG(path.lstat().st_mode)
-    gone = "" if plain else " (removed)"
-    line = f"{utc_text(time.time_ns() // 1000)} {clean(reason, 400)}{gone}\n"
-    atomic_write(target.with_name(f"{target.name}.reason.txt"), line)
-    if plain:
-        _move(path, target)
-    else:
-        path.unlink()
-    LOG.warning("%s: rejected: %s", target.name, clean(reason, 400))
-    return target
-
-
-def _move(path: Path, target: Path) -> None:
-    """Move a file, also onto another disk; where it cannot leave its folder, no copy is left behind."""
-    try:
-        os.replace(path, target)
-    except OSError as fault:
-        if fault.errno != errno.EXDEV:
+        from drivers.vendor.mqtt import Listener
+    except ModuleNotFoundError as fault:
+        if fault.name is None or not fault.name.startswith("paho"):
             raise
-        try:
-            shutil.copy2(path, target)
-            path.unlink()
-        except OSError:
-            target.unlink(missing_ok=True)
-            raise
-
-
-def _plain(name: str) -> str:
-    """A file name without anything that a shell, a terminal or a path could trip over."""
-    kept = re.sub(r"[^\w.-]+", "_", name, flags=re.ASCII).lstrip(".-")
-    return kept[-120:] or "unnamed"
-
-
-def _row(alert: Alert) -> dict[str, Any]:
-    return {name: value for name, value in asdict(alert).items() if name != "raw"}  # the message lies beside it
-
-
-def _alert(row: dict[str, Any]) -> Alert:
-    alert = Alert(**row)
-    texts = (alert.alert_id, alert.origin, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
-             alert.vendor, alert.feed, alert.action, alert.raw_sha256)  # fmt: skip
-    days = alert.horizon_days
-    fits = (
-        all(isinstance(text, str) for text in texts)
-        and _is_time(alert.received_us)
-        and (alert.issued_us is None or _is_time(alert.issued_us))
-        and (days is None or (isinstance(days, int | float) and 0 <= days < 1e6))
-        and isinstance(alert.active, bool)
-    )
-    if not fits:
-        raise TypeError("an alert has a field of the wrong type")
-    return alert
-
-
-def _is_time(us: object) -> bool:
-    return isinstance(us, int) and 0 < us < AGE_END_US
+        raise UserError(
+            f"feed {feed.name}: MQTT needs paho-mqtt, which is not installed; pip install 'handwheel[mqtt]'"
+        ) from None
+    who = f"{socket.gethostname()}:{state.root}:{feed.options['topic']}"
+    client_id = f"handwheel-{feed.name}-{hashlib.sha256(who.encode()).hexdigest()[:12]}"
+    return Listener(feed, client_id, subscription.take)

@@ -14,8 +14,8 @@ import pytest
 from drivers.record import Reason
 from drivers.vendor import file_drop
 from monitor.command_socket import ask
+from monitor.handover import hand_over
 from monitor.historian.reader import HotReader
-from monitor.intake import hand_over
 from monitor.ledger import entries, verify
 from monitor.settings import load
 from monitor.state import State

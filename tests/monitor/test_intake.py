@@ -14,17 +14,9 @@ import pytest
 
 from drivers.errors import AlertError
 from drivers.source import FeedSpec
-from monitor.intake import (
-    PATIENCE_S,
-    SETTLED_S,
-    STUCK_S,
-    Drop,
-    drop_folder,
-    hand_over,
-    handed_over,
-    read_handover,
-    read_limited,
-)
+from monitor.handover import hand_over, handed_over, read_handover, read_limited
+from monitor.intake import INBOX_MOST, LOOKED_S, PATIENCE_S, SETTLED_S, STUCK_S, Drop, drop_folder, run
+from monitor.settings import load
 from monitor.state import State
 
 NOW = 1_795_440_000_000_000
@@ -84,6 +76,41 @@ def test_a_message_is_handed_over_byte_for_byte_with_its_finished_alert(state, f
     assert (alert.alert_id, alert.asset, alert.component) == ("SP-2026-0042", "pump1", "seal")
     assert alert.received_us == handover.receive_us == NOW
     assert list(folder.iterdir()) == []
+
+
+def waited(state):
+    return [
+        alert.extra.get("may_have_waited") for path in handed_over(state) for alert in read_handover(path)[0].alerts
+    ]
+
+
+def test_a_file_that_lay_there_before_we_looked_is_no_proof_of_when_it_came(state, folder):
+    (folder / "a.json").write_bytes(GOOD)
+    watch = Watch(state)
+    watch.until_settled()
+    assert waited(state) == ["yes"]
+
+
+def test_a_file_that_came_between_two_looks_has_its_time(state, folder):
+    watch = Watch(state)
+    watch.after(0)
+    (folder / "a.json").write_bytes(GOOD)
+    watch.after(1)
+    watch.after(SETTLED_S)
+    assert waited(state) == [None]
+    (folder / "b.json").write_bytes(message(id="B"))
+    watch.after(LOOKED_S + 1)  # a suspended machine
+    watch.after(SETTLED_S)
+    assert sorted(waited(state), key=str) == [None, "yes"]
+
+
+def test_while_the_daemon_takes_nothing_messages_stay_in_their_folder(state, folder, config, capsys):
+    for number in range(INBOX_MOST):
+        (state.inbox / f"{number}.json").touch()
+    (folder / "a.json").write_bytes(GOOD)
+    assert run(load(config), state, once=True) == 0
+    assert (folder / "a.json").read_bytes() == GOOD
+    assert "taken in: 0; rejected: 0" in capsys.readouterr().out
 
 
 def test_a_file_that_still_grows_is_waited_for(state, folder):

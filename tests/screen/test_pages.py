@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.intake import refuse
+from monitor.handover import refuse
 from monitor.screen import alerts, asset, help, overview, procedures, reports
 from monitor.screen.pieces import Line, cells
 from monitor.screen.reading import Reading, take
