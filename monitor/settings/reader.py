@@ -28,8 +28,8 @@ class SettingsError(ConfigError):
     """The configuration cannot be used; `faults` has one line for each thing to mend."""
 
     def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = list(faults)
+        self.faults = list(dict.fromkeys(faults))  # what is wrong with a block is found at each of its rows
+        super().__init__("\n".join(self.faults))
 
 
 def line_of(text: str, path: Sequence[str | int]) -> int:

@@ -14,7 +14,7 @@ from monitor.settings.maps import DeviceMap, Maps
 from monitor.settings.reader import Reader, one_of
 from monitor.settings.rows import Placed, rows
 from monitor.settings.shapes import COMMON, Block, Modbus, ModbusSource, OpcUaSource, SerialSource, SiteFile, Source
-from monitor.settings.tags import cut_across, tag_of
+from monitor.settings.tags import cut_across, neighbours, tag_of
 
 Place = Sequence[str | int]
 FEW_SLOTS = 4  # a device with so few connections is asked again seldom, and its slot is freed in between
@@ -47,6 +47,7 @@ def read_sources(reader: Reader, site: SiteFile, files: Sequence[tuple[str, Sour
         _check(reader, file, source, assets)
         own: list[Tag] = []
         by_map: list[tuple[Placed, Tag]] = []
+        taken: dict[tuple[int, str, int], list[Tag]] = {}
         for placed in rows(reader, file, source, maps):
             asset_place: Place = [] if placed.line else ["source", "block", placed.number, "asset"]
             if not one_of(reader, file if not placed.line else placed.file, asset_place, placed.block.asset, assets,
@@ -58,7 +59,7 @@ def read_sources(reader: Reader, site: SiteFile, files: Sequence[tuple[str, Sour
             if tag.name in places:
                 placed.fault(reader, "name", f"{tag.name!r} is defined twice (also in {places[tag.name]})")
                 continue
-            for other in own:
+            for other in neighbours(tag, taken):
                 if cut_across(other.where, tag.where):
                     words = f"{tag.name!r} lies across the registers of {other.name!r}; mend the address or type of one"
                     placed.fault(reader, "at", words)

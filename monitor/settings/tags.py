@@ -52,6 +52,17 @@ def cut_across(one: Register | Node, other: Register | Node) -> bool:
     return first < last and (one.address, one.words) != (other.address, other.words) and min(one.words, other.words) > 1
 
 
+def neighbours(tag: Tag, taken: dict[tuple[int, str, int], list[Tag]]) -> list[Tag]:
+    """The tags so far that share a register with this one; `taken` (device, table, register) learns of it."""
+    where, found = tag.where, dict[int, Tag]()
+    if isinstance(where, Register):
+        for address in range(where.address, where.address + where.words):
+            there = taken.setdefault((where.device_id, where.table, address), [])
+            found |= {other.number: other for other in there}
+            there.append(tag)
+    return list(found.values())
+
+
 def _quantity(row: TagRow, fault: Fault) -> str:
     quantity = row.quantity or (row.name if row.name in plant.QUANTITIES else "other")
     if row.quantity is None and quantity == "other":

@@ -551,3 +551,10 @@ def test_a_loop_and_an_exponent_may_stand_in_a_spreadsheet(tree):
     level, current = load(tree).tags
     assert (level.where.ma, level.where.scale) == (0.001, 0.0005)
     assert current.where.exponent_at == 20
+
+
+def test_what_is_wrong_with_a_block_is_told_once_not_for_each_of_its_rows(with_map):
+    one_source(with_map, SOURCE + TCP + '[[source.block]]\nasset = "pumpX"\nmap = "acme"\n')
+    assert faults(with_map) == [
+        "sources/pump1.toml: line 8: source.block.0.asset: 'pumpX' is not a known asset; did you mean pump1?"
+    ]
