@@ -12,12 +12,9 @@ from drivers.record import Quality, Reason
 from drivers.sim.modbus_server import Memory, ModbusServer
 from monitor.historian.history import wide
 from monitor.historian.hot import HotFile
-from monitor.historian.reader import HotReader
 from monitor.screen.reading import take
 from monitor.screen.text import overview
-from monitor.settings import load
-from monitor.state import State
-from tests.monitor.plant_bench import Bench, configure
+from tests.acceptance.watched import Watched
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 EVERY_S, TIMEOUT_S = 1.0, 0.5
@@ -52,70 +49,37 @@ DECODED = {"flow": 98.7, "running": 1.0, "suction_pressure": 1.5, "discharge_pre
            "volume": 65536.0, "bearing_temperature": 48.0, "ambient_temperature": 15.0}  # fmt: skip
 
 
-class Plant:
-    """One pump on a device that can misbehave, and the daemon that reads it."""
+class Device:
+    """A Modbus device that can misbehave."""
 
-    def __init__(self, folder):
-        self.folder, self.memory = folder, Memory()
+    def __init__(self):
+        self.memory = Memory()
         self.words = self.memory.words.setdefault((1, "holding"), {})
-        self.device = ModbusServer(self.memory)
-        self.bench = None
-
-    async def __aenter__(self):
         self.words.update(SOUND)
-        config = configure(self.folder / "config", 1)
-        await self.device.start()
-        text = SOURCE.format(every_s=EVERY_S, timeout_s=TIMEOUT_S, port=self.device.port)
-        (config / "sources" / "pump1.toml").write_text(text)
-        self.state = State(self.folder / "state")
-        try:
-            self.settings = load(config)
-            self.bench = Bench(config, self.state).start()
-            await self.bench.until(lambda s: s["sources"][0]["good"] == 8)
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
-
-    async def __aexit__(self, *_):
-        if self.bench:
-            self.bench.end()
-        await self.device.stop()
-
-    @property
-    def reader(self):
-        return HotReader(self.state.hot)
-
-    def number(self, name):
-        return next(tag.number for tag in self.settings.tags if tag.name == f"pump1.{name}")
-
-    def stored(self, name, since_us=0):
-        """What the disk has of a tag, oldest first."""
-        return [one for one in self.reader.series(self.number(name), 0) if one.receive_us > since_us]
-
-    async def newest(self, name, condition):
-        """Wait until the newest stored sample of a tag is so; the sample."""
-        end = time.monotonic() + 60
-        while not (found := self.stored(name)) or not condition(found[-1]):
-            assert time.monotonic() < end, found[-3:]
-            await asyncio.sleep(0.1)
-        return found[-1]
+        self.server = ModbusServer(self.memory)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(tmp_path_factory):
-    async with Plant(tmp_path_factory.mktemp("plant")) as one:
-        yield one
+    device = Device()
+    await device.server.start()
+    source = SOURCE.format(every_s=EVERY_S, timeout_s=TIMEOUT_S, port=device.server.port)
+    try:
+        async with Watched(tmp_path_factory.mktemp("plant"), source) as watched:
+            watched.device = device
+            yield watched
+    finally:
+        await device.server.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def plant(running):
-    """The plant, sound before and after each test."""
+    """The plant, its device sound before and after each test."""
     yield running
-    running.words.clear()
-    running.words.update(SOUND)
-    running.memory.refused.clear()
-    running.memory.silent.clear()
+    running.device.words.clear()
+    running.device.words.update(SOUND)
+    running.device.memory.refused.clear()
+    running.device.server.silent = False
     await running.bench.until(lambda s: s["sources"][0]["state"] in ("up", "degraded"))
 
 
@@ -123,14 +87,14 @@ async def test_case_2_what_means_not_available_is_bad_and_reaches_neither_totals
     """0xFFFF, 0x8000, NaN and 0xFFFFFFFF, as devices send them instead of a value."""
     begun_us = time.time_ns() // 1000
     names = ("flow", "suction_pressure", "discharge_pressure", "volume")
-    plant.words.update({0: 0xFFFF, 2: 0x8000, 4: 0x7FC0, 5: 0, 6: 0xFFFF, 7: 0xFFFF})
+    plant.device.words.update({0: 0xFFFF, 2: 0x8000, 4: 0x7FC0, 5: 0, 6: 0xFFFF, 7: 0xFFFF})
     for name in names:
         seen = await plant.newest(name, lambda one: one.quality == Quality.BAD)
         assert seen.value is None
         assert seen.reasons & (Reason.SENTINEL | Reason.SENSOR), (name, seen)
     status = await plant.bench.until(lambda s: s["sources"][0]["good"] == 4)
     assert status["sources"][0]["state"] == "up"  # the device answers; it is the values that are not there
-    plant.words.update(SOUND)
+    plant.device.words.update(SOUND)
     for name in names:
         await plant.newest(name, lambda one: one.quality == Quality.GOOD)
     end_us = time.time_ns() // 1000
@@ -157,7 +121,7 @@ async def test_case_2_what_means_not_available_is_bad_and_reaches_neither_totals
 
 async def test_case_3_a_silent_device_is_known_within_three_periods_in_words_and_its_alarm_stays(plant):
     good_us = (await plant.newest("flow", lambda one: one.quality == Quality.GOOD)).receive_us
-    plant.device.silent = True
+    plant.device.server.silent = True
     bad = await plant.newest("flow", lambda one: one.quality == Quality.BAD)
     first = next(one for one in plant.stored("flow", good_us) if one.quality != Quality.GOOD)
     last_good_us = max(one.receive_us for one in plant.stored("flow") if one.receive_us < first.receive_us)
@@ -173,7 +137,7 @@ async def test_case_3_a_silent_device_is_known_within_three_periods_in_words_and
     assert "no answer" in page or "down" in page.lower(), page
     words = plant.state.last_known.read_text()
     assert "98.70 m3/h" in words.replace("  ", " ") or "98.7" in words  # the last good value, with its own old time
-    plant.device.silent = False
+    plant.device.server.silent = False
     status = await plant.bench.until(lambda s: s["sources"][0]["good"] == 8)
     alarm = next(one for one in status["alarms_top"] if one["id"] == "monitor:link:pump1")
     assert alarm["state"] == "RTNUN", "latched: it returned to normal and nobody has acknowledged it"
@@ -181,7 +145,7 @@ async def test_case_3_a_silent_device_is_known_within_three_periods_in_words_and
 
 async def test_case_1_a_refused_block_is_bad_with_its_old_time_and_the_other_block_stays_good(plant):
     before = await plant.newest("bearing_temperature", lambda one: one.quality == Quality.GOOD)
-    plant.memory.refused[1, "holding"] = {100, 101}
+    plant.device.memory.refused[1, "holding"] = {100, 101}
     status = await plant.bench.until(lambda s: s["sources"][0]["good"] == 6)
     assert status["sources"][0]["state"] == "degraded"
     assert "exception 2 (illegal data address)" in status["sources"][0]["note"]
