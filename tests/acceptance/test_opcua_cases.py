@@ -24,13 +24,13 @@ NAMES = ("flow", "power", "level", "running")
 UNITS = {"flow": "m3/h", "power": "kW", "level": "m", "running": "1"}
 
 
-def source(url, space, ids, mode="subscribe"):
+def source(url, space, ids):
     rows = "".join(
         f'  {{ node = "nsu={space};s={ids[name]}", name = "{name}", unit = "{UNITS[name]}" }},\n' for name in NAMES
     )
     return (
         f'[source]\nname = "pump1"\ndriver = "opcua"\nsite = "G"\nevery_s = 0.5\ntimeout_s = 2.0\nurl = "{url}"\n'
-        f'mode = "{mode}"\n\n[[source.block]]\nasset = "pump1"\ntags = [\n{rows}]\n'
+        'mode = "subscribe"\n\n[[source.block]]\nasset = "pump1"\ntags = [\n{rows}]\n'
     )
 
 
@@ -79,11 +79,10 @@ def assert_never_good(plant, begun_us, bad):
     assert share["flow"].min() == 0.0
 
 
-@pytest.mark.parametrize("mode", ["poll", "subscribe"])
-async def test_case_5_the_same_from_node_opcua_that_sends_a_number_with_the_bad_status(tmp_path, mode):
+async def test_case_5_the_same_from_node_opcua_that_sends_a_number_with_the_bad_status(tmp_path):
     """FUXA and ThingsBoard were seen to store these numbers as if they were good."""
     with node_opcua(tmp_path, nodes=4, every_ms=1_000_000) as peer:
-        text = source(url_of(peer), "urn:peer", {name: f"v{n}" for n, name in enumerate(NAMES)}, mode)
+        text = source(url_of(peer), "urn:peer", {name: f"v{n}" for n, name in enumerate(NAMES)})
         async with Watched(tmp_path / "d", text) as watched:
             begun_us = time.time_ns() // 1000
             for turn in range(4):
