@@ -219,7 +219,7 @@ def _looked_up(
         return []
     if table.kind == "bits" and isinstance(tag.where, Register) and not tag.bits:
         reader.fault(file, place, f'table {name!r} is of bits, and {tag.name} is {tag.where.kind}; write as = "bits32"')
-    return [StatusAlert(alert.tag, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text,
+    return [StatusAlert(alert.tag, alert.asset, alert.component, alert.failure_mode, alert.severity, alert.text or name,
                         alert.vendor, table.kind, table.codes)]  # fmt: skip
 
 
