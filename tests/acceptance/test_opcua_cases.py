@@ -30,7 +30,7 @@ def source(url, space, ids):
     )
     return (
         f'[source]\nname = "pump1"\ndriver = "opcua"\nsite = "G"\nevery_s = 0.5\ntimeout_s = 2.0\nurl = "{url}"\n'
-        'mode = "subscribe"\n\n[[source.block]]\nasset = "pump1"\ntags = [\n{rows}]\n'
+        f'mode = "subscribe"\n\n[[source.block]]\nasset = "pump1"\ntags = [\n{rows}]\n'
     )
 
 
