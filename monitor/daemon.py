@@ -17,7 +17,7 @@ import signal
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -38,10 +38,11 @@ from monitor.command_socket import Request
 from monitor.desk import Desk
 from monitor.dispatch import Dispatch
 from monitor.handover import handed_over, read_handover, refuse
-from monitor.heartbeat import Moment, build_status, last_known_text
+from monitor.heartbeat import LastKnown, Moment, build_status, last_known_text
 from monitor.historian.reader import HotReader
 from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
+from monitor.pace import unhurried
 from monitor.plant import Settings
 from monitor.poller import LinkChange, Poller, phases, share_lines
 from monitor.publishing import binder_of, head_told, publish_folder, write_facts
@@ -59,6 +60,7 @@ TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
 CLOCK_STEP_S = 0.5
 SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not believed for so long
 BACKLOG = 3_600  # batches kept in memory while the store cannot be written
+LAST_KNOWN_AT_ONCE, LAST_KNOWN_REST = 500, 20  # lines; times what writing them all took
 INBOX_S = 0.5  # how long a tick takes messages in, so that a thousand at once do not hold up the heartbeat
 ALERTS_PER_TICK = 100  # of devices
 ALERTS_WAITING = 10_000  # a device that tells more than can be written is cut off here
@@ -86,6 +88,7 @@ class Daemon:
         self._store = ("ok", "")
         self._clock = ("unknown", "")
         self._published = True
+        self._last_known_due_s = 0.0  # monotonic [s]
         self._suspect_until_s = 0.0
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -399,9 +402,10 @@ class Daemon:
                 LOG.warning("the store can be written again; %d polls were lost", self._polls_lost)
                 self._store, self._polls_lost = ("ok", ""), 0
             self._alarms_told = alarms
-        text = last_known_text(now, self._survey.last_known(), self._zone)
+        sync = minute or stopping
+        known = self._survey.last_known() if sync or now.mono_s >= self._last_known_due_s else None
         try:
-            await self._writer.do(self._publish, self._status(now, stopping), text, minute or stopping)
+            await self._writer.do(self._publish, self._status(now, stopping), now, known, sync)
             self._published = True
         except OSError as fault:
             if self._published:
@@ -428,8 +432,16 @@ class Daemon:
         if changed and not self._stop.is_set() and any(job.name == "binder" for job in self.settings.jobs):
             self._spawn(self._jobs.run("binder"))
 
-    def _publish(self, status: Mapping[str, Any], last_known: str, sync: bool) -> None:
-        heartbeat.publish(self.state, status, last_known, sync=sync)
+    def _publish(self, status: Mapping[str, Any], now: Moment, known: Iterator[LastKnown] | None, sync: bool) -> None:
+        """The last known values each second; where they are very many, they take a twentieth of the time at most."""
+
+        def text() -> str:
+            start_s = time.thread_time()
+            made = last_known_text(now, unhurried(known or (), LAST_KNOWN_AT_ONCE), self._zone)
+            self._last_known_due_s = now.mono_s + LAST_KNOWN_REST * (time.thread_time() - start_s)
+            return made
+
+        heartbeat.publish(self.state, status, text if known is not None else None, sync=sync)
 
     def _status(self, now: Moment, stopping: bool) -> dict[str, Any]:
         stopped = {"role": STOP_ROLE, "at": utc_text(now.utc_us)} if stopping and self._stop.is_set() else None

@@ -8,7 +8,7 @@ whether it still works, the marker of a planned stop whether a person meant it. 
 import errno
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -168,7 +168,7 @@ def build_status(
     }
 
 
-def last_known_text(now: Moment, rows: Sequence[LastKnown], zone: tzinfo | None = None) -> str:
+def last_known_text(now: Moment, rows: Iterable[LastKnown], zone: tzinfo | None = None) -> str:
     """last_known.txt (tests/golden/last_known.txt): the newest value of each tag, readable with nothing but eyes."""
     written = _("written {utc}  ({local})  boot {boot}")
     heads = (_("tag"), _("value"), _("quality"), _("taken (UTC)"))
@@ -187,12 +187,18 @@ def last_known_text(now: Moment, rows: Sequence[LastKnown], zone: tzinfo | None 
     return "\n".join(lines) + "\n"
 
 
-def publish(state: State, status: Mapping[str, Any], last_known: str, *, sync: bool = False) -> None:
-    """Replace status.json and last_known.txt, each as a whole. Each second; with `sync` (onto the disk) each minute."""
+def publish(
+    state: State, status: Mapping[str, Any], last_known: Callable[[], str] | None, *, sync: bool = False
+) -> None:
+    """Replace status.json and last_known.txt, each as a whole. Each second; with `sync` (onto the disk) each minute.
+
+    `last_known` makes the text, once the status is out; None leaves it as it is this time.
+    """
     text = json.dumps(status, ensure_ascii=False, allow_nan=False)
     try:
         atomic_write(state.status, text, sync=False)
-        atomic_write(state.last_known, last_known, sync=sync)
+        if last_known is not None:
+            atomic_write(state.last_known, last_known(), sync=sync)
     except OSError as fault:
         if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -4,7 +4,8 @@ Counts come from arrays over all tags; nothing here is done per sample. A site's
 got an answer for its time; that says nothing of the plant. A last known value keeps the time at which it was taken.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from drivers.batch import NO_TIME, Batch
-from drivers.record import BAD_REASONS, UNCERTAIN_REASONS, Quality, Reason
+from drivers.record import BAD_REASONS, UNCERTAIN_REASONS, Quality, Reason, Tag
 from monitor.alarms import Alarm
 from monitor.claims import DEVICE_FEEDS, Claims
 from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, RejectedStatus, SiteStatus, SourceStatus
@@ -139,20 +140,13 @@ class Survey:
             )  # fmt: skip
         return rows
 
-    def last_known(self) -> list[LastKnown]:
-        """The newest value of each tag that there ever was, with its own time."""
-        rows = []
-        for tag in self._settings.tags:
-            at = tag.number
-            value: float | str | None = self._known_exact.get(at)
-            if value is None and np.isfinite(self._known[at]):
-                value = float(self._known[at])
-                if tag.labels:
-                    value = code_text(value, dict(tag.labels), bits=tag.bits)
-            taken = int(self._known_us[at])
-            quality = Quality(int(self._known_quality[at])).name.lower()
-            rows.append(LastKnown(tag.name, value, tag.unit, quality, None if taken == NO_TIME else taken))
-        return rows
+    def last_known(self) -> Iterator[LastKnown]:
+        """The newest value of each tag that there ever was, with its own time.
+
+        As it is now, whenever it is gone through: nothing of this object is touched then, so another thread may do it.
+        """
+        known, taken, quality = self._known.tolist(), self._known_us.tolist(), self._known_quality.tolist()
+        return _last_known(self._settings.tags, known, dict(self._known_exact), taken, quality)
 
     def _quality(self) -> np.ndarray:
         reasons = self._machine.reasons
@@ -169,6 +163,21 @@ class Survey:
         np.maximum.at(newest, index[self._expected], self._heard_s[self._expected])
         np.minimum.at(oldest, index[self._expected], self._heard_s[self._expected])
         return newest, oldest
+
+
+def _last_known(
+    tags: Sequence[Tag], known: Sequence[float], exact: Mapping[int, str], taken: Sequence[int], quality: Sequence[int]
+) -> Iterator[LastKnown]:
+    words = {one: one.name.lower() for one in Quality}
+    for tag in tags:
+        at = tag.number
+        value: float | str | None = exact.get(at)
+        if value is None and math.isfinite(known[at]):
+            value = known[at]
+            if tag.labels:
+                value = code_text(value, dict(tag.labels), bits=tag.bits)
+        taken_us = None if taken[at] == NO_TIME else taken[at]
+        yield LastKnown(tag.name, value, tag.unit, words[Quality(quality[at])], taken_us)
 
 
 def feed_rows(settings: Settings, claims: Claims, now_us: int, up_s: float) -> list[FeedStatus]:

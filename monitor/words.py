@@ -7,6 +7,7 @@ import gettext as _gettext
 import math
 import unicodedata
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from pathlib import Path
 
 LANGUAGES = ("en", "fr", "de")
@@ -53,6 +54,8 @@ def clean(text: object, limit: int = 200) -> str:
     Anything removed is seen as a middle dot; what is cut ends in an ellipsis. Markup is escaped where it is rendered.
     """
     source = str(text)
+    if len(source) <= limit and source.isascii() and source.isprintable():  # what most text is
+        return " ".join(source.split())
     kept = []
     for character in source[: limit * 4]:
         if character in "\t\n\r":
@@ -77,7 +80,12 @@ def utc_text(us: int | None) -> str:
     """UTC as ISO 8601 with milliseconds and Z; "-" for None."""
     if us is None:
         return "-"
-    return datetime.fromtimestamp(us / 1e6, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{us // 1000 % 1000:03d}Z"
+    return f"{_second_text(us // 1_000_000)}.{us // 1000 % 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)  # thousands of samples share a second
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def local_text(us: int | None, zone: tzinfo | None = None, form: str = "%Y-%m-%d %H:%M") -> str:

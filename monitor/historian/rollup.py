@@ -6,14 +6,14 @@ and in any order: what is added up here is merged in the file with what is there
 
 import math
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 
 from monitor.historian.arrays import Columns
+from monitor.pace import unhurried
 
 MINUTE_S, HOUR_S = 60, 3_600
 KEEP_S = {MINUTE_S: 48 * HOUR_S, HOUR_S: 400 * 86_400}  # how long a rollup stays, by its span
@@ -22,7 +22,6 @@ _COLUMNS: Final = 10
 _NEVER: Final = np.iinfo(np.int64).min
 
 Row = tuple[Any, ...]
-T = TypeVar("T")
 
 # late samples merge into a bucket that is already there; the mean is weighted by good samples
 _MERGE: Final = """
@@ -97,14 +96,6 @@ def merge(db: sqlite3.Connection, rows: Iterator[Row]) -> None:
     one = f"({', '.join('?' * _COLUMNS)})"
     for some in unhurried(iter(lambda: list(islice(rows, _ROWS_AT_ONCE)), [])):
         db.execute(_MERGE.format(rows=", ".join([one] * len(some))), [cell for row in some for cell in row])
-
-
-def unhurried(pieces: Iterable[T]) -> Iterator[T]:
-    """The pieces of a long work, with a rest of twice its own time after each: the polls want the interpreter too."""
-    for piece in pieces:
-        begun_s = time.thread_time()
-        yield piece
-        time.sleep(2 * (time.thread_time() - begun_s))
 
 
 def _with_room(buckets: dict[tuple[int, int], Bucket], key: tuple[int, int], size: int) -> Bucket:

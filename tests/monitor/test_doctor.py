@@ -21,7 +21,7 @@ def test_each_link_is_told_with_what_was_lost_and_refused_on_it(tmp_path):
         SourceStatus("good", "G", "up", 1.0, 4, 4, "", Counts(requests=10, connects=1)),
         SourceStatus("poor\x1b[2J", "G", "degraded", 1.0, 1, 4, "3 of 4 tags without an answer: exception 2", seen),
     ]
-    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=1, sources=rows), "")
+    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=1, sources=rows), None)
     good, poor = [check for check in look_at_daemon(load(GOLDEN), state) if check.name == "link"]
     assert (good.word, good.text) == ("PASS", "good: up; 10 requests, 1 connections")
     assert poor.word == "WARN"

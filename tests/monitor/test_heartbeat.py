@@ -140,7 +140,7 @@ def test_a_marker_of_a_planned_stop_that_is_nonsense_means_blind(state, marker):
 
 def test_what_is_published_is_read_back_and_nothing_else_is_taken_for_it(state):
     assert read(state) is None
-    publish(state, golden_status(), "text", sync=True)
+    publish(state, golden_status(), lambda: "text", sync=True)
     assert read(state) == golden_status()
     assert state.last_known.read_text() == "text"
     for rubbish in (b"", b"{", b'{"format": 2}', b"[]", b"\xff", b"[" * 100_000):

@@ -238,7 +238,9 @@ class SmallDaemon:
         """One second of a daemon's life."""
         now = moment()
         self.hot.append([batch_of("plant", now.utc_us, samples(now.utc_us))], now.utc_us // 1000)
-        heartbeat.publish(self.state, status(now, self.ledger.head(), self.lost), heartbeat.last_known_text(now, ()))
+        heartbeat.publish(
+            self.state, status(now, self.ledger.head(), self.lost), lambda: heartbeat.last_known_text(now, ())
+        )
 
     async def carry_out(self, request: Request) -> Mapping[str, Any]:
         """Record what a person decided, as the daemon does."""
