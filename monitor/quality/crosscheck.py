@@ -13,8 +13,8 @@ beyond tolerance plus doubt; three windows in a row must say the same before any
 that is not there, stale or bad is compared with nothing: "cannot tell" leaves the last verdict as it stands.
 """
 
+import heapq
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -112,12 +112,11 @@ class _Watch:
 
     check: Check
     every_s: float
-    due_s: float
     from_s: float
     marks: list[_Mark] = field(default_factory=list)  # of each tag when the window began
     said: bool = False
     hits: int = 0
-    minutes: deque[_Minute] = field(default_factory=lambda: deque(maxlen=MINUTES))
+    minutes: list[_Minute] = field(default_factory=list)
     counted: float = 0.0  # counter: total when the window began
     lost: int = 0
     step_before: float = 0.0  # largest step of the counter in the window before
@@ -135,11 +134,13 @@ class CrossWatch:
         self._lost = np.zeros(size, np.int64)
         self._failing: dict[int, dict[str, None]] = {}  # tag -> names of the checks that contradict it
         self._watches = []
+        self._due: list[tuple[float, int]] = []  # a heap: when [s], which
         for index, check in enumerate(checks):
             every_s = max(WINDOW_S, WINDOW_POLLS * max(float(layout.every_s[tag]) for tag in check.tags))
-            due_s = mono_s + every_s * (1 + index / len(checks))
-            self._watches.append(_Watch(check, every_s, due_s, mono_s))
+            self._due.append((mono_s + every_s * (1 + index / len(checks)), index))
+            self._watches.append(_Watch(check, every_s, mono_s))
             self._open(self._watches[-1], mono_s)
+        heapq.heapify(self._due)
 
     def words(self, tag: int) -> str:
         """Which comparisons a tag fails."""
@@ -149,10 +150,11 @@ class CrossWatch:
         """Take in new samples and judge the windows that are full. Gives the tags whose verdict changed."""
         if self._watches:
             self._count(drawn)
-        for watch in self._watches:
-            if mono_s >= watch.due_s:
-                watch.due_s = max(watch.due_s + watch.every_s, mono_s)
-                yield from self._close(watch, mono_s)
+        while self._due and self._due[0][0] <= mono_s:
+            due_s, index = self._due[0]
+            watch = self._watches[index]
+            heapq.heapreplace(self._due, (max(due_s, mono_s - watch.every_s / 2) + watch.every_s, index))
+            yield from self._close(watch, mono_s)
 
     def _count(self, drawn: Drawn) -> None:
         """Add up the counters; a step that cannot be told is a loss."""
@@ -161,7 +163,7 @@ class CrossWatch:
         for row in np.flatnonzero((step < 0) | (step > room_of(dt_s, self._layout.most_per_h[tag], 0.0))).tolist():
             number, now, most = int(tag[row]), float(drawn.value[mine][row]), float(self._layout.most_per_h[tag[row]])
             known = None if math.isinf(most) else most
-            told = counter_step(now - step[row], now, self._layout.tag[number].where, float(dt_s[row]), known)
+            told = counter_step(now - step[row], now, self._layout.tag(number).where, float(dt_s[row]), known)
             self._lost[number] += told.delta is None
             step[row] = told.delta or 0.0
         self._counted[tag] += step
@@ -241,6 +243,7 @@ class CrossWatch:
         check, layout, hours = watch.check, self._layout, watch.every_s / 3600
         net = sum(sign * flow[0] for sign, flow in zip(check.signs, flows, strict=True))
         ways = [sum(flow[0] for sign, flow in zip(check.signs, flows, strict=True) if sign == way) for way in (1, -1)]
+        del watch.minutes[: 1 - MINUTES]
         watch.minutes.append(_Minute(level, net, max(ways), math.hypot(*(flow[1] for flow in flows))))
         if len(watch.minutes) < 3:
             return None
@@ -253,8 +256,7 @@ class CrossWatch:
         size = max(gross, FLOOR * limits * hours_between)
         if doubt > check.tolerance * size / 2:
             return None
-        while len(watch.minutes) > 1:
-            watch.minutes.popleft()
+        del watch.minutes[:-1]
         return bool(abs(check.size * (end.level[0] - start.level[0]) - flowed) <= check.tolerance * size + doubt)
 
     def _count_agrees(self, watch: _Watch, mono_s: float) -> bool | None:
@@ -276,7 +278,7 @@ class CrossWatch:
         apart_s = max(float(layout.every_s[counter]), float(layout.every_s[rate])) + 1.0
         fastest = max(flow.value, before.value, expected * 3600 / length_s)
         doubt = 2 * (math.sqrt(flow.fuzz - before.fuzz) + fastest * apart_s) / 3600 + step
-        fine = resolution(reading.value, layout.tag[counter].where)
+        fine = resolution(reading.value, layout.tag(counter).where)
         enough = size >= ENOUGH_STEPS * max(step, fine) and doubt <= check.tolerance * size / 2
         if not enough or (step == 0 and length_s < LONGEST_S):
             if length_s >= LONGEST_S:

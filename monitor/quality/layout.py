@@ -1,5 +1,6 @@
 """What each tag is checked for: worked out once from the tag table, held as arrays by tag number."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -29,7 +30,8 @@ class Layout:
     ) -> None:  # fmt: skip
         """`level_rate`: by tag number, how fast a level can move at most [m/min]."""
         self.size = size = max((tag.number for tag in tags), default=-1) + 1
-        self.tag: dict[int, Tag] = {tag.number: tag for tag in tags}
+        self.tags = tuple(sorted(tags, key=lambda tag: tag.number))
+        self._numbers = [tag.number for tag in self.tags]
         self.low, self.high = np.full(size, np.nan), np.full(size, np.nan)
         self.floor, self.ceiling = np.full(size, -_MOST), np.full(size, _MOST)  # the same where there are limits
         self.estimated = np.zeros(size, np.uint32)  # the reason, where it holds
@@ -95,10 +97,14 @@ class Layout:
         told_by: dict[int, set[str]] = {}
         for at, groups in self.members.items():
             for group in groups:
-                told_by.setdefault(group, set()).add(self.tag[at].source)
+                told_by.setdefault(group, set()).add(self.tag(at).source)
         for tag in tags:
             if tag.quantity in FOLLOWS and told_by.get(int(self.group[tag.number]), set()) - {tag.source}:
                 self.span[tag.number] = np.nan
+
+    def tag(self, number: int) -> Tag:
+        """The tag with this number."""
+        return self.tags[bisect_left(self._numbers, number)]
 
 
 def most_counted(tags: Sequence[Tag], assets: Sequence[Asset]) -> dict[int, float]:

@@ -161,7 +161,7 @@ class QualityMachine:
         self._turn(unknown, np.zeros(len(unknown), bool))
         by_source: dict[str, list[int]] = {}
         for number in stale.tolist():
-            by_source.setdefault(self.layout.tag[number].source, []).append(number)
+            by_source.setdefault(self.layout.tag(number).source, []).append(number)
         return [self._stale_batch(source, np.array(numbers, np.int32), now_us) for source, numbers in by_source.items()]
 
     def _stale_batch(self, source: str, tag: np.ndarray, now_us: int) -> Batch:
@@ -370,7 +370,7 @@ class QualityMachine:
 
     def _odd_step(self, number: int, now: float, mono_s: float) -> str:
         """What a step is that is not simply forward; "" once a second reading confirms the first odd one."""
-        where, most = self.layout.tag[number].where, float(self.layout.most_per_h[number])
+        where, most = self.layout.tag(number).where, float(self.layout.most_per_h[number])
         known = None if np.isinf(most) else most
         if number in self._odd:
             before, since_s = self._odd[number]

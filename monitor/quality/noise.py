@@ -35,7 +35,7 @@ class NoiseWatch:
     def __init__(self, layout: Layout, *, window_s: float = WINDOW_S, learn_s: float = LEARN_S) -> None:
         self._window_s, self._learn_s = window_s, learn_s
         size = layout.size
-        self._names = {tag.name: number for number, tag in layout.tag.items() if layout.analog[number]}
+        self._layout = layout
         self._analog, self._least, self._single = layout.analog, layout.least, layout.single
         self._epoch, self._settled_s = np.full(size, -1, np.int64), np.zeros(size)
         self._hits, self._said, self._said_s = np.zeros(size, np.int8), np.zeros(size, bool), np.zeros(size, np.float32)
@@ -113,9 +113,12 @@ class NoiseWatch:
 
     # over a restart
 
+    def _named(self) -> dict[str, int]:
+        return {tag.name: tag.number for tag in self._layout.tags if self._analog[tag.number]}
+
     def saved(self) -> bytes:
         """What was learned: a line of JSON with the names of the tags, then the numbers of each field (f32)."""
-        known = {name: number for name, number in self._names.items() if (self.seen_s[number] > 0).any()}
+        known = {name: number for name, number in self._named().items() if (self.seen_s[number] > 0).any()}
         head = {"format": 1, "fields": _FIELDS, "tags": list(known)}
         numbers = np.array(list(known.values()), np.int64)
         table = np.stack([getattr(self, one)[numbers] for one in _FIELDS]).astype("<f4")
@@ -131,8 +134,9 @@ class NoiseWatch:
         if not isinstance(names, list) or len(rest) != len(_FIELDS) * len(names) * 2 * 4:
             raise ValueError("not what was saved: lengths differ")
         table = np.frombuffer(rest, "<f4").reshape(len(_FIELDS), len(names), 2)
-        rows = [row for row, name in enumerate(names) if isinstance(name, str) and name in self._names]
-        tag = np.array([self._names[names[row]] for row in rows], np.int64)
+        numbers = self._named()
+        rows = [row for row, name in enumerate(names) if isinstance(name, str) and name in numbers]
+        tag = np.array([numbers[names[row]] for row in rows], np.int64)
         seen_s, log_noise, log_size, quiet = table[:, rows]
         sane = np.isfinite(log_noise + log_size) & (seen_s >= 0) & (seen_s <= HORIZON_S) & (quiet >= 0) & (quiet <= 1)
         for one, values in zip(_FIELDS, table[:, rows], strict=True):

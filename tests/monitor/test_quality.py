@@ -87,7 +87,7 @@ def said(batch):
     return [Reason(int(bits)) for bits in batch.reasons]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(stories)
 def test_the_machine_says_what_a_plain_reading_of_its_table_says(story):
     made, plain = machine(), PlainMachine(TAGS, EVERY, SITES, 0.0)
@@ -99,7 +99,7 @@ def test_the_machine_says_what_a_plain_reading_of_its_table_says(story):
         assert stale == plain.overdue(mono_s)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(stories)
 def test_the_same_story_is_judged_in_the_same_words_each_time(story):
     one, other = machine(), machine()
@@ -109,7 +109,7 @@ def test_the_same_story_is_judged_in_the_same_words_each_time(story):
         other.tick(mono_s)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(stories, st.sets(st.integers(0, 11)))
 def test_a_poll_in_two_parts_is_judged_as_in_one(story, apart):
     """The part with the running signals first: what a start explains cannot be known before it is heard of."""

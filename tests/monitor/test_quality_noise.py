@@ -80,7 +80,7 @@ def test_a_trend_is_no_noise():
 
 
 def test_a_collapse_becomes_usual_after_half_a_month_and_not_before():
-    story = Story(every_s=120).run(3 * DAY_S, 0.02).run(14 * DAY_S, 0.0015)
+    story = Story(every_s=300).run(3 * DAY_S, 0.02).run(14 * DAY_S, 0.0015)
     assert story.frozen
     assert not story.run(4 * DAY_S, 0.0015).frozen
 
