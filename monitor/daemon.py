@@ -174,7 +174,7 @@ class Daemon:
             self._machine.noise.take_up(self.state.noise.read_bytes())
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError) as fault:
+        except (OSError, ValueError) as fault:
             LOG.warning("%s: cannot be used (%s); the usual noise is learned anew", self.state.noise, clean(fault))
 
     async def _keep_noise(self) -> None:

@@ -127,10 +127,13 @@ class NoiseWatch:
     def take_up(self, blob: bytes) -> None:
         """What an earlier life had learned, for tags that still exist; ValueError where the file is damaged."""
         line, _, rest = blob.partition(b"\n")
-        head = json.loads(line)
+        try:
+            head = json.loads(line)
+        except RecursionError as fault:
+            raise ValueError("not what was saved: nested without end") from fault
         if not isinstance(head, dict) or head.get("format") != 1 or head.get("fields") != list(_FIELDS):
             raise ValueError("not what was saved")
-        names = head["tags"]
+        names = head.get("tags")
         if not isinstance(names, list) or len(rest) != len(_FIELDS) * len(names) * 2 * 4:
             raise ValueError("not what was saved: lengths differ")
         table = np.frombuffer(rest, "<f4").reshape(len(_FIELDS), len(names), 2)
