@@ -22,11 +22,12 @@ PATIENCE_S = 90.0
 class DemoRun:
     """One run. `proxies` by source; `faults` switches; `until` waits for the status; everything ends with the block."""
 
-    def __init__(self, folder: Path, *, speed: float = 1.0) -> None:
+    def __init__(self, folder: Path, *, speed: float = 1.0, more: dict[str, str] | None = None) -> None:
+        """`more`: further files of the configuration, by path below it."""
         self.folder, self.state = folder, State(folder / "state")
         self.proxies: dict[str, RecordingProxy] = {}
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self._speed, self._terminal = speed, -1
+        self._speed, self._more, self._terminal = speed, more or {}, -1
         self._kinds = {one.source: "rtu" if one.rtu else "tcp" for one in DEVICES} | {"h_opcua": "opcua"}
 
     async def __aenter__(self) -> "DemoRun":
@@ -46,6 +47,8 @@ class DemoRun:
             self.proxies[source] = await proxy.__aenter__()
         url = told["opcua"].replace(f":{told['ports']['h_opcua']}/", f":{self.proxies['h_opcua'].port}/")
         demo.configure(self.folder, {name: one.port for name, one in self.proxies.items()}, url, district=False)
+        for path, text in self._more.items():
+            (self.folder / "config" / path).write_text(text)
         self.start("daemon", "run")
         self.start("intake", "intake")
         return self
