@@ -69,13 +69,13 @@ async def run(folder: Path) -> dict[str, object]:
         )
         cloud = next(one for one in status["sources"] if one["name"] == "cloud")
         found["cloud_said"] = cloud["note"]
+        await plant.until(lambda s: "binder" in s["worker"]["jobs"], "the binder, rendered by the worker")
         found["alarms"] = sorted(one["id"] for one in status["alarms_top"])
         found["overview"] = overview(take(plant.state), 120, 40)
-        found["ledger"] = len(list(entries(plant.state, ["vendor_alert"])))
+        found["ledger"] = sum("replace seals" in str(one.data) for one in entries(plant.state, ["vendor_alert"]))
         found["intake"] = plant.children["intake"].poll() is None
         manual = [sys.executable, "-m", "fallback_procedures", "--state", str(plant.state.root), "--lang", "en"]
-        for name, words in {"list": ["--list"], "print": ["--print", "P-03"], "render": [
-            "--render", str(plant.state.root)]}.items():  # fmt: skip
+        for name, words in {"list": ["--list"], "print": ["--print", "P-03"]}.items():
             done = await asyncio.to_thread(
                 subprocess.run, [*manual, *words], capture_output=True, text=True, timeout=120, check=False
             )
