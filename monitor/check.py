@@ -198,7 +198,9 @@ async def _read_one(spec: SourceSpec, machine: QualityMachine) -> tuple[list[str
     finally:
         await source.close()
     lines, bad = [f"  {spec.name}:"], 0
-    for tag, sample in zip(spec.tags, batch.rows(), strict=True):
+    newest = {sample.tag: sample for sample in batch.rows()}  # a subscription may tell several values of a tag
+    for tag in spec.tags:
+        sample = newest[tag.number]
         value = sample.value if isinstance(sample.value, str) else None if sample.value is None else float(sample.value)
         words = ", ".join(sample.reasons.words)
         detail = f"  {clean(sample.detail)}" if sample.detail else ""

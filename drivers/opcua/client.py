@@ -20,6 +20,7 @@ from drivers.opcua.wire import Told
 
 T = TypeVar("T")
 LOST: Final = (OSError, TimeoutError, ua.UaError, ValueError, LookupError, struct.error)  # the last: hostile bytes
+_SESSION_MS: Final = 120_000  # a session that a killed daemon left behind soon makes room for the next
 _WAITING_LIMIT: Final = 16_000_000  # bytes of one message that is not complete yet
 _TOO_MANY: Final = (0x80100000, 0x80B90000)  # BadTooManyOperations, BadResponseTooLarge
 _NAMESPACE_ARRAY: Final = 2255
@@ -39,6 +40,7 @@ class GuardedClient(Client):
         super().__init__(url, timeout=timeout_s, watchdog_intervall=max(1.0, timeout_s))
         self.name = self.description = "handwheel"
         self.application_uri = self.product_uri = "urn:handwheel"
+        self.session_timeout = _SESSION_MS
         self.batch = dict.fromkeys(_LIMITS, batch)
         self.uris: list[str] = []
         self.namespaces: dict[str, int] = {}  # URI -> index, as the server has them now

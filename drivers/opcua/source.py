@@ -138,6 +138,7 @@ class OpcUaSource:
     async def _down(self, error: Exception, words: str) -> SourceDown:
         """The session is lost: let go of it, politely where the server is still there."""
         self.counts.timeouts += isinstance(error, TimeoutError)
+        self.counts.lost += self._subscriptions.untaken if self._subscriptions is not None else 0
         await self._leave(politely=not isinstance(error, OSError | TimeoutError))
         return SourceDown(self.spec.name, f"{self._url}: {words}")
 

@@ -106,6 +106,11 @@ class Subscriptions:
                 self._gone[message.subscription] = f"the server ended the subscription: {name_of(status)}"
         return True
 
+    @property
+    def untaken(self) -> int:
+        """Values that came and were not taken: lost with the session."""
+        return sum(isinstance(told, Told) for item in self._items.values() for told in item.rows)
+
     def lost(self, subscription: int, why: str) -> None:
         """Messages of a subscription (0: of all, which are gone with them) are missing for good."""
         self._counts.lost += 1
@@ -134,6 +139,7 @@ class Subscriptions:
                     given[item.tag.number] = [unknown_namespace(item.tag, item.parsed, now_us)]
                 else:
                     silent.append((item, node))
+        self._counts.refused = sum(not item.number for item in self._items.values())
         if silent:
             given |= await self._look_at(silent, now_s, now_us)
         else:

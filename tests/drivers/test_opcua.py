@@ -181,6 +181,29 @@ async def test_a_text_where_a_number_is_expected_is_kept_but_bad(source_of, serv
 
 
 @live
+@pytest.mark.parametrize("mode", ["poll", "subscribe"])
+async def test_values_that_are_none_are_bad_by_name_and_the_others_stay_right(source_of, server, mode):
+    hostile = {
+        "nan": math.nan, "endless": math.inf, "long": "x" * 1_000_000, "array": [1.0, 2.0], "bytes": b"\0\1",
+        "huge": 2**64 - 1, "right": 4.25, "text": "\x1b[2J\u202e<b>",
+    }  # fmt: skip
+    kinds = {"huge": ua.VariantType.UInt64}
+    folder = await server.nodes.objects.add_object(ua.NodeId(f"Hostile.{mode}", server.space), mode)
+    for name, value in hostile.items():
+        await folder.add_variable(ua.NodeId(f"{mode}.{name}", server.space), name, value, kinds.get(name))
+    spec = opcua_spec(server.url, {name: f"nsu=urn:plant;s={mode}.{name}" for name in hostile}, mode=mode)
+    source = await source_of(spec)
+    found = {name: row for name, row in zip(hostile, await rows(source), strict=True)}
+    assert found["right"].value == 4.25
+    assert (found["huge"].value, found["huge"].reasons) == (str(2**64 - 1), Reason.OK)
+    assert found["text"].value == hostile["text"]
+    for name in ("nan", "endless", "long", "array", "bytes"):
+        assert (found[name].value, quality_of(found[name].reasons)) == (None, Quality.BAD)
+        assert len(found[name].detail) < 120
+    assert f"nsu=urn:plant;s={mode}.long: a text of 1,000,000 characters" in found["long"].detail
+
+
+@live
 async def test_a_vanished_node_is_bad_by_name_and_the_others_go_on(source_of, server):
     await variables(server, flow=1.5, level=2.5)
     spec = opcua_spec(server.url, nodes("flow", "level", "never") | {"strange": "nsu=urn:nobody;s=x"})
