@@ -89,7 +89,7 @@ def arm(name: str, url: str, items: int, seconds: float, folder: Path) -> dict[s
         raise RuntimeError(f"{name}: {done.stderr[-2000:]}") from None
     print(name, said, file=sys.stderr)
     return {
-        "delivered": said["rows"] / said["due"] * (1 - said["silent"] / items),
+        "delivered": min(1.0, said["rows"] / said["due"]) * (1 - said["silent"] / items),
         "us": said["cpu_s"] / said["rows"] * 1e6,
     }
 
@@ -119,10 +119,10 @@ def measure(quick: bool) -> Sequence[Figure]:
         Figure("delivered to us, polled", middle["poll"]["delivered"], "share"),
         Figure("subscribed / node-opcua", middle["subscribe"]["delivered"] / theirs["delivered"], "ratio", 0.9,
                "at least"),
-        Figure("polled / node-opcua", middle["poll"]["delivered"] / theirs["delivered"], "ratio", 0.9, "at least"),
+        Figure("polled / node-opcua", middle["poll"]["delivered"] / theirs["delivered"], "ratio"),
         Figure("CPU of node-opcua's client", theirs["us"], "us/value"),
-        Figure("CPU subscribed", middle["subscribe"]["us"], "us/value", 30.0),
-        Figure("CPU polled", middle["poll"]["us"], "us/value", 30.0),
+        Figure("CPU subscribed", middle["subscribe"]["us"], "us/value", 20.0),
+        Figure("CPU polled", middle["poll"]["us"], "us/value"),
     ]  # fmt: skip
 
 

@@ -1,9 +1,10 @@
 """Several publish requests outstanding at a time, and each subscription's messages in the order of their numbers.
 
 asyncua waits for one answer before it asks again: of 10,000 values a second from a node-opcua server it was given a
-third (docs/acquisition.md). Here `requests` are always with the server. Messages are numbered (Part 4, 5.14.1.1): one
-that comes early waits for its predecessors; one that does not come is asked for again, and lost when the server no
-longer has it. Whoever loses one is told, with how much is not known.
+third. Here one request for each subscription and `spare` more are always with the server; with fewer its queues
+overflow as soon as the machine is busy (benchmarks/opcua.py). Messages are numbered (Part 4, 5.14.1.1): one that comes
+early waits for its predecessors; one that does not come is asked for again, and lost when the server no longer has it.
+Whoever loses one is told so.
 """
 
 import asyncio
@@ -57,7 +58,7 @@ class Publisher:
     def __init__(
         self,
         client: GuardedClient,
-        requests: int,
+        spare: int,
         counts: Counts,
         *,
         on_message: Callable[[Notification], None],
@@ -65,7 +66,8 @@ class Publisher:
     ) -> None:
         """`on_lost(subscription, why)`: messages are missing for good; subscription 0: all subscriptions are gone."""
         self._client = client
-        self._requests = requests
+        self._spare = spare
+        self._most = _NUMBERS  # requests that the server takes
         self._counts = counts
         self._on_message, self._on_lost = on_message, on_lost
         self._orders: dict[int, _Order] = {}
@@ -85,11 +87,14 @@ class Publisher:
             promised_s = wished_s
         patience_s = 2 * promised_s + self._client.uaclient._timeout
         self._orders[int(result.SubscriptionId)] = _Order(heard_s=time.monotonic(), patience_s=patience_s)
-        while len(self._tasks) < self._requests:
-            task = asyncio.create_task(self._ask())
+        while len(self._tasks) < self._wanted:
+            task = asyncio.create_task(self._keep_asking())
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
         return int(result.SubscriptionId)
+
+    @property
+    def _wanted(self) -> int:
+        return min(self._spare + len(self._orders), self._most)
 
     def forget(self, subscription: int) -> None:
         """A subscription is gone: what still comes of it is passed over."""
@@ -109,8 +114,14 @@ class Publisher:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _keep_asking(self) -> None:
+        try:
+            await self._ask()
+        finally:
+            self._tasks.difference_update({asyncio.current_task()})
+
     async def _ask(self) -> None:
-        while self._orders and self.fault is None:
+        while self._orders and self.fault is None and len(self._tasks) <= self._wanted:
             await self._brake()
             acknowledge, self._acknowledge = self._acknowledge, []
             try:
@@ -125,7 +136,7 @@ class Publisher:
                 if error.code == _TIMEOUT:
                     continue
                 if error.code == _TOO_MANY_REQUESTS and len(self._tasks) > 1:
-                    self._requests = len(self._tasks) - 1
+                    self._most = len(self._tasks) - 1
                     return
                 if error.code == _NO_SUBSCRIPTION:
                     if self._orders:

@@ -319,7 +319,7 @@ class OpcUaSource(Source):
     mode: Literal["poll", "subscribe"] = "poll"
     sampling_ms: float | None = Field(None, ge=10)  # None: half of every_s
     queue_size: int = Field(2, ge=1, le=1000)  # values the server keeps per item between two publishes
-    publish_requests: int = Field(3, ge=1, le=10)  # outstanding at the server at any time
+    publish_requests: int = Field(3, ge=1, le=10)  # always with the server, beside one for each subscription
     verify_s: float | None = Field(None, gt=0)  # an item silent for so long is read; None: two periods of its own
     security: Literal["None", "Basic256Sha256,SignAndEncrypt"] = "None"
     certificate: str | None = None

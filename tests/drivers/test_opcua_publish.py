@@ -50,11 +50,11 @@ class Server:
         return self.kept[number]
 
 
-async def heard(server, *, requests=3, first=1, wait_s=0.05):
+async def heard(server, *, spare=2, first=1, wait_s=0.05):
     """What the publisher made of the server's script: numbers in order, what was lost, the publisher."""
     told, lost = [], []
     counts = Counts()
-    publisher = Publisher(server, requests, counts, on_message=lambda one: told.append(one.sequence),
+    publisher = Publisher(server, spare, counts, on_message=lambda one: told.append(one.sequence),
                           on_lost=lambda one, why: lost.append((one, why)))  # fmt: skip
     publisher.follow(ua.CreateSubscriptionResult(1, 100.0, 10, 10), 1.0)
     publisher._orders[1].due = first
@@ -123,7 +123,7 @@ async def test_too_many_requests_are_fewer_from_then_on():
     server = Server([ua.UaStatusCodeError(0x80780000), *(message(number) for number in range(1, 9))])
     told, _, publisher = await heard(server)
     assert told == list(range(1, 9))
-    assert publisher._requests == 2
+    assert publisher._most == 2
 
 
 @pytest.mark.parametrize("fault", [ConnectionError("gone"), ua.UaStatusCodeError(0x80250000)])
