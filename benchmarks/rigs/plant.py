@@ -11,6 +11,8 @@ import json
 import logging
 import tempfile
 import time
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -62,14 +64,15 @@ def settings_of(port: int, devices: int = DEVICES, tags: int = TAGS) -> Settings
 
 
 class Timed:
-    """A source that notes when it was asked."""
+    """A source that notes how late it is asked; its first poll is due at `due_s`, monotonic [s]."""
 
-    def __init__(self, source: Source, asked_s: list[tuple[str, float]]) -> None:
-        self.spec, self.counts, self._source, self._asked_s = source.spec, source.counts, source, asked_s
+    def __init__(self, source: Source, late_s: "array[float]") -> None:
+        self.spec, self.counts, self._source, self._late_s = source.spec, source.counts, source, late_s
         self.open, self.alerts, self.close, self.explain = source.open, source.alerts, source.close, source.explain
+        self.due_s = 0.0
 
-    async def read(self, tags):  # type: ignore[no-untyped-def]
-        self._asked_s.append((self.spec.name, time.monotonic()))
+    async def read(self, tags: Sequence[Tag]) -> Batch:
+        self._late_s.append((time.monotonic() - self.due_s) % EVERY_S)
         return await self._source.read(tags)
 
 
@@ -128,12 +131,11 @@ async def measure(port: int, seconds: float, devices: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory(prefix="hw") as folder:
         room = Room(settings, State(Path(folder)))
         await room.writer.open()
-        asked_s: list[tuple[str, float]] = []
-        start_s: dict[str, float] = {}
+        late_s = array("d")
         phase_s = phases(settings.sources)
         pollers = [
             Poller(
-                Timed(make_source(spec), asked_s),
+                Timed(make_source(spec), late_s),
                 phase_s=phase_s[spec.name],
                 on_batch=room.receive,
                 on_change=lambda change: None,
@@ -143,7 +145,8 @@ async def measure(port: int, seconds: float, devices: int) -> dict[str, float]:
         ]
 
         async def polled(poller: Poller) -> None:
-            start_s[poller.spec.name] = time.monotonic() + phase_s[poller.spec.name]
+            assert isinstance(poller.source, Timed)
+            poller.source.due_s = time.monotonic() + phase_s[poller.spec.name]
             await poller.run()
 
         tasks = [asyncio.create_task(polled(poller)) for poller in pollers]
@@ -151,7 +154,7 @@ async def measure(port: int, seconds: float, devices: int) -> dict[str, float]:
         ticking = asyncio.create_task(room.tick(begin_s + seconds, begin_s + seconds / 2))
         await asyncio.sleep(5.0)
         me = psutil.Process()
-        asked_s.clear()
+        del late_s[:]
         before_s, spent_s = time.process_time(), dict(room.spent_s)
         skipped, samples, good = sum(one.link.skipped for one in pollers), room.samples, room.good
         memory = []
@@ -170,7 +173,7 @@ async def measure(port: int, seconds: float, devices: int) -> dict[str, float]:
             "good": (room.good - good) / max(room.samples - samples, 1),
             "memory": max(memory) / 1e6,
         }
-        late = sorted((at - start_s[name]) % EVERY_S for name, at in asked_s)
+        late = sorted(late_s)
         late += [EVERY_S] * int(result["skipped"])  # a poll that was left out is later than any
         result["late p50"], result["late p99"] = (1000 * late[int(share * (len(late) - 1))] for share in (0.5, 0.99))
         for task in tasks:
