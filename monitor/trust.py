@@ -86,7 +86,8 @@ def _own_certificate(owner: str, certificate: Path, key: Path) -> None:
         raise UserError(f"{owner}: {there[0]} is there, but not its other half; move it away or bring the other")
     if not there:
         security.make_own(certificate, key)
-        print(f"{certificate} and {key} (only its owner can read it): made, for {security.OWN_DAYS // 365} years.")
+        print(f"{certificate} and {key}: made, for {security.OWN_DAYS // 365} years.")
+        print("Only the user who runs this can read the key: it must be the one that the daemon runs as.")
     print("Our own certificate:")
     for line in _lines(security.load_certificate(owner, certificate)):
         print(f"  {line}")

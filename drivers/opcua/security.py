@@ -123,7 +123,7 @@ class Security:
                 words += f"; valid until {ends:%Y-%m-%d}" if ends > datetime.now(UTC) else "; EXPIRED"
             except (ConfigError, OSError):
                 words = f"signed and encrypted; certificates are not all there yet: `handwheel trust {self.name}`"
-        login = self.options.get("user") or ("a certificate" if self.options.get("user_certificate") else "nobody")
+        login = self.options.get("user") or ("a certificate" if self.options.get("user_certificate") else "anonymous")
         return f"{words}; logs in as {login}"
 
 
