@@ -19,6 +19,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import islice
@@ -112,7 +113,11 @@ class Daemon:
         except sqlite3.Error as fault:
             raise damaged(self.state.root, fault) from fault
         phase_s = phases(self.settings.sources)
-        sources = [make_source(spec) for spec in self.settings.sources]
+        standing = [alert for alert in self._claims.standing() if alert.feed == "opcua"]
+        sources = [
+            make_source(replace(spec, options={**spec.options, "standing": standing} if standing else spec.options))
+            for spec in self.settings.sources
+        ]
         share_lines(sources)
         for source in sources:
             name = source.spec.name

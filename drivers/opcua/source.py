@@ -102,6 +102,7 @@ class OpcUaSource:
         client, publisher = self.client, self._publisher
         if client is not None and publisher is not None and self._events is not None:
             self._events_lost |= publisher.is_overdue(self._events)
+        self._events_lost |= self._conditions.overdue(self._clock_us())
         if self._events_lost and client is not None and publisher is not None:
             try:
                 await self._subscribe_events(client, publisher)
@@ -227,8 +228,10 @@ class OpcUaSource:
                     ItemsToCreate=[_event_item()],
                 )
             )
+            self._conditions.asked(self._clock_us())
             await self._refresh(client, self._events)
         except ua.UaStatusCodeError as error:
+            self._conditions.refused()
             LOG.info("%s: no alarms & conditions: %s", self.spec.name, words_of(error))
 
     async def _refresh(self, client: GuardedClient, subscription: int) -> None:

@@ -4,11 +4,16 @@ A condition is known by its id and branch: the null branch is its present state,
 acknowledged yet. An alert is raised when a condition becomes active and taken back, under the same id, when it returns
 or is missing from a refresh. We acknowledge, comment and shelve nothing on the vendor's system, and ask for no field
 that names a person.
+
+A refresh begins and ends with events of its own (Part 9, 5.5.7 and 5.11); what was known before and is not told in
+between has ended. A server that does not end its refresh is asked again; after the third time, what it no longer lists
+is taken back in words that say so. Refreshing is asked for by the server as well, and where its queue ran over.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,8 +21,11 @@ from asyncua import ua
 
 from drivers.record import Alert
 from drivers.source import SourceSpec
+from drivers.vendor.personal import without_contacts
 
-_REFRESH_START, _REFRESH_END, _REFRESH_REQUIRED = 2787, 2788, 2789  # event types
+_REFRESH_START, _REFRESH_END, _REFRESH_REQUIRED, _QUEUE_OVERFLOW = 2787, 2788, 2789, 3035  # event types
+REFRESH_US: Final = 15_000_000  # a refresh that has not ended after that is asked for again [us]
+_REFRESHES: Final = 3
 _TEXT_LIMIT: Final = 1_000  # characters of one field; what is longer is cut
 _EVENT_FIELDS: Final = (
     (ua.ObjectIds.BaseEventType, ("EventId", "EventType", "SourceName", "Time", "Message", "Severity")),
@@ -35,7 +43,11 @@ def micros(moment: Any) -> int | None:
 
 
 class Conditions:
-    """Condition events -> alerts, keyed by condition and branch: pure, one event at a time."""
+    """Condition events -> alerts, keyed by condition and branch: pure, one event at a time.
+
+    The option `standing` holds the alerts that were active when the program last ran: what ended meanwhile is missing
+    from the first refresh, and is taken back.
+    """
 
     def __init__(self, spec: SourceSpec) -> None:
         self._name = spec.name
@@ -45,7 +57,13 @@ class Conditions:
         self._own = {tag.asset for tag in spec.tags}
         self._active: dict[tuple[str, str], Alert] = {}
         self._suspect: set[tuple[str, str]] = set()
+        self._asked_us: int | None = None  # since when a refresh is under way
+        self._unended = 0  # refreshes in a row that the server did not end
         self._ready: list[Alert] = []
+        for alert in spec.options.get("standing", ()):
+            key = self._key_of(alert.alert_id)
+            if key:
+                self._active[key] = alert
 
     def take(self) -> list[Alert]:
         """The alerts since the last call."""
@@ -56,30 +74,60 @@ class Conditions:
         """Take in one event; true if the server says that a refresh is needed."""
         kind = fields.get("EventType")
         number = kind.Identifier if isinstance(kind, ua.NodeId) and kind.NamespaceIndex == 0 else None
-        if number == _REFRESH_REQUIRED:
+        if number in (_REFRESH_REQUIRED, _QUEUE_OVERFLOW):
             return True
         if number == _REFRESH_START:
             self._suspect = set(self._active)
         elif number == _REFRESH_END:
-            for key in self._suspect & set(self._active):
-                self._close(key, now_us, b"")
-            self._suspect = set()
+            self._asked_us, self._unended = None, 0
+            self._end_suspects(now_us)
         condition = fields.get("NodeId")
         if number in (_REFRESH_START, _REFRESH_END) or not isinstance(condition, ua.NodeId) or condition.is_null():
             return False
         branch = fields.get("BranchId")
         if not isinstance(branch, ua.NodeId) or branch.is_null():
             branch = None
-        key = (_said(condition.to_string()), _said(branch.to_string()) if branch else "")
+        key = (_name(condition), _name(branch) if branch else "")
         self._suspect.discard(key)
-        active = fields.get("ActiveState/Id")
-        if active is None:
-            active = fields.get("Retain")
-        if not active:
+        retain, active = fields.get("Retain"), fields.get("ActiveState/Id")
+        if retain is False or not (retain if active is None else active):
             self._close(key, now_us, _raw(fields))
         elif key not in self._active or self._active[key].severity != _severity(fields.get("Severity")):
             self._raise(key, fields, now_us)
         return False
+
+    def asked(self, now_us: int) -> None:
+        """A refresh is being asked for: what is known now and not told by its end has ended."""
+        self._asked_us, self._suspect = now_us, set(self._active)
+
+    def refused(self) -> None:
+        """The server does not refresh: what is known stays as it is until an event says otherwise."""
+        self._asked_us, self._suspect = None, set()
+
+    def overdue(self, now_us: int) -> bool:
+        """Whether the refresh under way should have ended long ago and must be asked for again."""
+        if self._asked_us is None or now_us - self._asked_us < REFRESH_US:
+            return False
+        self._asked_us = None
+        self._unended += 1
+        if self._unended < _REFRESHES:
+            return True
+        self._unended = 0
+        self._end_suspects(now_us, " (no longer listed by the server, which did not end its refresh)")
+        return False
+
+    def _end_suspects(self, now_us: int, words: str = "") -> None:
+        for key in self._suspect & set(self._active):
+            self._close(key, now_us, b"", words)
+        self._suspect = set()
+
+    def _key_of(self, alert_id: str) -> tuple[str, str] | None:
+        """Condition and branch of an alert of ours; None for that of another source."""
+        start = f"opcua:{self._name}:"
+        if not alert_id.startswith(start):
+            return None
+        condition, _, branch = alert_id.removeprefix(start).rpartition("@")[0].partition("|")
+        return condition, branch
 
     def _raise(self, key: tuple[str, str], fields: Mapping[str, Any], now_us: int) -> None:
         raw = _raw(fields)
@@ -87,13 +135,13 @@ class Conditions:
         source, name = _said(str(fields.get("SourceName") or "")), _said(str(fields.get("ConditionName") or ""))
         known = self._active.get(key)
         alert = Alert(
-            alert_id=known.alert_id if known else f"opcua:{self._name}:{':'.join(filter(None, key))}@{issued_us}",
+            alert_id=known.alert_id if known else f"opcua:{self._name}:{'|'.join(filter(None, key))}@{issued_us}",
             origin="vendor",
             asset=self._asset(source),
             component=self._components.get(name, self._components.get(source, "")),
             failure_mode=name,
             severity=_severity(fields.get("Severity")),
-            text=_text(fields.get("Message")) or name,
+            text=without_contacts(_text(fields.get("Message"))) or name,
             received_us=now_us,
             issued_us=issued_us,
             vendor=self._vendor,
@@ -105,15 +153,14 @@ class Conditions:
         self._active[key] = alert
         self._ready.append(alert)
 
-    def _close(self, key: tuple[str, str], now_us: int, raw: bytes) -> None:
+    def _close(self, key: tuple[str, str], now_us: int, raw: bytes, words: str = "") -> None:
         known = self._active.pop(key, None)
         if known is None:
             return
         self._ready.append(
-            Alert(
-                known.alert_id, known.origin, known.asset, known.component, known.failure_mode, known.severity,
-                known.text, now_us, known.issued_us, known.vendor, known.feed, active=False, raw=raw,
-                raw_sha256=hashlib.sha256(raw).hexdigest() if raw else "", extra=known.extra,
+            replace(
+                known, text=known.text + words, received_us=now_us, active=False, raw=raw,
+                raw_sha256=hashlib.sha256(raw).hexdigest() if raw else "",
             )
         )  # fmt: skip
 
@@ -153,6 +200,10 @@ def _plain(value: Any) -> Any:
 
 def _text(value: Any) -> str:
     return _said(str(value.Text or "") if isinstance(value, ua.LocalizedText) else str(value or ""))
+
+
+def _name(node: ua.NodeId) -> str:
+    return _said(node.to_string()).replace("|", "%7C")  # which parts condition and branch in an alert id
 
 
 def _said(text: str) -> str:

@@ -5,7 +5,7 @@
 // Options, all optional: port (0: a free one); nodes (variables v0, v1, ... of namespace urn:peer, Double, each counts
 // up); every_ms (1000); sign (true: only Basic256Sha256 Sign&Encrypt, certificates under the working folder);
 // users ({"name": "password"}: no anonymous login); limits ({"maxNodesPerRead": 100, ...}: operation limits);
-// namespaces (["urn:a"]: registered before urn:peer, so that its index moves).
+// namespaces (["urn:a"]: registered before urn:peer, so that its index moves); refresh (true: ConditionRefresh works).
 //
 // It says "ready PORT", then obeys lines of JSON on stdin and says "ok" after each:
 //   {"do": "set", "node": "v0", "value": 1.5, "status": "BadSensorFailure", "hold": true}   hold: no longer counts up
@@ -101,6 +101,7 @@ async function main() {
     for (let n = 0; n < options.nodes; n++) add(`v${n}`, n);
     add("temperature", 20);
     points.get("temperature").frozen = true;
+    if (options.refresh !== false) space.installAlarmsAndConditionsService();
     own.instantiateExclusiveLimitAlarm("ExclusiveLimitAlarmType", {
         browseName: "TemperatureAlarm", nodeId: "s=TemperatureAlarm", conditionName: "TemperatureAlarm",
         componentOf: plant, conditionSource: plant, inputNode: points.get("temperature").node,
