@@ -5,6 +5,7 @@ import random
 import struct
 import time
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -55,10 +56,8 @@ async def killed_and_restarted(times):
     server = device()
     await server.start()
     batches, changes = [], []
-    source = open_source(spec(server.port, [tag(0)], timeout_s=1.0, max_backoff_s=0.02))
-    poller = Poller(source, phase_s=0.0, on_batch=batches.append, on_change=changes.append, on_alerts=list)
-    poller._first_backoff_s = 0.02
-    object.__setattr__(source.spec, "every_s", 0.02)
+    often = replace(spec(server.port, [tag(0)], timeout_s=1.0, max_backoff_s=0.02), every_s=0.02)
+    poller = Poller(open_source(often), phase_s=0.0, on_batch=batches.append, on_change=changes.append, on_alerts=list)
     task = asyncio.create_task(poller.run())
     try:
         for _ in range(times):
