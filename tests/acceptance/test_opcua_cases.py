@@ -10,7 +10,9 @@ from asyncua import ua
 
 from drivers.record import Quality, Reason
 from monitor.historian.history import wide
+from tests.acceptance.recording_proxy import RecordingProxy
 from tests.acceptance.watched import Watched
+from tests.acceptance.wire import SERVICES, faults
 from tests.drivers.servers import opcua_server
 from tests.peers.launch import node_opcua, url_of
 
@@ -39,10 +41,12 @@ async def plant(tmp_path_factory):
     async with opcua_server() as server:
         for name in NAMES:
             await server.pump.add_variable(ua.NodeId(f"Pump.{name}", server.space), name, 1.0)
-        text = source(server.url, "urn:plant", {name: f"Pump.{name}" for name in NAMES})
-        async with Watched(tmp_path_factory.mktemp("plant"), text) as watched:
-            watched.server = server
-            yield watched
+        async with RecordingProxy("opcua", int(server.url.rsplit(":", 1)[1].strip("/"))) as proxy:
+            url = f"opc.tcp://127.0.0.1:{proxy.port}/"
+            text = source(url, "urn:plant", {name: f"Pump.{name}" for name in NAMES})
+            async with Watched(tmp_path_factory.mktemp("plant"), text) as watched:
+                watched.server, watched.proxy = server, proxy
+                yield watched
 
 
 def node(plant, name):
@@ -129,3 +133,11 @@ async def test_case_6_a_node_that_vanished_is_named_and_the_others_go_on_and_it_
     await plant.server.pump.add_variable(ua.NodeId("Pump.power", plant.server.space), "power", 33.0)
     await plant.newest("power", lambda one: one.value == 33.0)
     await plant.all_good()
+
+
+async def test_after_all_this_only_reads_and_subscriptions_have_crossed_the_wire(plant):
+    record = plant.proxy.record
+    assert not faults(record.requests, SERVICES), faults(record.requests, SERVICES)[:5]
+    assert record.counts["Publish"] >= 5
+    assert record.counts["CreateMonitoredItems"] >= 3
+    assert record.counts["Read"] >= 2
