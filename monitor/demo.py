@@ -62,7 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="kill the daemon after so many seconds, to watch the takeover")  # fmt: skip
     parser.add_argument("--fault", action="append", default=[], metavar="NAME:TARGET",
                         help=f"switch a fault on; may be given again. Known: {known}")  # fmt: skip
-    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="plant seconds per second (default: 1)")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="plant seconds per second (default: 1; above it counters run ahead of the clock, and quality says so)",
+    )
     parser.add_argument("--no-history", action="store_true", help="leave out the 24 simulated months")
 
 

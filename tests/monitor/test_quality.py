@@ -56,14 +56,18 @@ def reasons(batch):
 
 
 values = st.one_of(
-    st.sampled_from([0.0, 1.0, 1.0, 20.0, 20.0, 20.5, 100.0, 3e7, 2.0**32 - 3, -1.0, math.nan, math.inf, None, "TEXT"]),
+    st.sampled_from(
+        [0.0, 1.0, 1.0, 20.0, 20.0, 20.5, 47.0, 100.0, 3e7, 2.0**32 - 3, -1.0, math.nan, math.inf, None, "TEXT"]
+    ),
     st.floats(0, 4),
 )
 given_reasons = st.sampled_from([Reason.OK] * 6 + [Reason.COMMS, Reason.SUBSTITUTE, Reason.FORCED, Reason.SENSOR])
 offsets = st.sampled_from([None, None, 0, -1_000_000, -60_000_000, 6_000_000])
 one_row = st.tuples(st.integers(0, 11), values, given_reasons, offsets)
+STEADY = {0: 1.0, 1: 100.0, 2: 40.0, 3: 500.0, 4: 2.0, 5: 2.0, 6: 1.0, 7: 20.0, 8: 500.0, 10: 100.0, 11: 500.0}
 polls = st.tuples(
     st.sampled_from([0.0, 1.0, 1.0, 5.0, 20.0, 61.0, 900.0, 1900.0, 3700.0]),
+    st.sampled_from([None, 0.0, 0.0, 0.5]),  # the other tags of the source: absent, standing, moving by so much
     st.sampled_from(["a", "b"]),
     st.one_of(st.lists(one_row, max_size=8), st.lists(one_row, max_size=8, unique_by=lambda row: row[0])),
     st.integers(1, 12),
@@ -74,12 +78,25 @@ stories = st.lists(polls, max_size=25)
 def told(story):
     """The batches of a story with their times; rows of one tag may come twice within one."""
     mono_s = 0.0
-    for step_s, source, rows, times in story:
+    for step_s, moving, source, rows, times in story:
         rows = [row for row in rows if TAGS[row[0]].source == source]
-        for _ in range(times):
+        for time in range(times):
             mono_s += step_s
+            others = set() if moving is None else STEADY.keys() - {row[0] for row in rows}
+            steady = [
+                (
+                    n,
+                    STEADY[n] + (0.0 if TAGS[n].quantity == "running" else (moving or 0.0) * (time % 3)),
+                    Reason.OK,
+                    None,
+                )
+                for n in sorted(others)
+                if TAGS[n].source == source
+            ]
             now = UTC + round(mono_s * 1e6)
-            samples = [Sample(n, now, value, why, None if at is None else now + at) for n, value, why, at in rows]
+            samples = [
+                Sample(n, now, value, why, None if at is None else now + at) for n, value, why, at in [*rows, *steady]
+            ]
             yield batch_of(source, now, samples), mono_s
 
 
@@ -113,7 +130,7 @@ def test_the_same_story_is_judged_in_the_same_words_each_time(story):
 @given(stories, st.sets(st.integers(0, 11)))
 def test_a_poll_in_two_parts_is_judged_as_in_one(story, apart):
     """The part with the running signals first: what a start explains cannot be known before it is heard of."""
-    story = [(step_s, source, list({row[0]: row for row in rows}.values()), n) for step_s, source, rows, n in story]
+    story = [(*rest, list({row[0]: row for row in rows}.values()), times) for *rest, rows, times in story]
     first = np.array([one.quantity == "running" or one.number in apart for one in TAGS])
     whole, parts = machine(), machine()
     for batch, mono_s in told(story):
