@@ -38,7 +38,7 @@ _ISO: Final = re.compile(
 )
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MAIL_DATE: Final = re.compile(  # RFC 5322, without the obsolete forms
-    rf"(?:({'|'.join(_WEEKDAYS)}), )?\d{{1,2}} [a-z]{{3}} \d{{4}} \d\d:\d\d(?::\d\d)?"
+    rf"(?:({'|'.join(_WEEKDAYS)}), )?\d{{1,2}} [a-z]{{3}} (\d{{4}}) \d\d:\d\d(?::\d\d)?"
     r" ([+-]\d{4}|gmt|utc?)(?: \(\w+\))?",
     re.ASCII | re.IGNORECASE,
 )
@@ -163,8 +163,9 @@ class _Reader:
                 basis = "" if iso[1] else "zone assumed" if ":" in text else "day only"
             elif mail:
                 moment = parsedate_to_datetime(text)
-                basis = "zone assumed" if mail[2] == "-0000" else ""  # RFC 5322 3.3: the zone is not known
-                if mail[1] and mail[1].casefold() != _WEEKDAYS[moment.weekday()]:
+                basis = "zone assumed" if mail[3] == "-0000" else ""  # RFC 5322 3.3: the zone is not known
+                weekday = (mail[1] or _WEEKDAYS[moment.weekday()]).casefold()
+                if weekday != _WEEKDAYS[moment.weekday()] or moment.year != int(mail[2]):  # 0026 is read as 2026
                     raise ValueError
             else:
                 raise ValueError

@@ -90,7 +90,8 @@ def _csv(text: str) -> list[Fields]:
     try:
         rows = [row for row in reader if row]
     except csv.Error as error:
-        raise Unreadable(f"line {reader.line_num}: {error}") from None
+        words = str(error).replace("\t", "tab")
+        raise Unreadable(f"line {reader.line_num}: {words}") from None
     names = [name.strip() for name in rows[0]] if rows else []
     if len(set(names)) != len(names):
         raise Unreadable("two columns of the header have the same name")
