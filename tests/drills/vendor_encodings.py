@@ -194,7 +194,9 @@ def judge(message: Mutated, alert: Alert) -> str:
     if alert.issued_us is not None and alert.issued_us not in {us for text in said for us in _times(text)}:
         return f"time {alert.issued_us} stands nowhere in the bytes"
     if alert.horizon_days is not None:
-        numbers = {float(one.replace(",", ".")) for text in said for one in re.findall(r"(?a:\d+(?:[.,]\d+)?)", text)}
+        numbers = {
+            float(one.replace(",", ".")) for text in said for one in re.findall(r"(?=((?a:\d+(?:[.,]\d+)?)))", text)
+        }
         if alert.horizon_days not in numbers:
             return f"{alert.horizon_days} days stand nowhere in the bytes"
     return ""
