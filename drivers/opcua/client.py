@@ -5,7 +5,6 @@ outstanding and makes a task of each value, so subscriptions are made without it
 """
 
 import asyncio
-import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -15,11 +14,11 @@ from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.ua.ua_binary import struct_from_binary
 
 from drivers import guard
-from drivers.opcua import wire
+from drivers.opcua import bounds, wire
 from drivers.opcua.wire import Told
 
 T = TypeVar("T")
-LOST: Final = (OSError, TimeoutError, ua.UaError, ValueError, LookupError, struct.error)  # the last: hostile bytes
+LOST: Final = (OSError, TimeoutError, ua.UaError, *bounds.HOSTILE)
 _SESSION_MS: Final = 120_000  # a session that a killed daemon left behind soon makes room for the next
 _WAITING_LIMIT: Final = 16_000_000  # bytes of one message that is not complete yet
 _TOO_MANY: Final = (0x80100000, 0x80B90000)  # BadTooManyOperations, BadResponseTooLarge
@@ -31,6 +30,7 @@ _LIMITS: Final = {  # operation limits of the server (Part 5, 6.3.11): what one 
     "translate": ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerTranslateBrowsePathsToNodeIds,
 }
 _PLAIN: Final = ("", SecurityPolicyNone.URI, "http://opcfoundation.org/UA/SecurityPolicy#Basic128Rsa15")
+bounds.set_bounds()
 
 
 class GuardedClient(Client):

@@ -117,6 +117,8 @@ class Publisher:
     async def _keep_asking(self) -> None:
         try:
             await self._ask()
+        except LOST as error:  # what a message made of whoever was told of it
+            self.fault = error
         finally:
             self._tasks.difference_update({asyncio.current_task()})
 

@@ -59,8 +59,8 @@ class OpcUaSource:
         client = GuardedClient(self._url, self.spec.timeout_s, self._batch)
         try:
             await self._security.apply(client)
+            self.client = client  # from here on `close` lets go of it, whatever happens
             await client.connect()
-            self.client = client
             await client.look_around()
             self._looked_s = time.monotonic()
             self._publisher = Publisher(
@@ -77,7 +77,6 @@ class OpcUaSource:
             if self.spec.options.get("alarms", True):
                 await self._subscribe_events(client, self._publisher)
         except (*LOST, ConfigError) as error:
-            self.client = client
             words = await self._security.why_refused(self._url, self.spec.timeout_s) or words_of(error)
             raise await self._down(error, words) from None
         self.counts.connects += 1
@@ -100,6 +99,8 @@ class OpcUaSource:
     async def alerts(self) -> list[Alert]:
         """The conditions that became active or inactive since the last call; renews a subscription that was lost."""
         client, publisher = self.client, self._publisher
+        if publisher is not None and publisher.fault is not None:  # no event can come any more, while reading goes on
+            raise await self._down(publisher.fault, words_of(publisher.fault))
         if client is not None and publisher is not None and self._events is not None:
             self._events_lost |= publisher.is_overdue(self._events)
         self._events_lost |= self._conditions.overdue(self._clock_us())

@@ -175,7 +175,10 @@ class Cursor:
             raise WireError(f"a value of unknown type {kind}")
         _deeper(depth)
         if mask & 0x80:
-            for _ in range(self.count(_FIXED.get(kind, 1))):
+            count = self.count(_FIXED.get(kind, 1))
+            if kind in _FIXED:
+                self.skip(count * _FIXED[kind])
+            for _ in range(count if kind not in (0, *_FIXED) else 0):  # nulls take no room: any number fits
                 self._skip(kind, depth)
             if mask & 0x40:
                 self.skip(4 * self.count(4))

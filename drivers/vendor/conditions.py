@@ -148,7 +148,7 @@ class Conditions:
             feed="opcua",
             raw_sha256=hashlib.sha256(raw).hexdigest(),
             raw=raw,
-            extra={"severity": str(fields.get("Severity")), "source": source, "condition": key[0]},
+            extra={"severity": _text(fields.get("Severity")), "source": source, "condition": key[0]},
         )
         self._active[key] = alert
         self._ready.append(alert)

@@ -15,7 +15,7 @@ from asyncua.common.event_objects import LimitAlarm
 from drivers.errors import ConfigError, SourceDown
 from drivers.opcua import open_source
 from drivers.opcua.status import decode, parse_node_id, reasons_of_status
-from drivers.opcua.wire import Other, Told
+from drivers.opcua.wire import Other, Told, WireError
 from drivers.record import Quality, Reason, quality_of
 from drivers.vendor.conditions import Conditions
 from tests.drivers.servers import hostile_server, opcua_server, opcua_spec
@@ -345,6 +345,20 @@ async def test_a_lost_subscription_is_renewed_while_the_session_lives(source_of,
     await fire(generator, True, "bearing wear")
     assert [one.text for one in await until(source.alerts)] == ["bearing wear"]
     await fire(generator, False, "done")
+
+
+@live
+async def test_events_that_can_no_longer_come_end_a_session_whose_values_go_on(source_of, server):
+    await variables(server, still=1.0)
+    source = await source_of(opcua_spec(server.url, nodes("still")))
+    await rows(source)
+    assert await source.alerts() == []
+    source._publisher.fault = WireError("ten messages that cannot be read")
+    await rows(source)
+    with pytest.raises(SourceDown, match="ten messages"):
+        await source.alerts()
+    await source.open()
+    assert await source.alerts() == []
 
 
 def test_unknown_modes_and_half_configured_security_are_refused():

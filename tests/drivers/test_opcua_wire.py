@@ -1,17 +1,20 @@
 """Our decoding of Read and Publish responses against asyncua's encoding, and against bytes that lie."""
 
 import struct
+import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from asyncua import ua
-from asyncua.ua.ua_binary import struct_to_binary
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import struct_to_binary, variant_from_binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.opcua.wire import Other, Told, WireError, publish_response, read_response, republish_response
+from drivers.opcua import bounds
+from drivers.opcua.wire import Cursor, Other, Told, WireError, publish_response, read_response, republish_response
 
 MOMENT = datetime(2026, 11, 23, 13, 22, 0, 250_000, tzinfo=UTC)
 MOMENT_US = 1_795_440_120_250_000
@@ -123,6 +126,36 @@ def test_counts_that_lie_are_refused_before_anything_is_built():
     at = array.index(struct.pack("<i", 2), 20)
     with pytest.raises(WireError, match="cannot be in this message"):
         read_response(array[:at] + struct.pack("<i", 60_000) + array[at + 4 :], 1)
+
+
+def test_nulls_take_no_room_so_their_number_costs_nothing():
+    nulls = bytes([0x80]) + struct.pack("<i", 90_000)
+    many = bytes([0x80 | 24]) + struct.pack("<i", 20_000) + 20_000 * nulls
+    before_s = time.process_time()
+    assert Cursor(many + bytes(90_000)).value() == Other("an array of Variant")
+    assert time.process_time() - before_s < 30  # a loop over each of them takes minutes
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        bytes([0x80]) + struct.pack("<i", 1_000),  # a thousand nulls out of nothing
+        bytes([0x80 | 15]) + struct.pack("<ii", 1_000, -4),  # back to the length, a thousand times
+        bytes([0xC0 | 6]) + struct.pack("<iiii", 0, 1, 1_000_000, -4) + bytes([12]) + struct.pack("<i", -9),
+    ],
+)
+def test_the_library_s_own_decoder_is_bounded_too(variant):
+    bounds.set_bounds()
+    data = Buffer(variant)
+    with pytest.raises((ua.UaError, *bounds.HOSTILE)):
+        variant_from_binary(data)
+        variant_from_binary(data)
+
+
+def test_a_matrix_is_no_larger_than_what_came_of_it():
+    bounds.set_bounds()
+    (value,) = variant_from_binary(Buffer(bytes([0xC0 | 6]) + struct.pack("<iiii", 1, 7, 1, 1_000_000))).Value
+    assert value == 7
 
 
 def test_values_within_values_end():
