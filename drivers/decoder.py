@@ -230,10 +230,11 @@ def _bit_in_byte(register: Register, start: int) -> int:
 
 
 def _suspects(register: Register) -> list[float]:
-    """Numbers that may be a declared sentinel: itself, its pattern read with a sign, its nearest 32-bit float."""
+    """Numbers that may be a declared sentinel: itself, its pattern read with a sign or without, its nearest float."""
     if register.kind == _BIT:
         return []
     form = struct.Struct(f">{FORMATS[register.kind]}")
     if register.kind in WHOLE:
-        return [float(number) for one in register.sentinels for number in (one, one - 2 ** (8 * form.size))]
+        all_ones = 2 ** (8 * form.size)
+        return [float(number) for one in register.sentinels for number in (one, one - all_ones, one + all_ones)]
     return [form.unpack(form.pack(one))[0] for one in register.sentinels]

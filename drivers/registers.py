@@ -220,7 +220,7 @@ def _raw(data: bytes, register: Register) -> int | float | None:
 
 
 def _is_sentinel(raw: int | float | None, data: bytes, register: Register) -> bool:
-    """Manuals write the sentinel of an i16 as 0x8000, so a pattern counts as well as the number it stands for.
+    """Manuals write the sentinel of an i16 as 0x8000 and that of a u16 as -1: the pattern counts, however it is read.
 
     Digits of BCD are compared as the number they say; only where they say none the pattern counts.
     """
@@ -230,7 +230,7 @@ def _is_sentinel(raw: int | float | None, data: bytes, register: Register) -> bo
         )
     pattern = int.from_bytes(data, "big")
     number = pattern if raw is None else raw
-    meant = (number,) if register.kind.startswith("bcd") else (number, pattern)
+    meant = (number,) if register.kind.startswith("bcd") else (number, pattern, pattern - 2 ** (8 * len(data)))
     # an int is compared exactly; a float cannot hold 2**64 - 1, so there the nearest float has to do
     return any(one in (meant if isinstance(one, int) else tuple(map(float, meant))) for one in register.sentinels)
 

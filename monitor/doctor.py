@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from monitor.check import missing_jobs
+from monitor.flows import flows
 from monitor.heartbeat import liveness, read
 from monitor.ledger import verify
 from monitor.plant import Settings
@@ -103,10 +104,7 @@ def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:
     except psutil.AccessDenied:
         yield Check("sockets", "CANNOT TELL", "not allowed to look at the daemon's sockets; run as its user")
         return
-    ports = {int(spec.options["port"]) for spec in settings.sources if "port" in spec.options}
-    ports |= {
-        int(spec.options["url"].rsplit(":", 1)[1].split("/")[0]) for spec in settings.sources if "url" in spec.options
-    }
+    ports = {flow.port for flow in flows(settings)}
     listening = [one.laddr for one in open_sockets if one.status == psutil.CONN_LISTEN]
     strange = [one.raddr for one in open_sockets if one.raddr and one.raddr.port not in ports]
     for address in listening:

@@ -142,7 +142,7 @@ class Poller:
                 await self._sleep(max(wake_s - self._monotonic(), 0.0) if wake_s != float("inf") else 3600.0)
                 await self._turn(cadence)
         finally:
-            await self.source.close()
+            await self._let_go()
 
     async def _turn(self, cadence: Cadence) -> None:
         """One due poll, or one try to get a dead source back."""
@@ -192,12 +192,20 @@ class Poller:
         self._open = False
         self._unanswered.clear()
         self._mute.clear()
-        await self.source.close()
+        await self._let_go()
         self._backoff_s = min(max(2 * self._backoff_s, self._first_backoff_s), self._max_backoff_s)
         self._try_again_s = self._monotonic() + self._backoff_s
         falling = self.link.state != "down"
         self._enter("down", clean(detail))
         self._store_down(self.spec.tags if falling else tags)
+
+    async def _let_go(self) -> None:
+        """Close the source; one that cannot even be closed does not end its polling."""
+        try:
+            await self.source.close()
+        except Exception:
+            if self.link.state != "down":
+                LOG.exception("%s: the driver failed in closing, as it should not", self.spec.name)
 
     def _store_down(self, tags: Sequence[Tag]) -> None:
         """BAD for each tag whose poll brought nothing; words only when they are news."""

@@ -101,6 +101,7 @@ class ModbusSource:
         self._plans: dict[tuple[int, ...], _Plan] = {}
         self._last: tuple[Sequence[Tag], _Plan] | None = None  # mostly the same tags are asked for again
         self._resting: dict[int, _Rest] = {}
+        self._owing: dict[int, int] = {}  # devices that rest no more, whose late answers may still come -> tries
         self._trying: int | None = None  # the one device that is asked in this poll although it rests
         self._unheard = 0  # devices without an answer in this poll, while none has given one
         self._down = False  # since no device answered
@@ -124,7 +125,7 @@ class ModbusSource:
             for one in self._in_order(plan.asked) if self._resting else plan.asked:
                 said = None
                 if (
-                    not self._resting and one.refused is None and one.halves is None
+                    not (self._resting or self._owing) and one.refused is None and one.halves is None
                 ):  # most polls go no deeper than this
                     said = await self._ask(one.question)
                 if isinstance(said, bytes):
@@ -284,8 +285,9 @@ class ModbusSource:
         """Ask, unless that was done; once more if the device is busy. Keeps account of devices that do not answer."""
         device, before = one.block.device_id, self._resting.get(one.block.device_id)
         outcome: bytes | Failure = said or b""
-        if before is not None and not before.failure.code and not self.line.framing.numbered:
-            outcome = await self._sound_out(one.block, before.tries)
+        owing = self._owing.pop(device, 0) if before is None or before.failure.code else before.tries
+        if owing and not self.line.framing.numbered:
+            outcome = await self._sound_out(one.block, owing)
         if said is None and (not isinstance(outcome, Failure) or outcome.code not in (0, *answers.BEHIND_GATEWAY)):
             outcome = await self._ask(one.question)
         if isinstance(outcome, Failure) and outcome.code in answers.BUSY:
@@ -299,10 +301,11 @@ class ModbusSource:
             self._unheard += outcome.code == 0
         else:
             self._unheard = -len(self._devices)
-            if self._down:
-                self._resting.clear()  # the line lives again
-                self._down = False
             self._resting.pop(device, None)
+            if self._down:  # the line lives again
+                self._owing = {number: rest.tries for number, rest in self._resting.items() if not rest.failure.code}
+                self._resting.clear()
+                self._down = False
         return outcome
 
     async def _sound_out(self, block: Block, tries: int) -> bytes | Failure:

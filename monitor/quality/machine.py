@@ -113,6 +113,8 @@ class QualityMachine:
         """The batch with the reasons of this house added; values untouched."""
         if not len(batch):
             return batch
+        if batch.exact:
+            batch = self._beyond(batch)
         self._clock_s = max(mono_s, self._clock_s)
         usable = (batch.reasons & _BAD_ROWS) == 0
         usable &= batch.quality < Quality.BAD
@@ -133,6 +135,20 @@ class QualityMachine:
                 extra[rows] = part
                 told |= {int(rows[row]): one for row, one in words.items()}
         return batch.with_reasons(extra, told) if told or extra.any() else batch
+
+    def _beyond(self, batch: Batch) -> Batch:
+        """Whole numbers that no float64 holds are measured against the limits alone; text (NaN) against nothing."""
+        rows = np.fromiter(batch.exact, np.int64, len(batch.exact))
+        tag, value = batch.tag[rows], batch.value[rows]
+        out = (batch.quality[rows] < Quality.BAD) & (
+            (value < self.layout.floor[tag]) | (value > self.layout.ceiling[tag])
+        )
+        if not out.any():
+            return batch
+        extra = np.zeros(len(batch), np.uint32)
+        extra[rows[out]] = np.uint32(Reason.OUT_OF_RANGE)
+        news = rows[out & ((self.reasons[tag] & np.uint32(Reason.OUT_OF_RANGE)) == 0)].tolist()
+        return batch.with_reasons(extra, {row: self._words(int(batch.tag[row]), Reason.OUT_OF_RANGE) for row in news})
 
     def tick(self, mono_s: float) -> None:
         """The checks that need a longer look: noise and cross-checks. Once a second; `check` says what they find."""

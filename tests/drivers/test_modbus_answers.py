@@ -173,6 +173,41 @@ async def test_over_rtu_a_late_answer_meets_a_question_that_it_cannot_serve(word
         await source.close()
 
 
+async def test_over_rtu_the_fresh_chance_of_a_device_is_none_for_its_late_answer():
+    """A silent line lives again with device 1; what device 2 owes from before comes just then, and fits by its head."""
+    asked, owed, alive, now = [], [], [False], [0.0]
+
+    async def respond(request, writer):
+        device, count = request[0], int.from_bytes(request[4:6], "big")
+        asked.append((device, count))
+        if not alive[0]:
+            if device == 2:
+                owed.append(sealed(bytes([2, 3, 2 * count]) + bytes([0, 66]) * count))
+            return
+        if device == 2 and owed:
+            writer.write(owed.pop())  # its real answer waits behind this one
+            await asyncio.sleep(0.05)
+        writer.write(sealed(bytes([device, 3, 2 * count]) + bytes([0, 7]) * count))
+
+    async with hostile_server(respond) as port:
+        tags = [tag(n, device_id=n) for n in (1, 2)]
+        source = ModbusSource(spec(port, tags, driver="modbus_rtu_over_tcp", timeout_s=0.3), monotonic=lambda: now[0])
+        with pytest.raises(SourceDown):
+            await source.read(source.spec.tags)
+        alive[0] = True
+        del asked[:]
+        with suppress(SourceDown):
+            assert 66 not in [row.value for row in await one_read(source)]
+        assert asked[0] != (1, 1)  # sounded out first
+        assert (2, 1) not in asked[: asked.index((2, 2)) if (2, 2) in asked else None]
+        for _ in range(3):
+            now[0] += 60
+            rows = await one_read(source)
+            assert 66 not in [row.value for row in rows]
+        assert [row.value for row in rows] == [7, 7]
+        await source.close()
+
+
 async def test_who_speaks_unasked_over_rtu_is_hung_up_on(opened):
     async def respond(request, writer):
         count = int.from_bytes(request[4:6], "big")

@@ -138,6 +138,23 @@ async def test_a_fault_of_the_driver_itself_is_stored_as_bad_and_polling_goes_on
     assert sum("should not" in record.message for record in caplog.records) == 1
 
 
+async def test_a_source_that_cannot_even_be_closed_is_down_and_is_tried_again(caplog):
+    source = Scripted(made_spec(), SourceDown("a", "gone"))
+    closing = source.close
+
+    async def close():
+        await closing()
+        raise TypeError("half closed")
+
+    source.close = close
+    async with Bench(source) as bench:
+        await until(lambda: source.closed > 1)
+        assert bench.poller.link.state == "down"
+        source.answer = 1.0
+        await until(lambda: bench.poller.link.state == "up")
+    assert caplog.text.count("failed in closing") == 2  # at the fall and at the end
+
+
 async def test_a_device_that_refuses_one_tag_is_degraded_and_the_others_stay_good():
     source = Scripted(made_spec(slow_s=0.04), "refuse tag 2")
     async with Bench(source) as bench:

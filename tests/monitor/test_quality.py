@@ -158,6 +158,16 @@ def test_a_value_outside_the_sensor_is_kept_as_it_is_and_is_bad():
     assert checked.row(0) == Sample(1, UTC + 1_000_000, 700.0, Reason.OUT_OF_RANGE, None, "outside 0 .. 200")
 
 
+def test_a_whole_number_that_no_float_holds_is_outside_the_sensor_like_any_other():
+    tags = (tag(0, "P1.energy", "energy", "kWh", "u64", counter=True, low=0.0, high=1e12),)
+    made = machine(tags=tags)
+    for mono_s, words in ((1.0, "outside 0 .. 1e+12"), (2.0, "")):
+        checked = poll(made, {0: 2**60}, mono_s)  # what a wrong byte order makes of a small one
+        assert checked.row(0) == Sample(0, UTC + round(mono_s * 1e6), str(2**60), Reason.OUT_OF_RANGE, None, words)
+    assert poll(made, {0: "TEXT"}, 3.0).quality[0] == Quality.GOOD
+    assert poll(machine(tags=(replace(tags[0], high=None),)), {0: 2**60}, 1.0).quality[0] == Quality.GOOD
+
+
 def test_words_are_stored_when_a_reason_appears_and_not_at_each_poll():
     made = machine()
     assert poll(made, {1: 700.0}, 1.0).detail == {0: "outside 0 .. 200"}

@@ -490,6 +490,12 @@ def test_a_secret_stands_in_a_file_or_a_credential_never_here(tree, keys, expect
     assert "1234" not in "".join(faults(tree))
 
 
+@pytest.mark.parametrize("host", ["a accept; flush ruleset #", "=cmd", "-h", "a:b", "ho\u202est"])
+def test_an_address_holds_a_host_and_nothing_that_a_firewall_could_trip_over(tree, host):
+    one_source(tree, OPCUA.replace("127.0.0.1:4840", host).replace("127.0.0.1", host) + NODE)
+    assert "source.url: names no host" in faults(tree)[0]
+
+
 def test_a_login_in_the_address_is_refused_and_files_are_found_beside_the_configuration(tree):
     one_source(tree, OPCUA.replace("127.0.0.1", "hw:1234@127.0.0.1") + NODE)
     assert "source.url: holds a login" in faults(tree)[0]
