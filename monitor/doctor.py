@@ -104,7 +104,7 @@ def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:
     except psutil.AccessDenied:
         yield Check("sockets", "CANNOT TELL", "not allowed to look at the daemon's sockets; run as its user")
         return
-    ports = {flow.port for flow in flows(settings)}
+    ports = {flow.port for flow in flows(settings) if flow.process == "handwheel run"}
     listening = [one.laddr for one in open_sockets if one.status == psutil.CONN_LISTEN]
     strange = [one.raddr for one in open_sockets if one.raddr and one.raddr.port not in ports]
     for address in listening:

@@ -44,7 +44,7 @@ LOOKED_S = 5.0  # a file that lies there so long after the last look may have co
 ONCE_S = 5.0  # for what waits at a broker, with --once
 SIZE_LIMIT = file_drop.LIMIT_BYTES
 INBOX_MOST = 5_000  # handovers; while the daemon takes none, messages stay where they are
-REJECTED_PER_HOUR = 200  # of one MQTT feed; those over it are counted and not kept
+REJECTED_PER_HOUR, REJECTED_MOST = 200, 1_000  # of one MQTT feed; those over it are counted and not kept
 _REMEMBERED = 10_000  # messages of one MQTT feed, to know what a broker sends again
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart", "~")
 
@@ -198,11 +198,16 @@ class Subscription:
         if hour != self._hour:
             self._hour, self._kept = hour, 0
         self._kept += 1
-        if self._kept <= REJECTED_PER_HOUR:
-            refuse_bytes(raw, f"{self.feed.name}-{hashlib.sha256(raw).hexdigest()[:16]}.msg", reason, self._state)
-        elif self._kept == REJECTED_PER_HOUR + 1:
-            LOG.error("%s: more than %d messages rejected this hour; the rest is not kept", self.feed.name,
-                      REJECTED_PER_HOUR)  # fmt: skip
+        name = f"{self.feed.name}-{hashlib.sha256(raw).hexdigest()[:16]}.msg"
+        if self._kept > REJECTED_PER_HOUR:
+            if self._kept == REJECTED_PER_HOUR + 1:
+                LOG.error("%s: more than %d messages rejected this hour; the rest is not kept", self.feed.name,
+                          REJECTED_PER_HOUR)  # fmt: skip
+        elif sum(1 for _ in self._state.rejected.glob(f"{self.feed.name}-*.msg")) < REJECTED_MOST:
+            refuse_bytes(raw, name, reason, self._state)
+        elif self._kept == 1:
+            LOG.error("%s: %d rejected messages lie in %s; others are not kept until they are read and removed",
+                      self.feed.name, REJECTED_MOST, self._state.rejected)  # fmt: skip
 
 
 def _marked(alerts: list[Alert], waited: bool) -> list[Alert]:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from asyncua import Client, ua
 from asyncua.crypto.security_policies import SecurityPolicyNone
@@ -19,6 +20,7 @@ from drivers.opcua.wire import Told
 
 T = TypeVar("T")
 LOST: Final = (OSError, TimeoutError, ua.UaError, *bounds.HOSTILE)
+_PORT: Final = 4840  # of an address without one (Part 6, 7.2)
 _SESSION_MS: Final = 120_000  # a session that a killed daemon left behind soon makes room for the next
 _WAITING_LIMIT: Final = 16_000_000  # bytes of one message that is not complete yet
 _TOO_MANY: Final = (0x80100000, 0x80B90000)  # BadTooManyOperations, BadResponseTooLarge
@@ -37,6 +39,9 @@ class GuardedClient(Client):
     """asyncua's client with the guard between it and the socket."""
 
     def __init__(self, url: str, timeout_s: float, batch: int = 500) -> None:
+        parts = urlsplit(url)
+        if parts.port is None:
+            url = parts._replace(netloc=f"{parts.netloc}:{_PORT}").geturl()
         super().__init__(url, timeout=timeout_s, watchdog_intervall=max(1.0, timeout_s))
         self.name = self.description = "handwheel"
         self.application_uri = self.product_uri = "urn:handwheel"

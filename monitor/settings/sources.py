@@ -18,7 +18,7 @@ from monitor.settings.shapes import COMMON, Block, Modbus, ModbusSource, OpcUaSo
 from monitor.settings.tags import cut_across, neighbours, tag_of
 
 Place = Sequence[str | int]
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
 FEW_SLOTS = 4  # a device with so few connections is asked again seldom, and its slot is freed in between
 FILES = ("certificate", "private_key", "server_certificate", "password_file", "user_certificate", "user_private_key")
 
@@ -127,7 +127,7 @@ def _check_opcua(reader: Reader, file: str, source: OpcUaSource) -> None:
         reader.fault(file, ["source", "url"], "is no OPC UA address; write opc.tcp://HOST:PORT/PATH")
     elif "@" in address:
         reader.fault(file, ["source", "url"], "holds a login; write user = ... and password_file = ... instead")
-    elif not _ADDRESS.fullmatch(address):
+    elif not (found := _ADDRESS.fullmatch(address)) or int(found[1] or 1) not in range(1, 65_536):
         reader.fault(file, ["source", "url"], "names no host; write opc.tcp://HOST:PORT/PATH")
 
 

@@ -14,6 +14,7 @@ from asyncua.common.event_objects import LimitAlarm
 
 from drivers.errors import ConfigError, SourceDown
 from drivers.opcua import open_source
+from drivers.opcua.client import GuardedClient
 from drivers.opcua.status import decode, parse_node_id, reasons_of_status
 from drivers.opcua.wire import Other, Told, WireError
 from drivers.record import Quality, Reason, quality_of
@@ -359,6 +360,13 @@ async def test_events_that_can_no_longer_come_end_a_session_whose_values_go_on(s
         await source.alerts()
     await source.open()
     assert await source.alerts() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "port"), [("opc.tcp://[::1]/x", 4840), ("opc.tcp://plc/x", 4840), ("opc.tcp://plc:1", 1)]
+)
+def test_an_address_without_a_port_has_the_standard_s(url, port):
+    assert GuardedClient(url, 1.0).server_url.port == port
 
 
 def test_unknown_modes_and_half_configured_security_are_refused():

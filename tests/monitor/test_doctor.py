@@ -1,16 +1,28 @@
 """The self-check: what it says of the connections."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
-from drivers.source import Counts
+from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
-from monitor.doctor import look_at_daemon
+from monitor.doctor import look_at_daemon, look_at_sockets
 from monitor.heartbeat import Moment, SourceStatus, build_status
 from monitor.lock import boot_id
 from monitor.settings import load
 from monitor.state import State
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "config"
+
+
+def test_an_address_without_a_port_is_looked_for_at_the_standard_one(tmp_path):
+    state = State(tmp_path)
+    state.manual.mkdir()
+    settings = load(GOLDEN)
+    server = SourceSpec("server", "opcua", "G", 1.0, 1.0, (), {"url": "opc.tcp://plc/path"})
+    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid()), None)
+    for check in look_at_sockets(replace(settings, sources=(*settings.sources, server)), state):
+        assert check.word != "CANNOT TELL"
 
 
 def test_each_link_is_told_with_what_was_lost_and_refused_on_it(tmp_path):

@@ -20,7 +20,7 @@ from drivers.errors import ConfigError, UserError, WriteRefused
 from drivers.source import FeedSpec
 from drivers.vendor.file_drop import LIMIT_BYTES
 from monitor.handover import handed_over, read_handover
-from monitor.intake import REJECTED_PER_HOUR, Subscription, _listener, run
+from monitor.intake import REJECTED_MOST, REJECTED_PER_HOUR, Subscription, _listener, run
 from monitor.settings import load
 from monitor.state import State
 
@@ -226,6 +226,17 @@ def test_a_flood_of_rubbish_fills_no_disk_and_hides_no_alert(broker, state):
     assert ear.subscription.total.rejected == count
     assert REJECTED_PER_HOUR <= len(list(state.rejected.glob("*.msg"))) <= 2 * REJECTED_PER_HOUR  # an hour may turn
     ear.listener.close()
+
+
+def test_rejected_messages_that_nobody_removes_stop_at_a_number(state, caplog):
+    subscription = Subscription(feed(1), state)
+    for n in range(REJECTED_MOST):
+        (state.rejected / f"{subscription.feed.name}-{n:016x}.msg").touch()
+    for n in range(3):
+        subscription.take(mqtt.Message("t", f"rubbish {n}".encode(), 9, again=False, may_have_waited=False))
+    assert subscription.total.rejected == 3
+    assert len(list(state.rejected.iterdir())) == REJECTED_MOST
+    assert caplog.text.count("read and removed") == 1
 
 
 @needs_mosquitto

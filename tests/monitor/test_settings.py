@@ -490,7 +490,7 @@ def test_a_secret_stands_in_a_file_or_a_credential_never_here(tree, keys, expect
     assert "1234" not in "".join(faults(tree))
 
 
-@pytest.mark.parametrize("host", ["a accept; flush ruleset #", "=cmd", "-h", "a:b", "ho\u202est"])
+@pytest.mark.parametrize("host", ["a accept; flush ruleset #", "=cmd", "-h", "a:b", "a:70000", "ho\u202est"])
 def test_an_address_holds_a_host_and_nothing_that_a_firewall_could_trip_over(tree, host):
     one_source(tree, OPCUA.replace("127.0.0.1:4840", host).replace("127.0.0.1", host) + NODE)
     assert "source.url: names no host" in faults(tree)[0]
