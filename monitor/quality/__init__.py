@@ -11,8 +11,9 @@ over another source. Rows of one tag within a batch are judged one after the oth
     stale      stale          no sample for 3 poll periods and at least 3 s; stored once per change (`overdue`)
     frozen     frozen         bit-identical for 30 min of running of its own pump (level or no own pump: 60 min of any
                               pump of the site and not at zero); registers of whole numbers: four times as long;
-                              never of what somebody set by hand
-    stuck      frozen         a counter stands still for 10 min of running, or 1.5 of its own steps if that is longer
+                              never of what somebody set by hand, nor of what has no known quantity
+    stuck      frozen         a counter stands still for 10 min of running, or 1.5 of its own steps if that is longer,
+                              taken at a twentieth of the most that it can count
     noise      frozen         its noise fell below a tenth of what is usual (noise.py)
     counter    spec, rate     it went back (spec) or ran further than it can (rate), on that row (counters.py)
     rate       rate           more than the physical maximum: temperatures 5 K within a minute, levels what the largest

@@ -14,9 +14,11 @@ FROZEN_S, FROZEN_SITE_S, COUNTER_S = 1_800.0, 3_600.0, 600.0  # seconds of runni
 WHOLE_NUMBER_FACTOR = 4.0  # a register of whole numbers shows small movements late
 RATE_PER_MIN = {"bearing_temperature": 5.0, "ambient_temperature": 5.0}  # K per min
 LEVEL_UNREST = 0.01  # of the sensor's span: waves and noise are no rate
-NEVER_FROZEN = ("speed", "frequency", "voltage", "power_factor")  # setpoints and the grid may stand still honestly
+# setpoints and the grid may stand still honestly, and of what has no known quantity (modes, limits) nobody knows
+NEVER_FROZEN = ("speed", "frequency", "voltage", "power_factor", "other")
 FOLLOWS = ("flow", "pressure", "suction_pressure", "discharge_pressure", "head", "power", "current", "vibration")
 _COUNTED = {"kWh": 1.0, "Wh": 0.001, "MWh": 1000.0, "m3": 1.0, "h": 6.0}  # one step of the unit, in ten minutes
+_IDLING = 0.05  # of the most that a counter can count: a pump that does less for its size hardly runs
 _MOST = np.finfo(float).max
 _RATED = {"energy": ("power", "rated_power_kw", 2.0), "volume": ("flow", "rated_flow_m3h", 2.5)}
 
@@ -80,7 +82,8 @@ class Layout:
                 self.most_per_h[at] = most.get(at, np.inf)
                 if not of_site and tag.unit in _COUNTED:
                     step = abs(register.scale) if register and whole else 0.0
-                    self.frozen_after[at] = COUNTER_S * max(1.0, 1.5 * step * _COUNTED[tag.unit])
+                    slowest_s = 3600 * step / (_IDLING * most[at]) if at in most and tag.quantity in _RATED else 0.0
+                    self.frozen_after[at] = max(COUNTER_S * max(1.0, 1.5 * step * _COUNTED[tag.unit]), 1.5 * slowest_s)
                     if register and register.kind == "f32":
                         self.float_step[at] = abs(register.scale) * _COUNTED[tag.unit]
             elif kind == "analog":

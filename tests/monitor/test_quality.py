@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from drivers.batch import Batch, batch_of
 from drivers.record import Node, Quality, Reason, Register, Sample, Tag
+from monitor.plant import Asset
 from monitor.quality import QualityMachine, down_batch
 from tests.monitor.quality_reference import PlainMachine
 
@@ -174,6 +175,29 @@ def test_words_are_stored_when_a_reason_appears_and_not_at_each_poll():
     assert poll(made, {1: 700.0}, 2.0).detail == {}
     assert poll(made, {1: 20.0}, 3.0).detail == {}
     assert poll(made, {1: 700.0}, 4.0).detail == {0: "outside 0 .. 200"}
+
+
+def test_modes_flags_and_setpoints_of_a_healthy_pump_stand_still_honestly():
+    tags = (
+        TAGS[0],
+        tag(1, "P1.alarm", "other", "1", "bit"),
+        tag(2, "P1.mode", "other", "1", "u16", labels=((0, "auto"),)),
+        tag(3, "P1.setpoint", "other", "bar", "f32", low=0.0, high=10.0),
+        tag(4, "P1.energy_export", "other", "kWh", "u32"),
+    )
+    made = machine(tags=tags)
+    for hour in range(48):
+        checked = poll(made, {0: 1.0, 1: 0.0, 2: 0.0, 3: 4.2, 4: 17.0}, hour * 3600.0)
+        assert set(reasons(checked).values()) == {Reason.OK}
+
+
+@pytest.mark.parametrize(("rated_kw", "frozen"), [(None, True), (11.0, True), (0.37, False)])
+def test_the_counter_of_a_small_pump_may_take_hours_for_its_step(rated_kw, frozen):
+    pump = Asset("P1", "N", "P1", "pump", rated_power_kw=rated_kw)
+    made = QualityMachine((TAGS[0], replace(TAGS[3], number=1)), EVERY, SITES, 0.0, assets=(pump,))
+    for minute in range(0, 130, 10):
+        checked = poll(made, {0: 1.0, 1: 812.0}, minute * 60.0)
+    assert (reasons(checked)[1] == Reason.FROZEN) == frozen
 
 
 def test_a_flow_that_never_moves_while_the_pump_runs_is_frozen_after_half_an_hour():
