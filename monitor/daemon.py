@@ -33,7 +33,7 @@ from drivers.record import Alert
 from drivers.source import make_source
 from drivers.vendor.status_bits import StatusBits
 from monitor import command_socket, heartbeat
-from monitor.alarms import AlarmList, Change, from_row, to_row
+from monitor.alarms import Alarm, AlarmList, Change, from_row, to_row
 from monitor.claims import Claims
 from monitor.command_socket import Request
 from monitor.desk import Desk
@@ -80,7 +80,7 @@ class Daemon:
         self._rejected = RejectedFolder(state.rejected)
         self._claims = Claims(settings)
         self._alarms = AlarmList()
-        self._alarms_told: list[dict[str, Any]] = []
+        self._alarms_told: list[Alarm] = []  # as they stand in the hot file
         self._writer = Writer(settings, state)
         self._worker = Worker(state, settings.folder)
         self._jobs = Dispatch(self._worker, self._writer, self._claims, self._own_alert)
@@ -154,7 +154,7 @@ class Daemon:
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise damaged(self.state.hot, fault) from fault
         self._desk = Desk(self.settings, self.state, self._writer, self._claims, self._alarms, self._owe)
-        self._alarms_told = [to_row(one) for one in self._alarms]
+        self._alarms_told = list(self._alarms)
         self._learn_noise()
         drafts = [_own("restart", {"version": version("handwheel"), "config_sha256": self.settings.sha256}, now_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
@@ -391,8 +391,8 @@ class Daemon:
     async def _commit(self, now: Moment, *, latest: bool = False, minute: bool = False, stopping: bool = False) -> None:
         """Store what came in, then publish. A store that cannot be written is said and tried again; we go on."""
         batches, self._pending = list(self._pending), []
-        alarms = [to_row(one) for one in self._alarms]
-        changed = alarms if alarms != self._alarms_told else None
+        alarms = list(self._alarms)  # each is a value: what changed is another one
+        changed = [to_row(one) for one in alarms] if alarms != self._alarms_told else None
         try:
             await self._writer.do(self._store_tick, batches, changed, now.utc_us // 1000, latest)
             if minute or stopping:

@@ -23,6 +23,7 @@ from drivers.vendor.formats import FORMATS, Fields, Unreadable, records
 from drivers.vendor.personal import without_contacts
 
 LIMIT_BYTES: Final = 1_000_000
+ALERTS_LIMIT: Final = 1_000  # of one message: nobody reads more, and what is made of them must fit a handover
 TEXT_LIMIT: Final = 10_000  # characters of one field
 FIELDS: Final = (
     "alert_id", "asset", "component", "failure_mode", "severity",
@@ -62,6 +63,8 @@ def parse(raw: bytes, feed: FeedSpec, receive_us: int, name: str) -> list[Alert]
         raise AlertError(f"{name}: {error}; ask the vendor to send it again") from None
     if not found:
         raise AlertError(f"{name}: holds no alert; ask the vendor to send it again")
+    if len(found) > ALERTS_LIMIT:
+        raise AlertError(f"{name}: {len(found):,} alerts, at most {ALERTS_LIMIT:,} are taken; ask for smaller messages")
     digest = hashlib.sha256(raw).hexdigest()
     alerts: dict[str, Alert] = {}
     for number, record in enumerate(found, 1):

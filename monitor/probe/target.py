@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import socket
 import sys
 from dataclasses import dataclass
 
@@ -82,10 +83,11 @@ def refuse(args: argparse.Namespace, target: Target, settings: plant.Settings | 
         )
     if not args.identify and not args.sanity:
         first, last = wire_range(args)
+        known = {tag.where.device_id for tag in target.spec.tags if isinstance(tag.where, Register)}
         for row in target.spec.options.get("forbidden", ()):
-            if (row["device_id"], row["table"]) == (target.device_id, args.table) and (
-                row["first"] <= last and first <= row["last"]
-            ):
+            # who answers to an id that is not configured may be any of those that are
+            meant = row["device_id"] == target.device_id or target.device_id not in known
+            if meant and row["table"] == args.table and row["first"] <= last and first <= row["last"]:
                 words = f"probe: {args.table} wire {row['first']} to {row['last']} is forbidden (configuration or map)"
                 raise UserError(f"{words}; choose a range without it")
 
@@ -128,5 +130,17 @@ def _is_modbus(spec: SourceSpec) -> bool:
 
 
 def _by_address(settings: plant.Settings | None, host: str, port: int) -> SourceSpec | None:
-    options = ((spec, spec.options) for spec in (settings.sources if settings else ()))
-    return next((spec for spec, one in options if (one.get("host"), one.get("port")) == (host, port)), None)
+    """The source that goes there, under whatever name: what is forbidden or of class A has many."""
+    there = [spec for spec in (settings.sources if settings else ()) if spec.options.get("port") == port]
+    known = next((spec for spec in there if spec.options.get("host") == host), None)
+    if known is None and there and (meant := _addresses(host)):
+        known = next((spec for spec in there if meant & _addresses(str(spec.options.get("host")))), None)
+    return known
+
+
+def _addresses(host: str) -> set[str]:
+    """Where a name leads; nothing where nobody knows."""
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()

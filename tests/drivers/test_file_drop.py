@@ -164,6 +164,7 @@ def one(**changes):
         (b"", "a.json: is empty"),
         (b"[]", "holds no alert"),
         (b" " * (LIMIT_BYTES + 1), "1,000,001 bytes are more than"),
+        (b"[" + b"{}," * 1_000 + b"{}]", "1,001 alerts, at most 1,000 are taken"),
         (GOLDEN.replace(b"seals", b"se\xffls"), f"byte {GOLDEN.index(b'seals') + 2} (0xFF) is not UTF-8"),
         (GOLDEN[:100], "half written"),
         (b"[" + GOLDEN, "half written"),
