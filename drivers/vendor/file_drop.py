@@ -23,7 +23,7 @@ from drivers.vendor.formats import FORMATS, Fields, Unreadable, records
 from drivers.vendor.personal import without_contacts
 
 LIMIT_BYTES: Final = 1_000_000
-ALERTS_LIMIT: Final = 1_000  # of one message: nobody reads more, and what is made of them must fit a handover
+ALERTS_LIMIT: Final = 10_000  # of one message: what is made of them must fit a handover
 TEXT_LIMIT: Final = 10_000  # characters of one field
 FIELDS: Final = (
     "alert_id", "asset", "component", "failure_mode", "severity",
