@@ -189,6 +189,12 @@ class AlarmList:
         found = self._alarms.get(name)
         return found or next((one for one in self._alarms.values() if name in one.alert_ids), None)
 
+    def behind(self, alert: Alert) -> Alarm | None:
+        """The alarm of an alert with this id from the same origin and vendor; nobody takes back what another said."""
+        mine = ":".join(part for part in (alert.origin, alert.vendor) if part) + ":"
+        alarms = self._alarms.values()
+        return next((one for one in alarms if alert.alert_id in one.alert_ids and one.id.startswith(mine)), None)
+
     def raise_alert(self, alert: Alert, site: str, at_us: int, rationalised: int | None = None) -> Change:
         """Make (or make again) the alarm of an alert active."""
         new = alarm_of(alert, site, at_us, rationalised)

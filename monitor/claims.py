@@ -35,6 +35,7 @@ class Claims:
         ] = {}  # vendor, id -> claim, issued, received
         self._told: dict[str, Alert] = {}  # a device's claims by their id: what it said of each last
         self._places: dict[str, tuple[str, str]] = {}  # alert id -> asset, component
+        self._own: set[str] = set()  # alert ids of our own model: no vendor's message is taken for one of them
         self.heard_us: dict[str, int] = {}  # feed -> when its last message came (UTC) [us]
         self.repeated = 0
 
@@ -43,7 +44,10 @@ class Claims:
         for record in records:
             data, place = record.data, (record.asset or "", record.component or "")
             name = str(data.get("alert_id", ""))
-            self._places[name] = place
+            if record.kind == "own_alert":
+                self.add_own(name, *place)
+            elif name not in self._own:
+                self._places[name] = place
             if record.kind == "vendor_alert":
                 self._note(alert_of(data, *place, "vendor", record.at_us))
 
@@ -54,6 +58,7 @@ class Claims:
     def add_own(self, alert_id: str, asset: str, component: str) -> None:
         """Remember an alert of our own model, so that people can decide on it."""
         self._places[alert_id] = (asset, component)
+        self._own.add(alert_id)
 
     def site(self, asset: str) -> str:
         """The site of an asset; "" for one that is not configured."""
@@ -77,12 +82,21 @@ class Claims:
 
     def entered(self, alert: Alert) -> None:
         """The ledger has this alert now."""
-        self._places[alert.alert_id] = (alert.asset, alert.component)
+        if alert.alert_id not in self._own:
+            self._places[alert.alert_id] = (alert.asset, alert.component)
         self._note(alert)
 
     def standing(self) -> list[Alert]:
         """What devices still claim, as far as we were told."""
         return [alert for alert in self._told.values() if alert.active]
+
+    def any_stands(self, vendor: str, alert_ids: Iterable[str]) -> bool:
+        """Whether one of these claims of a vendor and of its devices has not been taken back."""
+        for name in alert_ids:
+            told, latest = self._told.get(name), self._latest.get((vendor, name))
+            if (told is not None and told.active) or (latest is not None and latest[0][-1]):
+                return True
+        return False
 
     def _is_repeated(self, alert: Alert) -> bool:
         """Whether a message says nothing new: delivered again, said again with another time, or overtaken."""

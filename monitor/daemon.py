@@ -270,8 +270,8 @@ class Daemon:
         if alert.active:
             self._owe(self._alarms.raise_alert(alert, self._claims.site(alert.asset), now_us))
             return
-        alarm = self._alarms.get(alert.alert_id)
-        if alarm is not None and alarm.active:
+        alarm = self._alarms.behind(alert)
+        if alarm is not None and alarm.active and not self._claims.any_stands(alert.vendor, alarm.alert_ids):
             self._owe(self._alarms.apply(alarm.id, "return", now_us))
 
     async def _hear_devices(self) -> None:
@@ -483,7 +483,7 @@ class Daemon:
 
     def _own_alert(self, alert: Alert) -> None:
         """Our own model's alert: raised once, returned when it is closed; a change of its stage is no new alarm."""
-        alarm = self._alarms.get(alert.alert_id)
+        alarm = self._alarms.behind(alert)
         if alarm is None or not alarm.active or not alert.active:
             self._to_alarms(alert)
 

@@ -22,6 +22,7 @@ from typing import Any
 from drivers.errors import AlertError
 from drivers.record import Alert
 from drivers.vendor.file_drop import LIMIT_BYTES
+from monitor.claims import DEVICE_FEEDS
 from monitor.state import State, atomic_write
 from monitor.words import clean, utc_text
 
@@ -170,6 +171,8 @@ def _alert(row: dict[str, Any]) -> Alert:
     days = alert.horizon_days
     fits = (
         all(isinstance(text, str) for text in texts)
+        and alert.origin == "vendor"
+        and alert.feed not in DEVICE_FEEDS  # what devices and we ourselves say comes in by no message
         and _is_time(alert.received_us)
         and (alert.issued_us is None or _is_time(alert.issued_us))
         and (days is None or (isinstance(days, int | float) and 0 <= days < 1e6))

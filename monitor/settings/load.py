@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from drivers.record import SEVERITIES
 from drivers.source import DRIVERS, FeedSpec
 from monitor import plant, sovereignty
+from monitor.claims import DEVICE_FEEDS
 from monitor.settings.crosschecks import read_crosschecks
 from monitor.settings.reader import Reader, SettingsError, nearest, one_of, unique
 from monitor.settings.shapes import (
@@ -163,6 +164,8 @@ def _check_rest(
 
 def _feed(reader: Reader, file: str, feed: Feed, site: SiteFile) -> FeedSpec:
     assets = {asset.id for asset in site.asset}
+    if feed.name in DEVICE_FEEDS:
+        reader.fault(file, ["feed", "name"], f"{feed.name!r} is what devices say themselves; choose another name")
     for theirs, ours in feed.assets.items():
         one_of(reader, file, ["feed", "assets", theirs], ours, assets, "asset")
     for theirs, ours in feed.severities.items():

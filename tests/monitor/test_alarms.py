@@ -29,6 +29,20 @@ HOUR = 3_600_000_000
 PLAIN = Alarm("A-1", "P1", "seal", "vendor", 2, "replace seals", NOW)
 
 
+def test_nobody_takes_back_what_another_said():
+    alarms = AlarmList()
+    said = Alert("7", "vendor", "P1", "seal", "leak", "warning", "", NOW, vendor="A")
+    own = replace(said, alert_id="o", origin="own", vendor="")
+    blind = replace(said, alert_id="link:plc", origin="monitor", vendor="")
+    for alert in (said, own, blind):
+        alarms.raise_alert(alert, "N", NOW)
+    for alert in (said, own, blind):
+        assert alarms.behind(replace(alert, active=False)).alert_ids == (alert.alert_id,)
+        assert alarms.behind(replace(alert, origin="vendor", vendor="B", active=False)) is None
+    for name in ("o", "link:plc", *(one.id for one in alarms)):
+        assert alarms.behind(replace(said, alert_id=name, active=False)) is None
+
+
 def walk(alarm, *events):
     """The state names on the way; "refused" where an event was."""
     states = []

@@ -8,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
-from drivers.record import Reason
+from drivers.record import Alert, Reason
 from drivers.vendor import file_drop
 from monitor.command_socket import ask
+from monitor.daemon import Daemon
 from monitor.handover import hand_over
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
@@ -179,6 +181,24 @@ async def test_a_message_of_thousands_of_alerts_is_entered_at_once(bench):
     numbers = [one.n for one in entries(bench.state, ["vendor_alert"])]
     assert numbers == list(range(numbers[0], numbers[0] + 3_000))
     assert verify(bench.state).ok
+
+
+def test_an_alarm_ends_when_the_last_claim_behind_it_does_and_by_nobody_else_s_word(tmp_path):
+    daemon = Daemon(load(GOLDEN / "config"), State(tmp_path).make())
+    said = Alert("one", "vendor", "pump1", "seal", "wear", "warning", "", 1, vendor="SmartPump", feed="mail")
+
+    def told(alert_id, **changes):
+        alert = replace(said, alert_id=alert_id, **changes)
+        daemon._claims.entered(alert)
+        daemon._to_alarms(alert)
+        return {one.id: one.active for one in daemon._alarms}
+
+    (alarm,) = told("one").keys()
+    told("two")
+    assert told("two", active=False) == {alarm: True}
+    for name in (alarm, "one"):  # by its name, and by its claim's
+        assert told(name, active=False, vendor="Another") == {alarm: True}
+    assert told("one", active=False) == {alarm: False}
 
 
 async def test_what_cannot_be_used_at_the_start_is_said_in_one_line(bench):

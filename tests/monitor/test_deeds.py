@@ -117,6 +117,27 @@ def test_a_claim_is_entered_once_in_whatever_file_it_comes():
     assert entered(claims, vendor(raw_sha256="bb", active=False)) is not None
 
 
+def test_no_message_takes_the_id_of_our_own_alert_from_it():
+    claims = Claims(SETTINGS)
+    claims.add_own("own-1", "pump1", "bearing")
+    assert entered(claims, vendor(alert_id="own-1", component="seal")) is not None
+    assert claims.place("own-1") == ("pump1", "bearing")
+
+
+def test_a_claim_stands_until_the_one_who_made_it_takes_it_back():
+    claims = Claims(SETTINGS)
+    entered(claims, vendor(alert_id="a"))
+    entered(claims, vendor(alert_id="bit", feed="status_bit"))
+    assert claims.any_stands("SmartPump", ["x", "a"])
+    assert not claims.any_stands("Another", ["a"])
+    entered(claims, vendor(alert_id="a", active=False))
+    assert not claims.any_stands("SmartPump", ["a"])
+    entered(claims, vendor(alert_id="bit", active=False))  # by mail, what the device says itself
+    assert claims.any_stands("SmartPump", ["bit"])
+    entered(claims, vendor(alert_id="bit", feed="status_bit", active=False))
+    assert not claims.any_stands("SmartPump", ["bit"])
+
+
 def test_the_same_message_by_file_mail_and_mqtt_is_one_claim():
     claims = Claims(SETTINGS)
     assert entered(claims, vendor()) is not None

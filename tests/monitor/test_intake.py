@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from drivers.errors import AlertError
+from drivers.record import Alert
 from drivers.source import FeedSpec
 from monitor.handover import hand_over, handed_over, read_handover, read_limited
 from monitor.intake import INBOX_MOST, LOOKED_S, PATIENCE_S, SETTLED_S, STUCK_S, Drop, drop_folder, run
@@ -223,6 +225,14 @@ def test_a_handover_that_somebody_changed_is_refused(state):
     path.write_text('{"format": 1}')
     with pytest.raises(AlertError, match="not a handover"):
         read_handover(path)
+
+
+@pytest.mark.parametrize("changes", [{"origin": "own"}, {"origin": "monitor"}, {"feed": "status_bit"}])
+def test_a_handover_does_not_speak_for_devices_or_for_us(state, changes):
+    said = Alert("1", "vendor", "pump1", "seal", "wear", "warning", "", NOW, vendor="V", feed="smartpump_mail")
+    read_handover(hand_over(state, "smartpump_mail", b"one", [said], NOW))
+    with pytest.raises(AlertError, match="not a handover"):
+        read_handover(hand_over(state, "smartpump_mail", b"two", [replace(said, **changes)], NOW))
 
 
 @pytest.mark.parametrize(

@@ -511,6 +511,8 @@ def test_a_broker_is_a_feed_whose_secret_stands_elsewhere(tree):
     assert (spec.options["host"], spec.options["port"], spec.options["tls"]) == ("broker", 8883, True)
     (tree / "sources/m.toml").write_text(feed + 'password = "1234"\n')
     assert "feed.mqtt.password: a secret never stands in a configuration file" in faults(tree)[0]
+    (tree / "sources/m.toml").write_text(feed.replace('name = "m"', 'name = "status_bit"'))
+    assert "feed.name: 'status_bit' is what devices say themselves" in faults(tree)[0]
 
 
 def test_the_hash_covers_the_maps_that_were_read(with_map):
