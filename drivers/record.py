@@ -19,7 +19,7 @@ class Quality(IntEnum):
 class Reason(IntFlag):
     """Why a sample has its quality: a bit set, because reasons add up. The numbers are stored: never renumber.
 
-    Bits 0-7 make a sample bad, bits 8-18 uncertain, bits 19-21 leave it good but are told all the same.
+    Bits 0-7 make a sample bad, bits 8-18 uncertain, bits 19-22 leave it good but are told all the same.
     """
 
     OK = 0
@@ -48,6 +48,7 @@ class Reason(IntFlag):
     FORCED = 1 << 19  # set by hand at the device: shown, never trained on
     MAINTENANCE = 1 << 20
     ESTIMATED = 1 << 21  # computed inside the device: never independent evidence
+    BREAK = 1 << 22  # from here on the number means something else (unit, scale, another meter): trends begin anew
 
     @property
     def words(self) -> tuple[str, ...]:

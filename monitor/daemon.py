@@ -34,6 +34,7 @@ from drivers.source import make_source
 from drivers.vendor.status_bits import StatusBits
 from monitor import command_socket, heartbeat
 from monitor.alarms import Alarm, AlarmList, Change, from_row, to_row
+from monitor.breaks import Breaks
 from monitor.claims import Claims
 from monitor.command_socket import Request
 from monitor.desk import Desk
@@ -79,6 +80,7 @@ class Daemon:
         self._survey = Survey(settings, self._machine, self._start_s)
         self._rejected = RejectedFolder(state.rejected)
         self._claims = Claims(settings)
+        self._breaks = Breaks(settings.tags, {asset.id: asset.site for asset in settings.assets})
         self._alarms = AlarmList()
         self._alarms_told: list[Alarm] = []  # as they stand in the hot file
         self._writer = Writer(settings, state)
@@ -237,6 +239,7 @@ class Daemon:
         checked = self._machine.check(batch, mono_s)
         self._survey.take(checked, mono_s)
         self._pending.append(checked)
+        self._owed.extend(self._breaks.take(checked, mono_s))
         self._hear(self._bits.take(checked))
 
     def _hear(self, alerts: Sequence[Alert]) -> None:

@@ -55,6 +55,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     "finding": ("wo_id", "grade", "inspector_party", "blind_to_alert"),
     "failure": ("failure_id", "mode"),
     "event": ("date", "event_kind", "text"),
+    "break": ("tag", "text"),  # from here on a tag's number means something else
     "cost": ("planned", "failure"),
     "verdict": ("word", "since", "final", "reason", "vendor_episode", "own_episode"),
     "assessment": ("index", "state", "word"),

@@ -172,7 +172,7 @@ class OpcUaSource:
 
     async def _with_units(self, client: GuardedClient, samples: list[Sample]) -> list[Sample]:
         """Where the server says that unit or scale changed, what it says they are now."""
-        rows = [row for row, one in enumerate(samples) if one.reasons & Reason.SPEC and units.CHANGED in one.detail]
+        rows = [row for row, one in enumerate(samples) if one.reasons & Reason.BREAK]
         rows = rows[-units.AT_ONCE :]
         nodes = {row: node_id(self._parsed[samples[row].tag], client.namespaces) for row in rows}
         known = {row: node for row, node in nodes.items() if node is not None}

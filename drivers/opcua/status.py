@@ -51,7 +51,7 @@ _OVERFLOW: Final = 1 << 10 | 1 << 7  # info type "data value", and its overflow 
 def reasons_of_status(code: int) -> Reason:
     """The reasons that an OPC UA status code stands for; severity is read from its top bits, never by equality."""
     reasons = _STATUS.get(code & 0xFFFF0000, _BY_SEVERITY[code >> 30])
-    return reasons | Reason.SPEC if code & SEMANTICS_CHANGED else reasons
+    return reasons | Reason.SPEC | Reason.BREAK if code & SEMANTICS_CHANGED else reasons
 
 
 def overflowed(code: int) -> bool:

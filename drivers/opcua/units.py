@@ -9,7 +9,6 @@ from asyncua import ua
 
 from drivers.opcua.client import GuardedClient
 
-CHANGED: Final = "unit or scale changed"
 AT_ONCE: Final = 20  # more tags than this that change their unit in one poll are not asked for theirs
 _TEXT_LIMIT: Final = 40  # characters of a unit
 _PROPERTIES: Final = ("EngineeringUnits", "EURange")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drivers.record import Node, Register
+from drivers.record import Node, Reason, Register
 
 KINDS = ("forward", "wrap", "loss", "reset", "exchange", "impossible")
 LATE_S = 3_600.0  # a meter that is itself read once an hour moves by an hour's worth at once
@@ -29,6 +29,12 @@ WORDS: Mapping[str, str] = {
     "reset": "the counter was set to zero",
     "exchange": "the counter stands lower than before: exchanged or set anew",
     "impossible": "the counter ran further than it can in this time",
+}
+REASONS: Mapping[str, Reason] = {  # a wrap is how a counter goes on
+    "loss": Reason.SPEC,
+    "reset": Reason.SPEC | Reason.BREAK,
+    "exchange": Reason.SPEC | Reason.BREAK,
+    "impossible": Reason.RATE,
 }
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from drivers.batch import NO_TIME, Batch, quality_array
 from drivers.record import BAD_REASONS, Quality, Reason, Tag
 from monitor.plant import Asset
-from monitor.quality.counters import LATE_S, WORDS, counter_step
+from monitor.quality.counters import LATE_S, REASONS, WORDS, counter_step
 from monitor.quality.crosscheck import Check, CrossWatch
 from monitor.quality.layout import Layout
 from monitor.quality.noise import COLLAPSED, NoiseWatch
@@ -24,6 +24,7 @@ SPIKE_WINDOW, SPIKE_SIGMA, SPIKE_LEAST_SHARE = 11, 3 * 1.4826, 0.05
 AHEAD_US, BACKWARDS_US = 5_000_000, 2_000_000
 POLLS_KEPT = 8  # per source: each of its cadences, and what a subscription brings again and again
 _GAP = np.uint32(BAD_REASONS | Reason.STALE)
+_BREAK = np.uint32(Reason.BREAK)
 _BY_HAND = np.uint32(Reason.FORCED | Reason.SUBSTITUTE | Reason.MANUAL | Reason.CHECK_FUNCTION)
 _BAD_ROWS = np.uint32(BAD_REASONS)
 _FROZEN, _CROSSCHECK = np.uint32(Reason.FROZEN), np.uint32(Reason.CROSSCHECK)
@@ -241,7 +242,7 @@ class QualityMachine:
         if poll.runs is not None:
             rows = poll.runs.rows
             self._turn(poll.runs.numbers, live[rows] & (value[rows] > 0.5))
-        self._forget(poll, live, before)
+        self._forget(poll, live, before, given)
         by_hand = (given & _BY_HAND) != 0 if given.any() else None
         if poll.frozen is not None:
             self._frozen(poll.frozen, value, live, by_hand, extra)
@@ -291,10 +292,10 @@ class QualityMachine:
                 if not on and not self._on[group]:
                     self._ran_s[group] += self._clock_s - self._since_s[group]
 
-    def _forget(self, poll: _Poll, live: np.ndarray, before: np.ndarray) -> None:
-        """Begin anew after a gap (all), and after a start or stop at the site (rate and spike only)."""
+    def _forget(self, poll: _Poll, live: np.ndarray, before: np.ndarray, given: np.ndarray) -> None:
+        """Begin anew after a gap and at a break (all), and after a start or stop at the site (rate and spike only)."""
         at = poll.at
-        gap = (before & _GAP) != 0
+        gap = (before & _GAP | given & _BREAK) != 0
         if gap.any() and (gap := gap & live).any():
             self._last[poll.tag[gap]] = np.nan
         elif poll.turns == self._turns:
@@ -381,8 +382,8 @@ class QualityMachine:
             kind, row = self._odd_step(int(part.numbers[at]), float(value[at]), mono_s), int(part.index[at])
             if kind:
                 told[row] = WORDS[kind]
-            if kind and kind != "wrap":  # a wrap is how a counter goes on
-                extra[row] |= np.uint32(Reason.RATE if kind == "impossible" else Reason.SPEC)
+            if kind in REASONS:
+                extra[row] |= np.uint32(REASONS[kind])
 
     def _odd_step(self, number: int, now: float, mono_s: float) -> str:
         """What a step is that is not simply forward; "" once a second reading confirms the first odd one."""

@@ -224,6 +224,7 @@ def reason_words(point: Point) -> str:
         "forced": _("forced"),
         "maintenance": _("maint."),
         "estimated": _("estimated"),
+        "break": _("new meaning"),
     }
     told = [words.get(word, word) for word in Reason(point.reasons).words if word != "ok"]
     return ", ".join(told)

@@ -106,7 +106,7 @@ async def until(condition, seconds=20.0):
         (0x801F0000, Reason.CONFIG, Quality.BAD),
         (0x808C0500, Reason.SENSOR, Quality.BAD),  # with limit bits
         (0xC0000000, Reason.EXCEPTION, Quality.BAD),  # the reserved severity counts as bad
-        (0x00004000, Reason.SPEC, Quality.UNCERTAIN),  # semantics changed
+        (0x00004000, Reason.SPEC | Reason.BREAK, Quality.UNCERTAIN),  # semantics changed
     ],
 )
 def test_each_status_code_has_its_reasons(code, reasons, quality):

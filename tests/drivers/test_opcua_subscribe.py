@@ -204,6 +204,7 @@ async def test_a_changed_unit_is_a_break_that_says_the_new_unit(source_of, serve
         assert scaled.value == 0.278
         assert scaled.detail.endswith("unit or scale changed; the server now says l/s")
         assert rows[-1].detail.endswith("unit or scale changed")
+        assert all(Reason.SPEC | Reason.BREAK in row.reasons for row in (scaled, rows[-1]))
         await put(server, "bare", 2.0)
 
 

@@ -116,7 +116,7 @@ class PlainMachine:
             ahead = row.source_us > row.receive_us + 5_000_000
             back = state["src"] != NO_TIME and row.source_us < state["src"] - 2_000_000
             extra |= Reason.CLOCK if ahead or back else Reason.OK
-        gap = live and bool(state["reasons"] & GAP)
+        gap = live and bool(state["reasons"] & GAP or row.reasons & Reason.BREAK)
         epoch = self.epoch.get(("site", self.sites[one.asset]), 0)
         if gap:
             state["last"] = None
@@ -190,4 +190,6 @@ class PlainMachine:
                 state["count"], state["count_s"] = value, mono_s
             return Reason.OK
         state["odd"] = value, mono_s
-        return Reason.RATE if kind == "impossible" else Reason.SPEC
+        if kind == "impossible":
+            return Reason.RATE
+        return Reason.SPEC if kind == "loss" else Reason.SPEC | Reason.BREAK

@@ -133,13 +133,15 @@ def test_a_wrap_is_told_and_is_good():
 
 def test_a_reset_is_uncertain_once_and_then_the_new_count_goes_on():
     rows = told(812.0, 0.0, 1.0, 2.0)
-    assert rows[1] == (Reason.SPEC, "the counter was set to zero")
+    assert rows[1] == (Reason.SPEC | Reason.BREAK, "the counter was set to zero")
     assert rows[2:] == [(Reason.OK, "")] * 2
 
 
 def test_another_meter_in_its_place_is_said_so_on_its_first_reading():
     rows = told(812.0, 300.0, 301.0)
-    assert rows[1] == (Reason.SPEC, "the counter stands lower than before: exchanged or set anew")
+    assert rows[1] == (
+        Reason.SPEC | Reason.BREAK, "the counter stands lower than before: exchanged or set anew",
+    )  # fmt: skip
     assert rows[2] == (Reason.OK, "")
 
 
