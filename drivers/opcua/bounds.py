@@ -13,7 +13,9 @@ from asyncua.common.utils import Buffer
 from asyncua.ua import ua_binary
 
 # what its decoder raises for bytes that are not what they should be
-HOSTILE: Final = (ValueError, LookupError, struct.error, TypeError, AttributeError, ArithmeticError, RecursionError)
+HOSTILE: Final = (
+    ValueError, LookupError, struct.error, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError,
+)  # fmt: skip
 
 
 def set_bounds() -> None:
