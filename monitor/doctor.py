@@ -5,6 +5,7 @@ It looks and reports; it changes nothing. What it cannot look at it says, instea
 
 import os
 import shutil
+import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from monitor.check import missing_jobs
-from monitor.flows import flows
+from monitor.flows import Flow, flows
 from monitor.heartbeat import liveness, read
 from monitor.ledger import verify
 from monitor.plant import Settings
@@ -104,15 +105,28 @@ def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:
     except psutil.AccessDenied:
         yield Check("sockets", "CANNOT TELL", "not allowed to look at the daemon's sockets; run as its user")
         return
-    ports = {flow.port for flow in flows(settings) if flow.process == "handwheel run"}
+    known = {place for flow in flows(settings) if flow.process == "handwheel run" for place in _places(flow)}
     listening = [one.laddr for one in open_sockets if one.status == psutil.CONN_LISTEN]
-    strange = [one.raddr for one in open_sockets if one.raddr and one.raddr.port not in ports]
+    strange = [
+        one.raddr
+        for one in open_sockets
+        if one.raddr and not {(one.raddr.ip.removeprefix("::ffff:"), one.raddr.port), ("", one.raddr.port)} & known
+    ]
     for address in listening:
         yield Check("sockets", "FAIL", f"the daemon listens on {address.ip}:{address.port}; it should listen nowhere")
     for address in strange:
         yield Check("sockets", "FAIL", f"a connection to {address.ip}:{address.port} that is in no source")
     if not listening and not strange:
         yield Check("sockets", "PASS", f"{len(open_sockets)} connections, all to configured sources; none listens")
+
+
+def _places(flow: Flow) -> set[tuple[str, int]]:
+    """The addresses that a host has; "" stands for any, where its name cannot be looked up now."""
+    try:
+        found = socket.getaddrinfo(flow.host, flow.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return {("", flow.port)}
+    return {(str(address[0]), flow.port) for *_, address in found}
 
 
 def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:

@@ -8,7 +8,7 @@ a poll do not: a cut line is known at once and not after a time-out of each. The
 and when one answers, each gets a fresh chance.
 
 A block that is refused whole is read in halves until only what is really refused is left; that is remembered, told,
-and asked for again after five minutes.
+and asked for again after five minutes, the whole after an hour.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ _DEAD_LINE: Final = 3  # so many devices without an answer, and none with one
 _BUSY_PAUSE_S: Final = 0.5
 _REST_MAX_S: Final = 30.0
 _ASK_REFUSED_AGAIN_S: Final = 300.0
+_ASK_WHOLE_AGAIN_S: Final = 3_600.0  # a device that refused while it started may give the whole now
 
 
 @dataclass(slots=True)
@@ -247,6 +248,8 @@ class ModbusSource:
 
         `said`: what the device said to the first question, where it was asked already.
         """
+        if one.halves is not None and self._monotonic() >= one.ask_again_s:
+            one.halves = None
         if one.halves is not None:
             for half in one.halves:
                 await self._read(half, group, rows)
@@ -261,6 +264,7 @@ class ModbusSource:
         if outcome.code in answers.TOO_MUCH and one.refused is None:
             if parts := blocks.halves(one.block):
                 one.halves = self._to_ask(parts[0], group), self._to_ask(parts[1], group)
+                one.ask_again_s = self._monotonic() + _ASK_WHOLE_AGAIN_S
                 await self._read(one, group, rows)
                 return
             one.refused, one.ask_again_s = outcome, self._monotonic() + _ASK_REFUSED_AGAIN_S

@@ -122,6 +122,13 @@ def _check_opcua(reader: Reader, file: str, source: OpcUaSource) -> None:
         if source.security != "None" and getattr(source, key) is None:
             words = f"is missing; Sign & Encrypt needs it (`handwheel trust {source.name}` makes the file)"
             reader.fault(file, ["source", key], words)
+    periods = [row.every_s or source.every_s for block in source.block for row in block.tags]
+    most_s = 2.5 * max(min(periods, default=source.every_s), 1.0)
+    if source.verify_s is not None and source.verify_s > most_s:
+        words = (
+            f"is more than two and a half periods ({most_s:g} s): a value that does not change would be called stale"
+        )
+        reader.fault(file, ["source", "verify_s"], words)
     address = source.url.partition("://")[2].split("/")[0]
     if not source.url.startswith("opc.tcp://") or not address:
         reader.fault(file, ["source", "url"], "is no OPC UA address; write opc.tcp://HOST:PORT/PATH")

@@ -115,6 +115,26 @@ async def test_a_refused_value_is_asked_for_again_after_a_while():
         await source.close()
 
 
+async def test_a_device_that_refused_while_it_started_is_read_in_one_piece_again_after_an_hour():
+    starting, now, asked = [True], [0.0], []
+
+    async def refuse(_function, _start, address, count, _registers, _values):
+        asked.append((address, count))
+        return ExcCodes.ILLEGAL_ADDRESS if starting[0] and count > 1 else None
+
+    async with modbus_server(memory({0: [5, 6]}, action=refuse)) as server:
+        source = ModbusSource(spec(server.port, [tag(n, address=n) for n in range(2)]), monotonic=lambda: now[0])
+        await source.open()
+        assert [row.value for row in await one_read(source)] == [5, 6]
+        starting[0] = False
+        for at_s, expected in ((3_599.0, [(0, 1), (1, 1)]), (3_600.0, [(0, 2)]), (3_605.0, [(0, 2)])):
+            now[0] = at_s
+            asked.clear()
+            assert [row.value for row in await one_read(source)] == [5, 6]
+            assert asked == expected
+        await source.close()
+
+
 @pytest.mark.parametrize(
     ("code", "reasons"),
     [

@@ -1,6 +1,7 @@
 """The self-check: what it says of the connections."""
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,19 @@ def test_an_address_without_a_port_is_looked_for_at_the_standard_one(tmp_path):
     heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid()), None)
     for check in look_at_sockets(replace(settings, sources=(*settings.sources, server)), state):
         assert check.word != "CANNOT TELL"
+
+
+def test_a_connection_to_another_host_on_a_configured_port_is_strange(tmp_path):
+    state = State(tmp_path)
+    state.manual.mkdir()
+    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid()), None)
+    with socket.create_server(("127.0.0.2", 0)) as server, socket.create_connection(server.getsockname()):
+        port, strange = server.getsockname()[1], {}
+        for host in ("127.0.0.1", "127.0.0.2"):
+            source = SourceSpec("plc", "modbus_tcp", "G", 1.0, 1.0, (), {"host": host, "port": port})
+            checks = look_at_sockets(replace(load(GOLDEN), sources=(source,)), state)
+            strange[host] = [check.word for check in checks if f"127.0.0.2:{port} that is in no source" in check.text]
+    assert strange == {"127.0.0.1": ["FAIL"], "127.0.0.2": []}
 
 
 def test_each_link_is_told_with_what_was_lost_and_refused_on_it(tmp_path):

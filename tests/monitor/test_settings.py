@@ -496,6 +496,11 @@ def test_an_address_holds_a_host_and_nothing_that_a_firewall_could_trip_over(tre
     assert "source.url: names no host" in faults(tree)[0]
 
 
+def test_silence_is_looked_into_before_a_value_would_be_called_stale(tree):
+    one_source(tree, OPCUA + "verify_s = 60\n" + NODE)
+    assert "source.verify_s: is more than two and a half periods" in faults(tree)[0]
+
+
 def test_a_login_in_the_address_is_refused_and_files_are_found_beside_the_configuration(tree):
     one_source(tree, OPCUA.replace("127.0.0.1", "hw:1234@127.0.0.1") + NODE)
     assert "source.url: holds a login" in faults(tree)[0]
