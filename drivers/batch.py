@@ -20,7 +20,7 @@ class Batch:
     """One poll of one source. All arrays have the shape (n_samples,)."""
 
     source: str
-    receive_us: int  # UTC of the answer [us]
+    receive_us: int  # UTC of the answer, of several the last [us]
     tag: np.ndarray  # i32
     source_us: np.ndarray  # i64, UTC [us]; -1 where the device gives no time
     value: np.ndarray  # f64; NaN only if nothing could be decoded
@@ -28,6 +28,7 @@ class Batch:
     reasons: np.ndarray  # u32 bit set
     exact: Mapping[int, str] = field(default_factory=dict)  # row -> text, or an integer beyond 2**53
     detail: Mapping[int, str] = field(default_factory=dict)  # row -> words that explain a reason
+    began_us: int | None = None  # UTC before the first question of a poll of several [us]: no row is older
 
     def __len__(self) -> int:
         return len(self.tag)
@@ -62,7 +63,7 @@ class Batch:
             merged[row] = f"{merged[row]}; {words}" if merged.get(row) else words
         return Batch(
             self.source, self.receive_us, self.tag, self.source_us, self.value,
-            quality_array(reasons), reasons, self.exact, merged,
+            quality_array(reasons), reasons, self.exact, merged, self.began_us,
         )  # fmt: skip
 
 

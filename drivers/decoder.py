@@ -67,8 +67,8 @@ class Group:
         """What turns the answers to this block into rows of the group."""
         return Columns(block, [self._row[tag.number] for tag in block.tags])
 
-    def batch(self, rows: Rows, receive_us: int) -> Batch:
-        """The Batch of a poll whose blocks are all in; `receive_us` is UTC [us]."""
+    def batch(self, rows: Rows, receive_us: int, began_us: int | None = None) -> Batch:
+        """The Batch of a poll whose blocks are all in; the times are UTC [us]."""
         quality = quality_array(rows.reasons) if rows.judged else self._good
         return Batch(
             self._source,
@@ -80,6 +80,7 @@ class Group:
             rows.reasons,
             rows.exact,
             rows.detail,
+            began_us,
         )
 
 

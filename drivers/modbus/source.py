@@ -120,7 +120,7 @@ class ModbusSource:
         """Read these tags once. SourceDown if the connection fails or no device of the source answers any more."""
         plan = self._last[1] if self._last is not None and self._last[0] is tags else self._planned(tags)
         self._last = tags, plan
-        rows = plan.group.begin()
+        rows, began_us = plan.group.begin(), self._clock_us()
         self._unheard = 0
         try:
             for one in self._in_order(plan.asked) if self._resting else plan.asked:
@@ -145,7 +145,7 @@ class ModbusSource:
             told = [self._resting[device].failure.detail for device in sorted(self._resting)]
             more = f"; and {len(told) - _DEAD_LINE} more" if len(told) > _DEAD_LINE else ""
             raise SourceDown(self.spec.name, "; ".join(told[:_DEAD_LINE]) + more)
-        return plan.group.batch(rows, self._clock_us())
+        return plan.group.batch(rows, self._clock_us(), began_us)
 
     async def alerts(self) -> list[Alert]:
         """None: Modbus devices ask by status bits, which drivers.vendor.status_bits reads from the batches."""

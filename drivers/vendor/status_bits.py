@@ -39,7 +39,7 @@ class StatusBits:
             self._rows.setdefault(row.tag, []).append((register, row))
         self._watched = np.zeros(2 + max(self._rows, default=-1), bool)  # by tag number; the last stands for all beyond
         self._watched[list(self._rows)] = True
-        self._read_us: dict[str, int] = {}  # register -> when it last said something
+        self._read_us: dict[str, int] = {}  # register -> when it last said something, or a little before
         self._raised: dict[str, dict[str, Alert]] = {}  # by register, then by the key of the claim
         for one in standing:
             key = one.alert_id.rpartition("@")[0]
@@ -59,6 +59,8 @@ class StatusBits:
                 continue
             for register, row in self._rows[sample.tag]:
                 alerts += self._changes(register, _claims(register, row, value), row, sample)
+                # on a slow line the poll may have ended seconds after this register was read
+                self._read_us[register] = batch.receive_us if batch.began_us is None else batch.began_us
         return alerts
 
     def _changes(self, register: str, claims: Mapping[str, Code], row: StatusAlert, sample: Sample) -> Iterator[Alert]:
@@ -71,7 +73,6 @@ class StatusBits:
             if key not in raised:
                 raised[key] = _alert(row, code, sample, f"{key}@{sample.receive_us}", self._read_us.get(register))
                 yield raised[key]
-        self._read_us[register] = sample.receive_us
 
 
 def _claims(register: str, row: StatusAlert, value: float) -> dict[str, Code]:

@@ -422,3 +422,14 @@ def test_the_plan_is_told_before_anything_is_asked():
 def test_a_tag_that_cannot_be_read_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"source line: tag p.t0: kind 'u8' is unknown"):
         open_source(spec(1, [tag(0, "u8")]))
+
+
+async def test_a_poll_of_several_questions_says_when_it_began():
+    now = iter([100, 250])
+    async with modbus_server(memory({0: [5], 500: [6]})) as server:
+        source = ModbusSource(spec(server.port, [tag(0), tag(1, address=500)]), clock_us=lambda: next(now))
+        await source.open()
+        batch = await source.read(source.spec.tags)
+        await source.close()
+    assert (batch.began_us, batch.receive_us) == (100, 250)
+    assert batch.with_reasons(batch.reasons).began_us == 100

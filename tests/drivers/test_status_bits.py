@@ -184,3 +184,10 @@ def test_a_claim_says_when_the_device_was_last_seen_without_it():
     (second,) = bits.take(batch(48, 40))
     assert "clear_us" not in first.extra  # it may have stood for years
     assert second.extra["clear_us"] == "20"  # the bad reading at 30 said nothing
+
+
+def test_what_was_read_early_in_a_long_poll_is_known_clear_only_from_its_beginning():
+    bits = StatusBits([ALARM])
+    bits.take(replace(batch(0, 2_000_000), began_us=500_000))
+    (alert,) = bits.take(replace(batch(48, 9_000_000), began_us=7_500_000))
+    assert (alert.extra["clear_us"], alert.received_us) == ("500000", 9_000_000)
