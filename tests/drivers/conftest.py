@@ -1,9 +1,10 @@
 """What several driver tests need."""
 
 import pytest
+import pytest_asyncio
 
 from drivers.modbus.source import open_source
-from tests.drivers.servers import spec
+from tests.drivers.servers import opcua_server, spec
 
 
 @pytest.fixture
@@ -20,3 +21,10 @@ def opened():
     yield make
     for source in sources:
         source.line.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server():
+    """One OPC UA server for the tests of a file: its address space takes a second to build."""
+    async with opcua_server() as running:
+        yield running

@@ -5,6 +5,7 @@ import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from asyncua import Server, ua
 from pymodbus.framer import FramerType
@@ -135,3 +136,22 @@ def opcua_spec(url: str, nodes: dict[str, str], *, timeout_s: float = 5.0, **opt
         Tag(n, f"p.{name}", "p", name, "1", "server", Node(node)) for n, (name, node) in enumerate(nodes.items())
     )
     return SourceSpec("server", "opcua", "G", 5.0, timeout_s, tags, {"url": url, **options})
+
+
+async def variables(server: Server, **values: object) -> None:
+    """Variables of the object "Pump", by name."""
+    for name, value in values.items():
+        await server.pump.add_variable(ua.NodeId(f"Pump.{name}", server.space), name, value)
+
+
+async def put(server: Server, name: str, value: object, status: int = 0, moment: datetime | None = None) -> None:
+    """Write a value with its status code and source time into the server."""
+    node = server.get_node(ua.NodeId(f"Pump.{name}", server.space))
+    await node.write_value(
+        ua.DataValue(ua.Variant(value), ua.StatusCode(status), SourceTimestamp=moment or datetime.now(UTC))
+    )
+
+
+def nodes(*names: str, space: str = "urn:plant", prefix: str = "Pump.") -> dict[str, str]:
+    """The node ids of these variables, by name."""
+    return {name: f"nsu={space};s={prefix}{name}" for name in names}

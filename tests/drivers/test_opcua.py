@@ -19,16 +19,9 @@ from drivers.opcua.status import decode, parse_node_id, reasons_of_status
 from drivers.opcua.wire import Other, Told, WireError
 from drivers.record import Quality, Reason, quality_of
 from drivers.vendor.conditions import Conditions
-from tests.drivers.servers import hostile_server, opcua_server, opcua_spec
+from tests.drivers.servers import hostile_server, nodes, opcua_server, opcua_spec, put, variables
 
 live = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server():
-    """One server for the tests that leave it as they found it: its address space takes a second to build."""
-    async with opcua_server() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -44,28 +37,6 @@ async def source_of():
     yield make
     for source in sources:
         await source.close()
-
-
-async def put(server, name, value, status=0, moment=None):
-    """Write a value with its status code and source time into the server."""
-    node = server.get_node(ua.NodeId(f"Pump.{name}", server.space))
-    await node.write_value(
-        ua.DataValue(
-            ua.Variant(value),
-            ua.StatusCode(status),
-            SourceTimestamp=moment or datetime(2026, 11, 23, 13, 22, tzinfo=UTC),
-        )
-    )
-
-
-async def variables(server, **values):
-    for name, value in values.items():
-        node = ua.NodeId(f"Pump.{name}", server.space)
-        await server.pump.add_variable(node, name, value)
-
-
-def nodes(*names):
-    return {name: f"nsu=urn:plant;s=Pump.{name}" for name in names}
 
 
 async def rows(source):
@@ -151,11 +122,12 @@ def test_identifiers_may_hold_semicolons_and_equal_signs():
 @live
 async def test_values_come_with_status_and_source_time(source_of, server):
     await variables(server, steady=0.0, forced=0.0, sensor=0.0, stale=0.0, text="")
-    await put(server, "steady", 98.5)
-    await put(server, "forced", 3.0, 0x00960000)
-    await put(server, "sensor", 7.0, 0x808C0000)
-    await put(server, "stale", 5.0, 0x40900000)
-    await put(server, "text", "AUTO")
+    moment = datetime(2026, 11, 23, 13, 22, tzinfo=UTC)
+    await put(server, "steady", 98.5, moment=moment)
+    await put(server, "forced", 3.0, 0x00960000, moment)
+    await put(server, "sensor", 7.0, 0x808C0000, moment)
+    await put(server, "stale", 5.0, 0x40900000, moment)
+    await put(server, "text", "AUTO", moment=moment)
     source = await source_of(opcua_spec(server.url, nodes("steady", "forced", "sensor", "stale", "text")))
     found = await rows(source)
     assert [(row.value, row.reasons) for row in found] == [
@@ -165,7 +137,7 @@ async def test_values_come_with_status_and_source_time(source_of, server):
         (5.0, Reason.STALE),
         ("AUTO", Reason.OK),
     ]
-    assert {row.source_us for row in found} == {round(datetime(2026, 11, 23, 13, 22, tzinfo=UTC).timestamp() * 1e6)}
+    assert {row.source_us for row in found} == {round(moment.timestamp() * 1e6)}
     assert found[2].detail == "BadSensorFailure 0x808C0000"
 
 

@@ -17,7 +17,7 @@ from drivers.errors import SourceDown
 from drivers.opcua import open_source
 from drivers.opcua.wire import Notification, Told
 from drivers.record import Reason
-from tests.drivers.servers import opcua_server, opcua_spec
+from tests.drivers.servers import nodes, opcua_spec, put, variables
 from tests.peers.launch import node_opcua, url_of
 
 live = pytest.mark.asyncio(loop_scope="module")
@@ -28,12 +28,6 @@ pytestmark = [  # asyncua's server forgets to wait for a callback when a monitor
 PERIOD_S = 0.2
 OVERFLOW = 0x480  # info type "data value", overflow
 SEMANTICS_CHANGED = 0x4000
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server():
-    async with opcua_server() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -50,22 +44,6 @@ async def source_of():
     yield make
     for source in sources:
         await source.close()
-
-
-async def variables(server, **values):
-    for name, value in values.items():
-        await server.pump.add_variable(ua.NodeId(f"Pump.{name}", server.space), name, value)
-
-
-async def put(server, name, value, status=0, moment=None):
-    node = server.get_node(ua.NodeId(f"Pump.{name}", server.space))
-    await node.write_value(
-        ua.DataValue(ua.Variant(value), ua.StatusCode(status), SourceTimestamp=moment or datetime.now(UTC))
-    )
-
-
-def nodes(*names, space="urn:plant", prefix="Pump."):
-    return {name: f"nsu={space};s={prefix}{name}" for name in names}
 
 
 async def taken(source):
