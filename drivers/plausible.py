@@ -2,7 +2,8 @@
 
 A manual that is missing or wrong about word order is found out by something whose size is known: mains frequency, a
 voltage, the reading on the device's own display. One decoding may only be suggested where it is the only one that fits
-on each of several reads; where two fit, a person decides.
+on each of several reads; where two fit, a person decides. The high word of a float alone brings it into a range: with
+the word before it that is CDAB, with the word after it ABCD. So what lies beside the registers asked is looked at too.
 """
 
 import math
@@ -21,6 +22,7 @@ MAGNITUDES: Final[Mapping[str, tuple[tuple[float, float], ...]]] = {  # unit -> 
     "Hz": ((45.0, 55.0),),
     "V": ((180.0, 260.0), (340.0, 460.0)),
 }
+BESIDE: Final = max(WORDS[kind] for kind in KINDS) - 1  # registers by which a value can reach into a range
 Ranges = Sequence[tuple[float, float]]
 
 
@@ -49,6 +51,22 @@ class Candidate:
     def words(self) -> range:
         """The wire addresses that it covers."""
         return range(self.address, self.address + WORDS[self.kind])
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the decodings with the same values differ in sign only, not in length or order."""
+        own = (WORDS[self.kind], self.order)
+        return all((WORDS[kind], order) == own for kind, order in (other.split() for other in self.same))
+
+    @property
+    def weakness(self) -> int:
+        """How easily it fits by chance: as it stands (0), one register with a scale (1), several with a scale (2)."""
+        return 0 if self.scale == 1 else min(WORDS[self.kind], 2)
+
+    def overlaps(self, other: "Candidate | range") -> bool:
+        """Whether they share a register."""
+        words = other if isinstance(other, range) else other.words
+        return self.words.start < words.stop and words.start < self.words.stop
 
 
 def readings(words: Mapping[int, int]) -> Iterator[Reading]:
@@ -92,15 +110,32 @@ def candidates(reads: Sequence[Mapping[int, int]], ranges: Ranges) -> list[Candi
     return sorted(found.values(), key=lambda one: one.address)
 
 
-def suggested(found: Sequence[Candidate]) -> list[Candidate]:
-    """Those that no other candidate contradicts: the only one for each of the registers that it covers.
+def suggested(found: Sequence[Candidate], asked: range) -> list[Candidate]:
+    """Those within the registers asked (wire addresses) that nothing contradicts: neither a rival nor a stronger fit.
 
-    A whole number that fits only with a scale contradicts nothing that fits as it stands.
+    Where anything fits as it stands, nothing that needs a scale is suggested, nor a pair where one register does.
     """
-    plain = {address for one in found if one.scale == 1 for address in one.words}
-    claims = [one for one in found if one.scale == 1 or not plain & set(one.words)]
-    taken = Counter(address for one in claims for address in one.words)
-    return [one for one in claims if all(taken[address] == 1 for address in one.words)]
+    near = [one for one in found if one.overlaps(asked)]
+    strongest = min((one.weakness for one in near), default=0)
+    return [
+        one
+        for one in near
+        if one.weakness == strongest
+        and one.is_clear
+        and asked.start <= one.words.start
+        and one.words.stop <= asked.stop
+        and not rivals(one, found)
+    ]
+
+
+def rivals(one: Candidate, found: Sequence[Candidate]) -> list[Candidate]:
+    """Other decodings of some of its registers that fit too.
+
+    A whole number that fits only with a scale is no rival of what fits as it stands.
+    """
+    return [
+        other for other in found if other is not one and one.overlaps(other) and not (one.scale == 1 != other.scale)
+    ]
 
 
 def most_frequent(found: Sequence[Candidate]) -> tuple[str, int] | None:

@@ -22,7 +22,7 @@ from drivers.source import Source, SourceSpec, make_source
 from monitor import plant
 from monitor.probe import text
 from monitor.probe.record import ProbeRecord
-from monitor.probe.target import Target, agreed, refuse, target_of, wire_range
+from monitor.probe.target import Target, agreed, beside, refuse, target_of, wire_range
 from monitor.settings import addresses
 from monitor.state import State
 from monitor.words import clean, number_text
@@ -127,16 +127,19 @@ def _range(args: argparse.Namespace, target: Target) -> tuple[list[str], Job]:
     first, last = wire_range(args)
     ranges, bits = _expected(args), args.table in BIT_TABLES
     per_question = min(args.words, int(target.spec.options.get("max_words", 125)))
-    tags = [
-        Tag(n, f"{args.table}.{address}", "", "other", "1", target.spec.name,
-            Register(target.device_id, args.table, address, "bit" if bits else "u16"))
-        for n, address in enumerate(range(first, last + 1))
-    ]  # fmt: skip
-    parts = [tags[at : at + per_question] for at in range(0, len(tags), per_question)]
-    times = READS if ranges and not bits else 1
+    looks = bool(ranges) and not bits  # for a decoding, which may reach in from beside
+    before, after = beside(args, target) if looks else (range(0), range(0))
+    parts = [
+        _words(args, target, run[at : at + per_question])
+        for run in (before, range(first, last + 1), after)
+        for at in range(0, len(run), per_question)
+    ]
+    times = READS if looks else 1
     count = f"{len(parts)} question{'' if len(parts) == 1 else 's'}"
     once = "once" if times == 1 else f"{times} times"
-    plan = [f"{args.table}, wire {first} to {last}, {count}, {args.pause:g} s apart, {once}"]
+    sides = " and ".join(f"{run[0]} to {run[-1]}" for run in (before, after) if run)
+    with_sides = f" with {sides} beside it" if sides else ""
+    plan = [f"{args.table}, wire {first} to {last}{with_sides}, {count}, {args.pause:g} s apart, {once}"]
 
     async def job(source: Source, target: Target, record: ProbeRecord) -> int:
         reads: list[dict[int, int]] = []
@@ -154,13 +157,25 @@ def _range(args: argparse.Namespace, target: Target) -> tuple[list[str], Job]:
                         refused[address] = clean(sample.detail)
                 record.note(asked, {str(at): f"{words[at]:04X}" if at in words else refused[at] for at in places})
             reads.append(words)
-        lines, rows = text.table(args.table, args.base, reads, refused, ranges, args.unit or "1", everything=args.all)
+        lines, rows = text.table(
+            args.table, args.base, reads, refused, ranges, args.unit or "1", asked=range(first, last + 1),
+            everything=args.all,
+        )  # fmt: skip
         print("\n".join(lines))
         if args.rows is not None:
             write_rows(args.rows, text.block(args.table, args.base, target.device_id, target.assets, rows))
-        return 0 if reads[0] else 1
+        return 0 if any(at in reads[0] for at in range(first, last + 1)) else 1
 
     return plan, job
+
+
+def _words(args: argparse.Namespace, target: Target, places: range) -> list[Tag]:
+    kind = "bit" if args.table in BIT_TABLES else "u16"
+    return [
+        Tag(n, f"{args.table}.{at}", "", "other", "1", target.spec.name,
+            Register(target.device_id, args.table, at, kind))
+        for n, at in enumerate(places)
+    ]  # fmt: skip
 
 
 async def _identify(source: Source, target: Target, record: ProbeRecord) -> int:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 
 from drivers.errors import UserError
+from drivers.plausible import BESIDE
 from drivers.record import Register
 from drivers.source import SourceSpec
 from monitor import plant
@@ -83,13 +84,36 @@ def refuse(args: argparse.Namespace, target: Target, settings: plant.Settings | 
         )
     if not args.identify and not args.sanity:
         first, last = wire_range(args)
-        known = {tag.where.device_id for tag in target.spec.tags if isinstance(tag.where, Register)}
-        for row in target.spec.options.get("forbidden", ()):
-            # who answers to an id that is not configured may be any of those that are
-            meant = row["device_id"] == target.device_id or target.device_id not in known
-            if meant and row["table"] == args.table and row["first"] <= last and first <= row["last"]:
-                words = f"probe: {args.table} wire {row['first']} to {row['last']} is forbidden (configuration or map)"
+        for low, high in _forbidden(args, target):
+            if low <= last and first <= high:
+                words = f"probe: {args.table} wire {low} to {high} is forbidden (configuration or map)"
                 raise UserError(f"{words}; choose a range without it")
+
+
+def beside(args: argparse.Namespace, target: Target) -> tuple[range, range]:
+    """The wire addresses just before and just after the range that may be read too, up to the first forbidden one."""
+    first, last = wire_range(args)
+    closed = [range(low, high + 1) for low, high in _forbidden(args, target)]
+
+    def is_open(at: int) -> bool:
+        return 0 <= at <= 65_535 and not any(at in one for one in closed)
+
+    before = next((n for n in range(BESIDE) if not is_open(first - 1 - n)), BESIDE)
+    after = next((n for n in range(BESIDE) if not is_open(last + 1 + n)), BESIDE)
+    return range(first - before, first), range(last + 1, last + 1 + after)
+
+
+def _forbidden(args: argparse.Namespace, target: Target) -> list[tuple[int, int]]:
+    """First and last wire address of what is forbidden in this table.
+
+    Who answers to an id that is not configured may be any of those that are.
+    """
+    known = {tag.where.device_id for tag in target.spec.tags if isinstance(tag.where, Register)}
+    return [
+        (row["first"], row["last"])
+        for row in target.spec.options.get("forbidden", ())
+        if row["table"] == args.table and (row["device_id"] == target.device_id or target.device_id not in known)
+    ]
 
 
 def agreed(args: argparse.Namespace, target: Target) -> bool:

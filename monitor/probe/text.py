@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from drivers.plausible import Candidate, Ranges, candidates, is_likely, most_frequent, readings, suggested
+from drivers.plausible import Candidate, Ranges, candidates, is_likely, most_frequent, readings, rivals, suggested
 from monitor import plant
 from monitor.settings import addresses
 from monitor.words import clean, number_text
@@ -32,15 +32,19 @@ def object_name(number: int) -> str:
 
 def table(
     table_name: str, base: str, reads: Sequence[Mapping[int, int]], refused: Mapping[int, str], ranges: Ranges,
-    unit: str, *, everything: bool = False,
+    unit: str, *, asked: range, everything: bool = False,
 ) -> tuple[list[str], list[str]]:  # fmt: skip
-    """The words of the first read with what they could mean (or all of it); and rows for what can only be one thing."""
-    words = reads[0]
+    """The words asked, as first read, with what they could mean (or all of it); rows for what can only be one thing.
+
+    `reads` and `refused` may reach beyond the wire addresses asked: what lies beside them are rivals.
+    """
+    words = {at: word for at, word in reads[0].items() if at in asked}
+    refused = {at: why for at, why in refused.items() if at in asked}
     if table_name in ("coil", "discrete"):
         return [f"  {at:>5}  {'on' if word else 'off'}" for at, word in sorted(words.items())] + _refusals(refused), []
     lines = [f"\n{'wire':>6} {base:>7}  hex      u16     i16  and longer, from this register on"]
     longer: dict[int, list[str]] = {}
-    for one in readings(words):
+    for one in readings(reads[0]):
         if one.kind not in ("u16", "i16") and (everything or is_likely(one)):
             value = f"{one.value:.7g}" if one.kind.startswith("f") else f"{one.value}"
             longer.setdefault(one.address, []).append(f"{one.kind} {one.order} {value}")
@@ -52,13 +56,20 @@ def table(
     lines += _refusals(refused)
     if not ranges:
         return [*lines, "To be told which one it is, give a magnitude that you know: --expect 48..52 or --unit Hz"], []
-    found = candidates(reads, ranges)
-    chosen = suggested(found)
+    found = [one for one in candidates(reads, ranges) if one.overlaps(asked)]
+    chosen = suggested(found, asked)
     lines += ["", f"PLAUSIBLE on {len(reads)} reads ({', '.join(f'{low:g} to {high:g}' for low, high in ranges)})"]
-    lines += [_candidate_line(one, one in chosen) for one in found] or ["  nothing: another table, or another range"]
+    lines += [_candidate_line(one, one in chosen, rivals(one, found)) for one in found] or [
+        "  nothing: another table, or another range"
+    ]
     frequent = most_frequent(found)
     if found and not chosen:
-        lines.append("  no decoding stands alone, so none is suggested; narrow --from and --to, or --expect")
+        lines.append(
+            "  no decoding stands alone, so none is suggested; compare with the device's display, or give --expect "
+            "with the exact reading"
+        )
+    if chosen and (unseen := _unseen(reads[0], asked)):
+        lines.append(f"  not seen beside it: wire {unseen}; a value that reaches in from there is not excluded")
     if frequent and frequent[1] > 1:
         lines.append(f"  fits most often: {frequent[0]}, at {frequent[1]} addresses")
     return lines, [_row(one, base, table_name, unit) for one in chosen]
@@ -96,11 +107,19 @@ def _text(word: int) -> str:
     return f"{pair.decode('ascii')!r}" if all(32 <= byte < 127 for byte in pair) else "    "
 
 
-def _candidate_line(one: Candidate, alone: bool) -> str:
+def _unseen(words: Mapping[int, int], asked: range) -> str:
+    """The registers next to those asked that could not be read; the others beside them matter less."""
+    beside = (asked.start - 1, asked.stop)
+    return ", ".join(str(at) for at in beside if 0 <= at <= 65_535 and at not in words)
+
+
+def _candidate_line(one: Candidate, alone: bool, others: Sequence[Candidate]) -> str:
     values = "  ".join(number_text(value, 5) for value in one.values)
     scale = f" scale {one.scale:g}" if one.scale != 1 else ""
     same = f"  (the same: {', '.join(one.same)})" if one.same else ""
-    return f"  {one.address:>6}  {one.kind} {one.order}{scale}: {values}{same}{'  <- suggested' if alone else ''}"
+    against = [f"{other.address} {other.kind} {other.order} {number_text(other.values[0], 5)}" for other in others[:2]]
+    end = "  <- suggested" if alone else f"  overlaps {', '.join(against)}: both fit" if against else ""
+    return f"  {one.address:>6}  {one.kind} {one.order}{scale}: {values}{same}{end}"
 
 
 def _row(one: Candidate, base: str, table_name: str, unit: str) -> str:

@@ -66,6 +66,14 @@ def test_a_known_magnitude_leaves_one_decoding_and_its_row_can_be_loaded(place, 
     with answering(meter) as port:
         words = ["--table", "input", "--from", "30071", "--to", "30072", "--base", "4xxxx", "--unit", "Hz"]
         more = place(port, name="eastron_sdm630")
+        assert main(["probe", "x", *words, "--rows", "--yes", "--pause", "0.1", *more]) == 0
+        two = capsys.readouterr().out  # the high word with the empty register before it is a frequency as well
+        assert "asks:    input, wire 70 to 71 with 67 to 69 and 72 to 74 beside it, 3 questions, 0.1 s" in two
+        assert "70  f32 ABCD: 49.980  49.980  49.980  overlaps 69 f32 CDAB 49.750: both fit" in two
+        assert "suggested\n" not in two
+        assert "compare with the device's display, or give --expect with the exact reading" in two
+        assert "# no decoding stands alone: no rows" in two
+        words += ["--expect", "49.97..49.99"]
         assert main(["probe", "x", *words, "--rows", str(rows), "--yes", "--pause", "0.1", *more]) == 0
         assert main(["probe", "x", *words, "--rows", str(rows), "--yes", "--pause", "0.1", *more]) == 2
     told = capsys.readouterr()
@@ -75,6 +83,27 @@ def test_a_known_magnitude_leaves_one_decoding_and_its_row_can_be_loaded(place, 
     source.write_text(source.read_text().partition("[[source.block]]")[0] + rows.read_text())
     (tag,) = load(tmp_path / "config").tags
     assert (tag.where.address, tag.where.kind, tag.where.order, tag.unit) == (70, "f32", "ABCD", "Hz")
+
+
+def test_one_register_off_the_imitation_is_not_suggested_and_the_rival_before_the_range_is_told(place, capsys):
+    words = dict(enumerate((0, 0, 0, 0x6666, 0x4367, 0x3333, 0x4367, 0xE666, 0x4365, 0, 0), 67))
+    with answering(PUMP | {("holding", at): word for at, word in words.items()}) as port:
+        asked = ["--from", "71", "--to", "72", "--unit", "V", "--rows", "--yes", "--pause", "0.1"]
+        assert main(["probe", "x", *asked, *place(port)]) == 0
+    told = capsys.readouterr().out
+    assert "71  f32 ABCD: 231.20  231.20  231.20  overlaps 70 f32 CDAB 231.40" in told
+    assert "<- suggested" not in told
+
+
+def test_what_lies_beside_a_range_is_not_read_where_it_is_forbidden(place, capsys):
+    more = '[[source.forbidden]]\ndevice_id = 1\ntable = "holding"\nfirst = 20\nlast = 20\n'
+    with answering(PUMP | {("holding", at): 4998 for at in (21, 22)}) as port:
+        words = ["--from", "21", "--to", "21", "--unit", "Hz"]
+        assert main(["probe", "x", *words, "--yes", "--pause", "0.1", *place(port, more)]) == 0
+    told = capsys.readouterr().out
+    assert "asks:    holding, wire 21 to 21 with 22 to 24 beside it" in told
+    assert "u16 ABCD scale 0.01: 49.980  49.980  49.980  (the same: i16 ABCD)  <- suggested" in told
+    assert "not seen beside it: wire 20; a value that reaches in from there is not excluded" in told
 
 
 def test_what_the_device_refuses_is_told_and_the_rest_is_shown(place, tmp_path, capsys):
