@@ -185,7 +185,13 @@ def _device_command(module: str) -> object:
 def _init(args: argparse.Namespace) -> int:
     target = Path(args.folder)
     if target.exists() and any(target.iterdir()):
-        raise UserError(f"{target}: is not empty; name a new folder, nothing was changed")
+        free = next(
+            name for n in range(1, 1_000) if not (name := target.parent / f"plant{n if n > 1 else ''}").exists()
+        )
+        bare = "--bare " if args.bare else ""
+        raise UserError(
+            f"{target}: is not empty, nothing was changed; name a new folder: `handwheel init {bare}{free}`"
+        )
     example = shipped_folder() / "example"
     shutil.copytree(shipped_folder() / "bare" if args.bare else example, target, dirs_exist_ok=True)
     shutil.copy(example / "timetable.toml", target)
@@ -198,6 +204,8 @@ def _init(args: argparse.Namespace) -> int:
 def _check(args: argparse.Namespace) -> int:
     if (args.csv or args.nft) and not args.flows:
         raise UserError("check: --csv and --nft belong to --flows; add it")
+    if args.live and args.flows:
+        raise UserError("check: --live reads the plant, --flows only tells who talks to whom; give one of them")
     settings, state = _loaded(args)
     if args.flows:
         return int(import_module("monitor.flows").run(settings, state, as_csv=args.csv, as_nft=args.nft))

@@ -44,11 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `handwheel probe`."""
     parser.add_argument("source", nargs="?", help="a Modbus source of the configuration; or give --host")
     parser.add_argument("--host", help="a device that is in no configuration")
-    parser.add_argument("--port", type=int, default=502, help="its port (default: 502)")
+    parser.add_argument("--port", type=int, help="port of --host (default: 502)")
     parser.add_argument(
         "--rtu-over-tcp", action="store_true", help="behind --host is a gateway that passes RTU frames through"
     )
-    parser.add_argument("--device", type=int, help="device id (unit, slave id); needed where a source has several")
+    parser.add_argument("--device", type=int, help="device id (unit, slave id; with --host 1 if not given)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--identify", action="store_true", help="ask the device who it is (function code 43/14)")
     what.add_argument("--sanity", action="store_true", help="read what the device's map says any healthy one shows")
@@ -91,7 +91,7 @@ def command(args: argparse.Namespace, settings: plant.Settings | None, state: St
         print("nothing was asked")
         return 2
     record = ProbeRecord.begin(settings, state, target.spec.name, target.device_id, target.assets, plan)
-    print(f"recorded in {record.path}")
+    print(f"recorded in {record.path}{'' if settings else '; without a configuration there is no entry in the ledger'}")
     spec = gentle(target.spec, args.pause, args.timeout)
     return asyncio.run(_connected(spec, record, lambda source: job(source, target, record)))
 

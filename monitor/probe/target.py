@@ -1,6 +1,7 @@
 """Who is probed, and what must not be: class A, the daemon's only connection, what is forbidden, without a yes."""
 
 import argparse
+import ipaddress
 import re
 import socket
 import sys
@@ -42,16 +43,21 @@ def target_of(args: argparse.Namespace, settings: plant.Settings | None) -> Targ
     if args.host is not None:
         if not re.fullmatch(r"[A-Za-z0-9_.:-]+", args.host):
             raise UserError(f"--host {clean(args.host, 40)!r}: is no host name or address")
-        if not 1 <= args.port <= 65_535:
-            raise UserError(f"--port {args.port}: a port is a number from 1 to 65535")
-        spec = _by_address(settings, args.host, args.port)
+        port = 502 if args.port is None else args.port
+        if not 1 <= port <= 65_535:
+            raise UserError(f"--port {port}: a port is a number from 1 to 65535")
+        spec = _by_address(settings, args.host, port)
         if spec is None:
             driver = "modbus_rtu_over_tcp" if args.rtu_over_tcp else "modbus_tcp"
-            spec = SourceSpec(clean(args.host, 40), driver, "", 60.0, 2.0, (), {"host": args.host, "port": args.port})
+            spec = SourceSpec(clean(args.host, 40), driver, "", 60.0, 2.0, (), {"host": args.host, "port": port})
+            if args.device is None:
+                print("no --device given: device 1 is meant")
             return Target(spec, 1 if args.device is None else args.device, (), False)
-        print(f"{args.host}:{args.port} is source {spec.name} of the configuration")
+        print(f"{args.host}:{port} is source {spec.name} of the configuration")
     else:
         found = {spec.name: spec for spec in settings.sources} if settings else {}
+        if args.port is not None or args.rtu_over_tcp:
+            raise UserError("probe: --port and --rtu-over-tcp belong to --host; those of a source stand in its file")
         if args.source not in found:
             raise UserError(f"source {clean(args.source, 40)!r} is unknown; known: {', '.join(found)}")
         spec = found[args.source]
@@ -121,12 +127,18 @@ def agreed(args: argparse.Namespace, target: Target) -> bool:
     if args.yes and (target.configured or args.force):
         return True
     if args.yes:
-        raise UserError(f"probe: {target.where} is in no configuration: nobody knows what it does; add --force too")
+        raise UserError(
+            f"probe: nobody knows what is at {target.where}: by this address it is in no configuration, and handwheel "
+            "cannot know whether this is a configured device by another; add --force too"
+        )
     if not sys.stdin.isatty():
         raise UserError("probe: nobody can be asked here; add --yes")
     if target.configured:
         return input("Ask the device now? [y/N] ").strip().lower() in ("y", "yes")
-    print("This device is in no configuration: nobody here knows what it does, who else reads it, what reading clears.")
+    print(
+        "By this address the device is in no configuration; handwheel cannot know whether this is a configured device "
+        "by another.\nNobody here knows what it does, who else reads it, what reading clears."
+    )
     return (
         input(f"To ask it, type its host ({target.spec.options['host']}): ").strip() == target.where.rpartition(":")[0]
     )
@@ -163,8 +175,17 @@ def _by_address(settings: plant.Settings | None, host: str, port: int) -> Source
 
 
 def _addresses(host: str) -> set[str]:
-    """Where a name leads; nothing where nobody knows."""
+    """Where a name leads, all ways to this very machine as one; nothing where nobody knows."""
     try:
-        return {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError):
         return set()
+    return {_one_address(text.partition("%")[0]) for text in found}
+
+
+def _one_address(text: str) -> str:
+    """One spelling of an address: IPv4 within IPv6 as IPv4, loopback and "any" as 127.0.0.1."""
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return "127.0.0.1" if address.is_loopback or address.is_unspecified else str(address)

@@ -168,16 +168,24 @@ def live_lines(room: RoomState, view: View, asset_id: str, width: int, height: i
     shown = max(height - 1, 1)
     start = window(len(points), view.selected, shown)
     for number, point in enumerate(points[start : start + shown], start):
-        found.append(live_line(room, point, name, sizes, number == view.selected))
+        found.append(live_line(room, point, point_word(point, points), name, sizes, number == view.selected))
     return found
 
 
-def live_line(room: RoomState, point: Point, name: int, sizes: Sequence[int], selected: bool) -> Line:
+def point_word(point: Point, points: Sequence[Point]) -> str:
+    """What tells this tag from the others of its asset: its quantity where that is one of a kind, else its own name."""
+    alone = sum(one.quantity == point.quantity for one in points) == 1
+    if alone and point.quantity not in ("", "other"):
+        return quantity_word(point.quantity)
+    return clean(point.name.rpartition(".")[2].replace("_", " "), 40)
+
+
+def live_line(room: RoomState, point: Point, word: str, name: int, sizes: Sequence[int], selected: bool) -> Line:
     known = point.quality != BAD
     words = quality_word(point) if room.live else age_of(point.receive_us, room)
     reasons = reason_words(point)
     kind = "dim" if not room.live else "p3" if point.quality else ""
-    head = [Cell(clean(point.description, 40) or quantity_word(point.quantity), name)]
+    head = [Cell(word, name)]
     if point.labels and point.value is not None and point.value == point.value:
         text = code_text(point.value, dict(point.labels), bits=point.bits)
         parts = [*head, Cell(text, sum(sizes[:4]) + 3, "<", kind), Cell(reasons or words, sizes[4], "<", kind)]
@@ -244,7 +252,8 @@ def trend_title(room: RoomState, view: View, asset_id: str) -> str:
     if point is None:
         return _("TREND")
     unit = f" {clean(point.unit, 8)}" if point.unit not in ("", "1") else ""
-    return _("TREND") + f" {quantity_word(point.quantity)}{unit}  {span}"
+    more = f"  {clean(point.description, 40)}" if point.description else ""
+    return _("TREND") + f" {point_word(point, points_of(room, asset_id))}{unit}  {span}{more}"
 
 
 def trend_lines(room: RoomState, view: View, asset_id: str, width: int, height: int) -> Pane:

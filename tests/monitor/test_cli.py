@@ -100,3 +100,13 @@ def test_the_screen_verb_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_folder_that_is_taken_names_one_that_is_free_and_two_questions_at_once_are_refused(tmp_path, capsys):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/maps").mkdir()
+    (tmp_path / "plant").mkdir()
+    assert main(["init", "--bare", str(tmp_path / "config")]) == 2
+    assert f"name a new folder: `handwheel init --bare {tmp_path / 'plant2'}`" in capsys.readouterr().err
+    assert main(["check", "--live", "--flows", "--config", str(tmp_path)]) == 2
+    assert "give one of them" in capsys.readouterr().err

@@ -186,16 +186,19 @@ def test_a_device_that_nobody_configured_needs_more_than_yes(tmp_path, capsys, m
             "304",
         ]
         assert main([*words, "--yes"]) == 2
-        assert "is in no configuration: nobody knows what it does; add --force too" in capsys.readouterr().err
+        refused = capsys.readouterr()
+        assert "cannot know whether this is a configured device by another; add --force too" in refused.err
+        assert "no --device given: device 1 is meant" in refused.out
         assert main([*words, "--yes", "--force", "--unit", "Hz", "--pause", "0.1"]) == 0
     told = capsys.readouterr().out
     assert "u16 ABCD scale 0.1: 47.800  47.800  47.800  (the same: i16 ABCD)  <- suggested" in told
+    assert "; without a configuration there is no entry in the ledger" in told
     assert records(tmp_path)[0]["role"] == "not configured"
 
 
 def test_a_host_that_is_configured_is_probed_under_the_rules_of_its_source(place, tmp_path, capsys):
     more = place(1)
-    for host in ("127.0.0.1", "localhost"):
+    for host in ("127.0.0.1", "localhost", "127.0.0.2", "::ffff:127.0.0.1", "::1", "0.0.0.0"):
         assert main(["probe", "--host", host, "--port", "1", "--identify", "--yes", *more]) == 1
         told = capsys.readouterr().out
         assert f"{host}:1 is source x of the configuration" in told
@@ -220,6 +223,7 @@ def test_a_host_that_is_configured_is_probed_under_the_rules_of_its_source(place
         (["x", "--identify", "--device", "256"], "--device 256: from 0 to 255"),
         (["x", "--sanity", "--device", "2"], "device 2 of x is read by no map"),
         (["--host", "a b", "--identify"], "is no host name or address"),
+        (["x", "--port", "1502", "--identify"], "--port and --rtu-over-tcp belong to --host"),
         (["--host", "h", "--port", "0", "--identify"], "a port is a number from 1 to 65535"),
     ],
 )

@@ -345,3 +345,14 @@ def test_what_a_code_page_lacks_becomes_a_plain_character():
     assert encodable("Zürich … ok", "iso-8859-1") == "Zürich ~ ok"
     assert encodable("Zürich · ok", "ascii") == "Z?rich . ok"
     assert encodable("ü", "no such thing") == "?"
+
+
+def test_a_row_is_named_by_what_tells_it_from_the_others_of_its_asset():
+    points = (
+        Point(1, "N-P01.speed", "speed", "Hz", description="motor, 305"),
+        Point(2, "N-P01.dc_link_voltage", "other", "V"),
+        Point(3, "N-P01.alarm_code_1", "alarm_code", "1"),
+        Point(4, "N-P01.alarm_code_2", "alarm_code", "1"),
+    )
+    words = [asset.point_word(one, points) for one in points]
+    assert words == ["speed", "dc link voltage", "alarm code 1", "alarm code 2"]
