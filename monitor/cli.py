@@ -36,7 +36,7 @@ COMMANDS = {
     "review": ("monitor.review", "freeze the parameters of the vendor review, run it"),
     "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
     "trust": ("monitor.trust", "make our OPC UA certificate; agree to that of a server, by its fingerprint"),
-    "ledger": ("monitor.ledger", "verify or show the hash-chained record"),
+    "ledger": ("monitor.ledger", "verify or show the hash-chained record; erase what a vendor wrote of persons"),
 }
 # the same for those that also work on a device that is in no configuration: command(args, settings or None, state)
 DEVICE_COMMANDS = {

@@ -41,6 +41,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "confirm_baseline": "confirm_baseline",
     "freeze": "freeze",
     "sign_audit": "sign",
+    "erase": "erase",
     "run_job": None,
     "probe": None,
 }

@@ -170,6 +170,17 @@ def probe(deed: Deed) -> dict[str, Any]:
     return {field: deed.text(field, needed=True) for field in ("source", "device", "asked", "file")}
 
 
+def erase(deed: Deed) -> dict[str, Any]:
+    rule, names, numbers = deed.text("rule", needed=True), deed.data.get("raw") or [], deed.data.get("entries") or []
+    if not isinstance(names, list) or not all(isinstance(one, str) and _HEX.fullmatch(one) for one in names):
+        raise deed.fault("raw", _("64 hexadecimal digits are expected"))
+    if not isinstance(numbers, list) or not all(type(one) is int for one in numbers):
+        raise deed.fault("entries", _("numbers of entries are expected"))
+    if bool(names) == bool(numbers):
+        raise deed.fault("raw", _("either messages or entries are expected"))
+    return {"entries": [], "raw": names, "rule": rule} if names else {"entries": numbers, "rule": rule}
+
+
 # verb -> (kind of entry, what makes its data, whether asset and component come from the alert that it names)
 RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "decide": ("decision", decide, True),
@@ -180,6 +191,7 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "sign_audit": ("audit_signed", sign_audit, False),
     "freeze": ("review_freeze", freeze, False),
     "probe": ("probe", probe, False),
+    "erase": ("erasure", erase, False),
 }
 
 

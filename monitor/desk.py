@@ -53,7 +53,11 @@ class Desk:
             if draft.kind == "audit_signed":
                 await self._writer.do(self._known_audit, str(draft.data["audit_id"]))
             try:
-                (entry,) = await self._writer.enter([draft])
+                entry = (
+                    await self._writer.erase(draft)
+                    if draft.kind == "erasure"
+                    else (await self._writer.enter([draft]))[0]
+                )
             except (ValueError, *STORE_FAULTS) as fault:
                 words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=clean(fault))
                 raise UserError(words) from fault

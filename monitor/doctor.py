@@ -140,11 +140,11 @@ def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
 
 def look_at_rejected(settings: Settings, state: State) -> Iterator[Check]:
     """A message that was rejected may be urgent: a person reads it."""
-    found = sorted(path.name.removesuffix(".reason.txt") for path in state.rejected.glob("*.reason.txt"))
+    found = sorted(path.stat().st_mtime for path in state.rejected.glob("*.reason.txt"))
     if found:
-        yield Check(
-            "messages", "WARN", f"{len(found)} vendor messages rejected, read them: {state.rejected}/{found[-1]}"
-        )
+        oldest, newest = (age_text(time.time() - at_s) for at_s in (found[0], found[-1]))
+        words = f"{len(found)} vendor messages rejected, the oldest {oldest} ago, the newest {newest}"
+        yield Check("messages", "WARN", f"{words}; read them, then remove them: {state.rejected}")
     else:
         yield Check("messages", "PASS", "no vendor message was rejected")
 

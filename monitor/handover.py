@@ -108,10 +108,13 @@ def read_handover(path: Path) -> tuple[Handover, bytes]:
         ) from fault
 
 
-def refuse(path: Path, reason: str, state: State) -> Path:
-    """Move a file to STATE/rejected with its reason in one line beside it; a link or device is removed, not kept."""
+def refuse(path: Path, reason: str, state: State, name: str = "") -> Path:
+    """Move a file to STATE/rejected, as `name` if given, with its reason in one line beside it.
+
+    A link or device is removed, not kept.
+    """
     plain = stat.S_ISREG(path.lstat().st_mode)
-    target = _rejected(path.name, reason if plain else f"{reason} (removed)", state)
+    target = _rejected(name or path.name, reason if plain else f"{reason} (removed)", state)
     if plain:
         _move(path, target)
     else:
@@ -135,7 +138,7 @@ def _rejected(name: str, reason: str, state: State) -> Path:
         target = state.rejected / f"{stem}.{turn}{suffix}"
     line = f"{utc_text(time.time_ns() // 1000)} {clean(reason, 400)}\n"
     atomic_write(target.with_name(f"{target.name}.reason.txt"), line)
-    LOG.warning("%s: rejected: %s", target.name, clean(reason, 400))
+    LOG.warning("rejected: %s; why stands beside it", target)  # the reason may quote what the vendor wrote
     return target
 
 

@@ -9,6 +9,9 @@ way: the same bytes give the same names, and the daemon knows what it has.
 A file is looked at when neither size nor time changed for 2 s. If no alert can be made of it then, it may still be half
 written: it is looked at again for 10 s before it is rejected. A message that may have come while nobody looked says so:
 it proves nothing about when the vendor told us.
+
+A vendor's file name may hold a person's: logs, handovers and rejected files go by feed and hash of the message. What
+the vendor called a rejected file stands in its reason alone, and goes when that is removed.
 """
 
 import hashlib
@@ -46,6 +49,7 @@ SIZE_LIMIT = file_drop.LIMIT_BYTES
 INBOX_MOST = 5_000  # handovers; while the daemon takes none, messages stay where they are
 REJECTED_PER_HOUR, REJECTED_MOST = 200, 1_000  # of one MQTT feed; those over it are counted and not kept
 _REMEMBERED = 10_000  # messages of one MQTT feed, to know what a broker sends again
+_SUFFIXES = (".json", ".jsonl", ".csv", ".eml", ".txt")  # of a vendor's file name no more than these is kept
 _UNFINISHED = (".part", ".tmp", ".crdownload", ".filepart", "~")
 
 
@@ -108,14 +112,16 @@ class Drop:
                 continue  # taken away by somebody else in the meantime
             except OSError as fault:
                 if name not in self._stuck:
-                    LOG.error("%s: left where it is (%s); mend rights or disk", clean(path), fault.strerror)
+                    words = "%s: a file is left where it is in %s (%s); mend rights or disk"
+                    LOG.error(words, self.feed.name, self.folder, fault.strerror)
                 self._stuck[name] = mono_s + STUCK_S
         return swept
 
     def _look_at(self, path: Path, mono_s: float, now_us: int, late: bool, swept: Swept) -> None:
         facts = path.lstat()
         if not stat.S_ISREG(facts.st_mode):
-            refuse(path, "is a link or a device, not a file; send the message itself as a plain file", self._state)
+            reason = "is a link or a device, not a file; send the message itself as a plain file"
+            refuse(path, f"{path.name}: {reason}", self._state, self._label(path, facts))
             swept.rejected += 1
             return
         seen = self._seen.get(path.name)
@@ -125,6 +131,7 @@ class Drop:
         if quiet_s < SETTLED_S:
             swept.waiting += 1
             return
+        raw = b""
         try:
             raw = read_limited(path)
             alerts = file_drop.parse(raw, self.feed, seen.since_us, path.name)
@@ -132,20 +139,26 @@ class Drop:
             if quiet_s < PATIENCE_S and facts.st_size <= SIZE_LIMIT:
                 swept.waiting += 1
                 return
-            refuse(path, str(fault), self._state)
+            refuse(path, str(fault), self._state, self._label(path, facts, raw))
         except (OSError, UserError):
             raise
         except Exception as fault:
-            LOG.exception("%s: a message made the reader fail in a way it should not", clean(path))
-            refuse(path, f"{clean(path.name)}: made the reader fail ({type(fault).__name__}: {fault})", self._state)
+            label = self._label(path, facts, raw)
+            LOG.exception("%s: a message made the reader fail in a way it should not", label)
+            refuse(path, f"{path.name}: made the reader fail ({type(fault).__name__}: {fault})", self._state, label)
         else:
             alerts = _marked(alerts, seen.may_have_waited)
             hand_over(self._state, self.feed.name, raw, alerts, seen.since_us)
             path.unlink()
             swept.taken += 1
-            LOG.info("%s: %s taken in, %d alert(s)", self.feed.name, clean(path.name), len(alerts))
+            LOG.info("%s taken in, %d alert(s)", _label(self.feed, raw), len(alerts))
             return
         swept.rejected += 1
+
+    def _label(self, path: Path, facts: os.stat_result, raw: bytes = b"") -> str:
+        """The name in rejected/ and logs: by the message, or by name, size and time where it was not read."""
+        known = raw or f"{path.name} {facts.st_size} {facts.st_mtime_ns}".encode("utf-8", "surrogateescape")
+        return _label(self.feed, known, path.suffix if path.suffix in _SUFFIXES else ".msg")
 
     def _tell(self, words: str) -> None:
         if words != self._told:
@@ -180,14 +193,15 @@ class Subscription:
         except AlertError as fault:
             self._reject(message.payload, str(fault), now_us)
         except Exception as fault:
-            LOG.exception("%s: %s: a message made the reader fail in a way it should not", self.feed.name, name)
+            label = _label(self.feed, message.payload)
+            LOG.exception("%s: a message made the reader fail in a way it should not", label)
             self._reject(message.payload, f"{name}: made the reader fail ({type(fault).__name__}: {fault})", now_us)
         else:
             alerts = _marked(alerts, message.may_have_waited)
             hand_over(self._state, self.feed.name, message.payload, alerts, now_us)
             self.room -= 1
             self.total.taken += 1
-            LOG.info("%s: %s taken in, %d alert(s)", self.feed.name, name, len(alerts))
+            LOG.info("%s taken in, %d alert(s)", _label(self.feed, message.payload), len(alerts))
         self._seen[digest] = None
         if len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
@@ -198,7 +212,7 @@ class Subscription:
         if hour != self._hour:
             self._hour, self._kept = hour, 0
         self._kept += 1
-        name = f"{self.feed.name}-{hashlib.sha256(raw).hexdigest()[:16]}.msg"
+        name = _label(self.feed, raw, ".msg")
         if self._kept > REJECTED_PER_HOUR:
             if self._kept == REJECTED_PER_HOUR + 1:
                 LOG.error("%s: more than %d messages rejected this hour; the rest is not kept", self.feed.name,
@@ -208,6 +222,11 @@ class Subscription:
         elif self._kept == 1:
             LOG.error("%s: %d rejected messages lie in %s; others are not kept until they are read and removed",
                       self.feed.name, REJECTED_MOST, self._state.rejected)  # fmt: skip
+
+
+def _label(feed: FeedSpec, raw: bytes, suffix: str = "") -> str:
+    """How we call a message: its feed and the first digits of the SHA-256 by which the ledger names it."""
+    return f"{feed.name}-{hashlib.sha256(raw).hexdigest()[:16]}{suffix}"
 
 
 def _marked(alerts: list[Alert], waited: bool) -> list[Alert]:

@@ -76,6 +76,11 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
 }  # fmt: skip
 
 
+ERASABLE = (  # kinds whose body may hold words of vendors or of people
+    "vendor_alert", "decision", "acknowledge", "shelve", "work_order", "finding", "failure", "event", "audit_signed",
+)  # fmt: skip
+
+
 class LedgerError(UserError):
     """The ledger cannot be read as it stands; `handwheel ledger verify` says more."""
 
@@ -228,17 +233,22 @@ class Ledger:
         return name
 
     def erase(self, entries: Sequence[int], rule: str, *, at_us: int, role: str, via: str) -> Entry:
-        """Erase the bodies of `entries` under a retention rule; says so in an entry of its own, which comes first."""
+        """Erase the bodies of `entries` under a retention rule; says so in an entry of its own, which comes first.
+
+        Raises ValueError for one that is not there, is erased already, or is of a kind that stays.
+        """
         chosen = sorted(set(entries))
         if not chosen or chosen[0] < 1 or chosen[-1] > self._n:
             raise ValueError(f"ledger: entries 1 to {self._n} can be erased, not {chosen}")
         for n in chosen:
             row = self._bodies.execute("SELECT body FROM body WHERE n = ?", (n,)).fetchone()
-            if row and row[0] is not None and json.loads(row[0])["kind"] == "erasure":
-                raise ValueError(f"ledger: entry {n} tells of an erasure and stays")
+            kind = json.loads(row[0])["kind"] if row and row[0] is not None else "erased"
+            if kind not in ERASABLE:
+                raise ValueError(f"ledger: entry {n} is of kind {kind} and stays; erasable: {', '.join(ERASABLE)}")
         entry = self.append("erasure", {"entries": chosen, "rule": rule}, at_us=at_us, role=role, via=via)
         with transaction(self._bodies):
             self._bodies.executemany("UPDATE body SET salt = NULL, body = NULL WHERE n = ?", [(n,) for n in chosen])
+        self._bodies.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nor in the pages that were written before
         return entry
 
     def erase_raw(self, names: Sequence[str], rule: str, *, at_us: int, role: str, via: str) -> Entry:
@@ -462,17 +472,26 @@ def _record(n: int, body: bytes) -> Record:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel ledger`."""
-    verbs = parser.add_subparsers(dest="ledger_verb", required=True, metavar="verify | show")
+    from monitor import erasure
+
+    verbs = parser.add_subparsers(dest="ledger_verb", required=True, metavar="verify | show | erase")
     check = verbs.add_parser("verify", help="check every entry; exit 1 if one was changed, cut or inserted")
     check.add_argument("--head", metavar="N:HEAD", help="the head as printed in the binder, to find a cut tail as well")
     show = verbs.add_parser("show", help="print the last entries")
     show.add_argument("--last", type=int, default=20, metavar="N", help="how many (default 20)")
     show.add_argument("--kind", action="append", choices=sorted(KINDS), help="only this kind (may be repeated)")
     show.add_argument("--json", action="store_true", help="one JSON object per line")
+    erasure.add_arguments(
+        verbs.add_parser("erase", help="take a vendor's message or a body out, under a rule; asks first")
+    )
 
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
-    """`handwheel ledger verify | show`: 0 if all is well, 1 if the ledger does not verify."""
+    """`handwheel ledger verify | show | erase`: 0 if all is well, 1 if the ledger does not verify or nobody agreed."""
+    if args.ledger_verb == "erase":
+        from monitor import erasure
+
+        return erasure.command(args, settings, state)
     if args.ledger_verb == "verify":
         result = verify(state, args.head)
         word = _("OK") if result.ok else _("FAULT")
@@ -480,11 +499,12 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         return 0 if result.ok else 1
     shown = list(entries(state, args.kind))[-args.last :] if args.last > 0 else []
     for record in shown:
-        print(_line_json(record) if args.json else _line(record))
+        print(_line_json(record) if args.json else line(record))
     return 0
 
 
-def _line(record: Record) -> str:
+def line(record: Record) -> str:
+    """One entry as a terminal shows it."""
     where = "/".join(part for part in (record.site, record.asset, record.component) if part)
     data = json.dumps(record.data, ensure_ascii=False)
     at = "-" if record.erased else local_text(record.at_us)
@@ -502,6 +522,6 @@ def _line_json(record: Record) -> str:
 
 
 __all__ = [
-    "KINDS", "Draft", "Entry", "Ledger", "LedgerError", "Record", "Verification", "add_arguments", "body_of", "command",
-    "entries", "head", "head_text", "parse_head", "raw_message", "verify",
+    "ERASABLE", "KINDS", "Draft", "Entry", "Ledger", "LedgerError", "Record", "Verification", "add_arguments",
+    "body_of", "command", "entries", "head", "head_text", "line", "parse_head", "raw_message", "verify",
 ]  # fmt: skip

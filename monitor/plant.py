@@ -89,7 +89,7 @@ ROLES = (
     "auditor",
     "administrator",
 )
-RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign")
+RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase")
 CHOICES = ("follow", "defer", "reject", "inspect_first")
 VERDICTS = ("agree", "vendor_only", "own_only", "cannot_tell")
 

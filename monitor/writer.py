@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from monitor.erasure import carry_out
 from monitor.historian.hot import HotFile
 from monitor.ledger import Draft, Entry, Ledger
 from monitor.plant import Settings
@@ -46,6 +47,13 @@ class Writer:
             return []
         made = await self.do(self.ledger.append_many, drafts)
         self.head = (made[-1].n, made[-1].head)
+        return made
+
+    async def erase(self, draft: Draft) -> Entry:
+        """Erase what a draft of an erasure names, and enter it. Raises UserError or STORE_FAULTS."""
+        role, via = draft.role or "", draft.via
+        made = await self.do(lambda: carry_out(self.ledger, draft.data, at_us=draft.at_us, role=role, via=via))
+        self.head = (made.n, made.head)
         return made
 
     async def close(self) -> None:

@@ -41,7 +41,7 @@ def build(state: State, settings: Settings, told: review.Answer, *, made_by: str
             (_("period"), period),
             (_("vendor"), clean(vendor, 40) if vendor else _("all")),
             (_("assets"), str(told.result.assets)),
-            (_("ledger"), _("{n} entries, head {head}").format(n=n, head=top)),
+            (_("ledger"), _("{n} entries, head {head}").format(n=n, head=top) + _erased_words(state)),
             (_("configuration"), settings.sha256[:16]),
             (_("parameters"), told.sha256[:16]),
             (_("made again by"), made_by or "handwheel report comparison"),
@@ -58,6 +58,12 @@ def build(state: State, settings: Settings, told: review.Answer, *, made_by: str
         simulated=settings.simulated,
         language=language(),
     )
+
+
+def _erased_words(state: State) -> str:
+    """What no count of this report can hold any more."""
+    gone = {n for entry in entries(state, ["erasure"]) for n in entry.data["entries"]}
+    return "; " + _("{n} erased under a rule").format(n=len(gone)) if gone else ""
 
 
 def _answer(told: review.Answer) -> tuple[Block, ...]:
@@ -324,8 +330,9 @@ def _rights(settings: Settings, told: review.Answer) -> tuple[Block, ...]:
         (role_word(role), ", ".join(may)) for role, may in settings.rights.items()
     )
     words = _(
-        "Roles decide and are recorded, persons never. No response times, no counts per role or team: with fewer than"
-        " five positions behind it a count points at a person. No individual performance data is kept."
+        "Roles decide and are recorded, we record no person. What a vendor writes may name somebody and can be erased:"
+        " handwheel ledger erase. No response times, no counts per role or team: with fewer than five positions behind"
+        " it a count points at a person. No individual performance data is kept."
     )
     return (
         Table("decisions", (_("decision on a vendor alert"), _("count")), decided),

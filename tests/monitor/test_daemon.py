@@ -18,7 +18,7 @@ from monitor.command_socket import ask
 from monitor.daemon import Daemon
 from monitor.handover import hand_over
 from monitor.historian.reader import HotReader
-from monitor.ledger import entries, verify
+from monitor.ledger import entries, raw_message, verify
 from monitor.settings import load
 from monitor.state import State
 from tests.drivers.servers import modbus_server
@@ -267,6 +267,21 @@ async def test_people_decide_over_the_socket_and_the_ledger_has_it(bench):
     assert "acknowledge" not in records
     events = [one.data["event"] for one in entries(bench.state, ["alarm"])]
     assert events == ["alarm", "acknowledge", "return"]
+
+
+async def test_a_message_is_erased_over_the_socket_while_the_daemon_runs(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    drop(bench, MESSAGE)
+    await bench.until(lambda s: s["alarms_top"])
+    (alert,) = entries(bench.state, ["vendor_alert"])
+    unknown = await asked(bench, "erase", {"raw": ["0" * 64], "rule": "two years"})
+    assert "no such message is kept" in unknown["error"]
+    done = await asked(bench, "erase", {"raw": [alert.data["raw_sha256"]], "rule": "two years"})
+    assert done["ok"], done
+    await bench.until(lambda s: s["ledger"]["n"] >= done["n"])
+    assert raw_message(bench.state, alert.data["raw_sha256"]) is None
+    assert [one.n for one in entries(bench.state, ["erasure"])] == [done["n"]]
+    assert verify(bench.state).ok
 
 
 async def test_a_status_bit_is_an_alert_with_the_time_at_which_we_saw_it(bench, tmp_path, server):

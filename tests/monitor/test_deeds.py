@@ -29,6 +29,7 @@ GOOD = {
     "sign_audit": {"audit": "2026-11-23T06:00:00Z", "note": ""},
     "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
     "probe": {"source": "pump1", "device": "1", "asked": "input, wire 0 to 9", "file": "x.jsonl", "asset": "pump1"},
+    "erase": {"raw": ["0" * 64], "entries": [], "rule": "messages older than two years"},
 }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
     assert (draft.role, draft.at_us) == ("operator", NOW)
     if verb == "probe":
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", None)
-    elif verb not in ("sign_audit", "freeze"):
+    elif verb not in ("sign_audit", "freeze", "erase"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", "seal")
 
 
@@ -68,6 +69,10 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
         ("work_order", {"planned_cost": "٣ EUR"}, "planned_cost: .*is not a number with its unit"),
         ("acknowledge", {"note": "x" * 2000}, "note: a text of 1000 characters"),
         ("freeze", {"parameters": []}, "parameters: is missing"),
+        ("erase", {"rule": ""}, "rule: is missing"),
+        ("erase", {"raw": ["x"]}, "raw: 64 hexadecimal"),
+        ("erase", {"entries": [True]}, "entries: numbers"),
+        ("erase", {"entries": [1]}, "either messages or entries"),
     ],
 )
 def test_a_deed_that_cannot_stand_is_refused_with_its_field(verb, change, words):

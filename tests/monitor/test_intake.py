@@ -64,7 +64,15 @@ def message(**changes):
 
 
 def reasons(state):
-    return {path.name.removesuffix(".reason.txt"): path.read_text() for path in state.rejected.glob("*.reason.txt")}
+    """What the vendor called it -> why it was rejected."""
+    told = [path.read_text() for path in state.rejected.glob("*.reason.txt")]
+    return {text.split(" ", 1)[1].partition(":")[0]: text for text in told}
+
+
+def kept(state, name):
+    """The rejected file that the vendor gave this name."""
+    (path,) = [path for path in state.rejected.glob("*.reason.txt") if f" {name}: " in path.read_text()]
+    return path.with_name(path.name.removesuffix(".reason.txt"))
 
 
 def test_a_message_is_handed_over_byte_for_byte_with_its_finished_alert(state, folder):
@@ -132,7 +140,8 @@ def test_a_half_written_file_is_waited_for_and_then_rejected_with_a_reason(state
     assert watch.after(0).waiting == 1
     assert watch.after(PATIENCE_S - 1).waiting == 1
     assert watch.after(1).rejected == 1
-    assert (state.rejected / "half.json").read_bytes() == GOOD[:-30]
+    assert kept(state, "half.json").read_bytes() == GOOD[:-30]
+    assert kept(state, "half.json").name == f"smartpump_mail-{hashlib.sha256(GOOD[:-30]).hexdigest()[:16]}.json"
     assert "half written" in reasons(state)["half.json"]
     assert reasons(state)["half.json"].count("\n") == 1
 
@@ -153,7 +162,7 @@ def test_a_file_of_50_mb_is_rejected_unread_and_kept(state, folder):
         file.truncate(50_000_000)
     assert Watch(state).until_settled().rejected == 1
     assert "50,000,000 bytes" in reasons(state)["huge.json"]
-    assert (state.rejected / "huge.json").stat().st_size == 50_000_000
+    assert kept(state, "huge.json").stat().st_size == 50_000_000
 
 
 def test_a_link_or_a_device_is_never_followed(state, folder, tmp_path):

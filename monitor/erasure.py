@@ -1,0 +1,113 @@
+"""`handwheel ledger erase`: takes a vendor's message or the body of an entry out of the record, and says so in it.
+
+What a vendor writes may name persons. A message goes by its SHA-256, a body by its number; digest and chain stay, the
+entry about the erasure names the rule by which it was done, and it is never erased itself. Only bodies that hold words
+of vendors or of people can go. Counts of later reports lack an erased body, and the reports say so.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drivers.errors import UserError
+from monitor.sqlite_file import reading
+from monitor.state import State
+from monitor.words import _, clean
+
+if TYPE_CHECKING:
+    from monitor.ledger import Entry, Ledger
+    from monitor.plant import Settings
+
+SHORTEST = 12  # digits of a SHA-256 that are enough to name a kept message; reports and logs print 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `handwheel ledger erase`."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--raw", action="append", metavar="SHA256", help="a vendor's message; 12 digits are enough")
+    what.add_argument("--entry", action="append", type=int, metavar="N", help="the body of an entry (may be repeated)")
+    parser.add_argument("--rule", required=True, metavar="WORDS", help="the retention rule or the reason; name nobody")
+    parser.add_argument("--yes", action="store_true", help="erase without asking you")
+
+
+def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
+    """Show what would go, ask, erase it through the daemon or under the lock; 1 if the answer was no."""
+    from monitor import command_socket
+    from monitor.ledger import Ledger
+    from monitor.lock import hold_lock, lock_is_free
+
+    names = [_whole(state, name) for name in args.raw or ()]
+    data = {"raw": names, "rule": args.rule} if names else {"entries": args.entry, "rule": args.rule}
+    caller = command_socket.caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
+    role = caller.role_for("erase")
+    if role is None:
+        raise UserError(f"ledger erase: role {caller.role} has no right to erase; see [roles] in site.toml")
+    for line in _shown(state, names, args.entry or ()):
+        print(line)
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise UserError("ledger erase: nobody can be asked here; add --yes. Nothing was erased")
+        if input(_("It cannot be brought back. Type erase: ")).strip() != "erase":
+            print(_("nothing was erased"))
+            return 1
+    if not lock_is_free(state):
+        reply = command_socket.ask(state, "erase", data)
+        if not reply.get("ok"):
+            raise UserError(clean(reply.get("error", "erase: refused"), 300))
+        n = int(reply["n"])
+    else:
+        with hold_lock(state):
+            ledger = Ledger(state)
+            try:
+                n = carry_out(ledger, data, at_us=time.time_ns() // 1000, role=role, via="command").n
+            finally:
+                ledger.close()
+    print(_("erased; entry {n} tells of it").format(n=n))
+    copies = [path for name in names for path in sorted(state.rejected.glob(f"*-{name[:16]}*"))]
+    for path in copies:
+        print(_("a copy lies in {path}; remove it there").format(path=clean(path)))
+    print(_("reports made before keep what they quote; so does the list of alarms until the alarm ends"))
+    return 0
+
+
+def carry_out(ledger: "Ledger", data: Mapping[str, Any], *, at_us: int, role: str, via: str) -> "Entry":
+    """Erase messages (`raw`) or bodies (`entries`) under a `rule`. Raises UserError for what is not there or stays."""
+    try:
+        if data.get("raw"):
+            return ledger.erase_raw(data["raw"], data["rule"], at_us=at_us, role=role, via=via)
+        return ledger.erase(data["entries"], data["rule"], at_us=at_us, role=role, via=via)
+    except ValueError as fault:
+        raise UserError(f"{fault}; nothing was erased") from None
+
+
+def _whole(state: State, digits: str) -> str:
+    """The SHA-256 of the one kept message that begins with these digits."""
+    digits = digits.strip().lower()
+    if len(digits) < SHORTEST or set(digits) - set("0123456789abcdef"):
+        raise UserError(
+            f"--raw {clean(digits, 70)}: give at least {SHORTEST} hexadecimal digits, as a report shows them"
+        )
+    found = []
+    if state.bodies.is_file():
+        with reading(state.bodies) as db:
+            query = "SELECT sha256 FROM raw WHERE substr(sha256, 1, ?) = ? AND length(bytes) > 0"
+            found = [str(name) for (name,) in db.execute(query, (len(digits), digits))]
+    if len(found) != 1:
+        raise UserError(f"--raw {digits[:64]}: {len(found)} kept messages begin so, one is needed; nothing was erased")
+    return found[0]
+
+
+def _shown(state: State, names: Sequence[str], numbers: Sequence[int]) -> list[str]:
+    """What would go, one line each."""
+    from monitor.ledger import entries, line, raw_message
+
+    lines = []
+    for name in names:
+        size = len(raw_message(state, name) or b"")
+        naming = [str(one.n) for one in entries(state, ["vendor_alert"]) if one.data.get("raw_sha256") == name]
+        words = _("message {name}: {size} bytes; named by entries {entries}, which stay")
+        lines.append(words.format(name=name[:16], size=size, entries=", ".join(naming[:20]) or "-"))
+    return lines + [line(one) for one in entries(state) if one.n in numbers]
