@@ -18,6 +18,8 @@ from monitor.words import parse_utc, utc_text
 
 DEVICE_FEEDS = ("status_bit", "opcua")
 REPEAT_US = 14 * 86_400 * 1_000_000  # a claim without an id of the vendor's, said again after that, is a new one [us]
+AHEAD_US = 86_400 * 1_000_000  # a vendor's time so far after ours is no zone and no skew, but wrong [us]
+AHEAD = "not believable: more than a day after it was received"  # value of ISSUED
 WAITED = "may_have_waited"  # key of Alert.extra: it may have come while we did not listen
 _Claim = tuple[object, ...]
 
@@ -108,7 +110,8 @@ class Claims:
             return OWN_ID not in alert.extra or alert.received_us - received_us < REPEAT_US
         if alert.issued_us is None:
             return False  # raised, taken back and raised anew: a claim too many is better than one too few
-        return (claim, alert.issued_us) in self._said or (issued_us is not None and alert.issued_us <= issued_us)
+        overtaken = issued_us is not None and is_believable(alert) and alert.issued_us <= issued_us
+        return (claim, alert.issued_us) in self._said or overtaken
 
     def _note(self, alert: Alert) -> None:
         self._hear(alert)
@@ -117,7 +120,9 @@ class Claims:
             return
         claim = _claim(alert)
         self._claims.add(claim)
-        self._latest[alert.vendor, alert.alert_id] = (claim, alert.issued_us, alert.received_us)
+        self._latest[alert.vendor, alert.alert_id] = (
+            claim, alert.issued_us if is_believable(alert) else None, alert.received_us,
+        )  # fmt: skip
         if alert.issued_us is not None:
             self._said.add((claim, alert.issued_us))
 
@@ -139,13 +144,20 @@ class Claims:
             "feed": alert.feed,
             "active": alert.active,
             "simulated": self._simulated,
-        } | _known_of_times(alert.extra)
+        } | _known_of_times(alert)
 
 
-def _known_of_times(extra: Mapping[str, str]) -> dict[str, str]:
+def is_believable(alert: Alert) -> bool:
+    """Whether the vendor's time, where there is one, is not more than a day after ours."""
+    return alert.issued_us is None or alert.issued_us - alert.received_us <= AHEAD_US
+
+
+def _known_of_times(alert: Alert) -> dict[str, str]:
     """What makes a time less than a point in time; nothing where both are."""
-    known = {key: extra[key] for key in (ISSUED, WAITED) if key in extra}
-    clear = extra.get(CLEAR, "")
+    known = {key: alert.extra[key] for key in (ISSUED, WAITED) if key in alert.extra}
+    if not is_believable(alert):
+        known[ISSUED] = AHEAD
+    clear = alert.extra.get(CLEAR, "")
     return known | ({"clear_at": utc_text(int(clear))} if clear.isdecimal() else {})
 
 

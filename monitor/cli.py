@@ -22,7 +22,7 @@ from monitor.words import LANGUAGES, use_language
 SYSTEM_CONFIG = Path("/etc/handwheel")
 EPILOG = """\
 a first look:     handwheel demo               a simulated utility, nothing to configure
-your own plant:   handwheel init config        a configuration to start from
+your own plant:   handwheel init plant         a configuration to start from; then --config plant with each verb
                   handwheel check              what will be read, how, and what is wrong with it
                   handwheel probe              what a Modbus device really answers, one question at a time
                   handwheel browse             what an OPC UA server has

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from monitor.claims import DEVICE_FEEDS, WAITED
+from monitor.claims import AHEAD, DEVICE_FEEDS, WAITED
 from monitor.ledger import Record
 from monitor.words import _, age_text, parse_utc
 
@@ -89,6 +89,8 @@ def transit(
     """
     if issued_us is None:
         return Delay(0.0, None, _("the message has no time of its own"))
+    if basis == AHEAD:
+        return Delay(0.0, None, _("the vendor's time is not believable: more than a day after the message came"))
     if basis:
         return Delay(0.0, None, _("the vendor's time has no zone or is no point in time"))
     if clock == "suspect":

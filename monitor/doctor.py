@@ -84,7 +84,12 @@ def look_at_daemon(settings: Settings, state: State) -> Iterator[Check]:
     status = read(state)
     alive = liveness(state, status)
     word = "PASS" if alive.word == "running" else "WARN"
-    yield Check("daemon", word, f"{alive.word}, last sign of life {age_text(alive.age_s)} ago")
+    sign = (
+        "no sign of life since this machine started"
+        if alive.age_s is None
+        else f"last sign of life {age_text(alive.age_s)} ago"
+    )
+    yield Check("daemon", word, f"{alive.word}, {sign}")
     for source in (status or {}).get("sources", []):
         word = "PASS" if source.get("state") == "up" else "WARN"
         words = [f"{clean(source.get('name'), 40)}: {clean(source.get('state'), 20)}", clean(source.get("note", ""))]
@@ -161,6 +166,8 @@ def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
     binder = (read(state) or {}).get("binder") or {}
     if not binder.get("current"):
         yield Check("binder", "FAIL", "no binder has been made; the daemon makes it, then print it")
+    elif not binder.get("printed"):
+        yield Check("binder", "WARN", "the binder was never printed; print it, then `handwheel-manual --mark-printed`")
     elif binder.get("printed") != binder.get("current"):
         yield Check(
             "binder", "WARN", "the printed binder is not the current one; print it, `handwheel-manual --mark-printed`"

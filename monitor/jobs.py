@@ -91,6 +91,8 @@ def comparison_report(state: State, settings: Settings, now_us: int, args: Mappi
     from monitor import review
     from monitor.reports import comparison
 
+    if not any(asset.vendor for asset in settings.assets):
+        return JobResult("comparison: no asset names a vendor (vendor = at the asset), so there is nothing to compare")
     end = _midnight(now_us) + timedelta(days=1)
     told = review.answer(state, settings, _us(end - timedelta(days=REPORT_DAYS)), _us(end))
     made = _report("comparison", comparison.build(state, settings, told), state, now_us)

@@ -184,6 +184,17 @@ def test_an_entry_says_what_is_known_of_its_times():
     assert not {"issued_basis", "may_have_waited", "clear_at", "own_id"} & claims.draft(vendor(), "intake").data.keys()
 
 
+def test_a_time_more_than_a_day_ahead_is_kept_is_said_not_to_be_believable_and_overtakes_nothing():
+    claims, day = Claims(SETTINGS), 86_400_000_000
+    future = entered(claims, vendor(issued_us=NOW + 400 * day, received_us=NOW))
+    assert future.data["issued_at"] > "2027"
+    assert future.data["issued_basis"] == "not believable: more than a day after it was received"
+    assert "issued_basis" not in claims.draft(vendor("SP-2", issued_us=NOW + day, received_us=NOW), "intake").data
+    ended = vendor(issued_us=NOW + day, received_us=NOW + day, active=False)
+    assert entered(claims, ended) is not None
+    assert entered(claims, vendor(issued_us=NOW + 2 * day, received_us=NOW + 2 * day)) is not None  # raised anew
+
+
 def test_a_claim_that_was_not_written_is_not_taken_for_known():
     claims = Claims(SETTINGS)
     assert claims.draft(vendor(), "intake") is not None

@@ -114,6 +114,7 @@ def test_a_summary_counts_what_cannot_be_told_apart():
     [
         ({"issued_us": None}, "no time of its own"),
         ({"basis": "zone assumed"}, "no zone"),
+        ({"basis": "not believable: more than a day after it was received"}, "not believable"),
         ({"clock": "suspect"}, "our clock was suspect"),
         ({}, "skew between the two clocks is not known"),
         ({"issued_us": T0 + 600 * S}, "ahead of ours by at least 10m"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
-from monitor.doctor import look_at_daemon, look_at_sockets
+from monitor.doctor import look_at_binder, look_at_daemon, look_at_sockets
 from monitor.heartbeat import Moment, SourceStatus, build_status
 from monitor.lock import boot_id
 from monitor.settings import load
@@ -57,3 +57,14 @@ def test_each_link_is_told_with_what_was_lost_and_refused_on_it(tmp_path):
         "3 tags refused by the device, 7 values lost in a queue"
     )
     assert "\x1b" not in poor.text
+
+
+def test_before_the_first_start_nothing_is_told_that_never_was(tmp_path):
+    state = State(tmp_path)
+    state.manual.mkdir()
+    settings = load(GOLDEN)
+    assert "no sign of life since this machine started" in next(look_at_daemon(settings, state)).text
+    status = build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid())
+    status["binder"] = {"current": "abc", "printed": None}
+    heartbeat.publish(state, status, None)
+    assert "was never printed" in next(look_at_binder(settings, state)).text

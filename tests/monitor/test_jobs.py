@@ -1,6 +1,7 @@
 """Jobs on the golden configuration with little or nothing in STATE: each ends with a result or with one line."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,10 @@ def test_the_binder_is_rendered_by_the_fallback_itself(state, settings):
     told = done("binder", state, settings)
     record = json.loads((state.binder / "fingerprint.json").read_text())
     assert record["fingerprint"] in told["words"]
+
+
+def test_a_plant_without_vendors_has_nothing_to_compare_and_that_is_no_fault(state, settings):
+    own = replace(settings, assets=tuple(replace(asset, vendor="") for asset in settings.assets))
+    told = done("comparison_report", state, own)
+    assert "nothing to compare" in told["words"]
+    assert told["files"] == told["ledger"] == []
