@@ -20,6 +20,30 @@ from monitor.words import clean
 
 SIZE_LIMIT = 4_000_000  # bytes of one configuration file
 _SECRET = re.compile(r"passw|passphrase|secret|token|api_?key", re.IGNORECASE)
+MOST_NAMES = 40  # in one message: all keys of any table, the first of a plant's tags
+SOURCE_ONLY = ("tags_csv", "every_s", "timeout_s", "host", "port", "url", "site", "driver", "status_alert")
+_FAULTS = {  # type of a pydantic error -> what is wrong, in our words
+    "string_pattern_mismatch": "has a form that is not taken; allowed is {pattern}",
+    "string_type": "must be text in quotes",
+    "string_too_short": "must not be empty",
+    "dict_type": "must be a table, name = value",
+    "model_type": "must be a table, name = value",
+    "model_attributes_type": "must be a table, name = value",
+    "list_type": "must be a list in square brackets",
+    "too_short": "needs at least {min_length} entries",
+    "too_long": "has {actual_length} entries, at most {max_length} are taken",
+    "int_type": "must be a whole number without quotes",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number without quotes",
+    "finite_number": "must be a number, neither nan nor inf",
+    "bool_type": "must be true or false without quotes",
+    "date_type": "must be a date without quotes, for example 2026-11-27",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be {le:g} or less",
+}
 
 T = TypeVar("T", bound=Table)
 
@@ -161,12 +185,17 @@ def explain(model: type[BaseModel], error: Mapping[str, Any]) -> str:
         )
     if error["type"] == "extra_forbidden":
         known = known_keys(model, error["loc"][:-1])
+        if error["loc"][-1] in SOURCE_ONLY and error["loc"][-1] not in known:
+            return "is unknown here; it belongs to [source] itself"
         return f"is unknown{nearest(str(error['loc'][-1]), known)}"
     if error["type"] == "missing":
         return "is missing; add it"
     value = error.get("input")
     shown = f" (found {value!r})" if isinstance(value, str | int | float | bool) else ""
-    return f"{error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+    words = _FAULTS.get(error["type"])
+    if words is None:
+        return f"{error['msg'][0].lower()}{error['msg'][1:]}{shown}"
+    return words.format(**error.get("ctx", {})) + shown
 
 
 def known_keys(model: type[BaseModel], path: Iterable[str | int]) -> list[str]:
@@ -189,7 +218,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, names, 1)
     if close:
         return f"; did you mean {close[0]}?"
-    return f"; known: {', '.join(names)}" if names and len(names) <= 25 else ""
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"; known: {', '.join(names[:MOST_NAMES])}{more}" if names else ""
 
 
 def one_of(reader: Reader, file: str, path: Sequence[str | int], value: str, known: Iterable[str], what: str) -> bool:
