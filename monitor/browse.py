@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from drivers.errors import SourceDown, UserError
+from drivers.opcua import quiet
 from drivers.opcua.browse import OBJECTS, Found, browse
 from drivers.record import Reason
 from drivers.source import SourceSpec
@@ -14,8 +15,15 @@ from monitor.probe.command import write_rows
 from monitor.state import State
 from monitor.words import clean, quantity_text
 
-UNITS = {  # as servers write them -> as we do
-    "m³/h": "m3/h", "m³": "m3", "°C": "degC", "l/min": "", "Pa": "", "kPa": "", "1/min": "rpm", "r/min": "rpm",
+UNITS = {  # as servers write them -> as we do; what is not here and not ours already needs a scale: a person decides
+    "m³/h": "m3/h", "m^3/h": "m3/h", "m³": "m3", "m^3": "m3", "L/s": "l/s", "°C": "degC", "℃": "degC", "mg/L": "mg/l",
+    "1/min": "rpm", "r/min": "rpm", "U/min": "rpm", "kW·h": "kWh", "kW h": "kWh", "W·h": "Wh", "MW·h": "MWh",
+    "kV·A": "kVA", "kVAr": "kvar",
+}  # fmt: skip
+UNECE = {  # common codes of UNECE Recommendation 20 -> our unit
+    "HTZ": "Hz", "MQH": "m3/h", "G51": "l/s", "BAR": "bar", "MTR": "m", "KWT": "kW", "WTT": "W", "AMP": "A", "4K": "mA",
+    "VLT": "V", "C16": "mm/s", "CEL": "degC", "KEL": "K", "KWH": "kWh", "WHR": "Wh", "MWH": "MWh", "MTQ": "m3",
+    "HUR": "h", "SEC": "s", "M1": "mg/l", "P1": "%", "RPM": "rpm", "KVA": "kVA", "KVR": "kvar",
 }  # fmt: skip
 
 
@@ -44,6 +52,7 @@ def command(args: argparse.Namespace, settings: plant.Settings | None, state: St
         if not low <= value <= high:
             raise UserError(f"{name} {value}: from {low} to {high}")
     spec = spec_of(args.source, settings)
+    quiet()
     try:
         walk = asyncio.run(
             browse(
@@ -89,14 +98,14 @@ def rows(found: Sequence[Found], asset: str) -> str:
     """The variables with numbers as a block of a source file; others as comments."""
     lines, names = [f'[[source.block]]\nasset = "{asset}"\ntags = ['], set[str]()
     for one in found:
-        unit = UNITS.get(one.unit.name, one.unit.name)
-        told = f"  # unit of the server: {clean(one.unit.name, 20)}" if unit not in ("", *plant.UNITS) else ""
+        unit = _unit(one)
+        told = f" [{one.unit.name[:20]}]" if unit not in ("", *plant.UNITS) else ""
         keys = {
             "node": _text(one.node),
             "name": _text(_tag_name(one.path, names)),
             "unit": _text(unit if unit in plant.UNITS else "1"),
             "quantity": '"other"',
-            "description": _text(one.path[-60:]),
+            "description": _text(one.path[-60:] + told),
         }
         low, high = one.unit.low, one.unit.high
         if low is not None and high is not None and low < high:
@@ -104,8 +113,14 @@ def rows(found: Sequence[Found], asset: str) -> str:
         number = isinstance(one.value, int | float) or (one.value is None and Reason.CONFIG not in one.reasons)
         usable = number and clean(one.node, 400) == one.node
         row = ", ".join(f"{key} = {value}" for key, value in keys.items())
-        lines.append(f"  {'' if usable else '# '}{{ {row} }},{told}")
+        lines.append(f"  {'' if usable else '# '}{{ {row} }},")
     return "\n".join([*lines, "]"]) + "\n"
+
+
+def _unit(one: Found) -> str:
+    """Our name for its unit, else the server's."""
+    name = one.unit.name.strip()
+    return UNECE.get(one.unit.code) or UNITS.get(name, name)
 
 
 def _lines(one: Found) -> list[str]:

@@ -11,6 +11,7 @@ from drivers.opcua.client import GuardedClient
 
 AT_ONCE: Final = 20  # more tags than this that change their unit in one poll are not asked for theirs
 _TEXT_LIMIT: Final = 40  # characters of a unit
+UNECE: Final = "http://www.opcfoundation.org/UA/units/un/cefact"
 _PROPERTIES: Final = ("EngineeringUnits", "EURange")
 
 
@@ -21,6 +22,7 @@ class Unit:
     name: str = ""
     low: float | None = None
     high: float | None = None
+    code: str = ""  # the common code of UNECE Recommendation 20 ("MQH"), where the server gives one
 
     @property
     def words(self) -> str:
@@ -62,7 +64,16 @@ def _unit(information: Any, span: Any) -> Unit:
     low, high = getattr(span, "Low", None), getattr(span, "High", None)
     if not (isinstance(low, float) and isinstance(high, float) and math.isfinite(low) and math.isfinite(high)):
         low = high = None
-    return Unit(name, low, high)
+    return Unit(name, low, high, _unece(information))
+
+
+def _unece(information: Any) -> str:
+    """The common code that Part 8, 5.6.3.4 packs into UnitId, one character to the byte."""
+    number = getattr(information, "UnitId", None)
+    if getattr(information, "NamespaceUri", None) != UNECE or not isinstance(number, int) or not 0 < number < 1 << 24:
+        return ""
+    text = number.to_bytes(3, "big").lstrip(b"\0").decode("latin-1")
+    return text if text.isascii() and text.isalnum() else ""
 
 
 def _path(node: ua.NodeId, name: str) -> ua.BrowsePath:

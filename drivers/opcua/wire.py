@@ -186,7 +186,7 @@ class Cursor:
         if kind == 21:
             return self._localized()
         self._skip(kind, depth)
-        return Other(f"a {_NAMES[kind]}")
+        return Other(f"{'an' if _NAMES[kind][0] in 'AEIOU' else 'a'} {_NAMES[kind]}")
 
     def _localized(self) -> str | None:
         mask = self.u8()

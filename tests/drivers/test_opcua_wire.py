@@ -72,7 +72,7 @@ def value_of(variant, status=0, moment=MOMENT):
         (ua.Variant(ua.NodeId("x", 3), V.NodeId), Other("a NodeId")),
         (ua.Variant(ua.QualifiedName("x", 3), V.QualifiedName), Other("a QualifiedName")),
         (ua.Variant(ua.StatusCode(5), V.StatusCode), Other("a StatusCode")),
-        (ua.Variant(STRUCTURE, V.ExtensionObject), Other("a ExtensionObject")),
+        (ua.Variant(STRUCTURE, V.ExtensionObject), Other("an ExtensionObject")),
         (ua.Variant(value_of(ua.Variant(1.0, V.Double)), V.DataValue), Other("a DataValue")),
         (ua.Variant([1.0, 2.0], V.Double), Other("an array of Double")),
         (ua.Variant(["a", None], V.String), Other("an array of String")),

@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import tomllib
 
 import pytest
 from asyncua import ua
 
 from drivers.opcua.browse import Found
-from drivers.opcua.units import Unit
+from drivers.opcua.units import UNECE, Unit, _unit
 from drivers.record import Node, Reason
 from monitor.browse import rows
 from monitor.cli import main
@@ -81,6 +82,30 @@ def test_the_rows_are_a_block_that_can_be_loaded(url, elsewhere, capsys):
     assert main(["check", "--live", *state]) == 0
     assert main(["browse", url, "Pump/**", "--rows", str(target)]) == 2
     assert "nothing was changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("unit", "ours", "described"),
+    [
+        (Unit("bar", code="BAR"), "bar", "Pump/x"),
+        (Unit("cubic metre per hour", code="MQH"), "m3/h", "Pump/x"),
+        (Unit("kPa", code="KPA"), "1", "Pump/x [kPa]"),
+        (Unit("°C"), "degC", "Pump/x"),
+        (Unit(""), "1", "Pump/x"),
+    ],
+)
+def test_a_unit_of_the_server_is_written_as_ours_or_told_in_the_description(unit, ours, described):
+    text = rows([Found("Pump/x", "nsu=urn:x;s=x", "Double", 1.0, Reason.OK, "", None, unit, False)], "A")
+    (row,) = tomllib.loads(text)["source"]["block"][0]["tags"]
+    assert (row["unit"], row["description"]) == (ours, described)
+
+
+def test_a_code_of_unece_is_read_from_the_number_that_packs_it():
+    packed = int.from_bytes(b"MQH", "big")
+    told = ua.EUInformation(NamespaceUri=UNECE, UnitId=ua.Int32(packed), DisplayName=ua.LocalizedText("Kubikmeter"))
+    assert _unit(told, None).code == "MQH"
+    assert _unit(ua.EUInformation(NamespaceUri="urn:own", UnitId=ua.Int32(packed)), None).code == ""
+    assert _unit(ua.EUInformation(NamespaceUri=UNECE, UnitId=ua.Int32(-1)), None).code == ""
 
 
 def test_rows_of_hostile_names_stay_rows():
