@@ -23,12 +23,16 @@ class AlertError(UserError):
 
 
 class SourceDown(Exception):
-    """A source as a whole gives no answer; `detail` says what was seen."""
+    """A source as a whole gives no answer; `detail` says what was seen.
 
-    def __init__(self, source: str, detail: str) -> None:
+    `unreachable`: it may be a matter of address, cable or power, and not of settings, certificates or rights.
+    """
+
+    def __init__(self, source: str, detail: str, *, unreachable: bool = True) -> None:
         super().__init__(f"{source}: {detail}")
         self.source = source
         self.detail = detail
+        self.unreachable = unreachable
 
 
 class WriteRefused(Exception):

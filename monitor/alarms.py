@@ -211,6 +211,10 @@ class AlarmList:
             )
         return self._put(step(alarm, event, at_us, note=note, until_us=until_us))
 
+    def reword(self, name: str, text: str) -> None:
+        """Other words for an alarm whose cause is another one by now; its life goes on as it was."""
+        self._alarms[name] = replace(self._alarms[name], text=text)
+
     def expire(self, now_us: int, *, clock_valid: bool = True) -> list[Change]:
         """Leave the shelves whose time is over."""
         over = [one.id for one in self._alarms.values() if expired(one, now_us, clock_valid=clock_valid)]

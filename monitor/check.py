@@ -15,10 +15,11 @@ from drivers.source import FeedSpec, SourceSpec, make_source
 from monitor.flows import address_of
 from monitor.labels import code_text
 from monitor.plant import RIGHTS, Settings
-from monitor.quality import QualityMachine, explain, machine_of
+from monitor.probe.target import taken_by_daemon
+from monitor.quality import OLD_S, STALE_PERIODS, QualityMachine, explain, machine_of
 from monitor.settings.load import JOBS
 from monitor.state import State
-from monitor.words import clean, quantity_text
+from monitor.words import age_text, clean, quantity_text
 
 SERIAL = ("modbus_rtu", "modbus_rtu_over_tcp")
 ASSUMED_BAUD = 9600  # behind a gateway that tells us nothing
@@ -39,7 +40,7 @@ def run(settings: Settings, state: State, *, live: bool) -> int:
         print(line)
     if not live:
         return 0
-    lines, failed = asyncio.run(_read_all(settings))
+    lines, failed = asyncio.run(_read_all(settings, state))
     print("\nLIVE (one read of each source)")
     for line in lines:
         print(line)
@@ -182,19 +183,22 @@ def _on_one_line(spec: SourceSpec, settings: Settings) -> list[SourceSpec]:
     return [other for other in settings.sources if other.name in spec.options.get("shares_line_with", ())]
 
 
-async def _read_all(settings: Settings) -> tuple[list[str], int]:
+async def _read_all(settings: Settings, state: State) -> tuple[list[str], int]:
     machine = machine_of(settings, 0.0)  # the daemon's own checks: what it will call bad is called bad here
-    results = await asyncio.gather(*(_read_one(spec, machine) for spec in settings.sources))
+    results = await asyncio.gather(*(_read_one(spec, machine, state) for spec in settings.sources))
     return [line for lines, _ in results for line in lines], sum(failed for _, failed in results)
 
 
-async def _read_one(spec: SourceSpec, machine: QualityMachine) -> tuple[list[str], int]:
+async def _read_one(spec: SourceSpec, machine: QualityMachine, state: State) -> tuple[list[str], int]:
+    if taken := taken_by_daemon(spec, state):
+        return [f"  {spec.name}: NOT ASKED: {taken}; stop the daemon, check, start it again"], 1
     source = make_source(spec)
     try:
         await source.open()
         batch = machine.check(await source.read(spec.tags), 1.0)
     except SourceDown as down:
-        return [f"  {spec.name}: NO ANSWER: {clean(down.detail)}; check address, cable and that the device is on"], 1
+        check = "; check address, cable and that the device is on" if down.unreachable else ""
+        return [f"  {spec.name}: NO ANSWER: {clean(down.detail, 400)}{check}"], 1
     finally:
         await source.close()
     lines, bad = [f"  {spec.name}:"], 0
@@ -204,6 +208,9 @@ async def _read_one(spec: SourceSpec, machine: QualityMachine) -> tuple[list[str
         value = sample.value if isinstance(sample.value, str) else None if sample.value is None else float(sample.value)
         words = ", ".join(sample.reasons.words)
         detail = f"  {clean(sample.detail)}" if sample.detail else ""
+        old_s = (sample.receive_us - sample.source_us) / 1e6 if sample.source_us is not None else 0.0
+        if old_s > max(OLD_S, STALE_PERIODS * (tag.every_s or spec.every_s)):
+            detail += f"  source time {age_text(old_s)} old"
         quality = sample.quality.name.lower()
         bad += sample.quality == Quality.BAD
         shown = quantity_text(value, tag.unit)

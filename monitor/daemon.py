@@ -46,7 +46,7 @@ from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
 from monitor.pace import unhurried
 from monitor.plant import Settings
-from monitor.poller import LinkChange, Poller, phases, share_lines
+from monitor.poller import DETAIL_LIMIT, LinkChange, Poller, cause_of, phases, share_lines
 from monitor.publishing import binder_of, head_told, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.sqlite_file import damaged
@@ -64,6 +64,7 @@ SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not b
 BACKLOG = 3_600  # batches kept in memory while the store cannot be written
 LAST_KNOWN_AT_ONCE, LAST_KNOWN_REST = 500, 20  # lines; times what writing them all took
 INBOX_S = 0.5  # how long a tick takes messages in, so that a thousand at once do not hold up the heartbeat
+SILENT_TOLD = 3  # devices or assets named in one alarm
 ALERTS_PER_TICK = 100  # of devices
 ALERTS_WAITING = 10_000  # a device that tells more than can be written is cut off here
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
@@ -350,9 +351,13 @@ class Daemon:
         for spec in self.settings.sources:
             link = self._pollers[spec.name].link
             patience_s = max(STALE_PERIODS * spec.every_s, STALE_LEAST_S)
-            silent = link.state == "down" and now.mono_s - link.since_s >= patience_s
+            down = link.state == "down" and now.mono_s - link.since_s >= patience_s
+            silent = [who for who, since_s in link.silent.items() if now.mono_s - since_s >= patience_s]
             text = _("{source}: no answer: {why}").format(source=spec.name, why=link.note)
-            self._watch(f"link:{spec.name}", silent, spec.site, "note", text, now)
+            if silent and link.state != "down":
+                who = ", ".join(silent[:SILENT_TOLD]) + (" ..." if len(silent) > SILENT_TOLD else "")
+                text = _("{source}: nothing from {who}: {why}").format(source=spec.name, who=who, why=link.why)
+            self._watch(f"link:{spec.name}", bool(down or silent), spec.site, "note", text, now)
         lost = self._survey.lost_s(now.mono_s)
         for site in self.settings.sites:
             text = _("{site}: telemetry lost").format(site=site.name)
@@ -361,12 +366,16 @@ class Daemon:
             self._owe(change)
 
     def _watch(self, name: str, holds: bool, site: str, severity: str, text: str, now: Moment) -> None:
-        """An alarm of our own making, on what we see of ourselves."""
-        alarm = self._alarms.get(f"monitor:{name}")
-        if holds == (alarm is not None and alarm.active):
+        """An alarm of our own making, on what we see of ourselves; its text follows the cause."""
+        alarm, text = self._alarms.get(f"monitor:{name}"), clean(text, DETAIL_LIMIT)
+        if holds and alarm is not None and alarm.active:
+            if cause_of(text) != cause_of(alarm.text):
+                self._alarms.reword(alarm.id, text)
+            return
+        if not holds and (alarm is None or not alarm.active):
             return
         if holds:
-            alert = Alert(name, "monitor", "", "", name, severity, clean(text), now.utc_us)
+            alert = Alert(name, "monitor", "", "", name, severity, text, now.utc_us)
             self._owe(self._alarms.raise_alert(alert, site, now.utc_us))
         else:
             self._owe(self._alarms.apply(f"monitor:{name}", "return", now.utc_us))

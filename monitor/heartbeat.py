@@ -109,7 +109,7 @@ class LastKnown:
     tag: str
     value: float | str | None
     unit: str
-    quality: str  # good, uncertain, bad
+    quality: str  # good, was good, uncertain, bad
     taken_us: int | None  # UTC [us]
 
 
@@ -178,8 +178,8 @@ def last_known_text(now: Moment, rows: Iterable[LastKnown], zone: tzinfo | None 
         "",
         _ROW.format(*heads),
     ]
-    # Translators: the three qualities of a value
-    words = {"good": _("good"), "uncertain": _("uncertain"), "bad": _("bad")}
+    # Translators: how far a value is trusted; "was good": when it was taken, its tag is not now; 10 characters at most
+    words = {"good": _("good"), "was good": _("was good"), "uncertain": _("uncertain"), "bad": _("bad")}
     for row in rows:
         quality = words.get(row.quality, row.quality)
         value = quantity_text(row.value, row.unit)

@@ -14,13 +14,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from drivers.batch import Batch
 from drivers.errors import SourceDown
-from drivers.record import Alert, Reason, Tag
+from drivers.record import Alert, Reason, Register, Tag
 from drivers.source import Source, SourceSpec, TakesTurns
 from monitor.quality import down_batch
 from monitor.words import clean
@@ -28,6 +28,8 @@ from monitor.words import clean
 LOG = logging.getLogger("handwheel.poller")
 MAX_BACKOFF_S = 10.0
 REASONS_TOLD = 3  # of a link that answers in part
+CAUSES_TOLD = 8  # in the log, while a link stays in one state
+DETAIL_LIMIT = 400  # characters: two fingerprints
 FEW_SLOTS = 4  # a device that takes so few clients is not hurried
 _ANSWERED_BADLY = np.uint32(Reason.COMMS | Reason.EXCEPTION | Reason.CONFIG | Reason.DEVICE)
 
@@ -44,6 +46,8 @@ class Link:
     last_answer_s: float | None = None  # monotonic [s]
     last_answer_us: int | None = None
     note: str = ""
+    why: str = ""  # the note without its counts
+    silent: dict[str, float] = field(default_factory=dict)  # devices and assets without any answer -> since (monotonic)
     polls: int = 0
     skipped: int = 0  # polls left out because an earlier one took too long
     failures: int = 0
@@ -127,7 +131,10 @@ class Poller:
         self._told = ""  # the words last stored with a down batch
         self._unanswered: set[int] = set()  # tags for which the device answers, but not with a value
         self._mute: set[int] = set()  # those of them for which nobody but a gateway answers
-        self._why = ""
+        self._causes: set[str] = set()  # that the log has told since the link is in this state
+        self._behind: dict[str, set[int]] = {}  # who answers for which tags
+        for tag in self.spec.tags:
+            self._behind.setdefault(_who(tag), set()).add(tag.number)
 
     async def run(self) -> None:
         """Poll for ever. Ends only by cancellation, and then lets go of the connection."""
@@ -174,18 +181,28 @@ class Poller:
             self._unanswered -= set(batch.tag[~badly].tolist())
             self._unanswered |= set(batch.tag[badly].tolist())
             told = dict.fromkeys(batch.detail[row] for row in np.flatnonzero(badly).tolist() if batch.detail.get(row))
-            self._why = clean("; ".join(list(told)[:REASONS_TOLD])) or self._why
+            self.link.why = clean("; ".join(list(told)[:REASONS_TOLD])) or self.link.why
         mute = batch.reasons & np.uint32(Reason.COMMS) != 0
         if mute.any() or self._mute:
             self._mute -= set(batch.tag[~mute].tolist())
             self._mute |= set(batch.tag[mute].tolist())
         missing, tags = len(self._unanswered), len(self.spec.tags)
-        note = f"{missing} of {tags} tags without an answer: {self._why}" if missing else ""
+        note = f"{missing} of {tags} tags without an answer: {self.link.why}" if missing else ""
+        if badly.any() or self.link.silent:
+            self._note_silent(set(batch.tag[~badly].tolist()), set(batch.tag[mute].tolist()))
         # a gateway that only speaks for dead devices is no connection to anything
         self._enter("down" if 0 < tags == len(self._mute) else "degraded" if missing else "up", note)
         if not mute.all() or not len(batch):
             self.link.last_answer_s, self.link.last_answer_us = self._monotonic(), batch.receive_us
         self._on_batch(batch)
+
+    def _note_silent(self, answered: set[int], mute: set[int]) -> None:
+        """Who gives no answer at all, and since when; a Modbus device that is mute for one tag is so for all."""
+        for who, tags in self._behind.items():
+            if tags & answered:
+                self.link.silent.pop(who, None)
+            elif tags <= self._unanswered or (who.startswith("device ") and tags & mute):
+                self.link.silent.setdefault(who, self._monotonic())
 
     async def _fall(self, tags: Sequence[Tag], detail: str) -> None:
         self.link.failures += 1
@@ -196,7 +213,10 @@ class Poller:
         self._backoff_s = min(max(2 * self._backoff_s, self._first_backoff_s), self._max_backoff_s)
         self._try_again_s = self._monotonic() + self._backoff_s
         falling = self.link.state != "down"
-        self._enter("down", clean(detail))
+        for who in self._behind:
+            self.link.silent.setdefault(who, self._monotonic())
+        self.link.why = clean(detail, DETAIL_LIMIT)
+        self._enter("down", self.link.why)
         self._store_down(self.spec.tags if falling else tags)
 
     async def _let_go(self) -> None:
@@ -221,13 +241,28 @@ class Poller:
         now_us = time.time_ns() // 1000
         if not link.since_us:
             link.since_us, link.since_s = now_us, self._monotonic()
+        cause = cause_of(note)
         if state == before:
+            if note and cause not in self._causes and len(self._causes) < CAUSES_TOLD:
+                self._causes.add(cause)
+                LOG.warning("%s: still %s, but now: %s", link.source, state, note)
             return
+        self._causes = {cause}
         link.reconnects += before == "down"
         link.state, link.since_us, link.since_s = state, now_us, self._monotonic()
         level = logging.WARNING if state in ("down", "degraded") else logging.INFO
         LOG.log(level, "%s: %s, was %s%s", link.source, state, before, f" ({note})" if note else "")
         self._on_change(LinkChange(link.source, link.site, before, state, note, now_us, link.last_answer_us))
+
+
+def cause_of(words: str) -> str:
+    """The kind of trouble that words tell: without whatever holds a digit, which may differ each time."""
+    return " ".join(word for word in words.split() if not any(character.isdigit() for character in word))
+
+
+def _who(tag: Tag) -> str:
+    """Who answers for a tag: the device behind a gateway or on a line; of a server the asset."""
+    return f"device {tag.where.device_id}" if isinstance(tag.where, Register) else tag.asset
 
 
 def share_lines(sources: Sequence[Source]) -> None:

@@ -146,7 +146,8 @@ class Survey:
         As it is now, whenever it is gone through: nothing of this object is touched then, so another thread may do it.
         """
         known, taken, quality = self._known.tolist(), self._known_us.tolist(), self._known_quality.tolist()
-        return _last_known(self._settings.tags, known, dict(self._known_exact), taken, quality)
+        now = self._quality().tolist()
+        return _last_known(self._settings.tags, known, dict(self._known_exact), taken, quality, now)
 
     def _quality(self) -> np.ndarray:
         reasons = self._machine.reasons
@@ -166,8 +167,10 @@ class Survey:
 
 
 def _last_known(
-    tags: Sequence[Tag], known: Sequence[float], exact: Mapping[int, str], taken: Sequence[int], quality: Sequence[int]
-) -> Iterator[LastKnown]:
+    tags: Sequence[Tag], known: Sequence[float], exact: Mapping[int, str], taken: Sequence[int],
+    quality: Sequence[int], now: Sequence[int],
+) -> Iterator[LastKnown]:  # fmt: skip
+    """`quality`: of that value; `now`: of the tag as it is, which may be worse."""
     words = {one: one.name.lower() for one in Quality}
     for tag in tags:
         at = tag.number
@@ -177,7 +180,9 @@ def _last_known(
             if tag.labels:
                 value = code_text(value, dict(tag.labels), bits=tag.bits)
         taken_us = None if taken[at] == NO_TIME else taken[at]
-        yield LastKnown(tag.name, value, tag.unit, words[Quality(quality[at])], taken_us)
+        told = words[Quality(max(quality[at], now[at]))]
+        told = "was good" if quality[at] == Quality.GOOD and now[at] != Quality.GOOD else told
+        yield LastKnown(tag.name, value, tag.unit, told, taken_us)
 
 
 def feed_rows(settings: Settings, claims: Claims, now_us: int, up_s: float) -> list[FeedStatus]:

@@ -92,6 +92,15 @@ class Mbap:
             heard = heard[6 + length :]
         return None
 
+    @staticmethod
+    def amiss(heard: bytes, question: Question, transaction: bytes) -> Failure:
+        """What was wrong with what came, when the time for an answer is over."""
+        if len(heard) >= 6 and heard[:2] != transaction:
+            asked = int.from_bytes(transaction, "big")
+            words = f"answered with transaction {int.from_bytes(heard[:2], 'big')}, asked was {asked}"
+            return unfit(question, words)
+        return unfit(question, f"an answer that ends too early: {_shown(heard)}")
+
 
 class Rtu:
     """RTU framing, on a serial line or in a TCP connection: device, function code, payload, checksum."""
@@ -111,6 +120,18 @@ class Rtu:
         if (frame := _sealed_in(heard, question.head, question.total, question.sent)) is None:
             frame = _sealed_in(heard, bytes([question.device_id, question.function | 0x80]), 5)
         return None if frame is None else judge(frame[0], frame[1:-2], question)
+
+    @staticmethod
+    def amiss(heard: bytes, question: Question, transaction: bytes) -> Failure:
+        """What was wrong with what came, when the time for an answer is over."""
+        if heard == question.sent:
+            return unfit(question, "our own question came back, and no answer")
+        frame = heard.removeprefix(question.sent)
+        if len(frame) >= 5 and frame == sealed(frame[:-2]):
+            told = judge(frame[0], frame[1:-2], question)
+            if isinstance(told, Failure) and not told.code:
+                return told
+        return unfit(question, f"bytes that are no answer with a right checksum: {_shown(heard)}")
 
 
 def question_of(block: Block, framing: type[Mbap | Rtu]) -> Question:
@@ -139,6 +160,10 @@ def judge(device: int, pdu: bytes, question: Question) -> bytes | Failure:
 
 def unfit(question: Question, words: str) -> Failure:
     return Failure(Reason.COMMS, f"{question.where}: {words}")
+
+
+def _shown(heard: bytes) -> str:
+    return f"{heard[:16].hex()} ({len(heard)} bytes)"
 
 
 def sealed(frame: bytes) -> bytes:

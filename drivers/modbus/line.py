@@ -9,6 +9,7 @@ connection on which anything was late or wrong is to be thrown away, and a hang-
 import asyncio
 import errno
 import os
+import termios
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -31,6 +32,10 @@ _LONGEST_FRAME: Final = 256  # bytes, RTU
 _BITS_PER_BYTE: Final = 11  # on a serial line, with start, parity and stop
 _QUIET_BYTES: Final = 3.5  # between two frames (MODBUS over Serial Line V1.02, 2.5.1.1)
 _QUIET_LEAST_S: Final = 0.00175  # the same above 19200 baud
+
+
+class Unusable(ConnectionError):
+    """The line is there, but not as it is configured."""
 
 
 class Line:
@@ -63,14 +68,19 @@ class Line:
         return self._client is not None and self._client.connected
 
     async def open(self) -> None:
-        """Connect anew; ConnectionError says why not."""
+        """Connect anew; ConnectionError says why not, Unusable where the settings are why."""
         self.close()
+        unusable = False
         client = self._new_client()
         create, made = client.ctx.call_create, client.ctx.connection_made
 
         async def guarded_create() -> tuple[GuardedTransport, Any]:
+            nonlocal unusable
             try:
                 transport, protocol = await create()
+            except termios.error:  # of an adapter that cannot do what is asked of it; no OSError
+                unusable, self._why = True, f"the line refuses {self._manner()}"
+                raise OSError(self._why) from None
             except (OSError, ValueError) as error:
                 number = getattr(error, "errno", None)
                 self._why = os.strerror(number) if number and number > 0 else str(error)  # a name that is unknown
@@ -88,7 +98,7 @@ class Line:
         client.ctx.trace_connect = partial(self._on_connect, client)
         self._why = f"no connection within {self._timeout_s} s"
         if not await client.connect():
-            raise ConnectionError(f"{self.name}: {self._why}")
+            raise (Unusable if unusable else ConnectionError)(f"{self.name}: {self._why}")
         self._client = client
         self._counts.connects += 1
 
@@ -151,15 +161,23 @@ class Line:
     def _give_up(self) -> None:
         if self._answer is None or self._question is None or self._answer.done():
             return
-        heard = f", {len(self._heard)} bytes of no valid answer: {self._heard[:16].hex()}" if self._heard else ""
-        self._counts.unfit += bool(heard)
-        self._counts.timeouts += not heard
-        words = f"no answer from device {self._question.device_id} within {self._timeout_s} s{heard}"
-        self._answer.set_result(Failure(Reason.COMMS, words))
+        if self._heard:
+            self._counts.unfit += 1
+            outcome = self.framing.amiss(self._heard, self._question, self._transaction)
+        else:
+            self._counts.timeouts += 1
+            words = f"no answer from device {self._question.device_id} within {self._timeout_s} s"
+            outcome = Failure(Reason.COMMS, words)
+        self._answer.set_result(outcome)
 
     def _on_connect(self, client: Client, connected: bool) -> None:
         if not connected and client is self._client and self._answer is not None and not self._answer.done():
             self._answer.set_exception(ConnectionResetError(f"{self.name}: the other side hung up"))
+
+    def _manner(self) -> str:
+        """How the serial line is to be driven: "9600 baud 8E1"."""
+        options = self._options
+        return f"{options.get('baud', 9600)} baud 8{options.get('parity', 'E')}{options.get('stop_bits', 1)}"
 
     def _new_client(self) -> Client:
         # no retries: the second try would take the late answer to the first; no reconnecting behind our back

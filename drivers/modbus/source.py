@@ -25,7 +25,7 @@ from drivers.decoder import Columns, Group, Rows
 from drivers.errors import ConfigError, SourceDown
 from drivers.modbus import answers, identify
 from drivers.modbus.answers import Failure, Question, question_of
-from drivers.modbus.line import Line
+from drivers.modbus.line import Line, Unusable
 from drivers.record import Alert, Reason, Tag
 from drivers.source import Counts, SourceSpec, Turn
 
@@ -112,7 +112,7 @@ class ModbusSource:
         try:
             await self.line.open()
         except ConnectionError as error:
-            raise SourceDown(self.spec.name, str(error)) from None
+            raise SourceDown(self.spec.name, str(error), unreachable=not isinstance(error, Unusable)) from None
         if self._after_connect_s:
             await asyncio.sleep(self._after_connect_s)
 

@@ -77,8 +77,9 @@ class OpcUaSource:
             if self.spec.options.get("alarms", True):
                 await self._subscribe_events(client, self._publisher)
         except (*LOST, ConfigError) as error:
-            words = await self._security.why_refused(self._url, self.spec.timeout_s) or words_of(error)
-            raise await self._down(error, words) from None
+            if other := await self._security.why_refused(self._url, self.spec.timeout_s):
+                raise await self._down(error, other, unreachable=False) from None
+            raise await self._down(error, words_of(error)) from None
         self.counts.connects += 1
 
     async def read(self, tags: Sequence[Tag]) -> Batch:
@@ -137,12 +138,13 @@ class OpcUaSource:
             told.append("alarms & conditions of the server: subscribed, refreshed at each connect")
         return told
 
-    async def _down(self, error: Exception, words: str) -> SourceDown:
+    async def _down(self, error: Exception, words: str, *, unreachable: bool = True) -> SourceDown:
         """The session is lost: let go of it, politely where the server is still there."""
         self.counts.timeouts += isinstance(error, TimeoutError)
         self.counts.lost += self._subscriptions.untaken if self._subscriptions is not None else 0
-        await self._leave(politely=not isinstance(error, OSError | TimeoutError))
-        return SourceDown(self.spec.name, f"{self._url}: {words}")
+        nobody = isinstance(error, OSError | TimeoutError)
+        await self._leave(politely=not nobody)
+        return SourceDown(self.spec.name, f"{self._url}: {words}", unreachable=unreachable and nobody)
 
     async def _leave(self, *, politely: bool) -> None:
         client, self.client = self.client, None

@@ -116,7 +116,8 @@ async def _connected(spec: SourceSpec, record: ProbeRecord, job: Callable[[Sourc
         return code
     except SourceDown as down:
         record.note("no answer", clean(down.detail))
-        print(f"NO ANSWER: {clean(down.detail)}; check address, device id, cable and that the device is on")
+        check = "; check address, device id, cable and that the device is on" if down.unreachable else ""
+        print(f"NO ANSWER: {clean(down.detail, 400)}{check}")
         return 1
     finally:
         await source.close()

@@ -31,8 +31,7 @@ class Target:
 
     @property
     def where(self) -> str:
-        options = self.spec.options
-        return str(options.get("line") or f"{options.get('host')}:{options.get('port')}")
+        return _where(self.spec)
 
 
 def target_of(args: argparse.Namespace, settings: plant.Settings | None) -> Target:
@@ -75,19 +74,14 @@ def target_of(args: argparse.Namespace, settings: plant.Settings | None) -> Targ
 
 def refuse(args: argparse.Namespace, target: Target, settings: plant.Settings | None, state: State) -> None:
     """Raise UserError for what must not be probed."""
-    from monitor.lock import lock_is_free
-
     critical = [asset.id for asset in target.assets if asset.criticality == "A"]
     if critical and not args.force:
         raise UserError(
             f"probe: {', '.join(critical)} is of class A (life, safety, overflow); probe it out of service, "
             "or add --force if you answer for it"
         )
-    few = target.spec.options.get("max_clients") == 1 or target.spec.driver in _SINGLE
-    if target.configured and few and lock_is_free(state) is not True:
-        raise UserError(
-            f"probe: {target.where} takes one connection, and the daemon has it; stop the daemon, probe, start it again"
-        )
+    if target.configured and (taken := taken_by_daemon(target.spec, state)):
+        raise UserError(f"probe: {taken}; stop the daemon, probe, start it again")
     if not args.identify and not args.sanity:
         first, last = wire_range(args)
         for low, high in _forbidden(args, target):
@@ -120,6 +114,16 @@ def _forbidden(args: argparse.Namespace, target: Target) -> list[tuple[int, int]
         for row in target.spec.options.get("forbidden", ())
         if row["table"] == args.table and (row["device_id"] == target.device_id or target.device_id not in known)
     ]
+
+
+def taken_by_daemon(spec: SourceSpec, state: State) -> str:
+    """Why a device must not be asked beside the daemon, in words; "" where it has a connection to give."""
+    from monitor.lock import lock_is_free
+
+    few = spec.options.get("max_clients") == 1 or spec.driver in _SINGLE
+    if not few or lock_is_free(state) is True:
+        return ""
+    return f"{_where(spec)} takes one connection, and the daemon has it"
 
 
 def agreed(args: argparse.Namespace, target: Target) -> bool:
@@ -159,6 +163,11 @@ def wire_range(args: argparse.Namespace) -> tuple[int, int]:
     if last - first >= MOST_WORDS:
         raise UserError(f"--from {args.first} --to {args.last}: {MOST_WORDS} registers at most; ask for less at a time")
     return first, last
+
+
+def _where(spec: SourceSpec) -> str:
+    options = spec.options
+    return str(options.get("url") or options.get("line") or f"{options.get('host')}:{options.get('port')}")
 
 
 def _is_modbus(spec: SourceSpec) -> bool:

@@ -21,13 +21,16 @@ over another source. Rows of one tag within a batch are judged one after the oth
     spike      spike          Hampel: further than 3 * 1.4826 * MAD from the median of 11, and 5 % of the sensor's span;
                               not of a flow, pressure or power whose pumps are read over another source, because their
                               starts and stops are heard of too late
-    clock      clock          source time more than 5 s ahead of ours, or running backwards by more than 2 s
+    clock      clock          source time more than 5 s ahead of ours, or running backwards by more than 2 s; or a
+                              changed value comes with a new source time that is more than 60 s and 3 poll periods
+                              old, and then until one comes that is not
     crosscheck crosscheck     contradicted by another tag (crosscheck.py)
     estimated  estimated      the device computed it (Tag.estimated)
 
 After a gap, frozen, rate and spike begin to remember anew, because what happened in between is unknown; after a pump
 of the site started or stopped rate and spike do, because a step is no spike. An OPC UA server may repeat the time of
-the last change, so a source time that grows old is no sign of anything. What the driver said (forced, substitute,
+the last change, so a source time that grows old beside a value that stands is no sign of anything, and neither is that
+of the first value and of the first after a gap. What the driver said (forced, substitute,
 initial ...) stays; such values are compared with nothing and teach nothing.
 """
 
@@ -39,10 +42,10 @@ from drivers.batch import NO_TIME, Batch
 from drivers.record import Quality, Reason, Tag
 from monitor.plant import Settings
 from monitor.quality.layout import STALE_LEAST_S, STALE_PERIODS
-from monitor.quality.machine import QualityMachine
+from monitor.quality.machine import OLD_S, QualityMachine
 from monitor.quality.relations import explain, level_rates, relations
 
-__all__ = ["STALE_LEAST_S", "STALE_PERIODS", "QualityMachine", "down_batch", "explain", "machine_of"]
+__all__ = ["OLD_S", "STALE_LEAST_S", "STALE_PERIODS", "QualityMachine", "down_batch", "explain", "machine_of"]
 
 
 def machine_of(settings: Settings, mono_s: float) -> QualityMachine:

@@ -22,6 +22,7 @@ from monitor.quality.sampling import Sampling
 RATE_WINDOW_S = 60.0  # one step of a coarse register within one poll is no rate
 SPIKE_WINDOW, SPIKE_SIGMA, SPIKE_LEAST_SHARE = 11, 3 * 1.4826, 0.05
 AHEAD_US, BACKWARDS_US = 5_000_000, 2_000_000
+OLD_S = 60.0  # so old, and older than three periods, a source time is not that of a value which has just changed
 POLLS_KEPT = 8  # per source: each of its cadences, and what a subscription brings again and again
 _GAP = np.uint32(BAD_REASONS | Reason.STALE)
 _BREAK = np.uint32(Reason.BREAK)
@@ -89,6 +90,8 @@ class QualityMachine:
         self.value = np.full(size, np.nan)
         self.source_us = np.full(size, NO_TIME, np.int64)
         self._received_us = np.full(size, NO_TIME, np.int64)
+        self._old_after_us = 1e6 * np.maximum(layout.stale_after, OLD_S)
+        self._late = np.zeros(size, bool)  # its source dates changes back
         self._standing = np.zeros(size, np.uint32)  # what the slow checks say of it until they say otherwise
         self._last = np.full(size, np.nan)
         self._ran_at_change = np.zeros(size)
@@ -236,9 +239,11 @@ class QualityMachine:
             number = np.isfinite(value)
             extra |= _where(usable & ~number, Reason.SENTINEL)
             extra |= _where(usable & number & ~live, Reason.OUT_OF_RANGE)
+        told: dict[int, str] = {}
         if source_us.max() != NO_TIME:
             extra |= self._clock(source_us, self.source_us[at], receive_us)
-        told: dict[int, str] = {}
+            extra |= self._dated_back(poll, value, source_us, usable, before, receive_us, told)
+        dated_back = frozenset(told)
         if poll.runs is not None:
             rows = poll.runs.rows
             self._turn(poll.runs.numbers, live[rows] & (value[rows] > 0.5))
@@ -256,7 +261,8 @@ class QualityMachine:
         news = extra & ~before
         if news.any():
             for row in np.flatnonzero(news).tolist():
-                words = self._words(int(poll.tag[row]), Reason(int(news[row])))
+                new = Reason(int(news[row]))
+                words = self._words(int(poll.tag[row]), new & ~Reason.CLOCK if row in dated_back else new)
                 if words:
                     told[row] = f"{words}; {told[row]}" if row in told else words
         self.seen_s[at], self.reasons[at], self.value[at] = mono_s, reasons, value
@@ -270,6 +276,25 @@ class QualityMachine:
         ahead = has & (source_us > receive_us + AHEAD_US)
         backwards = has & (last != NO_TIME) & (source_us < last - BACKWARDS_US)
         return _where(ahead | backwards, Reason.CLOCK)
+
+    def _dated_back(
+        self, poll: _Poll, value: np.ndarray, source_us: np.ndarray, usable: np.ndarray, before: np.ndarray,
+        receive_us: int, told: dict[int, str],
+    ) -> np.ndarray:  # fmt: skip
+        """CLOCK where a value that has just changed is said to be old; an unchanged one may keep its time for ever.
+
+        The first value, and the first after a gap, may have changed while nobody looked.
+        """
+        at = poll.at
+        last, last_us, was = self.value[at], self.source_us[at], self._late[at]
+        has = source_us != NO_TIME
+        changed = (value != last) & np.isfinite(value) & np.isfinite(last)
+        changed &= (source_us != last_us) & (last_us != NO_TIME) & ((before & _GAP) == 0)
+        late = has & usable & (was | changed) & (receive_us - source_us > self._old_after_us[at])
+        self._late[at] = late | (was & ~has)
+        for row in np.flatnonzero(late & ((before & np.uint32(Reason.CLOCK)) == 0)).tolist():
+            told[row] = f"source time is {(receive_us - int(source_us[row])) / 60e6:.0f} min old"
+        return _where(late, Reason.CLOCK)
 
     def _ran(self, group: np.ndarray) -> np.ndarray:
         """How long the pumps of each of these groups have run [s]."""
@@ -381,7 +406,7 @@ class QualityMachine:
         for at in np.flatnonzero(odd).tolist():
             kind, row = self._odd_step(int(part.numbers[at]), float(value[at]), mono_s), int(part.index[at])
             if kind:
-                told[row] = WORDS[kind]
+                told[row] = f"{told[row]}; {WORDS[kind]}" if row in told else WORDS[kind]
             if kind in REASONS:
                 extra[row] |= np.uint32(REASONS[kind])
 

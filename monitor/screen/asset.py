@@ -39,6 +39,7 @@ from monitor.words import _, clean, number_text
 SPANS = ("24h", "30d", "1y")
 TABS = 4
 EITHER = ("running", "vendor_flag", "selector")  # quantities that are one thing or the other
+OLD_US = 60_000_000  # a source time further than this before ours is told beside the value
 Pane = list[str]
 
 
@@ -150,7 +151,20 @@ def live_title(room: RoomState, asset_id: str) -> str:
     if not room.live:
         return _("LAST KNOWN, NOT LIVE")
     times = [one.receive_us for one in points_of(room, asset_id) if one.receive_us is not None]
-    return _("LIVE, oldest {age}").format(age=age_of(min(times), room)) if times else _("LIVE")
+    if not times:
+        return _("LIVE")
+    taken = [one.source_us for one in points_of(room, asset_id) if one.source_us is not None and dated_back(one)]
+    if taken:  # received just now is not taken just now
+        words = _("LIVE, oldest {age}, by its source {taken}")
+        return words.format(age=age_of(min(times), room), taken=age_of(min(taken), room))
+    return _("LIVE, oldest {age}").format(age=age_of(min(times), room))
+
+
+def dated_back(point: Point) -> bool:
+    """Whether the device itself says that the value is old."""
+    if point.source_us is None or point.receive_us is None or point.quality == BAD:
+        return False
+    return point.receive_us - point.source_us > OLD_US
 
 
 def live_lines(room: RoomState, view: View, asset_id: str, width: int, height: int) -> list[Line]:
@@ -184,6 +198,10 @@ def live_line(room: RoomState, point: Point, word: str, name: int, sizes: Sequen
     known = point.quality != BAD
     words = quality_word(point) if room.live else age_of(point.receive_us, room)
     reasons = reason_words(point)
+    if dated_back(point):
+        old = _("{age} old").format(age=age_of(point.source_us, room))
+        both = f"{reasons or words}, {old}"
+        reasons = both if len(both) <= sizes[4] or reasons else old
     kind = "dim" if not room.live else "p3" if point.quality else ""
     head = [Cell(word, name)]
     if point.labels and point.value is not None and point.value == point.value:

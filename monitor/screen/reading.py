@@ -278,6 +278,7 @@ def point(tag: TagRow, sample: Sample | None) -> Point:
         quality=int(sample.quality),
         reasons=int(sample.reasons),
         receive_us=sample.receive_us,
+        source_us=sample.source_us,
     )
 
 

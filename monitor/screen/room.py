@@ -63,6 +63,7 @@ class Point:
     quality: int = 2  # 0 good, 1 uncertain, 2 bad
     reasons: int = 0
     receive_us: int | None = None
+    source_us: int | None = None  # as the device tells it
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,10 @@ async def test_an_answer_that_does_not_fit_its_question_is_never_a_value(opened,
         rows = await one_read(source)
     assert [row.value for row in rows] == [None] * 10 + [5]
     assert {row.reasons for row in rows[:10]} == {Reason.COMMS}
-    assert all("device 1" in row.detail for row in rows[:10])
+    assert all("device 1, holding 0 to 9" in row.detail and "no answer" not in row.detail for row in rows[:10])
+    assert "transaction" not in kind or f"answered with {'transaction 0' if '0' in kind else 'transaction 30583'}" in (
+        rows[0].detail
+    )
     assert (source.counts.requests, source.counts.unfit, source.counts.timeouts) == (2, 1, 0)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

@@ -97,6 +97,42 @@ async def values(source, tags=None):
     return [row.value for row in (await source.read(tags or source.spec.tags)).rows()]
 
 
+async def test_a_line_that_refuses_its_parity_says_so_in_one_line(cable):
+    """A pseudo terminal knows no parity; neither do some adapters."""
+    source = open_source(serial(cable, [tag(0)], parity="E", baud=9600))
+    with pytest.raises(SourceDown, match=r"/dev/pts/\d+: the line refuses 9600 baud 8E1") as down:
+        await source.open()
+    assert not down.value.unreachable
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (bytes([1, 4, 2, 0, 5]), "answered with function code 4, asked was 3"),
+        (bytes([1, 3, 1, 5]), "answered with 1 bytes, 2 were asked for"),
+        (bytes([1, 3, 4, 0, 5, 0, 6]), "answered with 4 bytes, 2 were asked for"),
+        (bytes([9, 3, 2, 0, 5]), "device 9 answered instead"),
+    ],
+)
+async def test_what_came_and_did_not_fit_is_told_as_such(cable, answer, words):
+    async with scripted_at(cable, lambda _request: sealed(answer)):
+        source = open_source(serial(cable, [tag(0)], timeout_s=0.2))
+        with pytest.raises(SourceDown, match=f"device 1, holding 0 to 0: {words}"):
+            await source.read(source.spec.tags)
+        await source.close()
+
+
+async def test_bent_bytes_and_an_echo_are_told_as_such(cable):
+    bent = sealed(bytes([1, 3, 2, 0, 5]))[:-1] + b"\0"
+    for answer, words in ((lambda _: bent, "no answer with a right checksum"), (bytes, "our own question came back")):
+        async with scripted_at(cable, answer):
+            source = open_source(serial(cable, [tag(0)], timeout_s=0.2))
+            with pytest.raises(SourceDown, match=words):
+                await source.read(source.spec.tags)
+            await source.close()
+
+
 async def test_two_devices_of_a_serial_line_are_read_by_their_numbers(cable):
     tags = [tag(0), tag(1, "f32", 1), tag(2, device_id=7)]
     async with server_at(cable, [holding(1, 40, 0x4086, 0x6666), holding(7, 41)]):

@@ -115,6 +115,7 @@ async def test_a_pinned_server_is_read_and_one_with_another_certificate_refused_
         with pytest.raises(SourceDown, match="the server's certificate is not the pinned one: SHA-256") as down:
             await value_of(server.url, **own)
         assert "run `handwheel trust server`" in down.value.detail
+        assert not down.value.unreachable
         assert security.fingerprint(security.load_certificate("s", tmp_path / "other.der")) in down.value.detail
 
 

@@ -30,7 +30,8 @@ class PlainMachine:
     @staticmethod
     def blank(mono_s):
         return {"seen": mono_s, "reasons": Reason.INITIAL, "src": NO_TIME, "last": None, "ran": 0.0, "anchor": None,
-                "anchor_s": 0.0, "window": [], "epoch": 0, "count": None, "count_s": 0.0, "odd": None}  # fmt: skip
+                "anchor_s": 0.0, "window": [], "epoch": 0, "count": None, "count_s": 0.0, "odd": None,
+                "value": math.nan, "late": False}  # fmt: skip
 
     # what belongs together
 
@@ -95,6 +96,7 @@ class PlainMachine:
                     self.turn(rows[index].tag, self.live(rows[index]) and rows[index].value > 0.5)
             for index in layer.values():
                 told[index] = self.judge(rows[index], mono_s)
+                self.state[rows[index].tag]["value"] = float(batch.value[index])
             waiting = [index for index in waiting if index not in layer.values()]
         return [told[index] for index in range(len(rows))]
 
@@ -115,7 +117,8 @@ class PlainMachine:
         if row.source_us is not None:
             ahead = row.source_us > row.receive_us + 5_000_000
             back = state["src"] != NO_TIME and row.source_us < state["src"] - 2_000_000
-            extra |= Reason.CLOCK if ahead or back else Reason.OK
+            late = self.dated_back(one, state, row)
+            extra |= Reason.CLOCK if ahead or back or late else Reason.OK
         gap = live and bool(state["reasons"] & GAP or row.reasons & Reason.BREAK)
         epoch = self.epoch.get(("site", self.sites[one.asset]), 0)
         if gap:
@@ -128,6 +131,17 @@ class PlainMachine:
             extra |= self.spike(one, state, row.value) | self.counted(one, state, row.value, mono_s)
         state.update(seen=mono_s, reasons=row.reasons | extra, src=NO_TIME if row.source_us is None else row.source_us)
         return state["reasons"]
+
+    def dated_back(self, one, state, row):
+        """Whether a changed value, or one after it, is said to be older than it can be."""
+        usable = row.quality != Quality.BAD and not isinstance(row.value, str)
+        age_s = (row.receive_us - row.source_us) / 1e6
+        numbers = usable and row.value is not None and math.isfinite(row.value) and math.isfinite(state["value"])
+        new = numbers and row.value != state["value"] and state["src"] not in (NO_TIME, row.source_us)
+        new = new and not state["reasons"] & GAP
+        limit_s = max(60.0, 3 * (one.every_s or self.every_s[one.source]))
+        state["late"] = usable and age_s > limit_s and (state["late"] or new)
+        return state["late"]
 
     def frozen_after(self, one, value):
         kind = one.where.kind if isinstance(one.where, Register) else None

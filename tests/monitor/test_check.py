@@ -2,12 +2,15 @@
 
 import csv
 import io
+import os
 
 import pytest
 
 from monitor.check import line_load, request_s
 from monitor.cli import main
+from monitor.lock import hold_lock
 from monitor.settings import load
+from monitor.state import State
 from tests.monitor.answering import answer_of, answering
 from tests.monitor.test_maps import SITE, settings_for
 
@@ -106,6 +109,32 @@ def test_codes_are_shown_with_their_words_in_a_live_read(tmp_path, capsys):
         code, told = checked(tmp_path, capsys, "--live")
     assert code == 0
     assert "57 (dry running)" in told
+
+
+def test_the_only_connection_of_a_device_is_not_taken_from_the_daemon_and_the_others_are_read(tmp_path, capsys):
+    with answering(answer_of("grundfos_cim")) as port, hold_lock(State(tmp_path / "state").make()):
+        settings_for(tmp_path / "config", "grundfos_cim", more=f"port = {port}\n")
+        source(tmp_path, "taken", "frequency", keys='host = "127.0.0.1"\nport = 1\nmax_clients = 1')
+        code, told = checked(tmp_path, capsys, "--live")
+    assert code == 1
+    assert "taken: NOT ASKED: 127.0.0.1:1 takes one connection, and the daemon has it; stop the daemon" in told
+    assert "57 (dry running)" in told
+
+
+def test_what_is_no_matter_of_the_connection_gets_no_advice_about_cables(folder, capsys):
+    source(folder, "far", keys='host = "127.0.0.1"\nport = 1')
+    master, slave = os.openpty()
+    line = os.ttyname(slave)
+    source(folder, "line", "frequency", "modbus_rtu", f'line = "{line}"\nsole_master = true')
+    try:
+        code, told = checked(folder, capsys, "--live")
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert code == 1
+    answers = {one.split(":")[0].strip(): one for one in told.splitlines() if "NO ANSWER" in one}
+    assert answers["line"].endswith(f"{line}: the line refuses 9600 baud 8E1")
+    assert answers["far"].endswith("; check address, cable and that the device is on")
 
 
 MQTT = """

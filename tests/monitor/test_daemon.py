@@ -21,7 +21,7 @@ from monitor.historian.reader import HotReader
 from monitor.ledger import entries, raw_message, verify
 from monitor.settings import load
 from monitor.state import State
-from tests.drivers.servers import modbus_server
+from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server
 from tests.monitor.plant_bench import COMMAND, GOLDEN, Bench, configure, device
 
 MESSAGE = (GOLDEN / "vendor_message.json").read_bytes()
@@ -129,7 +129,7 @@ async def test_a_device_that_dies_is_bad_and_said_and_comes_back_by_itself(bench
     assert source(status)["note"]
     status = await bench.until(lambda s: any(one["id"] == "monitor:link:pump1" for one in s["alarms_top"]))
     assert status["daemon"]["state"] == "running"
-    assert "pump1.discharge_pressure       4.20 bar       good" in bench.state.last_known.read_text()
+    assert "pump1.discharge_pressure       4.20 bar       was good" in bench.state.last_known.read_text()
     async with modbus_server(device(flow=500), port=server.port):
         await bench.until(lambda s: source(s)["good"] == 4)
         await bench.until(lambda s: s["alarms_top"][0]["state"] == "RTNUN")
@@ -137,6 +137,54 @@ async def test_a_device_that_dies_is_bad_and_said_and_comes_back_by_itself(bench
     flow = next(tag for tag, row in HotReader(bench.state.hot).tags().items() if row.name == "pump1.flow")
     seen = [sample.reasons for sample in HotReader(bench.state.hot).series(flow, 0)]
     assert Reason.COMMS in seen
+
+
+SECOND = """
+[[source.block]]
+asset        = "pump2"
+device_id    = 2
+address_base = "wire0"
+tags = [{ at = 0, name = "flow", as = "u16", unit = "m3/h" }]
+"""
+
+
+async def test_a_device_that_dies_behind_a_living_gateway_is_an_alarm_that_names_it_and_its_present_cause(tmp_path):
+    dead = [""]
+
+    async def respond(request, writer):
+        if request[6] == 1 or not dead[0]:
+            writer.write(mbap(request, good_pdu(request, 0)))
+        elif dead[0] == "other":
+            writer.write(mbap(request, bytes([4, 2, 0, 0])))
+
+    async with hostile_server(respond) as port:
+        folder = configure(tmp_path / "config", port)
+        pump1 = folder / "sources/pump1.toml"
+        block, status = pump1.read_text().split("[[source.status_alert]]")
+        pump1.write_text(block + SECOND + "\n[[source.status_alert]]" + status)
+        site = folder / "site.toml"
+        asset = site.read_text().split("[[asset]]")[1].split("\n[")[0]
+        site.write_text(site.read_text() + "\n[[asset]]" + asset.replace("pump1", "pump2"))
+        bench = Bench(folder, State(tmp_path / "state")).start()
+
+        def link(status):
+            return next((one for one in status["alarms_top"] if one["id"] == "monitor:link:pump1"), {"text": ""})
+
+        try:
+            await bench.until(lambda s: source(s)["state"] == "up")
+            dead[0] = "silent"
+            status = await bench.until(lambda s: link(s).get("state") == "UNACK")
+            assert source(status)["state"] == "degraded"
+            assert link(status)["text"] == "pump1: nothing from device 2: no answer from device 2 within 0.5 s"
+            dead[0] = "other"
+            await bench.until(lambda s: "device 2, holding 0 to 0: answered with function code 4" in link(s)["text"])
+            assert "still degraded, but now: 1 of 5 tags without an answer: device 2, holding" in bench.log_text()
+            dead[0] = ""
+            await bench.until(lambda s: link(s)["state"] == "RTNUN")
+            events = [one.data["event"] for one in entries(bench.state, ["alarm"])]
+            assert events == ["alarm", "return"]
+        finally:
+            bench.end()
 
 
 async def test_telemetry_of_a_site_is_lost_after_its_own_time(tmp_path, server):

@@ -11,7 +11,7 @@ from monitor.historian.reader import HotReader
 from monitor.labels import code_text
 from monitor.screen import asset as page
 from monitor.screen.reading import point
-from monitor.screen.room import RoomState
+from monitor.screen.room import Life, Point, RoomState
 from monitor.state import State
 from tests.monitor.plants import plant, tag
 
@@ -51,3 +51,14 @@ def test_the_hot_file_tells_labels_to_the_asset_page(tmp_path):
     assert "4 (min)" in str(page.live_line(RoomState(0), mode, 20, (10, 5, 10, 5, 10), False))
     assert "0x2001 (brake check, earth" in str(page.live_line(RoomState(0), word, 20, (10, 5, 10, 5, 10), False))
     hot.close()
+
+
+def test_a_value_that_its_source_dates_back_shows_so_beside_it():
+    old = Point(0, "pump1.flow", "flow", "m3/h", value=40.0, quality=0, receive_us=4_000_000_000, source_us=300_000_000)
+    points = {"pump1": (old, replace(old, source_us=3_990_000_000))}
+    room = RoomState(4_004_000_000, Life("running"), points=points)
+    wide, narrow = (11, 6, 14, 6, 16), (10, 5, 10, 5, 10)
+    assert str(page.live_line(room, old, 20, wide, False)).endswith("good, 61m old")
+    assert str(page.live_line(room, old, 20, narrow, False)).endswith(" 61m old")
+    assert str(page.live_line(room, room.points["pump1"][1], 20, wide, False)).endswith(" good")
+    assert page.live_title(room, "pump1") == "LIVE, oldest 4s, by its source 61m"

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -238,6 +239,39 @@ async def test_a_gateway_that_only_speaks_for_dead_devices_is_no_answer():
         await until(lambda: link.last_answer_s is not None)
         assert (link.state, link.note) == ("up", "")
     assert [change.after for change in bench.changes] == ["down", "up"]
+
+
+async def test_other_causes_are_told_once_each_however_often_they_take_turns(caplog):
+    source = Scripted(made_spec(), SourceDown("a", "no answer within 1.0 s"))
+    async with Bench(source) as bench:
+        await until(lambda: bench.poller.link.failures)
+        for turn in range(40):
+            kind = f"word{chr(97 + turn // 2)}" if turn % 2 else "certificate 00:11 is not the pinned one"
+            source.answer = SourceDown("a", f"{kind} {turn}")
+            await until(lambda at=turn: bench.poller.link.note.endswith(f" {at}"))
+        assert bench.poller.link.note.startswith("word")
+        assert bench.poller.link.why == bench.poller.link.note
+    assert len(bench.changes) == 1
+    told = [record.getMessage() for record in caplog.records if "still down, but now" in record.getMessage()]
+    assert len(told) == 7
+    assert sum("certificate" in one for one in told) == 1
+
+
+async def test_an_asset_of_which_nothing_is_answered_is_named_and_one_that_misses_a_tag_is_not():
+    spec = made_spec()
+    source = Scripted(replace(spec, tags=(*spec.tags[:2], replace(spec.tags[2], asset="P2"))), "refuse tag 2")
+    async with Bench(source) as bench:
+        await until(lambda: len(bench.batches) >= 3)
+        assert list(bench.poller.link.silent) == ["P2"]
+        source.answer = SourceDown("a", "no answer")
+        await until(lambda: bench.poller.link.failures)
+        assert list(bench.poller.link.silent) == ["P2", "P1"]
+        source.answer = 1.0
+        await until(lambda: not bench.poller.link.silent)
+    source = Scripted(spec, "refuse tag 2")
+    async with Bench(source) as bench:
+        await until(lambda: len(bench.batches) >= 3)
+        assert (bench.poller.link.state, bench.poller.link.silent) == ("degraded", {})
 
 
 def test_sources_start_spread_over_their_period():

@@ -63,7 +63,7 @@ values = st.one_of(
     st.floats(0, 4),
 )
 given_reasons = st.sampled_from([Reason.OK] * 6 + [Reason.COMMS, Reason.SUBSTITUTE, Reason.FORCED, Reason.SENSOR])
-offsets = st.sampled_from([None, None, 0, -1_000_000, -60_000_000, 6_000_000])
+offsets = st.sampled_from([None, None, 0, -1_000_000, -60_000_000, -3_600_000_000, 6_000_000])
 one_row = st.tuples(st.integers(0, 11), values, given_reasons, offsets)
 STEADY = {0: 1.0, 1: 100.0, 2: 40.0, 3: 500.0, 4: 2.0, 5: 2.0, 6: 1.0, 7: 20.0, 8: 500.0, 10: 100.0, 11: 500.0}
 polls = st.tuples(
@@ -269,6 +269,30 @@ def test_what_the_device_computed_itself_is_good_and_says_so():
     checked = poll(machine(), {7: 12.0}, 1.0, "b")
     assert checked.row(0).reasons == Reason.ESTIMATED
     assert checked.quality[0] == Quality.GOOD
+
+
+def test_a_changed_value_that_is_said_to_be_an_hour_old_is_a_matter_of_the_clock_until_one_is_not():
+    """An unchanged value may keep its time for ever, and nobody knows when the first one changed."""
+    made = machine()
+
+    def told(mono_s, value, age_s, why=Reason.OK):
+        now = UTC + round(mono_s * 1e6)
+        batch = poll(made, {7: Sample(7, now, value, why, now - round(age_s * 1e6))}, mono_s, "b")
+        return Reason.CLOCK in reasons(batch)[7], batch.detail.get(0, "")
+
+    assert told(5, 20.0, 3600) == (False, "")
+    assert told(10, 20.0, 3605) == (False, "")  # still the first
+    assert told(15, 20.0, 3600) == (False, "")  # a new time, but no change
+    assert told(20, 21.0, 50) == (False, "")
+    assert told(140, 22.0, 61)[0]
+    assert told(145, 23.0, 2) == (False, "")
+    made = machine()
+    assert told(5, 20.0, 3660) == (False, "")
+    assert told(10, 21.0, 3660) == (True, "source time is 61 min old")
+    assert told(15, 21.0, 3665) == (True, "")  # the same value grows no more credible
+    assert told(20, None, 3665, Reason.COMMS) == (False, "")
+    assert told(25, 25.0, 3660) == (False, "")  # it may have changed in the gap
+    assert told(30, 26.0, 1) == (False, "")
 
 
 @pytest.mark.parametrize(("offset_s", "expected"), [(4, Reason.OK), (6, Reason.CLOCK), (-600, Reason.OK)])
