@@ -48,8 +48,10 @@ def test_the_hot_file_tells_labels_to_the_asset_page(tmp_path):
     reader = HotReader(state.hot)
     mode, word = (point(row, reader.latest()[row.number]) for row in reader.tags().values())
     assert (mode.labels, mode.bits, word.bits) == (MODE.labels, False, True)
-    assert "4 (min)" in str(page.live_line(RoomState(0), mode, 20, (10, 5, 10, 5, 10), False))
-    assert "0x2001 (brake check, earth" in str(page.live_line(RoomState(0), word, 20, (10, 5, 10, 5, 10), False))
+    assert "4 (min)" in str(page.live_line(RoomState(0), mode, "word", 20, (10, 5, 10, 5, 10), False))
+    assert "0x2001 (brake check, earth" in str(
+        page.live_line(RoomState(0), word, "word", 20, (10, 5, 10, 5, 10), False)
+    )
     hot.close()
 
 
@@ -58,7 +60,7 @@ def test_a_value_that_its_source_dates_back_shows_so_beside_it():
     points = {"pump1": (old, replace(old, source_us=3_990_000_000))}
     room = RoomState(4_004_000_000, Life("running"), points=points)
     wide, narrow = (11, 6, 14, 6, 16), (10, 5, 10, 5, 10)
-    assert str(page.live_line(room, old, 20, wide, False)).endswith("good, 61m old")
-    assert str(page.live_line(room, old, 20, narrow, False)).endswith(" 61m old")
-    assert str(page.live_line(room, room.points["pump1"][1], 20, wide, False)).endswith(" good")
+    assert str(page.live_line(room, old, "word", 20, wide, False)).endswith("good, 61m old")
+    assert str(page.live_line(room, old, "word", 20, narrow, False)).endswith(" 61m old")
+    assert str(page.live_line(room, room.points["pump1"][1], "word", 20, wide, False)).endswith(" good")
     assert page.live_title(room, "pump1") == "LIVE, oldest 4s, by its source 61m"
