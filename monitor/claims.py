@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from drivers.record import Alert
-from drivers.vendor.file_drop import ISSUED, OWN_ID
+from drivers.vendor.file_drop import AHEAD, ISSUED, OWN_ID
 from drivers.vendor.status_bits import CLEAR
 from monitor.ledger import Draft, Record
 from monitor.plant import Settings
@@ -19,7 +19,6 @@ from monitor.words import parse_utc, utc_text
 DEVICE_FEEDS = ("status_bit", "opcua")
 REPEAT_US = 14 * 86_400 * 1_000_000  # a claim without an id of the vendor's, said again after that, is a new one [us]
 AHEAD_US = 86_400 * 1_000_000  # a vendor's time so far after ours is no zone and no skew, but wrong [us]
-AHEAD = "not believable: more than a day after it was received"  # value of ISSUED
 WAITED = "may_have_waited"  # key of Alert.extra: it may have come while we did not listen
 _Claim = tuple[object, ...]
 

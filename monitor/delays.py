@@ -9,7 +9,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from monitor.claims import AHEAD, DEVICE_FEEDS, WAITED
+from drivers.vendor.file_drop import AHEAD
+from monitor.claims import DEVICE_FEEDS, WAITED
 from monitor.ledger import Record
 from monitor.words import _, age_text, parse_utc
 

@@ -31,6 +31,7 @@ FIELDS: Final = (
 )  # fmt: skip
 OWN_ID: Final = "own_id"  # key of Alert.extra: the vendor gave no id
 ISSUED: Final = "issued_basis"  # key of Alert.extra: why the vendor's time is no point in time; absent where it is one
+AHEAD: Final = "not believable: more than a day after it was received"  # a value of ISSUED
 _NOT_THE_CLAIM: Final = ("alert_id", "issued_at", "active")
 _TAKEN_BACK: Final = ("false", "0", "no", "off", "cleared", "closed", "inactive")
 _STILL: Final = ("true", "1", "yes", "on", "raised", "open", "active", "")

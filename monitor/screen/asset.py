@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from drivers.vendor.file_drop import AHEAD, ISSUED
 from monitor.labels import (
     alarm_word,
     choice_word,
@@ -402,6 +403,9 @@ def vendor_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     year = [one for one in room.past.by_asset.get(asset_id, ()) if one.at_us >= room.now_us - 365 * DAY_US]
     asked = {str(one.data.get("alert_id")) for one in year if one.kind == "vendor_alert"
              and one.data.get("active") is not False}  # fmt: skip
+    if ahead := [one for one in year if one.data.get(ISSUED) == AHEAD]:
+        issued = clean(ahead[-1].data.get("issued_at") or "", 20)
+        found += wrap(_("the vendor's time {time} is not believable").format(time=issued), width)
     orders = {str(one.data.get("wo_id")) for one in year if one.kind == "work_order"
               and one.data.get("trigger") == "vendor_alert" and one.data.get("done")}  # fmt: skip
     grades = [str(one.data.get("grade")) for one in year if one.kind == "finding"

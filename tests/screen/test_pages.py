@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.vendor.file_drop import AHEAD
 from monitor.handover import refuse
 from monitor.screen import alerts, asset, help, overview, procedures, reports
 from monitor.screen.pieces import Line, cells
@@ -356,3 +357,11 @@ def test_a_row_is_named_by_what_tells_it_from_the_others_of_its_asset():
     )
     words = [asset.point_word(one, points) for one in points]
     assert words == ["speed", "dc link voltage", "alarm code 1", "alarm code 2"]
+
+
+def test_a_vendor_s_time_that_cannot_be_is_shown_as_such(room):
+    data = {"alert_id": "a", "issued_at": "2036-01-01T00:00:00Z", "issued_basis": AHEAD}
+    entry = Entry(9, "vendor_alert", room.now_us, "", "R-P01", "", data)
+    told = replace(room, past=replace(room.past, by_asset={**room.past.by_asset, "R-P01": (entry,)}))
+    words = " ".join(asset.vendor_lines(told, "R-P01", 60))
+    assert "the vendor's time 2036-01-01T00:00:00Z is not believable" in words
