@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from monitor.reports.document import Document
 
 FOLD_LAG_S = 120.0  # the newest frames are left for the next fold
-REPORT_DAYS = 730
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +92,7 @@ def comparison_report(state: State, settings: Settings, now_us: int, args: Mappi
 
     if not any(asset.vendor for asset in settings.assets):
         return JobResult("comparison: no asset names a vendor (vendor = at the asset), so there is nothing to compare")
-    end = _midnight(now_us) + timedelta(days=1)
-    told = review.answer(state, settings, _us(end - timedelta(days=REPORT_DAYS)), _us(end))
+    told = review.answer(state, settings, *comparison.period_until(now_us))
     made = _report("comparison", comparison.build(state, settings, told), state, now_us)
     return replace(made, ledger=[_entry("review", review.entry_data(told), now_us), *made.ledger])
 
@@ -152,7 +150,3 @@ def _entry(kind: str, data: Mapping[str, Any], now_us: int) -> dict[str, Any]:
 
 def _midnight(now_us: int) -> datetime:
     return datetime.fromtimestamp(now_us / 1e6, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _us(moment: datetime) -> int:
-    return round(moment.timestamp() * 1e6)

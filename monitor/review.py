@@ -309,31 +309,33 @@ def rows(told: Answer) -> list[tuple[str, str]]:
          " / ".join(str(r.decisions.get(c, 0)) for c in ("follow", "defer", "reject", "inspect_first", "none"))),
         (_("interventions N"), str(r.interventions)),
         (_("with an independent finding"), share_text(r.findings, r.interventions)),
-        (_("confirmed (grade D or E)"), f"{share_text(r.confirmed, r.findings)}  {_interval(r.confirmation)}"),
+        (_("confirmed (grade D or E)"), f"{share_text(r.confirmed, r.findings)}  {counted_text(r.confirmation)}"),
         (_("findings written by the vendor, confirmed (not used)"),
          share_text(r.vendor_written_confirmed, r.vendor_written)),
         (_("findings without a work order (not used)"), str(r.orphan_findings)),
-        (_("U, not supported by findings [90 %]"), _interval(r.unsupported)),
-        (_("anytime upper bound of the recorded confirmation rate"), number_text(r.upper_bound, 2)),
+        (_("U, not supported by findings [90 %]"), counted_text(r.unsupported)),
+        (_("anytime upper bound of the recorded confirmation rate"), _counted(r.upper_bound, r.findings)),
         (_("q0, agreed minimum confirmation rate"), _q0_words(told)),
         (_("m0 calibrated / protective"), " / ".join(number_text(m, 2) for m in r.m0)),
-        (_("e calibrated / protective"), f"{number_text(r.e_calibrated)} / {number_text(r.e_protective)}"),
+        (_("e calibrated / protective"),
+         _("{calibrated} / {protective} (n = {n} clusters)").format(
+             calibrated=number_text(r.e_calibrated), protective=number_text(r.e_protective), n=len(r.path.e))),
         (_("early flag / standing flag"), _flags(r)),
         (_("flag falls if (i) wrong findings; (ii) lowest q0, Se; (iii) confirmed among jobs without finding"),
          _tipping(r)),
     ]  # fmt: skip
     life = [
         (_("mean wear at removal, of the agreed limit"), _percent(r.life.mean_wear)),
-        (_("E_net, net excess interventions per year [90 %]"), _interval(r.life.net)),
-        (_("E_waste, gross, per year [90 %]"), _interval(r.life.waste)),
+        (_("E_net, net excess interventions per year [90 %]"), counted_text(r.life.net)),
+        (_("E_waste, gross, per year [90 %]"), counted_text(r.life.waste)),
         (_("cost of the net excess, {currency} per year [90 %]").format(currency=money), _priced(r)),
-        (_("failures per asset and year [90 %]"), _interval(r.failure_rate)),
+        (_("failures per asset and year [90 %]"), counted_text(r.failure_rate)),
     ]
     for one in r.credit:
         label = _("failure credit, {currency} per year, against: {reference} ({rate} per asset and year)")
         rate = number_text(one.reference_rate, 2)
         label = label.format(currency=money, reference=reference_word(one.reference), rate=rate)
-        life.append((label, _interval(one.money, 3)))
+        life.append((label, counted_text(one.money, 3)))
     return lead + life + _diagnostics(r)
 
 
@@ -358,12 +360,15 @@ def _diagnostics(r: "ReviewResult") -> list[tuple[str, str]]:
     table += [
         (_("D3 failed within the horizon after deferral [90 %]"),
          _("{failed} of {n} seen to fail, rate {rate}; {how}").format(
-             failed=d3.failed, n=d3.n, rate=_interval(d3.rate), how=how)),
+             failed=d3.failed, n=d3.n, rate=interval_text(d3.rate.value, d3.rate.low, d3.rate.high), how=how)),
         (_("D4 failure rate soon after uncalled-for work over the rest [90 %]; control"),
-         f"{_interval(d4.ratio)} (n = {d4.works}); {_interval(d4.control)}"),
-        (_("own model on the same jobs, AUC (descriptive)"), number_text(r.own_auc, 2)),
+         f"{counted_text(d4.ratio)}; {counted_text(d4.control)}"),
+        (_("own model on the same jobs, AUC (descriptive)"),
+         _("{value} (n = {n}: {yes} confirmed, {no} not; no interval)").format(
+             value=number_text(r.own_auc, 2), n=r.findings, yes=r.confirmed, no=r.findings - r.confirmed)),
         (_("vendor only / own only / both, kappa (descriptive)"),
-         f"{r.vendor_only} / {r.own_only} / {r.both}, {number_text(r.kappa, 2)}"),
+         _("{vendor} / {own} / {both} episodes; kappa {kappa} (n = {n} cells of part and time; no interval)").format(
+             vendor=r.vendor_only, own=r.own_only, both=r.both, kappa=number_text(r.kappa, 2), n=r.kappa_cells)),
     ]  # fmt: skip
     for name, n, confirmed in r.severity:
         table.append((_("confirmed of severity {severity}").format(severity=name), share_text(confirmed, n)))
@@ -478,8 +483,9 @@ def _day_us(text: str, option: str) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _interval(value: "Interval", digits: int = 2) -> str:
-    return interval_text(value.value, value.low, value.high, digits)
+def counted_text(value: "Interval", digits: int = 2) -> str:
+    """An estimate with its interval and the count it rests on: "0.76 [0.65, 0.87] (n = 126)"."""
+    return f"{interval_text(value.value, value.low, value.high, digits)} (n = {value.n})"
 
 
 def _percent(value: "Interval") -> str:
@@ -488,12 +494,16 @@ def _percent(value: "Interval") -> str:
 
 
 def _priced(r: "ReviewResult") -> str:
-    text = _interval(r.life.money, 3)
+    text = counted_text(r.life.money, 3)
     if not r.life.unpriced:
         return text
     return _("{money}; without price or measured finding: {parts}").format(
         money=text, parts=", ".join(clean(part, 30) for part in r.life.unpriced)
     )
+
+
+def _counted(value: float, n: int) -> str:
+    return f"{number_text(value, 2)} (n = {n})"
 
 
 def _flags(r: "ReviewResult") -> str:

@@ -104,6 +104,7 @@ class ReviewResult:
     own_only: int
     both: int
     kappa: float
+    kappa_cells: int  # what kappa rests on
     severity: tuple[tuple[str, int, int], ...]  # (severity, jobs with finding, confirmed)
     sites: tuple[Group, ...]
     components: tuple[Group, ...]
@@ -180,6 +181,7 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
     both = int((pairs["vendor_id"].notna() & pairs["own_id"].notna()).sum())
     raised = alerts[(alerts["at_us"] >= start) & (alerts["at_us"] < end) & alerts["active"].astype(bool)]
     choices = _choices(data["decision"], raised)
+    kappa, kappa_cells = _kappa(vendor_episodes, own_episodes, work, parameters, period)
     return ReviewResult(
         status=status,
         capped=capped,
@@ -236,7 +238,8 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
         vendor_only=len(vendor_episodes) - both,
         own_only=len(own_episodes) - both,
         both=both,
-        kappa=_kappa(vendor_episodes, own_episodes, work, parameters, period),
+        kappa=kappa,
+        kappa_cells=kappa_cells,
         severity=_by_severity(independent),
         sites=_groups(independent, "site", parameters),
         components=_groups(independent, "component", parameters),
@@ -401,8 +404,8 @@ def _own_auc(found: pd.DataFrame) -> float:
 
 def _kappa(
     vendor: pd.DataFrame, own: pd.DataFrame, work: pd.DataFrame, parameters: Parameters, period: tuple[int, int]
-) -> float:
-    """Cohen's kappa over part x window cells. It says who has the lower threshold, not who is right."""
+) -> tuple[float, int]:
+    """Cohen's kappa over part x window cells, with their number. It says whose threshold is lower, not who is right."""
     width = int(parameters.match_days * DAY_US)
     cells = max(1, math.ceil((period[1] - period[0]) / width))
     parts = sorted(set(work["component"]) | set(vendor["component"]) | set(own["component"]))
@@ -412,11 +415,11 @@ def _kappa(
         for e in (vendor, own)
     ]
     if not total:
-        return math.nan
+        return math.nan, 0
     both, one, other = len(marked[0] & marked[1]), len(marked[0]), len(marked[1])
     agreed = (both + total - len(marked[0] | marked[1])) / total
     chance = (one * other + (total - one) * (total - other)) / total**2
-    return (agreed - chance) / (1 - chance) if chance < 1 else math.nan
+    return ((agreed - chance) / (1 - chance) if chance < 1 else math.nan), total
 
 
 def _by_severity(found: pd.DataFrame) -> tuple[tuple[str, int, int], ...]:

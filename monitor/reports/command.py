@@ -1,19 +1,18 @@
 """`handwheel report`: makes a report now and says where its files lie. The timetable makes the same by itself."""
 
 import argparse
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.errors import UserError
 from monitor.plant import Settings
 from monitor.state import State
-from monitor.words import utc_text
+from monitor.words import clean, parse_utc, utc_text
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
 
-DEFAULT_DAYS = 730
 FORMATS = ("text", "html", "pdf")
 
 
@@ -22,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="report", metavar="REPORT", required=True)
     comparison = kinds.add_parser("comparison", help="what the vendor asked beside what inspections found")
     comparison.add_argument("--from", dest="start", metavar="DATE", help="first day, UTC (default: 24 months ago)")
-    comparison.add_argument("--to", dest="end", metavar="DATE", help="day after the last, UTC (default: tomorrow)")
+    comparison.add_argument("--to", dest="end", metavar="DATE", help="day after the last, UTC (default: now)")
     comparison.add_argument("--vendor", help="one vendor only")
     register = kinds.add_parser("sovereignty", help="the six questions answered per asset")
     for kind in (comparison, register):
@@ -55,22 +54,23 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
     from monitor import review
     from monitor.reports import comparison
 
-    tomorrow = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    end = _day(args.end, "--to") if args.end else tomorrow
-    start = _day(args.start, "--from") if args.start else end - timedelta(days=DEFAULT_DAYS)
-    if start >= end:
-        raise UserError(f"report: --from {start:%Y-%m-%d} is not before --to {end:%Y-%m-%d}; give an earlier first day")
-    again = f"handwheel report comparison --from {start:%Y-%m-%d} --to {end:%Y-%m-%d}"
-    again += f" --vendor {args.vendor}" if args.vendor else ""
-    told = review.answer(state, settings, _us(start), _us(end), args.vendor)
-    return comparison.build(state, settings, told, made_by=again)
+    end_us = _moment(args.end, "--to") if args.end else _us(now)
+    start_us, end_us = comparison.period_until(end_us)
+    if args.start:
+        start_us = _moment(args.start, "--from")
+    if start_us >= end_us:
+        first, last = (utc_text(us)[:10] for us in (start_us, end_us))
+        raise UserError(f"report: --from {first} is not before --to {last}; give an earlier first day")
+    return comparison.build(state, settings, review.answer(state, settings, start_us, end_us, args.vendor))
 
 
-def _day(text: str, option: str) -> datetime:
+def _moment(text: str, option: str) -> int:
+    """A day (its start) or a moment with its zone, UTC [us]."""
     try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as fault:
-        raise UserError(f"report: {option} {text!r} is not a day; write it as {utc_text(0)[:10]}") from fault
+        return parse_utc(text if "T" in text else f"{text}T00:00Z")
+    except (ValueError, OverflowError):
+        told = f"report: {option} {clean(text, 40)!r} is not a day"
+        raise UserError(f"{told}; write it as 2026-11-23 or 2026-11-23T06:00Z") from None
 
 
 def _us(moment: datetime) -> int:

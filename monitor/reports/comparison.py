@@ -6,6 +6,7 @@ intent: it says what the findings support, and what would change the answer.
 """
 
 import math
+import shlex
 from collections.abc import Sequence
 from datetime import UTC
 
@@ -22,12 +23,22 @@ from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, 
 from monitor.state import State
 from monitor.words import _, age_text, clean, interval_text, language, local_text, number_text, share_text, utc_text
 
+DEFAULT_DAYS = 730
 MOST_CASES = 400  # on the pages; the CSV has them all
 DAY = "%Y-%m-%d"
 
 
-def build(state: State, settings: Settings, told: review.Answer, *, made_by: str = "") -> Document:
-    """The report on one review from the ledger as it stands; `made_by` is the command that makes it again."""
+def period_until(now_us: int) -> tuple[int, int]:
+    """The period of a report for which nobody asked another: 24 months of whole days until now, UTC [us].
+
+    It ends at a moment and not with the day: what is recorded later today belongs to no report that was made before.
+    """
+    day_us = 86_400_000_000
+    return (-(-now_us // day_us) - DEFAULT_DAYS) * day_us, now_us // 1000 * 1000
+
+
+def build(state: State, settings: Settings, told: review.Answer) -> Document:
+    """The report on one review from the ledger as it stands."""
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
     records = tables(state, start_us, end_us)
     n, top = head(state)
@@ -44,7 +55,7 @@ def build(state: State, settings: Settings, told: review.Answer, *, made_by: str
             (_("ledger"), _("{n} entries, head {head}").format(n=n, head=top) + _erased_words(state)),
             (_("configuration"), settings.sha256[:16]),
             (_("parameters"), told.sha256[:16]),
-            (_("made again by"), made_by or "handwheel report comparison"),
+            (_("made again by"), _again(state, settings, told)),
         ),
         sections=(
             Section(_("1 Answer"), _answer(told)),
@@ -58,6 +69,21 @@ def build(state: State, settings: Settings, told: review.Answer, *, made_by: str
         simulated=settings.simulated,
         language=language(),
     )
+
+
+def _again(state: State, settings: Settings, told: review.Answer) -> str:
+    """The command that makes this very report again, from the same configuration and ledger."""
+    vendor = told.parameters.vendor
+    words = ["handwheel", "report", "comparison", "--from", _moment(told.result.start_us), "--to",
+             _moment(told.result.end_us), *(["--vendor", clean(vendor, 80)] if vendor else []),
+             "--config", str(settings.folder.resolve()), "--state", str(state.root.resolve())]  # fmt: skip
+    return shlex.join(words)
+
+
+def _moment(us: int) -> str:
+    """A day where it is the start of one, else the moment."""
+    text = utc_text(us)
+    return text.removesuffix("T00:00:00.000Z")
 
 
 def _erased_words(state: State) -> str:
@@ -89,12 +115,12 @@ def _answer(told: review.Answer) -> tuple[Block, ...]:
     pair = (
         (
             "U",
-            interval_text(r.unsupported.value, r.unsupported.low, r.unsupported.high),
+            review.counted_text(r.unsupported),
             _("share of vendor-driven jobs that the findings do not support"),
         ),
         (
             "E_net",
-            interval_text(r.life.net.value, r.life.net.low, r.life.net.high),
+            review.counted_text(r.life.net),
             _("net excess jobs per year by life accounting; negative: parts ran past their limit"),
         ),
     )
@@ -281,13 +307,13 @@ def _money(state: State, settings: Settings, told: review.Answer, start_us: int,
     rows: list[tuple[Cell, ...]] = [
         (
             _("net excess, summed per component"),
-            interval_text(r.life.money.value, r.life.money.low, r.life.money.high, 3),
+            review.counted_text(r.life.money, 3),
         ),
     ]
     rows += [
         (
             _("failure credit against: {reference}").format(reference=review.reference_word(one.reference)),
-            interval_text(one.money.value, one.money.low, one.money.high, 3),
+            review.counted_text(one.money, 3),
         )
         for one in r.credit
     ]

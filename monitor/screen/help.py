@@ -13,7 +13,8 @@ def sections() -> list[tuple[str, list[str]]]:
             _("LINE 1 TELLS WHO IS ALIVE"),
             [
                 _("daemon: our own program and the age of its last word; poll: connections that answer"),
-                _("store: the history file; clock: time; vendor: age of the vendor's last message"),
+                _("store: the history file; clock: time (?: nobody can say); vendor: age of the newest vendor message"),
+                _("NAME LATE: this feed of a vendor has been silent for longer than it may be; +1: another one too"),
                 _("BLIND: handwheel is dead or hung. The plant probably is not: look at SCADA or the local panel"),
                 _("MANUAL: a person has declared control lost; only a person ever does"),
             ],

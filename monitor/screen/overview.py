@@ -36,7 +36,7 @@ from monitor.screen.text import (
     short_time,
     value_text,
 )
-from monitor.words import _, age_text, clean, interval_text
+from monitor.words import _, age_text, clean, interval_text, utc_text
 
 Asset = Mapping[str, Any]
 LINKS_SHOWN = 3
@@ -283,15 +283,15 @@ def tally_lines(room: RoomState, view: View) -> list[Line]:
         asked=tally.asked, done=tally.done, inspected=tally.inspected, confirmed=tally.confirmed
     )
     parts = [(9, " " + _("365 d")), (9, counts if room.past.head else _("ledger not read yet"))]
-    if tally.review is not None:
-        parts.append((8, _("review {status}").format(status=clean(tally.review.get("status"), 16))))
     told = [Line(budget(parts, view.width))]
     made = sum(tally.choices.values())
-    if view.wide and (made or tally.review is not None):
+    if view.wide and made:
         words = "  ".join(f"{choice_word(one)} {tally.choices.get(one, 0)}"
                           for one in ("follow", "inspect_first", "defer", "reject"))  # fmt: skip
         decisions = [(9, " " + _("decisions {n}:").format(n=made)), (5, words)]
-        told.append(Line(budget([*decisions, (6, unneeded_words(tally.review or {}))], view.width)))
+        told.append(Line(budget(decisions, view.width)))
+    if tally.review is not None:
+        told.append(Line(budget(review_parts(tally.review), view.width)))
     told.append(Line(budget([(5, " " + audit_words(room)), (9, binder_words(room))], view.width, gap="   ")))
     if count := rejected_count(room):
         words = _("vendor: {n} REJECTED, see rejected/ (r lists them); newest {age} ago: {name}")
@@ -299,6 +299,20 @@ def tally_lines(room: RoomState, view: View) -> list[Line]:
         age, name = age_text(as_number(rejected.get("age_s"))), clean(rejected.get("newest") or "-", 40)
         told.append(Line(fit(" " + words.format(n=count, age=age, name=name), view.width).rstrip(), "p2"))
     return told
+
+
+def review_parts(review: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """The last review with its own period and count: it covers another stretch of time than the counts above it."""
+    start_us, end_us = time_us(review.get("start")), time_us(review.get("end"))
+    days = [utc_text(us)[:10] for us in (start_us, None if end_us is None else end_us - 1)]
+    evidence = review.get("evidence")
+    found = as_number(evidence.get("findings")) if isinstance(evidence, Mapping) else None
+    words = _("review {start} - {end}: {status}")
+    return [
+        (9, " " + words.format(start=days[0], end=days[1], status=clean(review.get("status"), 16))),
+        (8, _("findings {n}").format(n="?" if found is None else f"{found:.0f}")),
+        (7, unneeded_words(review)),
+    ]
 
 
 def unneeded_words(review: Mapping[str, Any]) -> str:

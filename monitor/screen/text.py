@@ -137,7 +137,7 @@ def head(room: RoomState, view: View) -> Line:
         up = sum(one.get("state") == "up" for one in sources)
         parts.append((80 if up < len(sources) else 40, _("poll {up}/{total}").format(up=up, total=len(sources))))
         parts.append(clock_part(status))
-        parts.append(vendor_part(room))
+        parts.append(vendor_part(room, view))
         parts.append(rejected_part(room))
     end = clock_text(room.now_us, room) if view.wide else clock_text(room.now_us, room)[:8]
     kind = "manual" if room.period else "banner" if room.blind else "head"
@@ -183,26 +183,31 @@ def store_part(room: RoomState) -> tuple[int, str]:
 
 
 def clock_part(status: Mapping[str, Any]) -> tuple[int, str]:
+    """Its word stays when a vendor's trouble wants the room: by the clock messages are compared."""
     state = str(part(status, "clock").get("state", "unknown"))
     if state == "ok":
-        return 10, _("clock OK")
+        return 45, _("clock OK")
     if state == "unknown":
-        return 10, _("clock ?")
+        return 50, _("clock ?")
     return 85, _("clock {word}").format(word=clean(state, 12).upper())
 
 
-def vendor_part(room: RoomState) -> tuple[int, str]:
-    """The feed that has been silent for longest; late feeds go before the others."""
+def vendor_part(room: RoomState, view: View) -> tuple[int, str]:
+    """The age of the newest vendor message; before it a feed that is late, by its name, the longest silent first."""
     feeds = rows(room.status, "vendor")
     if not feeds:
         return 5, ""
-    ages = [(bool(one.get("late")), as_number(one.get("age_s")) or 0.0) for one in feeds]
-    late, age_s = max(ages)
+    late = [one for one in feeds if one.get("late")]
     if late:
-        return 70, _("vendor LATE {age}").format(age=age_text(age_s))
-    if all(one.get("age_s") is None for one in feeds):
-        return 30, _("vendor: nothing yet")
-    return 15, _("vendor {age}").format(age=age_text(age_s))
+        ages = [as_number(one.get("age_s")) for one in late]
+        silent_s = [float("inf") if age_s is None else age_s for age_s in ages]
+        longest = silent_s.index(max(silent_s))
+        text = _("{feed} LATE {age}") if ages[longest] is not None else _("{feed} LATE, never heard")
+        feed = clean(late[longest].get("feed") or "?", 24 if view.wide else 10)
+        text = text.format(feed=feed, age=age_text(ages[longest]))
+        return 70, text + (f" +{len(late) - 1}" if len(late) > 1 else "")
+    heard = [age_s for one in feeds if (age_s := as_number(one.get("age_s"))) is not None]
+    return (15, _("vendor {age}").format(age=age_text(min(heard)))) if heard else (30, _("vendor: nothing yet"))
 
 
 def rejected_part(room: RoomState) -> tuple[int, str]:

@@ -1,6 +1,8 @@
 """The reports as a reader meets them: the answer first, every rate with its count, our own misses as plainly."""
 
 import re
+import shlex
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ from monitor.reports import comparison, sovereignty
 from monitor.reports.document import Document, Table, write_report
 from monitor.reports.page import render_html
 from monitor.reports.text import render_text
+from monitor.settings import load
 from monitor.state import State
 from tests.monitor.plants import plant
 
@@ -90,6 +93,50 @@ def test_no_count_per_role_is_printed(document):
     decided = table(document, "decisions")
     roles = {"operator", "shift_lead", "maintenance", "engineer"}
     assert not any(roles & set(map(str, row)) for row in decided.rows)
+
+
+def test_every_figure_has_its_count_beside_it_and_says_where_it_has_no_interval(document, state, settings, tmp_path):
+    r = review.run(state, settings, START_US, END_US)
+    files = write_report(document, tmp_path, "r")
+    pair = (review.counted_text(r.unsupported), review.counted_text(r.life.net))
+    assert all(f"(n = {n})" in text for n, text in zip((r.findings, r.life.net.n), pair, strict=True))
+    described = (
+        f"(n = {r.findings}: {r.confirmed} confirmed, {r.findings - r.confirmed} not; no interval)",
+        f"(n = {r.kappa_cells} cells of part and time; no interval)",
+    )
+    for kind in ("text", "html", "csv evidence"):
+        text = " ".join(files[kind].read_text().split())
+        for words in pair if kind == "text" else pair + described:  # there a column breaks its lines
+            assert words in text, (kind, words)
+
+
+def test_the_command_in_a_report_makes_its_numbers_again(tmp_path, fleet, capsys):
+    config, state = tmp_path / "my config", State(tmp_path / "state").make()
+    shutil.copytree("tests/golden/config", config)
+    settings = load(config)
+    asset = settings.assets[0]
+    first = next(r.asset for r in fleet.records if r.asset)
+    known = [r for r in fleet.records if r.asset == first]
+    ledger = Ledger(state)
+    ledger.append_many(Draft(r.kind, r.data, r.at_us, r.via, r.role, asset.site, asset.id, r.component) for r in known)
+    until = END_US - 100 * 86_400_000_000 + 12_345_000
+    told = comparison.build(state, settings, review.answer(state, settings, *comparison.period_until(until)))
+    later = next(r for r in known if r.kind == "vendor_alert")
+    ledger.append_many([Draft(later.kind, later.data, until + 1_000, "intake", None, asset.site, asset.id, "seal")])
+    ledger.close()
+    words = shlex.split(dict(told.meta)["made again by"])
+    assert words[0] == "handwheel"
+    assert main([*words[1:], "--print", "--out", str(tmp_path)]) == 0
+    again = capsys.readouterr().out
+    assert f"n = {review.answer(state, settings, *comparison.period_until(until)).result.findings}" in again
+    for title in ("1 ANSWER", "2 METHOD AND LIMITS", "3 AGREEMENT", "4 CASES", "5 MONEY"):
+        assert section(again, title) == section(render_text(told), title)
+
+
+def section(text, title):
+    """The lines from this title to the next one."""
+    start = text.upper().index(f"\n{title}")
+    return text[start : text.upper().index(f"\n{int(title[0]) + 1} ", start)]
 
 
 def test_an_empty_ledger_is_insufficient_and_says_none_instead_of_failing(tmp_path, settings):

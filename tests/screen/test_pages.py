@@ -115,7 +115,7 @@ def test_the_golden_status_makes_an_overview_by_itself():
     text = overview_text(json.loads((GOLDEN / "status.json").read_text()), 80)
     assert text.startswith("HANDWHEEL AUTO  daemon OK 0s")
     assert "VENDOR ONLY" in text
-    assert "vendor LATE 3d" in text
+    assert "smartpump… LATE 3d" in text
     assert "replace seals within 14 days" in text
     assert all(len(line) <= 80 for line in text.splitlines())
 
@@ -227,11 +227,26 @@ def test_the_tally_counts_and_never_prices(room):
 
 def test_a_review_is_told_only_if_it_stands_in_the_ledger():
     share = {"value": 0.71, "low": 0.5, "high": 0.88}
-    entries = [Entry(1, "review", NOW, "", "", "", {"status": "INSUFFICIENT", "evidence": {"unsupported": share}})]
+    told = {"status": "INSUFFICIENT", "start": "2024-11-24T00:00:00.000Z", "end": "2026-11-24T00:00:00.000Z",
+            "evidence": {"unsupported": share, "findings": 126}}  # fmt: skip
+    entries = [Entry(1, "review", NOW, "", "", "", told)]
     told = replace(golden().past, tally=tally(entries, 0), head="X")
     text = "\n".join(str(line) for line in overview.lines(replace(golden(), past=told), View(100, 30)))
-    assert "review INSUFFICIENT" in text
-    assert "U 0.71 [0.50, 0.88] 90 %" in text
+    assert "review 2024-11-24 - 2026-11-23: INSUFFICIENT  findings 126  U 0.71 [0.50, 0.88] 90 %" in text
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_the_review_has_its_own_line_with_period_and_count_in_80_columns(language):
+    use_language(language)
+    told = {"status": "STRONG", "start": "2024-11-24T00:00:00.000Z", "end": "2026-11-24T00:00:00.000Z",
+            "evidence": {"unsupported": {"value": 0.76, "low": 0.65, "high": 0.87}, "findings": 126}}  # fmt: skip
+    past = replace(golden().past, tally=tally([Entry(1, "review", NOW, "", "", "", told)], 0), head="X")
+    shown = [str(line) for line in overview.lines(replace(golden(), past=past), View(80, 24))]
+    (counts,) = [line for line in shown if line.startswith(" 365 ")]
+    (line,) = [line for line in shown if "2024-11-24 - 2026-11-23" in line]
+    assert "STRONG" not in counts
+    assert "STRONG" in line and "126" in line
+    assert len(line) <= 80
 
 
 def test_only_findings_on_work_that_the_vendor_asked_for_are_counted():
@@ -254,6 +269,28 @@ def test_the_asset_page_shows_both_sides_and_what_was_decided(room):
     for words in ("VENDOR ONLY", "service due", "normal index 88", "365 d: asked 5, done 5", "grade D",
                   "follow bearing (operator): planned stop", "1 follow", "mm/s"):  # fmt: skip
         assert words in text, words
+
+
+def test_line_one_has_the_age_of_the_newest_message_and_names_a_late_feed(room):
+    def line(*feeds):
+        vendor = [{"feed": feed, "age_s": age_s, "late": late} for feed, age_s, late in feeds]
+        return str(overview.lines(replace(room, status={**room.status, "vendor": vendor}), View(120, 30))[0])
+
+    assert "vendor 13m" in line(("mail", 780.0, False), ("mqtt", 90_000.0, False))
+    assert "mqtt LATE 25h" in line(("mail", 780.0, False), ("mqtt", 90_000.0, True))
+    assert "mqtt LATE, never heard +1" in line(("mail", 780.0, True), ("mqtt", None, True))
+    assert "vendor: nothing yet" in line(("mail", None, False))
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+@pytest.mark.parametrize("size", SIZES[:2])
+def test_the_word_of_the_clock_stays_beside_a_rejecting_intake(room, language, size):
+    use_language(language)
+    word = {"en": "clock ?", "fr": "horloge ?", "de": "Uhr ?"}[language]
+    status = {"rejected": {"count": 5, "newest": "a", "age_s": 7.0}, "clock": {"state": "unknown"}}
+    vendor = [{"feed": "mail", "age_s": 780.0, "late": False}]
+    told = replace(room, status={**room.status, **status, "vendor": vendor})
+    assert word in str(overview.lines(told, View(*size))[0])
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
