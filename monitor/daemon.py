@@ -83,6 +83,7 @@ class Daemon:
         self._claims = Claims(settings)
         self._breaks = Breaks(settings.tags, {asset.id: asset.site for asset in settings.assets})
         self._alarms = AlarmList()
+        self._causes: dict[str, str] = {}  # by name of an alarm of our own: the kind of trouble that it tells
         self._alarms_told: list[Alarm] = []  # as they stand in the hot file
         self._writer = Writer(settings, state)
         self._worker = Worker(state, settings.folder)
@@ -353,11 +354,13 @@ class Daemon:
             patience_s = max(STALE_PERIODS * spec.every_s, STALE_LEAST_S)
             down = link.state == "down" and now.mono_s - link.since_s >= patience_s
             silent = [who for who, since_s in link.silent.items() if now.mono_s - since_s >= patience_s]
+            who = ""
             text = _("{source}: no answer: {why}").format(source=spec.name, why=link.note)
             if silent and link.state != "down":
                 who = ", ".join(silent[:SILENT_TOLD]) + (" ..." if len(silent) > SILENT_TOLD else "")
                 text = _("{source}: nothing from {who}: {why}").format(source=spec.name, who=who, why=link.why)
-            self._watch(f"link:{spec.name}", bool(down or silent), spec.site, "note", text, now)
+            cause = f"{who}: {cause_of(link.why)}"
+            self._watch(f"link:{spec.name}", bool(down or silent), spec.site, "note", text, now, cause)
         lost = self._survey.lost_s(now.mono_s)
         for site in self.settings.sites:
             text = _("{site}: telemetry lost").format(site=site.name)
@@ -365,11 +368,15 @@ class Daemon:
         for change in self._alarms.expire(now.utc_us, clock_valid=self._clock[0] != "suspect"):
             self._owe(change)
 
-    def _watch(self, name: str, holds: bool, site: str, severity: str, text: str, now: Moment) -> None:
+    def _watch(
+        self, name: str, holds: bool, site: str, severity: str, text: str, now: Moment, cause: str = ""
+    ) -> None:  # fmt: skip
         """An alarm of our own making, on what we see of ourselves; its text follows the cause."""
         alarm, text = self._alarms.get(f"monitor:{name}"), clean(text, DETAIL_LIMIT)
+        new = self._causes.get(name) != cause
+        self._causes[name] = cause
         if holds and alarm is not None and alarm.active:
-            if cause_of(text) != cause_of(alarm.text):
+            if new and text != alarm.text:
                 self._alarms.reword(alarm.id, text)
             return
         if not holds and (alarm is None or not alarm.active):

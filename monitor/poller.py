@@ -28,6 +28,7 @@ from monitor.words import clean
 LOG = logging.getLogger("handwheel.poller")
 MAX_BACKOFF_S = 10.0
 REASONS_TOLD = 3  # of a link that answers in part
+ASSETS_NAMED = 2  # of a device
 CAUSES_TOLD = 8  # in the log, while a link stays in one state
 DETAIL_LIMIT = 400  # characters: two fingerprints
 FEW_SLOTS = 4  # a device that takes so few clients is not hurried
@@ -133,8 +134,8 @@ class Poller:
         self._mute: set[int] = set()  # those of them for which nobody but a gateway answers
         self._causes: set[str] = set()  # that the log has told since the link is in this state
         self._behind: dict[str, set[int]] = {}  # who answers for which tags
-        for tag in self.spec.tags:
-            self._behind.setdefault(_who(tag), set()).add(tag.number)
+        for who, tags in behind(self.spec.tags).items():
+            self._behind[who] = {tag.number for tag in tags}
 
     async def run(self) -> None:
         """Poll for ever. Ends only by cancellation, and then lets go of the connection."""
@@ -260,9 +261,17 @@ def cause_of(words: str) -> str:
     return " ".join(word for word in words.split() if not any(character.isdigit() for character in word))
 
 
-def _who(tag: Tag) -> str:
-    """Who answers for a tag: the device behind a gateway or on a line; of a server the asset."""
-    return f"device {tag.where.device_id}" if isinstance(tag.where, Register) else tag.asset
+def behind(tags: Sequence[Tag]) -> dict[str, list[Tag]]:
+    """Who answers for which tags: a device behind a gateway or on a line, "device 2 (pump2)"; of a server an asset."""
+    found: dict[str | int, list[Tag]] = {}
+    for tag in tags:
+        found.setdefault(tag.where.device_id if isinstance(tag.where, Register) else tag.asset, []).append(tag)
+    named: dict[str, list[Tag]] = {}
+    for who, theirs in found.items():
+        assets = list(dict.fromkeys(tag.asset for tag in theirs))
+        more = ", ..." if len(assets) > ASSETS_NAMED else ""
+        named[f"device {who} ({', '.join(assets[:ASSETS_NAMED])}{more})" if isinstance(who, int) else who] = theirs
+    return named
 
 
 def share_lines(sources: Sequence[Source]) -> None:

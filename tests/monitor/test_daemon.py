@@ -175,7 +175,7 @@ async def test_a_device_that_dies_behind_a_living_gateway_is_an_alarm_that_names
             dead[0] = "silent"
             status = await bench.until(lambda s: link(s).get("state") == "UNACK")
             assert source(status)["state"] == "degraded"
-            assert link(status)["text"] == "pump1: nothing from device 2: no answer from device 2 within 0.5 s"
+            assert link(status)["text"] == "pump1: nothing from device 2 (pump2): no answer from device 2 within 0.5 s"
             dead[0] = "other"
             await bench.until(lambda s: "device 2, holding 0 to 0: answered with function code 4" in link(s)["text"])
             assert "still degraded, but now: 1 of 5 tags without an answer: device 2, holding" in bench.log_text()
