@@ -6,7 +6,6 @@ intent: it says what the findings support, and what would change the answer.
 """
 
 import math
-import shlex
 from collections.abc import Sequence
 from datetime import UTC
 
@@ -19,7 +18,18 @@ from monitor.ledger import entries, head
 from monitor.plant import Settings
 from monitor.records import tables
 from monitor.reports import plots
-from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Plot, Section, Signatures, Table
+from monitor.reports.document import (
+    Block,
+    Cell,
+    Document,
+    Numbers,
+    Paragraph,
+    Plot,
+    Section,
+    Signatures,
+    Table,
+    command_text,
+)
 from monitor.state import State
 from monitor.words import _, age_text, clean, interval_text, language, local_text, number_text, share_text, utc_text
 
@@ -74,10 +84,9 @@ def build(state: State, settings: Settings, told: review.Answer) -> Document:
 def _again(state: State, settings: Settings, told: review.Answer) -> str:
     """The command that makes this very report again, from the same configuration and ledger."""
     vendor = told.parameters.vendor
-    words = ["handwheel", "report", "comparison", "--from", _moment(told.result.start_us), "--to",
-             _moment(told.result.end_us), *(["--vendor", clean(vendor, 80)] if vendor else []),
-             "--config", str(settings.folder.resolve()), "--state", str(state.root.resolve())]  # fmt: skip
-    return shlex.join(words)
+    asked = ["--from", _moment(told.result.start_us), "--to", _moment(told.result.end_us)]
+    asked += ["--vendor", clean(vendor, 80)] if vendor else []
+    return command_text(settings, state, "report", "comparison", *asked)
 
 
 def _moment(us: int) -> str:

@@ -6,15 +6,23 @@ into the CSV as they are.
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.state import atomic_write
+from monitor.plant import Settings
+from monitor.state import State, atomic_write
 from monitor.words import number_text
 
 Cell = str | int | float | None
+
+
+def command_text(settings: Settings, state: State, *words: str) -> str:
+    """A command as it is typed, with the folders that it needs to say the same again."""
+    folders = ("--config", str(settings.folder.resolve()), "--state", str(state.root.resolve()))
+    return shlex.join(("handwheel", *words, *folders))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from monitor import delays
 from monitor import sovereignty as sv
 from monitor.ledger import entries, head
 from monitor.plant import Asset, Contract, Settings
-from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Signatures, Table
+from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Signatures, Table, command_text
 from monitor.state import State
 from monitor.words import _, age_text, clean, language, local_text, number_text, share_text
 
@@ -31,7 +31,7 @@ def build(state: State, settings: Settings, now_us: int) -> Document:
             (_("as of"), local_text(now_us)),
             (_("configuration"), settings.sha256[:16]),
             (_("ledger"), _("{n} entries, head {head}").format(n=n, head=top)),
-            (_("made again by"), "handwheel report sovereignty"),
+            (_("made again by"), command_text(settings, state, "report", "sovereignty")),
         ),
         sections=(
             Section(_("Answer"), _answer(found, told)),
