@@ -26,15 +26,16 @@ def merge(
 ) -> pd.DataFrame:
     """Alerts of one origin as episodes, ordered by start.
 
-    An episode stands until the origin takes it back, the component is worked on or fails (`closings`), or its horizon
-    has passed since the last message. A message while it stands belongs to it, and so does one that comes back within
-    `gap_days` after it was taken back or ran out; after a closing nothing is merged: the part is another one.
+    An episode stands while any alert of it stands. An alert stands until the origin takes back this one, by its id, or
+    until its horizon has passed since it was said last. Work on the component or its failure (`closings`) ends them
+    all. A message while an episode stands belongs to it, and so does one that comes within `gap_days` after its last
+    alert was taken back or ran out; after a closing nothing is merged: the part is another one.
 
     Parameters
     ----------
     alerts : DataFrame
         Columns at_us, asset, component, alert_id, active; optional horizon_days (what the message itself says, NaN:
-        the default). `active` False takes the claim back.
+        the default). `active` False takes back the alert of that id.
     gap_days : float
         Messages at most this far apart are one claim. [d]
     horizon_days : float
@@ -126,6 +127,7 @@ def _of_one_part(
     """Episodes of one asset and component; `group` is ordered by time."""
     episodes: list[dict[str, Any]] = []
     current: dict[str, Any] | None = None
+    until: dict[str, float] = {}  # the alerts of the current episode that were not taken back, and their horizons
     for at, alert_id, active, horizon in zip(
         group["at_us"], group["alert_id"], group["active"], group["horizon_days"], strict=True
     ):
@@ -134,15 +136,16 @@ def _of_one_part(
         if current is not None and at > current["end_us"] + gap_days * DAY_US:
             current = None
         if not active:
-            if current is not None:
-                current["end_us"] = min(current["end_us"], float(at))
+            if current is not None and until.pop(alert_id, None) is not None:
+                current["end_us"] = min(current["end_us"], max([float(at), *until.values()]))
                 current["alerts"].append(alert_id)
             continue
         if current is None:
-            current = {"start_us": int(at), "end_us": float(at), "alerts": []}
+            current, until = {"start_us": int(at), "end_us": float(at), "alerts": []}, {}
             episodes.append(current)
         stands = horizon_days if horizon is None or math.isnan(horizon) else float(horizon)
-        current["end_us"] = float(at) + stands * DAY_US
+        until[alert_id] = float(at) + stands * DAY_US
+        current["end_us"] = max(until.values())
         current["alerts"].append(alert_id)
     for episode in episodes:
         _closed_by_work(episode, closings, now_us)

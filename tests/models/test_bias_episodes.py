@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from models.bias.episodes import DAY_US, match, merge
 
 
-def alerts(*rows: tuple[float, str, str, bool]) -> pd.DataFrame:
-    """Rows of (day, asset, component, active)."""
+def alerts(*rows: tuple[float, str, str, bool], ids: str = "") -> pd.DataFrame:
+    """Rows of (day, asset, component, active); alert ids a0, a1 ... or a letter of `ids` each."""
     return pd.DataFrame(
         [
-            {"at_us": int(day * DAY_US), "asset": asset, "component": part, "alert_id": f"a{n}", "active": active}
+            {"at_us": int(day * DAY_US), "asset": asset, "component": part, "active": active,
+             "alert_id": ids[n] if ids else f"a{n}"}
             for n, (day, asset, part, active) in enumerate(rows)
         ]
-    )
+    )  # fmt: skip
 
 
 def spans(episodes: pd.DataFrame) -> list[tuple[float, float]]:
@@ -30,11 +31,26 @@ def test_messages_while_a_claim_stands_are_one_claim():
 
 
 def test_a_claim_taken_back_ends_and_one_that_returns_soon_is_the_same():
-    early = merge(alerts((0, "P", "seal", True), (1, "P", "seal", False), (15, "P", "seal", True)), origin="vendor")
-    assert len(early) == 1
-    late = merge(alerts((0, "P", "seal", True), (1, "P", "seal", False), (15.1, "P", "seal", True)), origin="vendor")
-    assert late["id"].tolist() == ["V-P-seal-1", "V-P-seal-2"]
-    assert spans(late)[0] == (0, 1)
+    begun = [(0, "P", "seal", True), (1, "P", "seal", False)]
+    assert len(merge(alerts(*begun, (15, "P", "seal", True), ids="aab"), origin="vendor")) == 1
+    found = merge(alerts(*begun, (15.1, "P", "seal", True), ids="aab"), origin="vendor")
+    assert found["id"].tolist() == ["V-P-seal-1", "V-P-seal-2"]
+    assert spans(found)[0] == (0, 1)
+
+
+def test_an_alert_that_comes_and_goes_does_not_end_one_that_still_stands():
+    rows = [(0, "P", "", True), (1, "P", "", True), (2, "P", "", False), (3, "P", "", False)]
+    found = merge(alerts(*rows[:3], ids="abb"), origin="vendor")
+    assert math.isnan(found.end_us[0])
+    assert found["alerts"].tolist() == [["a", "b", "b"]]
+    assert spans(merge(alerts(*rows, ids="abba"), origin="vendor")) == [(0, 3)]
+    assert math.isnan(merge(alerts(*rows[:2], rows[3], ids="abc"), origin="vendor").end_us[0])  # nobody's word ends it
+
+
+def test_an_alert_taken_back_leaves_the_others_their_own_horizons():
+    frame = alerts((0, "P", "", True), (1, "P", "", True), (2, "P", "", False), ids="abb")
+    frame["horizon_days"] = [5.0, 9.0, 9.0]
+    assert spans(merge(frame, origin="vendor", now_us=20 * DAY_US)) == [(0, 5)]
 
 
 def test_after_work_the_same_words_are_a_new_claim():
@@ -101,3 +117,16 @@ def test_every_raised_alert_lies_in_one_episode_whatever_the_order_of_rows(rows)
         distinct = frame.drop_duplicates(["at_us", "asset", "component"])
         back = merge(distinct.iloc[::-1], origin="own")
         pd.testing.assert_frame_equal(back, merge(distinct, origin="own"))
+
+
+@given(st.lists(st.tuples(st.floats(0, 40), st.sampled_from("abc"), st.booleans()), max_size=20))
+def test_an_episode_is_open_exactly_while_some_alert_of_it_stands(steps):
+    days = 0.0
+    rows, active = [], set()
+    for gap, name, raised in steps:
+        days += gap
+        rows.append((days, "P", "", raised))
+        (active.add if raised else active.discard)(name)
+        ids = "".join(step[1] for step in steps[: len(rows)])
+        found = merge(alerts(*rows, ids=ids), origin="vendor", horizon_days=10_000)
+        assert found.end_us.isna().sum() == bool(active)
