@@ -18,7 +18,7 @@ What a vendor's or our own model claims is advice: priority 2 or 3 of three, how
 for alarms that were rationalised: each with a cause, a consequence, an action and a time to respond.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -64,7 +64,8 @@ class Alarm:
     text: str
     since_us: int  # when it last became active
     site: str = ""
-    alert_ids: tuple[str, ...] = ()  # the alerts behind it
+    alert_ids: tuple[str, ...] = ()  # the alerts behind it; what people decide on is the last
+    claims: int = 1  # how many of them stand
     active: bool = False
     acked: bool = True
     latched: bool = False  # as configured
@@ -201,6 +202,13 @@ class AlarmList:
         old = self._alarms.get(new.id, new)
         ids = (*(one for one in old.alert_ids if one != alert.alert_id), alert.alert_id)[-ALERTS_KEPT:]
         return self._put(step(replace(old, text=new.text, priority=new.priority, alert_ids=ids), "alarm", at_us))
+
+    def restate(self, alarm: Alarm, standing: Sequence[Alert]) -> None:
+        """Let the alarm say what the last of the claims that stand behind it says, as urgent as the most urgent."""
+        newest = standing[-1]
+        ids = (*(one for one in alarm.alert_ids if one != newest.alert_id), newest.alert_id)
+        urgency = min(priority_of(one) for one in standing)
+        self._alarms[alarm.id] = replace(alarm, text=newest.text, priority=urgency, alert_ids=ids, claims=len(standing))
 
     def apply(self, name: str, event: str, at_us: int, *, note: str = "", until_us: int | None = None) -> Change:
         """One event on the alarm `name` (its id or that of an alert). Raises Refused, also where there is none."""

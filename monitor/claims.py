@@ -7,6 +7,7 @@ so that who was told first is measured, not asked.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from drivers.record import Alert
@@ -31,9 +32,7 @@ class Claims:
         self._sites = {asset.id: asset.site for asset in settings.assets}
         self._claims: set[_Claim] = set()  # what messages claimed
         self._said: set[tuple[_Claim, int]] = set()  # the same with the vendor's time
-        self._latest: dict[
-            tuple[str, str], tuple[_Claim, int | None, int]
-        ] = {}  # vendor, id -> claim, issued, received
+        self._latest: dict[tuple[str, str], Alert] = {}  # vendor, id -> what its messages claimed last
         self._told: dict[str, Alert] = {}  # a device's claims by their id: what it said of each last
         self._places: dict[str, tuple[str, str]] = {}  # alert id -> asset, component
         self._own: set[str] = set()  # alert ids of our own model: no vendor's message is taken for one of them
@@ -91,25 +90,25 @@ class Claims:
         """What devices still claim, as far as we were told."""
         return [alert for alert in self._told.values() if alert.active]
 
-    def any_stands(self, vendor: str, alert_ids: Iterable[str]) -> bool:
-        """Whether one of these claims of a vendor and of its devices has not been taken back."""
+    def standing_of(self, vendor: str, alert_ids: Iterable[str]) -> list[Alert]:
+        """Those of these claims of a vendor and of its devices that were not taken back, the newest issued last."""
+        found: dict[str, Alert] = {}
         for name in alert_ids:
-            told, latest = self._told.get(name), self._latest.get((vendor, name))
-            if (told is not None and told.active) or (latest is not None and latest[0][-1]):
-                return True
-        return False
+            for alert in (self._told.get(name), self._latest.get((vendor, name))):
+                if alert is not None and alert.active:
+                    found.setdefault(name, alert)
+        return sorted(found.values(), key=spoken_us)
 
     def _is_repeated(self, alert: Alert) -> bool:
         """Whether a message says nothing new: delivered again, said again with another time, or overtaken."""
         claim, latest = _claim(alert), self._latest.get((alert.vendor, alert.alert_id))
         if latest is None or claim not in self._claims:
             return False
-        last, issued_us, received_us = latest
-        if claim == last:
-            return OWN_ID not in alert.extra or alert.received_us - received_us < REPEAT_US
+        if claim == _claim(latest):
+            return OWN_ID not in alert.extra or alert.received_us - latest.received_us < REPEAT_US
         if alert.issued_us is None:
             return False  # raised, taken back and raised anew: a claim too many is better than one too few
-        overtaken = issued_us is not None and is_believable(alert) and alert.issued_us <= issued_us
+        overtaken = latest.issued_us is not None and is_believable(alert) and alert.issued_us <= latest.issued_us
         return (claim, alert.issued_us) in self._said or overtaken
 
     def _note(self, alert: Alert) -> None:
@@ -119,9 +118,8 @@ class Claims:
             return
         claim = _claim(alert)
         self._claims.add(claim)
-        self._latest[alert.vendor, alert.alert_id] = (
-            claim, alert.issued_us if is_believable(alert) else None, alert.received_us,
-        )  # fmt: skip
+        issued_us = alert.issued_us if is_believable(alert) else None
+        self._latest[alert.vendor, alert.alert_id] = replace(alert, issued_us=issued_us, raw=b"", extra={})
         if alert.issued_us is not None:
             self._said.add((claim, alert.issued_us))
 
@@ -149,6 +147,11 @@ class Claims:
 def is_believable(alert: Alert) -> bool:
     """Whether the vendor's time, where there is one, is not more than a day after ours."""
     return alert.issued_us is None or alert.issued_us - alert.received_us <= AHEAD_US
+
+
+def spoken_us(alert: Alert) -> int:
+    """When it was said, UTC [us]: by the vendor's time where there is one to believe, else when it came."""
+    return alert.received_us if alert.issued_us is None or not is_believable(alert) else alert.issued_us
 
 
 def _known_of_times(alert: Alert) -> dict[str, str]:

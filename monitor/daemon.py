@@ -269,14 +269,21 @@ class Daemon:
         for alert, _draft in new:
             self._claims.entered(alert)
             self._to_alarms(alert)
+        if new and any(job.name == "score" for job in self.settings.jobs):
+            self._spawn(self._jobs.run_soon("score"))
 
     def _to_alarms(self, alert: Alert) -> None:
+        """A claim raises its alarm; the alarm says what still stands behind it, and ends with the last of that."""
         now_us = _now_us()
         if alert.active:
             self._owe(self._alarms.raise_alert(alert, self._claims.site(alert.asset), now_us))
-            return
         alarm = self._alarms.behind(alert)
-        if alarm is not None and alarm.active and not self._claims.any_stands(alert.vendor, alarm.alert_ids):
+        if alarm is None:
+            return
+        standing = self._claims.standing_of(alert.vendor, alarm.alert_ids)
+        if standing:
+            self._alarms.restate(alarm, standing)
+        elif alarm.active and not alert.active:
             self._owe(self._alarms.apply(alarm.id, "return", now_us))
 
     async def _hear_devices(self) -> None:

@@ -3,6 +3,7 @@
 The table of last runs lies in the hot file: by it the next life of the daemon knows what it missed.
 """
 
+import asyncio
 import json
 import logging
 import time
@@ -23,6 +24,7 @@ from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.jobs")
 HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history
+SOON_S = 10.0  # a job that is asked for by what happens rests so long after its last run
 _WORDS_LIMIT = 400
 
 
@@ -35,6 +37,8 @@ class Dispatch:
         self.assessments: dict[str, dict[str, Any]] = {}  # by asset: what the models said last
         self.last_runs: dict[str, dict[str, Any]] = {}
         self._under_way: set[str] = set()
+        self._awaited: set[str] = set()  # jobs that `run_soon` will start
+        self._ended_s: dict[str, float] = {}  # monotonic [s]
 
     def take_up(self, reader: HotReader) -> None:
         """Go on where the last life ended."""
@@ -70,7 +74,20 @@ class Dispatch:
             ok, words = False, f"{name}: its result could not be taken in ({type(fault).__name__}: {fault})"
         finally:
             self._under_way.discard(name)
+            self._ended_s[name] = time.monotonic()
         await self._note(name, started_us, ok, clean(words, _WORDS_LIMIT))
+
+    async def run_soon(self, name: str, rest_s: float = SOON_S) -> None:
+        """Do a job as soon as it has rested since its last run, once for all who ask for it meanwhile."""
+        if name in self._awaited:
+            return
+        self._awaited.add(name)
+        try:
+            while name in self._under_way or time.monotonic() < self._ended_s.get(name, -rest_s) + rest_s:
+                await asyncio.sleep(min(rest_s, 0.5))
+        finally:
+            self._awaited.discard(name)
+        await self.run(name)
 
     async def _note(self, name: str, started_us: int, ok: bool, words: str) -> None:
         before = self.last_runs.get(name, {})

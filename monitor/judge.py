@@ -140,6 +140,8 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
         changes, still = own_alerts(asset, found, [one for one in standing if one.asset == asset.id], digest, now_us)
         drafts += changes
         own += still
+    claimed = {one.asset for one in records if one.kind == "vendor_alert"} - set(sights)
+    assessments += [_without_model(asset, now_us) for asset in settings.assets if asset.id in claimed]
     fresh = [_as_record(draft) for draft in drafts]
     shown, changed = verdicts.judge([*records, *fresh], sights, settings.review, now_us)
     for row in assessments:
@@ -149,6 +151,12 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     known = {asset.id: asset for asset in settings.assets}
     drafts += [_draft("verdict", one, known.get(one["asset"]), one["component"] or None, now_us) for one in changed]
     return ScoreResult(assessments, own, shown, drafts)
+
+
+def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
+    """The row of an asset that has no model of ours: the vendor's claims on it are judged all the same."""
+    return {"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": None, "index": None,
+            "state": "unknown", "word": "unknown", "reasons": [_("no own model for this asset")]}  # fmt: skip
 
 
 def _assessed(

@@ -11,6 +11,7 @@ from monitor.words import _, clean
 def verdict_word(word: object) -> str:
     """The verdict as it stands in a column of eleven cells; "-" where no claim is open."""
     words = {
+        "unjudged": _("not judged"),
         "agree": _("agree"),
         "vendor_only": _("VENDOR ONLY"),
         "own_only": _("OWN ONLY"),

@@ -6,12 +6,13 @@ closes. It is no judgement on anybody: only an as-found finding confirms.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from models.bias.episodes import DAY_US, match, merge
+from monitor.claims import alert_of, spoken_us
 from monitor.ledger import Record
 from monitor.plant import Review
 from monitor.words import _, clean, number_text, parse_utc, utc_text
@@ -30,6 +31,15 @@ class Sight:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The last word on one alert."""
+
+    issued_us: int  # by the vendor's time where it gave one, UTC
+    text: str
+    active: bool
+
+
 def judge(
     records: Sequence[Record], sights: Mapping[str, Sight], review: Review, now_us: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -38,7 +48,7 @@ def judge(
     `records` are the ledger's entries of KINDS in order; `sights` the own model's present sight by asset. A verdict is
     open while an episode of its pair lasts or its match window has not closed.
     """
-    vendor, own, texts = _episodes(records, review, now_us)
+    vendor, own, said = _episodes(records, review, now_us)
     by_id = {one["id"]: one for one in [*vendor.to_dict("records"), *own.to_dict("records")]}
     told = _last_told(records)
     watch = _watched(records)
@@ -47,7 +57,7 @@ def judge(
     for pair in match(vendor, own, review.match_days).to_dict("records"):
         theirs, ours = by_id.get(pair["vendor_id"]), by_id.get(pair["own_id"])
         before = told.get(pair["vendor_id"] or "") or told.get(pair["own_id"] or "")
-        one = _verdict(str(pair["asset"]), str(pair["component"]), theirs, ours, before, sights, watch, texts,
+        one = _verdict(str(pair["asset"]), str(pair["component"]), theirs, ours, before, sights, watch, said,
                        window_us, now_us)  # fmt: skip
         if before is None or _essence(one) != _essence(before):
             changed.append(one)
@@ -70,11 +80,11 @@ def worst_open(verdicts: Iterable[Mapping[str, Any]], asset: str) -> Mapping[str
 def _verdict(
     asset: str, component: str, theirs: dict[Any, Any] | None, ours: dict[Any, Any] | None,
     before: Mapping[str, Any] | None, sights: Mapping[str, Sight], watch: Mapping[str, list[tuple[int, bool]]],
-    texts: Mapping[str, str], window_us: int, now_us: int,
+    said: Mapping[str, _Said], window_us: int, now_us: int,
 ) -> dict[str, Any]:  # fmt: skip
     started = int((theirs or ours or {})["start_us"])
     final = now_us > started + window_us
-    claim = clean(texts.get((theirs or ours or {})["alerts"][0], "") or component)
+    claim = _claim(theirs or ours or {}, said) or clean(component)
     sight = sights.get(asset, Sight(None, 0.0, _("no own model for this asset")))
     if theirs and ours:
         word, reason = "agree", _("vendor asks: {claim}; own model raised an alert too").format(claim=claim)
@@ -108,11 +118,11 @@ def _verdict(
 
 def _episodes(
     records: Sequence[Record], review: Review, now_us: int
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
-    """Vendor and own episodes, and the text of each alert by its id."""
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, _Said]]:
+    """Vendor and own episodes, and the last word on each alert by its id."""
     rows: dict[str, list[tuple[Any, ...]]] = {"vendor_alert": [], "own_alert": []}
     closings: list[tuple[int, str, str]] = []
-    texts: dict[str, str] = {}
+    said: dict[str, _Said] = {}
     for one in records:
         if one.asset is None:
             continue
@@ -120,7 +130,12 @@ def _episodes(
             alert_id = str(one.data["alert_id"])
             active = bool(one.data.get("active", True))
             rows[one.kind].append((one.at_us, one.asset, one.component or "", alert_id, active))
-            texts.setdefault(alert_id, str(one.data.get("text", "")))
+            before = said.get(alert_id)
+            issued_us = spoken_us(alert_of(one.data, one.asset, one.component or "", "", one.at_us))
+            if before is None or (active and issued_us >= before.issued_us):
+                said[alert_id] = _Said(issued_us, str(one.data.get("text", "")), active)
+            else:
+                said[alert_id] = replace(before, active=active)
         elif one.kind == "failure":
             closings.append((one.at_us, one.asset, one.component or ""))
         elif one.kind == "work_order" and one.data.get("action") != "inspect" and one.data.get("done"):
@@ -131,7 +146,16 @@ def _episodes(
         alerts = pd.DataFrame(rows[kind], columns=["at_us", "asset", "component", "alert_id", "active"])
         found.append(merge(alerts, gap_days=review.merge_days, horizon_days=review.horizon_days, origin=origin,
                            closings=work, now_us=now_us))  # fmt: skip
-    return found[0], found[1], texts
+    return found[0], found[1], said
+
+
+def _claim(episode: Mapping[Any, Any], said: Mapping[str, _Said]) -> str:
+    """What an episode asks for: the newest of its alerts that stand; after its end the newest, marked as ended."""
+    alerts = [said[one] for one in dict.fromkeys(episode["alerts"]) if one in said]
+    standing = [one for one in alerts if one.active] if math.isnan(episode["end_us"]) else []
+    newest = max(standing or alerts, key=lambda one: one.issued_us, default=None)
+    text = clean(newest.text) if newest else ""
+    return text if standing or not text else _("{claim} (has ended)").format(claim=text)
 
 
 def _last_told(records: Iterable[Record]) -> dict[str, dict[str, Any]]:

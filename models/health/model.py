@@ -72,6 +72,7 @@ class Assessment:
     good_share: float
     reasons: tuple[str, ...]
     index_at: str | None = None  # row the index rests on: earlier than `at` while the pump changes state
+    lines_at: str | None = None  # the last row of steady running, on which the physics lines rest
 
     @property
     def top(self) -> tuple[Contribution, ...]:
@@ -197,7 +198,7 @@ def assess(
     Nothing later than the last row is used, so a longer window never changes what an earlier end would have said.
     """
     if not len(values):
-        return _unknown("", (), 0.0, "no rows in the window")
+        return _unknown("", (), 0.0, "no rows in the window" if model.detectors else _not_learned(model))
     good_share = _good_share(values, share_good)
     values = _sorted(_well_sampled(values, share_good))
     frame = _derived(values, model.rated, model.every_s)
@@ -205,16 +206,15 @@ def assess(
     now = str(state.iloc[-1])
     steady = frame[(state == STEADY).to_numpy()]
     lines = physics.lines(values, steady, model.rated, model.reference, limits)
-    at = _time(values, -1)
+    at, lines_at = _time(values, -1), _time(steady, -1) or None
     frame = _residuals(frame, model.reference)
     features = {name for d in model.detectors.values() for name in d.features}
     seen = frame[[name for name in frame if name in features]].notna().any(axis=1).to_numpy()
     known = (state != UNKNOWN).to_numpy() & seen
-    if not values.notna().to_numpy()[-SMOOTH:].any():
-        return _unknown(at, lines, good_share, "no good data")
     if not model.detectors:
-        notes = tuple(model.card.get("notes", ())) or ("no reference has been learned for this pump",)
-        return _unknown(at, lines, good_share, *notes, state=now)
+        return _unknown(at, lines, good_share, _not_learned(model), state=now, lines_at=lines_at)
+    if not values.notna().to_numpy()[-SMOOTH:].any():
+        return _unknown(at, lines, good_share, "no good data", lines_at=lines_at)
     stretch = stretches(_index(frame), known, model.every_s)
     best: tuple[int, float, Detector, np.ndarray] | None = None
     for one, detector in model.detectors.items():
@@ -233,13 +233,14 @@ def assess(
     last_known = np.flatnonzero(known)
     if best is None or stretch[best[0]] != stretch[last_known[-1]]:
         return _unknown(at, lines, good_share, f"fewer than {LAGS - 1 + SMOOTH_LEAST} good rows in one state since the "
-                        "last gap", state=now)  # fmt: skip
+                        "last gap", state=now, lines_at=lines_at)  # fmt: skip
     if not known[-min(len(known), SMOOTH) :].any():
-        return _unknown(at, lines, good_share, f"no good data in the last {SMOOTH} rows", state=now)
+        words = f"no good data in the last {SMOOTH} rows"
+        return _unknown(at, lines, good_share, words, state=now, lines_at=lines_at)
     position, score, detector, x = best
     reasons = _outside(detector, frame.iloc[position], model.units)
     if reasons:
-        return _unknown(at, lines, good_share, *reasons, state=now)
+        return _unknown(at, lines, good_share, *reasons, state=now, lines_at=lines_at)
     reasons = tuple(
         f"{name} has no good value: judged without it"
         for name in detector.features
@@ -251,7 +252,7 @@ def assess(
     word = _worst(index_word(score, detector.worst), lines)
     return Assessment(
         at, now, health_index(score, threshold), word, score, threshold, contributions(detector, x, model.units), lines,
-        good_share, reasons, _time(values, position),
+        good_share, reasons, _time(values, position), lines_at,
     )  # fmt: skip
 
 
@@ -333,8 +334,17 @@ def _worst(word: str, lines: Sequence[Line]) -> str:
     return max([word, *(told[line.word] for line in lines if line.word in told)], key=order.index)
 
 
-def _unknown(at: str, lines: tuple[Line, ...], good: float, *reasons: str, state: str = UNKNOWN) -> Assessment:
-    return Assessment(at, state, None, _worst("unknown", lines), None, None, (), lines, good, reasons)
+def _unknown(
+    at: str, lines: tuple[Line, ...], good: float, *reasons: str, state: str = UNKNOWN, lines_at: str | None = None
+) -> Assessment:
+    return Assessment(
+        at, state, None, _worst("unknown", lines), None, None, (), lines, good, reasons, lines_at=lines_at
+    )
+
+
+def _not_learned(model: HealthModel) -> str:
+    """Why there is no detector: said before anything about the data, which may be as good as can be."""
+    return "; ".join(model.card.get("notes", ())) or "no reference has been learned for this pump"
 
 
 def _well_sampled(values: pd.DataFrame, share_good: pd.DataFrame | None) -> pd.DataFrame:

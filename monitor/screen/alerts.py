@@ -6,7 +6,16 @@ Pure: lines from a RoomState and a View. All of it is advice, not a safety alarm
 from monitor.labels import alarm_word, health_word, verdict_word
 from monitor.screen.overview import filter_words
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
-from monitor.screen.room import Alarm, RoomState, open_alarms, rows
+from monitor.screen.room import (
+    Alarm,
+    RoomState,
+    open_alarms,
+    part,
+    rows,
+    standing_verdicts,
+    unjudged,
+    verdict_shown,
+)
 from monitor.screen.text import (
     KINDS,
     MARKS,
@@ -63,14 +72,14 @@ def table(room: RoomState, view: View, alarms: list[Alarm], space: int) -> list[
         return [*found, Line(" " + (_("no alert fits the filter") if view.needle else _("no open alert")), "dim")]
     shown = max(space - 1, 1)
     start = window(len(alarms), view.selected, shown)
-    verdicts = {str(one.get("id")): one.get("verdict") for one in rows(room.status, "assets")}
+    verdicts = {str(one.get("id")): verdict_shown(room, one) for one in rows(room.status, "assets")}
     for number, alarm in enumerate(alarms[start : start + shown], start):
         texts = (
             MARKS[alarm.priority],
             short_time(alarm.at_us, room),
             clean(alarm.asset, 12),
             origin_word(alarm.origin),
-            clean(alarm.text, 160),
+            clean(alarm.says, 160),
             verdict_word(verdicts.get(alarm.asset)),
             alarm_word(alarm.state),
         )
@@ -93,18 +102,30 @@ def detail(room: RoomState, view: View, alarms: list[Alarm]) -> list[Line]:
     found: list[str] = []
     if alarms:
         alarm = alarms[min(view.selected, len(alarms) - 1)]
-        part = f" {clean(alarm.component, 20)}" if alarm.component else ""
-        found += wrap(f"{alarm.asset}{part}: {clean(alarm.text, 300)}", view.width - 2)[:2]
+        where = f" {clean(alarm.component, 20)}" if alarm.component else ""
+        found += wrap(f"{alarm.asset}{where}: {clean(alarm.says, 300)}", view.width - 2)[:2]
         told = room.assessments.get(alarm.asset, {})
         index = as_number(told.get("index"))
         own = f"{health_word(told.get('word'))} {index:.0f}" if index is not None else _("nothing assessed")
         found.append(_("own model: {own}").format(own=own))
-        for verdict in room.verdicts.get(alarm.asset, ()):
-            if verdict.get("component") in (alarm.component, None) or not alarm.component:
-                found += wrap(clean(verdict.get("reason") or "", 200), view.width - 2)[:1]
-                break
+        found += wrap(judged(room, alarm), view.width - 2)[:1]
         if alarm.state == "SHLVD":
             until = short_time(alarm.until_us, room)
             found.append(_("shelved until {when}: {why}").format(when=until, why=clean(alarm.why, 80)))
     found = found[:AROUND]
     return [Line(" " + text) for text in found] + [Line()] * (AROUND - len(found))
+
+
+def judged(room: RoomState, alarm: Alarm) -> str:
+    """The reason of the verdict on the claim of this alarm; "" for what is no claim of a vendor or of our own model."""
+    if alarm.origin not in ("vendor", "own"):
+        return ""
+    if not alarm.active:
+        return _("this claim has ended")
+    verdicts = standing_verdicts(room, alarm.asset)
+    side = f"{alarm.origin}_episode"
+    mine = [one for one in verdicts if alarm.alert_id in (part(one, side).get("alerts") or ())]
+    mine = mine or [one for one in verdicts if str(one.get("component") or "") == alarm.component]
+    if unjudged(room, alarm, str(mine[0].get("word")) if mine else None):
+        return _("not judged yet: the next scoring does it")
+    return clean(mine[0].get("reason") or "", 200) if mine else ""

@@ -22,7 +22,21 @@ from monitor.labels import (
     verdict_word,
 )
 from monitor.screen.pieces import LEVELS, Cell, Line, budget, fit, page, range_bar, row, rule, window, wrap
-from monitor.screen.room import DAY_US, Alarm, Entry, Point, RoomState, Trend, history_only, open_alarms, rows, time_us
+from monitor.screen.room import (
+    DAY_US,
+    Alarm,
+    Entry,
+    Point,
+    RoomState,
+    Trend,
+    history_only,
+    open_alarms,
+    rows,
+    standing_verdicts,
+    time_us,
+    unjudged,
+    verdict_shown,
+)
 from monitor.screen.text import (
     BAD,
     View,
@@ -81,17 +95,37 @@ def title_line(room: RoomState, view: View, asset_id: str, asset: Mapping[str, A
 
 def said_line(room: RoomState, view: View, asset_id: str, asset: Mapping[str, Any]) -> Line:
     """The verdict with its reason, in one line."""
-    verdicts = room.verdicts.get(asset_id, ())
-    word = asset.get("verdict")
+    word = verdict_shown(room, asset)
+    if word == "unjudged":
+        return unjudged_line(room, view, asset)
+    verdicts = standing_verdicts(room, asset_id) if word else []
     since = time_us(asset.get("since"))
-    first = verdicts[0] if verdicts else {}
+    first = next((one for one in verdicts if one.get("word") == word), verdicts[0] if verdicts else {})
     reason = clean(first.get("reason") or asset.get("note") or "", 200)
-    said = verdict_word(word) if word else _("no open claim")
+    said = verdict_word(word) if word else no_claim(room, asset_id)
     when = _("since {age}").format(age=age_of(since, room)) if since is not None else ""
     provisional = _("provisional") if verdicts and first.get("final") is False else ""
     text = "  ".join(part for part in (f" {said} {when}".rstrip(), provisional, reason) if part)
     mark = ((1, 1 + len(said), "strong"),) if word in ("vendor_only", "own_only") else ()
     return Line(fit(text, view.width).rstrip(), "", mark)
+
+
+def unjudged_line(room: RoomState, view: View, asset: Mapping[str, Any]) -> Line:
+    """That a claim stands which the last scoring did not see, and what it says."""
+    verdict = asset.get("verdict")
+    new = [one for one in open_claims(room, str(asset.get("id"))) if unjudged(room, one, verdict)]
+    said = _("not judged yet")
+    when = _("since {age}").format(age=age_of(new[0].at_us, room))
+    return Line(
+        fit(f" {said} {when}  {clean(new[0].says, 160)}", view.width).rstrip(), "", ((1, 1 + len(said), "strong"),)
+    )
+
+
+def no_claim(room: RoomState, asset_id: str) -> str:
+    """What is said where no verdict is open: an alert that nobody took back may outlive its claim."""
+    if any(one.active and one.origin in ("vendor", "own") for one in open_claims(room, asset_id)):
+        return _("no open claim: what still stands was ended by work done or by its age")
+    return _("no open claim")
 
 
 # two ways to lay it out
@@ -357,10 +391,12 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     told = room.assessments.get(asset_id)
     if told is None:
         return wrap(_("not assessed: no fitted model, or nothing was scored yet. No data is never healthy."), width)
-    found = [_("alert line 50, state {state}").format(state=operating_word(told.get("state")))]
+    assessed = short_time(time_us(told.get("at")) or from_ms(told.get("at_ms")), room)
+    state = operating_word(told.get("state"))
+    found = [_("alert line 50, state {state} at {time}").format(state=state, time=assessed)]
     top = [one for one in told.get("contributions") or told.get("top") or () if isinstance(one, Mapping)]
     if top:
-        found.append(_("what weighs most:"))
+        found.append(_("what weighs most,") + " " + as_of(room, told.get("index_at")))
     for one in top[:4]:
         name, unit = quantity_word(str(one.get("quantity"))), clean(one.get("unit") or "", 8)
         share = as_number(one.get("share"))
@@ -369,6 +405,8 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
         found += wrap(text + weight, width, "  ")
     physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]
+    if physics:
+        found.append(_("lines of physics,") + " " + as_of(room, told.get("lines_at")))
     for one in physics[:4]:
         name = quantity_word(str(one.get("name")))
         reference = as_number(one.get("reference"))
@@ -387,6 +425,16 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     return found
 
 
+def as_of(room: RoomState, at: object) -> str:
+    """The time of the model's values beside live ones: the pump may have stopped since, and then they are its last."""
+    when = time_us(at)
+    return _("as of {time}, running:").format(time=short_time(when, room) if when is not None else "?")
+
+
+def from_ms(at_ms: object) -> int | None:
+    return int(at_ms * 1000) if isinstance(at_ms, int | float) else None
+
+
 # vendor
 
 
@@ -396,7 +444,7 @@ def vendor_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     for alarm in open_claims(room, asset_id, "vendor")[:2]:
         when = short_time(alarm.at_us, room)
         part = f"{clean(alarm.component, 14)}: " if alarm.component else ""
-        found += wrap(f"{when} {part}{clean(alarm.text, 160)}", width)[:3]
+        found += wrap(f"{when} {part}{clean(alarm.says, 160)}", width)[:3]
         found.append(f"  {alarm_word(alarm.state)}")
     if not found:
         found = wrap(_("asks for nothing now (silent is not healthy)"), width)

@@ -24,7 +24,10 @@ def sections() -> list[tuple[str, list[str]]]:
             [
                 _("[1] act now   <2> act this shift   (3) note   ? value not to be trusted"),
                 _("VENDOR ONLY: the vendor asks, our model sees no need.  OWN ONLY: the other way round"),
+                _("An alert of a vendor, a device or our model is advice: <2> at most, even if sent as critical"),
+                _("x3: so many claims stand behind one alert; it shows the one issued last"),
                 _("- as the verdict: nobody claims anything, neither the vendor nor our own model"),
+                _("not judged: a claim came after the last scoring; if this stays, the scoring has stopped"),
                 _("agree: both ask.  cannot tell: too little good data.  Silent and missing are never healthy"),
                 _("The own alert of a part may still stand (recovering) while the index is normal again"),
             ],

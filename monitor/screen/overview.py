@@ -20,6 +20,7 @@ from monitor.screen.room import (
     sorted_assets,
     time_us,
     vendor_asks,
+    verdict_shown,
 )
 from monitor.screen.text import (
     BAD,
@@ -222,10 +223,10 @@ def asset_line(room: RoomState, asset: Asset, columns: Mapping[str, int], select
         "vendor": vendor_word(room, asset),
         "own": own_word(room, asset),
         "link": link_word(room, asset_id, archived),
-        "verdict": verdict_word(asset.get("verdict")),
+        "verdict": verdict_word(verdict_shown(room, asset)),
     }
     kinds = {"now": "dim" if not room.live else "p3" if point is not None and point.quality else ""}
-    if asset.get("verdict") in ("vendor_only", "own_only"):
+    if verdict_shown(room, asset) in ("vendor_only", "own_only", "unjudged"):
         kinds["verdict"] = KINDS.get(min(ranks, default=0), "strong")
     parts = [Cell(texts[name], width, ">" if name == "now" else "<", kinds.get(name, ""))
              for name, width in columns.items()]  # fmt: skip

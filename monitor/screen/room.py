@@ -82,6 +82,12 @@ class Alarm:
     active: bool = True
     until_us: int | None = None  # shelved until
     why: str = ""  # the reason it was shelved for
+    claims: int = 1  # how many alerts that were not taken back stand behind it
+
+    @property
+    def says(self) -> str:
+        """The newest claim, after the number of claims where there are more."""
+        return f"x{self.claims} {self.text}" if self.claims > 1 else self.text
 
     @property
     def unacknowledged(self) -> bool:
@@ -319,6 +325,7 @@ def alarm(told: Mapping[str, Any]) -> Alarm:
     ids = told.get("alert_ids")
     name = str(told.get("id") or "")
     since, until, rank = told.get("since_us"), told.get("shelved_until_us"), told.get("priority")
+    claims = told.get("claims")
     return Alarm(
         id=name,
         alert_id=str(ids[-1]) if isinstance(ids, list | tuple) and ids else str(told.get("alert_id") or name),
@@ -332,6 +339,7 @@ def alarm(told: Mapping[str, Any]) -> Alarm:
         active=told.get("active", True) is not False,
         until_us=until if isinstance(until, int) else None,
         why=str(told.get("shelve_reason") or ""),
+        claims=claims if isinstance(claims, int) else 1,
     )
 
 
@@ -347,6 +355,36 @@ def vendor_asks(room: RoomState, asset_id: str, verdict: object) -> bool:
     if verdict in ("vendor_only", "agree"):
         return True
     return any(one.asset == asset_id and one.origin == "vendor" and one.active for one in open_alarms(room))
+
+
+def verdict_shown(room: RoomState, asset: Mapping[str, Any]) -> str | None:
+    """The asset's verdict, or "unjudged" while a claim stands that came after the last judgement; None: no claim."""
+    word = str(asset["verdict"]) if asset.get("verdict") else None
+    return (
+        "unjudged"
+        if any(unjudged(room, one, word) for one in open_alarms(room) if one.asset == asset.get("id"))
+        else word
+    )
+
+
+def unjudged(room: RoomState, alarm: Alarm, verdict: str | None) -> bool:
+    """Whether a claim stands that was not there when its asset was judged last; our own come with their judgement."""
+    if not alarm.active or alarm.origin not in (("vendor",) if verdict else ("vendor", "own")):
+        return False
+    judged_ms = room.assessments.get(alarm.asset, NOTHING).get("at_ms")
+    if not isinstance(judged_ms, int | float):
+        return verdict is None
+    return (alarm.at_us or 0) > judged_ms * 1000
+
+
+def standing_verdicts(room: RoomState, asset_id: str) -> list[Mapping[str, Any]]:
+    """The verdicts on an asset of which a claim still stands."""
+
+    def stands(verdict: Mapping[str, Any]) -> bool:
+        sides = [part(verdict, side) for side in ("vendor_episode", "own_episode") if verdict.get(side)]
+        return not sides or any(side.get("end") is None for side in sides)
+
+    return [one for one in room.verdicts.get(asset_id, ()) if stands(one)]
 
 
 def own_asks(room: RoomState, asset: Mapping[str, Any]) -> bool:

@@ -315,7 +315,7 @@ def second_line(room: RoomState, view: View) -> list[Line]:
             if any(one.priority == rank for one in others)]  # fmt: skip
     text = f" {MARKS[first.priority]} {short_time(first.at_us, room)} {clean(first.asset, 12)}: "
     end = " ".join([alarm_word(first.state), *more])
-    middle = f"{clean(first.text, 120)} ({origin_word(first.origin)})"
+    middle = f"{clean(first.says, 120)} ({origin_word(first.origin)})"
     middle = fit(middle, max(view.width - cells(text) - cells(end) - 2, 10))
     return [Line(f"{text}{middle}  {end}", "", ((1, 4, KINDS[first.priority]),))]
 

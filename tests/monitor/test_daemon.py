@@ -14,13 +14,17 @@ import pytest
 
 from drivers.record import Alert, Reason
 from drivers.vendor import file_drop
+from monitor.claims import Claims
 from monitor.command_socket import ask
 from monitor.daemon import Daemon
+from monitor.dispatch import Dispatch
 from monitor.handover import hand_over
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, raw_message, verify
 from monitor.settings import load
 from monitor.state import State
+from monitor.supervisor import JobLost
+from monitor.writer import Writer
 from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server
 from tests.monitor.plant_bench import COMMAND, GOLDEN, Bench, configure, device
 
@@ -247,6 +251,48 @@ def test_an_alarm_ends_when_the_last_claim_behind_it_does_and_by_nobody_else_s_w
     for name in (alarm, "one"):  # by its name, and by its claim's
         assert told(name, active=False, vendor="Another") == {alarm: True}
     assert told("one", active=False) == {alarm: False}
+
+
+def test_an_alarm_says_the_claim_issued_last_of_those_that_stand_and_their_number(tmp_path):
+    daemon = Daemon(load(GOLDEN / "config"), State(tmp_path).make())
+    said = Alert("", "vendor", "pump1", "seal", "wear", "warning", "", 1, vendor="SmartPump", feed="mail")
+
+    def told(alert_id, issued_us, active=True, severity="warning"):
+        alert = replace(said, alert_id=alert_id, text=f"text of {alert_id}", issued_us=issued_us, active=active,
+                        severity=severity)  # fmt: skip
+        daemon._claims.entered(alert)
+        daemon._to_alarms(alert)
+        (alarm,) = daemon._alarms
+        return alarm.text, alarm.claims, alarm.alert_ids[-1], alarm.priority, alarm.active
+
+    assert told("b", 20) == ("text of b", 1, "b", 2, True)
+    assert told("c", 30, severity="note") == ("text of c", 2, "c", 2, True)
+    assert told("a", 10) == ("text of c", 3, "c", 2, True)  # the oldest comes last
+    assert told("c", 40, active=False) == ("text of b", 2, "b", 2, True)
+    assert told("b", 40, active=False) == ("text of a", 1, "a", 2, True)
+    assert told("a", 40, active=False)[-1] is False
+
+
+async def test_a_job_asked_for_often_runs_once_after_its_rest(tmp_path):
+    class Counted:
+        runs = 0
+
+        async def ask(self, *_what):
+            self.runs += 1
+            raise JobLost("counted")
+
+    settings, state, worker = load(GOLDEN / "config"), State(tmp_path).make(), Counted()
+    writer = Writer(settings, state)
+    await writer.open()
+    jobs = Dispatch(worker, writer, Claims(settings), lambda alert: None)
+    await jobs.run_soon("score", 2.0)
+    assert worker.runs == 1  # nothing ran before: at once
+    asked = [asyncio.create_task(jobs.run_soon("score", 2.0)) for _ in range(5)]
+    _done, waiting = await asyncio.wait(asked, timeout=0.1)
+    assert (worker.runs, len(waiting)) == (1, 1)
+    await asyncio.gather(*asked)
+    assert worker.runs == 2
+    await writer.close()
 
 
 async def test_what_cannot_be_used_at_the_start_is_said_in_one_line(bench):

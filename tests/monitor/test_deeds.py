@@ -133,14 +133,14 @@ def test_a_claim_stands_until_the_one_who_made_it_takes_it_back():
     claims = Claims(SETTINGS)
     entered(claims, vendor(alert_id="a"))
     entered(claims, vendor(alert_id="bit", feed="status_bit"))
-    assert claims.any_stands("SmartPump", ["x", "a"])
-    assert not claims.any_stands("Another", ["a"])
+    assert claims.standing_of("SmartPump", ["x", "a"])
+    assert not claims.standing_of("Another", ["a"])
     entered(claims, vendor(alert_id="a", active=False))
-    assert not claims.any_stands("SmartPump", ["a"])
+    assert not claims.standing_of("SmartPump", ["a"])
     entered(claims, vendor(alert_id="bit", active=False))  # by mail, what the device says itself
-    assert claims.any_stands("SmartPump", ["bit"])
+    assert claims.standing_of("SmartPump", ["bit"])
     entered(claims, vendor(alert_id="bit", feed="status_bit", active=False))
-    assert not claims.any_stands("SmartPump", ["bit"])
+    assert not claims.standing_of("SmartPump", ["bit"])
 
 
 def test_the_same_message_by_file_mail_and_mqtt_is_one_claim():

@@ -1,6 +1,8 @@
 """From history to a verdict: what is learned, said, raised, matched and written, and what is not."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from monitor import judge, verdicts
 from monitor.historian.history import write_grid
 from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger, entries
-from monitor.plant import Review
+from monitor.plant import Asset, Review
 from monitor.state import State
 from monitor.words import utc_text
 from tests.monitor.judged_plant import DAY_US, MINUTE_US, NOW_US, lay_down, minutes, settings
@@ -39,13 +41,13 @@ def score_and_write(state, now_us, plant=PLANT):
     return result
 
 
-def vendor_says(state, at_us, component="seal", alert_id="SP-1", active=True):
+def vendor_says(state, at_us, component="seal", alert_id="SP-1", active=True, asset="pump1", text=None):
     data = {"alert_id": alert_id, "vendor": "SmartPump", "failure_mode": "wear", "severity": "warning",
-            "issued_at": utc_text(at_us), "text": f"replace {component} within 14 days",
+            "issued_at": utc_text(at_us), "text": text or f"replace {component} within 14 days",
             "recommended_action": "replace", "horizon": "14 d", "raw_sha256": "0" * 64,
             "feed": "mail", "active": active}  # fmt: skip
     ledger = Ledger(state)
-    ledger.append("vendor_alert", data, at_us=at_us, via="intake", site="G", asset="pump1", component=component)
+    ledger.append("vendor_alert", data, at_us=at_us, via="intake", site="G", asset=asset, component=component)
     ledger.close()
 
 
@@ -176,11 +178,41 @@ def test_vendor_alone_is_vendor_only_with_one_sentence_and_provisional(state):
     assert result.assessments[0]["verdict"] == "vendor_only"
 
 
-def test_vendor_alone_while_the_model_is_blind_is_cannot_tell(state):
+def test_vendor_alone_while_nothing_was_learned_is_cannot_tell_and_says_why(state):
     vendor_says(state, NOW_US - DAY_US)
     [one] = score_and_write(state, NOW_US).verdicts
     assert one["word"] == "cannot_tell"
-    assert "no good data" in one["reason"]
+    assert "no reference has been learned" in one["reason"]
+
+
+def test_the_reason_names_a_claim_that_stands_or_says_that_it_has_ended(state):
+    def reason(now_us):
+        [one] = score_and_write(state, now_us).verdicts or [{"reason": ""}]
+        return one["reason"]
+
+    says = partial(vendor_says, state, text="undervoltage (code 40)")
+    says(NOW_US - 5 * MINUTE_US, alert_id="40")
+    says(NOW_US - 4 * MINUTE_US, alert_id="57", text="overload (code 57)")
+    assert reason(NOW_US).startswith("vendor asks: overload (code 57);")
+    vendor_says(state, NOW_US + MINUTE_US, alert_id="57", active=False)
+    result = score_and_write(state, NOW_US + 2 * MINUTE_US)
+    [one] = result.verdicts
+    assert one["reason"].startswith("vendor asks: undervoltage (code 40);")
+    assert one["vendor_episode"]["end"] is None
+    assert result.assessments[0]["verdict"] == "cannot_tell"  # 40 stands
+    vendor_says(state, NOW_US + 3 * MINUTE_US, alert_id="40", active=False)
+    result = score_and_write(state, NOW_US + 4 * MINUTE_US)
+    assert result.assessments[0]["verdict"] is None
+    assert "(has ended)" in result.verdicts[0]["reason"]
+
+
+def test_a_claim_on_an_asset_without_a_model_has_a_verdict_too(state):
+    plant = replace(PLANT, assets=(*PLANT.assets, Asset("blower1", "G", "blower", "blower")))
+    vendor_says(state, NOW_US - DAY_US, asset="blower1")
+    rows = {one["asset"]: one for one in score_and_write(state, NOW_US, plant).assessments}
+    assert rows["blower1"]["verdict"] == "cannot_tell"
+    assert rows["blower1"]["reasons"] == ["no own model for this asset"]
+    assert rows["pump1"]["verdict"] is None
 
 
 def test_both_about_the_same_part_agree_and_about_different_parts_do_not(state):

@@ -29,9 +29,9 @@ from monitor.screen.room import (
     tally,
 )
 from monitor.screen.room import procedures as parse_procedures
-from monitor.screen.text import View, encodable, head, second_line, value_text
+from monitor.screen.text import View, encodable, head, second_line, short_time, value_text
 from monitor.screen.text import overview as overview_text
-from monitor.words import use_language
+from monitor.words import use_language, utc_text
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SIZES = [(80, 24), (100, 30), (132, 43), (64, 18)]
@@ -347,6 +347,57 @@ def test_the_axis_of_a_yes_or_no_goes_from_no_to_yes(room):
 
 def test_the_weight_of_a_value_does_not_run_into_it(room):
     assert "usual 2.00 (40 %)" in " ".join(asset.own_lines(room, "R-P01", 60))
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_a_claim_that_came_after_the_last_scoring_is_not_judged_yet(room, language):
+    use_language(language)
+    word, said = {"en": ("not judged", "not judged yet"), "fr": ("non jugé", "pas encore jugé"),
+                  "de": ("unbewertet", "noch nicht bewertet")}[language]  # fmt: skip
+    judged_us = room.assessments["N-P01"]["at_ms"] * 1000
+    new = Alarm("v", "57", judged_us + 1, "N-P01", "", "vendor", 2, "overload (code 57)", "UNACK", claims=2)
+
+    def shown(alarm):
+        told = replace(room, alarms=(alarm,))
+        (line,) = [str(one) for one in overview.lines(told, View(80, 40)) if "N-P01 " in str(one)[:9]]
+        return (
+            line,
+            str(asset.lines(told, View(80, 24), "N-P01")[2]),
+            "\n".join(map(str, alerts.lines(told, View(80, 24)))),
+        )
+
+    line, page, listed = shown(new)
+    assert line.endswith(word)
+    assert page.strip().startswith(said)
+    assert "x2 overload (code 57)" in page
+    assert said in listed
+    line, page, listed = shown(replace(new, at_us=judged_us - 1))
+    assert line.endswith(" -")
+    assert said not in page + listed
+    line, page, listed = shown(replace(new, active=False, state="RTNUN"))
+    assert line.endswith(" -")
+    assert said not in page + listed
+
+
+def test_the_words_on_an_alert_are_of_its_own_verdict_and_of_none_that_ended(room):
+    def verdict(alert_id, end=None):
+        side = {"id": "V", "start": "", "end": end, "alerts": [alert_id]}
+        return {"asset": "R-P01", "component": "", "word": "vendor_only", "reason": f"reason of {alert_id}",
+                "vendor_episode": side, "own_episode": None}  # fmt: skip
+
+    told = replace(room, verdicts={"R-P01": (verdict("57", "x"), verdict("40"))})
+    alarm = Alarm("v", "40", 1, "R-P01", "", "vendor", 2, "", "UNACK")
+    assert alerts.judged(told, alarm) == "reason of 40"
+    assert alerts.judged(told, replace(alarm, active=False)) == "this claim has ended"
+    assert "reason of 40" in str(asset.lines(told, View(100, 30), "R-P01")[2])
+
+
+def test_each_value_of_the_model_says_of_when_it_is(room):
+    told = {**room.assessments["R-P01"], "index_at": utc_text(room.now_us - 3_600_000_000), "lines_at": None}
+    text = " ".join(asset.own_lines(replace(room, assessments={"R-P01": told}), "R-P01", 60))
+    when = short_time(room.now_us - 3_600_000_000, room)
+    assert f"what weighs most, as of {when}, running:" in text
+    assert "lines of physics, as of ?, running:" in text
 
 
 def test_the_help_tells_of_an_empty_verdict_and_of_a_part_that_recovers():
