@@ -11,7 +11,7 @@ import errno
 import os
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +36,26 @@ _QUIET_LEAST_S: Final = 0.00175  # the same above 19200 baud
 
 class Unusable(ConnectionError):
     """The line is there, but not as it is configured."""
+
+
+class _Ear(asyncio.BufferedProtocol):
+    """Receives into a buffer of its own.
+
+    Otherwise asyncio makes one of 256 kB for each piece that comes, which costs more than all that is done with it.
+    """
+
+    def __init__(self, inner: asyncio.BaseProtocol, hear: Callable[[bytes], None]) -> None:
+        self._inner, self._hear = inner, hear
+        self._buffer = bytearray(LONGEST)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._hear(bytes(self._buffer[:nbytes]))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inner.connection_lost(exc)
 
 
 class Line:
@@ -87,6 +107,8 @@ class Line:
                 if number == errno.EAGAIN:  # the lock on a serial port
                     self._why = "another program has it open"
                 raise OSError(self._why) from None
+            if not self.serial:
+                transport.set_protocol(_Ear(protocol, self._hear))
             return GuardedTransport(transport, self.framing.check), protocol
 
         def guarded_made(transport: asyncio.Transport) -> None:  # the serial transport comes in by this door
