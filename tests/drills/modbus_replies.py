@@ -321,4 +321,4 @@ def _reason(failure: Failure) -> str:
     if failure.code:
         return "an exception"
     words = re.sub(r"^device \d+, \w+ \d+ to \d+: ", "", failure.detail)
-    return re.sub(r"\d[\d.]*", "N", re.sub(r": [0-9a-f]+$", "", words))
+    return re.sub(r"\d[\d.]*", "N", re.sub(r": [0-9a-f]+( \(\d+ bytes\))?$", "", words))
