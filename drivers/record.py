@@ -19,7 +19,7 @@ class Quality(IntEnum):
 class Reason(IntFlag):
     """Why a sample has its quality: a bit set, because reasons add up. The numbers are stored: never renumber.
 
-    Bits 0-7 make a sample bad, bits 8-18 uncertain, bits 19-22 leave it good but are told all the same.
+    Bits 0-7 make a sample bad, bits 8-18 uncertain, bits 19-23 leave it good but are told all the same.
     """
 
     OK = 0
@@ -49,6 +49,7 @@ class Reason(IntFlag):
     MAINTENANCE = 1 << 20
     ESTIMATED = 1 << 21  # computed inside the device: never independent evidence
     BREAK = 1 << 22  # from here on the number means something else (unit, scale, another meter): trends begin anew
+    IMPORTED = 1 << 23  # brought in afterwards from elsewhere, at the time that its origin gives; we did not read it
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -214,7 +214,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     settings, state = _loaded(args)
-    return int(import_module("monitor.daemon").run(settings, state.make()))
+    return int(import_module("monitor.daemon.life").run(settings, state.make()))
 
 
 def _intake(args: argparse.Namespace) -> int:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
+from monitor.daemon.timetable import TIMEOUT_S
 from monitor.plant import Settings
 from monitor.state import State
-from monitor.timetable import TIMEOUT_S
 from monitor.words import clean
 
 if TYPE_CHECKING:

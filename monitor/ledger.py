@@ -70,9 +70,17 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     "gap": ("source", "start", "end"),
     "clock_step": ("step",),
     "config": ("sha256",),
+    "contract": ("contract_id", "sha256", "terms"),  # as configured from now on; terms None: it was taken out
     "import": ("file", "rows", "kind", "sha256"),
+    "export": ("what", "files", "rows", "start", "end"),
+    "reading": ("tag", "value", "occurred_at", "recorded_at"),  # what a person took from a gauge, entered afterwards
+    "purge": ("files", "first_day", "last_day", "bytes", "rule"),  # raw days of history that left
+    "quarantine": ("file", "why", "moved_to"),  # what was damaged and is never read again
     "period": ("sha256", "drill", "start", "end"),
     "erasure": ("entries", "rule"),
+    "key": ("public_key", "fingerprint"),  # with which heads are sealed from now on
+    "anchor": ("to", "entries", "head"),  # the head was handed to a second party
+    "access": ("what", "roles"),  # the security log was read, by two roles together
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Frozen data only. settings.py makes these from config/*.toml; everything behind 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -219,6 +219,31 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """Where the cold part of history lies, and how long raw days stay."""
+
+    url: str | None = None  # a folder of pyarrow's filesystems (s3://bucket/handwheel); None: STATE/history
+    keep_days: int | None = None  # raw days older than this leave; None: they stay for ever
+    least_days: int = 90  # younger ones never leave, also where the disk is full
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """When a disk counts as full, and what is kept in reserve so that room can be made again."""
+
+    full_at: float = 0.90  # share of the disk
+    ballast_mb: int = 64  # a file that is given up where nothing can be written any more
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Where learning and audits run: in processes of this machine, or on a Dask cluster."""
+
+    scheduler: str | None = None  # tcp://host:8786
+    workers: int | None = None  # processes of this machine; None: as many as it has cores
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration, validated and frozen."""
 
@@ -244,6 +269,11 @@ class Settings:
     sha256: str  # over the bytes of all files read, in order of their names
     devices: tuple[Device, ...] = ()
     crosschecks: tuple[CrossCheck, ...] = ()
+    history: History = History()
+    disk: Disk = Disk()
+    fleet: Fleet = Fleet()
+    retention: Mapping[str, int] = field(default_factory=dict)  # kind of entry, or "message" -> days its words stay
+    metrics_port: int | None = None  # of 127.0.0.1, for Prometheus; None: not served
 
     def asset(self, asset_id: str) -> Asset:
         """The asset with this id; KeyError if there is none."""

@@ -8,7 +8,7 @@
 
 It writes Parquet, models and reports itself, but neither hot file nor ledger: what belongs there it sends back to their
 one owner. A job that fails is reported in its own words and the next one is done. The daemon's end of it is
-monitor.supervisor.
+monitor.daemon.supervisor.
 """
 
 import argparse

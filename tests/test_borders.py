@@ -35,7 +35,7 @@ from monitor.words import (
 GOLDEN = Path(__file__).parent / "golden"
 VALUE = json.loads((GOLDEN / "value.json").read_text())
 
-reasons = st.integers(0, 2**23 - 1).map(Reason)
+reasons = st.integers(0, 2**24 - 1).map(Reason)
 samples = st.builds(
     Sample,
     tag=st.integers(0, 2**31 - 1),

@@ -21,12 +21,12 @@ from drivers.batch import Batch
 from drivers.record import Register, Tag
 from drivers.source import Source, SourceSpec, make_source
 from drivers.vendor.status_bits import StatusBits
+from monitor.daemon.poller import Poller, phases
+from monitor.daemon.survey import Survey
+from monitor.daemon.writer import Writer
 from monitor.plant import QUANTITIES, Asset, Review, Settings, Site
-from monitor.poller import Poller, phases
 from monitor.quality import machine_of
 from monitor.state import State
-from monitor.survey import Survey
-from monitor.writer import Writer
 
 DEVICES, TAGS, EVERY_S = 1_000, 100, 1.0
 MEASURED = (

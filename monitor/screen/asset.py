@@ -286,6 +286,7 @@ def reason_words(point: Point) -> str:
         "maintenance": _("maint."),
         "estimated": _("estimated"),
         "break": _("new meaning"),
+        "imported": _("imported"),
     }
     told = [words.get(word, word) for word in Reason(point.reasons).words if word != "ok"]
     return ", ".join(told)

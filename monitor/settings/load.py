@@ -11,6 +11,7 @@ from drivers.record import SEVERITIES
 from drivers.source import DRIVERS, FeedSpec
 from monitor import plant, sovereignty
 from monitor.claims import DEVICE_FEEDS
+from monitor.ledger import ERASABLE
 from monitor.settings.crosschecks import read_crosschecks
 from monitor.settings.reader import Reader, SettingsError, nearest, one_of, unique
 from monitor.settings.shapes import (
@@ -76,6 +77,11 @@ def load(folder: Path) -> plant.Settings:
         review=_frozen(plant.Review, site_file.review),
         sha256=reader.hash.hexdigest(),
         crosschecks=crosschecks,
+        history=_frozen(plant.History, site_file.history),
+        disk=_frozen(plant.Disk, site_file.disk),
+        fleet=_frozen(plant.Fleet, site_file.fleet),
+        retention=dict(site_file.retention),
+        metrics_port=site_file.metrics.port if site_file.metrics else None,
     )
 
 
@@ -129,6 +135,12 @@ def _check_site(reader: Reader, file: SiteFile) -> None:
         one_of(reader, name, ["asset", index, "kind"], asset.kind, plant.ASSET_KINDS, "kind of asset")
     for group, role in file.roles.groups.items():
         one_of(reader, name, ["roles", "groups", group], role, plant.ROLES, "role")
+    for kind in file.retention:
+        one_of(reader, name, ["retention", kind], kind, (*ERASABLE, "message"), "kind whose words can be erased")
+    history = file.history
+    if history.keep_days is not None and history.keep_days < history.least_days:
+        words = f"{history.keep_days} is less than least_days = {history.least_days}, which are never removed"
+        reader.fault(name, ["history", "keep_days"], words)
     for role, rights in file.roles.rights.items():
         one_of(reader, name, ["roles", "rights", role], role, plant.ROLES, "role")
         for right in rights:

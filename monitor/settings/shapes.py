@@ -89,9 +89,34 @@ class CrossCheck(Table):
     max_flow_m3h: float | None = Field(None, gt=0)
 
 
+class History(Table):
+    url: str | None = Field(None, pattern=r"^[a-z0-9]+://\S+$")
+    keep_days: int | None = Field(None, ge=1)
+    least_days: int = Field(90, ge=1)
+
+
+class Disk(Table):
+    full_at: float = Field(0.90, ge=0.5, le=0.99)
+    ballast_mb: int = Field(64, ge=1, le=10_000)
+
+
+class Fleet(Table):
+    scheduler: str | None = Field(None, pattern=r"^(tcp|tls)://[A-Za-z0-9_.:\[\]-]+$")
+    workers: int | None = Field(None, ge=1, le=1_000)
+
+
+class Metrics(Table):
+    port: int = Field(ge=1024, le=65_535)  # of 127.0.0.1
+
+
 class SiteFile(Table):
     utility: Utility
     paths: Paths = Field(default_factory=Paths)
+    history: History = Field(default_factory=History)
+    disk: Disk = Field(default_factory=Disk)
+    fleet: Fleet = Field(default_factory=Fleet)
+    metrics: Metrics | None = None
+    retention: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)  # kind or "message" -> days
     roles: Roles = Field(default_factory=Roles)
     site: list[Site] = Field(min_length=1)
     asset: list[Asset] = Field(min_length=1)

@@ -16,7 +16,7 @@ from drivers.record import Quality, Reason, Register
 from drivers.registers import decode
 from drivers.sim.modbus_server import Memory, ModbusServer
 from drivers.source import make_source
-from monitor.poller import Poller
+from monitor.daemon.poller import Poller
 from monitor.settings import load
 from tests.acceptance.recording_proxy import RecordingProxy
 from tests.acceptance.wire import crc16

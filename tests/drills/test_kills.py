@@ -12,9 +12,9 @@ import pytest
 
 from drivers.modbus.source import open_source
 from drivers.record import Quality, Reason
+from monitor.daemon.poller import Poller
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
-from monitor.poller import Poller
 from monitor.state import State
 from tests.drivers.servers import modbus_server, spec, tag
 from tests.monitor.plant_bench import Bench, configure, device

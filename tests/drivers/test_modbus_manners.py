@@ -9,7 +9,7 @@ import pytest
 from drivers.errors import SourceDown
 from drivers.modbus.source import open_source
 from drivers.record import Reason
-from monitor.poller import share_lines
+from monitor.daemon.poller import share_lines
 from tests.drivers.servers import good_pdu, hostile_server, mbap, spec, tag
 
 TAGS = [tag(0), tag(1, address=1), tag(2, "bit", 2, bit=0), tag(3, "bit", 2, bit=9), tag(4, "u32", 3)]

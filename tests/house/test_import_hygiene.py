@@ -37,7 +37,8 @@ def test_the_screen_loads_no_numbers_and_no_protocol():
 
 
 def test_the_daemon_loads_no_models_and_none_of_their_libraries():
-    assert not loaded_by("import monitor.daemon") & {"pandas", "scipy", "sklearn", "pyarrow", "matplotlib", "models"}
+    heavy = {"pandas", "scipy", "sklearn", "pyarrow", "matplotlib", "models"}
+    assert not loaded_by("import monitor.daemon.life") & heavy
 
 
 def test_the_command_line_answers_help_without_loading_a_room():

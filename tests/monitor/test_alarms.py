@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.record import Alert
-from monitor.alarms import (
+from monitor.daemon.alarms import (
     EVENTS,
     STATES,
     Alarm,

@@ -4,7 +4,7 @@ import json
 
 from drivers.batch import batch_of
 from drivers.record import Node, Quality, Reason, Register, Sample, Tag
-from monitor.breaks import QUIET_S, Breaks
+from monitor.daemon.breaks import QUIET_S, Breaks
 from monitor.ledger import body_of
 from monitor.quality import QualityMachine
 

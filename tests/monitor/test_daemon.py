@@ -16,15 +16,15 @@ from drivers.record import Alert, Reason
 from drivers.vendor import file_drop
 from monitor.claims import Claims
 from monitor.command_socket import ask
-from monitor.daemon import Daemon
-from monitor.dispatch import Dispatch
+from monitor.daemon.dispatch import Dispatch
+from monitor.daemon.life import Daemon
+from monitor.daemon.supervisor import JobLost
+from monitor.daemon.writer import Writer
 from monitor.handover import hand_over
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, raw_message, verify
 from monitor.settings import load
 from monitor.state import State
-from monitor.supervisor import JobLost
-from monitor.writer import Writer
 from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server
 from tests.monitor.plant_bench import COMMAND, GOLDEN, Bench, configure, device
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.errors import UserError
 from drivers.record import Alert
 from monitor.claims import Claims, alert_of
-from monitor.deeds import RECORDED, draft_of
+from monitor.daemon.deeds import RECORDED, draft_of
 from monitor.ledger import Record, body_of
 from monitor.settings import load
 

@@ -9,12 +9,12 @@ import pytest
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
+from monitor.daemon.timetable import TIMEOUT_S
 from monitor.historian.hot import HotFile
 from monitor.jobs import FOLD_LAG_S, JOBS
 from monitor.ledger import Draft, Ledger, body_of
 from monitor.settings import load
 from monitor.state import State
-from monitor.timetable import TIMEOUT_S
 
 NOW = 1_795_440_125_800_000
 CONFIG = Path(__file__).parents[1] / "golden/config"

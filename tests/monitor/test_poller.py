@@ -12,7 +12,7 @@ from drivers.batch import batch_of
 from drivers.errors import SourceDown
 from drivers.record import Alert, Node, Quality, Reason, Sample, Tag
 from drivers.source import Counts, SourceSpec
-from monitor.poller import Cadence, Poller, phases
+from monitor.daemon.poller import Cadence, Poller, phases
 
 
 def made_spec(name="a", every_s=0.02, slow_s=None):

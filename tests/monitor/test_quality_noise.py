@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.batch import batch_of
 from drivers.record import Node, Reason, Register, Sample, Tag
-from monitor.daemon import Daemon
+from monitor.daemon.life import Daemon
 from monitor.quality import QualityMachine
 from monitor.quality.noise import COLLAPSED
 from monitor.state import State

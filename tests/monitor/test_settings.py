@@ -585,3 +585,51 @@ def test_a_key_that_is_like_no_other_tells_all_that_are_known_and_one_of_the_sou
     assert "source.name: has a form that is not taken; allowed is ^[A-Za-z0-9_-]{1,40}$" in faults(tree)[0]
     one_source(tree, SOURCE + TCP + "workarounds = 3\n" + BLOCK + row)
     assert "source.workarounds: must be a table, name = value (found 3)" in faults(tree)[0]
+
+
+KEEPING = """
+[history]
+keep_days = 730
+least_days = 120
+
+[disk]
+full_at = 0.85
+
+[fleet]
+scheduler = "tcp://10.0.0.7:8786"
+
+[retention]
+message = 1095
+finding = 3650
+
+[metrics]
+port = 9464
+"""
+
+
+def with_tables(tree, text):
+    path = tree / "site.toml"
+    path.write_text(path.read_text() + text)
+    return tree
+
+
+def test_how_long_and_where_things_are_kept_has_defaults_and_can_be_said(tree):
+    before = load(tree)
+    assert (before.history.url, before.history.keep_days, before.disk.full_at) == (None, None, 0.9)
+    assert (before.retention, before.metrics_port, before.fleet.scheduler) == ({}, None, None)
+    after = load(with_tables(tree, KEEPING))
+    assert (after.history.keep_days, after.history.least_days, after.disk.full_at) == (730, 120, 0.85)
+    assert (after.retention, after.metrics_port) == ({"message": 1095, "finding": 3650}, 9464)
+    assert after.fleet.scheduler == "tcp://10.0.0.7:8786"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[history]\nkeep_days = 30\n", "is less than least_days = 90"),
+        ("[retention]\nverdict = 30\n", "kind whose words can be erased"),
+        ("[metrics]\nport = 80\n", "metrics.port"),
+    ],
+)
+def test_a_rule_that_would_lose_what_must_stay_is_a_fault(tree, text, expected):
+    assert any(expected in fault for fault in faults(with_tables(tree, text)))

@@ -2,8 +2,8 @@
 
 import os
 
+from monitor.daemon.survey import RejectedFolder
 from monitor.heartbeat import RejectedStatus
-from monitor.survey import RejectedFolder
 
 NOW_US = 1_795_440_125_000_000
 

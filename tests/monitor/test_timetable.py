@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import ConfigError
+from monitor.daemon.timetable import Timetable, trigger_of, weekdays
 from monitor.plant import Job
-from monitor.timetable import Timetable, trigger_of, weekdays
 
 SUNDAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from monitor.daemon.supervisor import JobLost, Worker
 from monitor.state import State
-from monitor.supervisor import JobLost, Worker
 from monitor.worker import serve
 
 CONFIG = Path(__file__).parents[1] / "golden/config"
@@ -96,7 +96,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 from monitor.state import State
-from monitor.supervisor import Worker
+from monitor.daemon.supervisor import Worker
 
 async def main():
     worker = Worker(State(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -22,7 +22,7 @@ from drivers.batch import batch_of
 from drivers.record import Reason, Register, Sample, Tag
 from monitor import heartbeat
 from monitor.command_socket import Request, serve
-from monitor.deeds import draft_of
+from monitor.daemon.deeds import draft_of
 from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger
 from monitor.lock import boot_id, hold_lock

@@ -33,12 +33,18 @@ from drivers.record import Alert
 from drivers.source import make_source
 from drivers.vendor.status_bits import StatusBits
 from monitor import command_socket, heartbeat
-from monitor.alarms import Alarm, AlarmList, Change, from_row, to_row
-from monitor.breaks import Breaks
 from monitor.claims import Claims
 from monitor.command_socket import Request
-from monitor.desk import Desk
-from monitor.dispatch import Dispatch
+from monitor.daemon.alarms import Alarm, AlarmList, Change, from_row, to_row
+from monitor.daemon.breaks import Breaks
+from monitor.daemon.desk import Desk
+from monitor.daemon.dispatch import Dispatch
+from monitor.daemon.poller import DETAIL_LIMIT, LinkChange, Poller, cause_of, phases, share_lines
+from monitor.daemon.publishing import binder_of, head_told, publish_folder, write_facts
+from monitor.daemon.supervisor import Worker
+from monitor.daemon.survey import RejectedFolder, Survey, alarm_rows, feed_rows
+from monitor.daemon.timetable import Timetable
+from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.handover import handed_over, read_handover, refuse
 from monitor.heartbeat import LastKnown, Moment, build_status, last_known_text
 from monitor.historian.reader import HotReader
@@ -46,16 +52,10 @@ from monitor.ledger import Draft, entries
 from monitor.lock import boot_id, hold_lock
 from monitor.pace import unhurried
 from monitor.plant import Settings
-from monitor.poller import DETAIL_LIMIT, LinkChange, Poller, cause_of, phases, share_lines
-from monitor.publishing import binder_of, head_told, publish_folder, write_facts
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, machine_of
 from monitor.sqlite_file import damaged
 from monitor.state import State, atomic_write
-from monitor.supervisor import Worker
-from monitor.survey import RejectedFolder, Survey, alarm_rows, feed_rows
-from monitor.timetable import Timetable
 from monitor.words import _, clean, utc_text
-from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0

@@ -14,12 +14,12 @@ import numpy as np
 
 from drivers.batch import NO_TIME, Batch
 from drivers.record import BAD_REASONS, UNCERTAIN_REASONS, Quality, Reason, Tag
-from monitor.alarms import Alarm
 from monitor.claims import DEVICE_FEEDS, Claims
+from monitor.daemon.alarms import Alarm
+from monitor.daemon.poller import Poller
 from monitor.heartbeat import AlarmStatus, AssetStatus, FeedStatus, LastKnown, RejectedStatus, SiteStatus, SourceStatus
 from monitor.labels import code_text
 from monitor.plant import Settings
-from monitor.poller import Poller
 from monitor.quality import STALE_LEAST_S, STALE_PERIODS, QualityMachine
 from monitor.words import clean, utc_text
 

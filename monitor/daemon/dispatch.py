@@ -15,12 +15,12 @@ from typing import Any
 from drivers.errors import UserError
 from drivers.record import Alert
 from monitor.claims import Claims, alert_of
+from monitor.daemon.supervisor import JobLost, Worker
+from monitor.daemon.timetable import TIMEOUT_S
+from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.historian.reader import HotReader
 from monitor.ledger import Draft
-from monitor.supervisor import JobLost, Worker
-from monitor.timetable import TIMEOUT_S
 from monitor.words import _, clean, utc_text
-from monitor.writer import STORE_FAULTS, Writer
 
 LOG = logging.getLogger("handwheel.jobs")
 HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history

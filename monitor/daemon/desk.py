@@ -10,15 +10,15 @@ from contextlib import suppress
 from typing import Any
 
 from drivers.errors import UserError
-from monitor import deeds
-from monitor.alarms import AlarmList, Change, Refused
 from monitor.claims import Claims
 from monitor.command_socket import Request
+from monitor.daemon import deeds
+from monitor.daemon.alarms import AlarmList, Change, Refused
+from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
 from monitor.plant import Settings
 from monitor.state import State
 from monitor.words import _, clean, parse_utc, utc_text
-from monitor.writer import STORE_FAULTS, Writer
 
 
 class Desk:
