@@ -1,7 +1,8 @@
-"""What the worker can be asked to do: each job is one function from (state, settings, now, args) to a JobResult.
+"""What the worker can be asked to do: each job is one function from (state, settings, now, args, tell) to a JobResult.
 
 A job reads STATE and writes models, Parquet, reports and paper; what belongs into hot file or ledger it hands back.
-Heavy libraries are loaded inside the functions, so that a worker that only folds stays small.
+What takes long says by `tell` how far it is. Heavy libraries are loaded inside the functions, so that a worker that
+only folds stays small.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from monitor.daemon.timetable import TIMEOUT_S
 from monitor.plant import Settings
+from monitor.progress import Tell
 from monitor.state import State
 from monitor.words import clean
 
@@ -47,10 +49,10 @@ class JobResult:
         }  # fmt: skip
 
 
-Job = Callable[[State, Settings, int, Mapping[str, Any]], JobResult]
+Job = Callable[[State, Settings, int, Mapping[str, Any], Tell], JobResult]
 
 
-def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """What the models say now, and how that stands beside the vendor's claims."""
     from monitor import judge
 
@@ -59,15 +61,15 @@ def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]
     return JobResult(words, found.ledger, found.assessments, found.verdicts)
 
 
-def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Fit a model for each pump that has none."""
     from monitor import judge
 
-    found = judge.learn(state, settings, now_us)
+    found = judge.learn(state, settings, now_us, tell=tell)
     return JobResult(f"{len(found.learned)} models learned, {len(found.not_learned)} assets taught nothing")
 
 
-def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Write what is older than two minutes to Parquet, verified."""
     from monitor.historian.history import fold as fold_history
 
@@ -76,7 +78,7 @@ def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any])
     return JobResult(found.words, files=found.files, purge_before_ms=min(found.purge_before_ms, upto_ms))
 
 
-def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Run the drift audit and write its report, to be signed by a person."""
     from monitor import audit
 
@@ -85,7 +87,7 @@ def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str
     return JobResult(f"audit: {found.word}", [entry], files=list(files.values()))
 
 
-def comparison_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def comparison_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """The comparison of the vendor's alerts with findings, over 24 months."""
     from monitor import review
     from monitor.reports import comparison
@@ -97,14 +99,14 @@ def comparison_report(state: State, settings: Settings, now_us: int, args: Mappi
     return replace(made, ledger=[_entry("review", review.entry_data(told), now_us), *made.ledger])
 
 
-def sovereignty_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def sovereignty_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """The sovereignty register."""
     from monitor.reports import sovereignty
 
     return _report("sovereignty", sovereignty.build(state, settings, now_us), state, now_us)
 
 
-def binder(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]) -> JobResult:
+def binder(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Render the binder: by the fallback's own program, which imports nothing of ours."""
     command = [sys.executable, "-m", "fallback_procedures", "--render", os.fspath(state.root)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,

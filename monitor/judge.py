@@ -26,6 +26,7 @@ from monitor.historian.reader import HotReader, RollupRow, TagRow
 from monitor.labels import quantity_word
 from monitor.ledger import Record, entries
 from monitor.plant import QUANTITIES, Asset, Settings
+from monitor.progress import Tell, Work, silent
 from monitor.state import State, atomic_write
 from monitor.words import _, number_text, quantity_text, utc_text
 
@@ -70,7 +71,7 @@ class ModelDamaged(UserError):
 
 def learn(
     state: State, settings: Settings, now_us: int, *, assets: Sequence[str] = (), again: bool = False,
-    confirmed_by: str = "nobody yet",
+    confirmed_by: str = "nobody yet", tell: Tell = silent,
 ) -> LearnResult:  # fmt: skip
     """Fit and store a model for each pump that has none (or for `assets`; `again` replaces the one there is).
 
@@ -81,7 +82,9 @@ def learn(
     until: dict[str, int] = {}
     for one in _open_alerts(entries(state, ("own_alert",))):
         until[one.asset or ""] = min(one.at_us, until.get(one.asset or "", now_us))
-    for asset in _pumps(settings):
+    pumps = _pumps(settings)
+    work = Work(_("learning"), len(pumps), tell)
+    for asset in work.over(pumps):
         if (assets and asset.id not in assets) or (_path(state, asset.id).exists() and not again):
             continue
         if asset.id in until and _path(state, asset.id).exists():

@@ -6,6 +6,10 @@
     {"id", "job", "args", "now_us"}
     {"id", "ok", "words", "ledger": [..], "assessments": [..], "verdicts": [..], "files": [..], "purge_before_ms"}
 
+Before the answer to a job that takes longer than a second come lines that say how far it is (monitor.progress):
+
+    {"id", "progress": {"words", "done", "total", "elapsed_s"} or null}
+
 It writes Parquet, models and reports itself, but neither hot file nor ledger: what belongs there it sends back to their
 one owner. A job that fails is reported in its own words and the next one is done. The daemon's end of it is
 monitor.daemon.supervisor.
@@ -23,6 +27,7 @@ from typing import IO
 
 from drivers.errors import UserError
 from monitor.jobs import JOBS, JobResult
+from monitor.progress import Progress, Tell
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import use_language
@@ -41,7 +46,8 @@ def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
             job = JOBS.get(message["job"])
             if job is None:
                 raise UserError(f"job {message['job']!r} is unknown; known: {', '.join(sorted(JOBS))}")
-            result = job(state, settings, int(message["now_us"]), message["args"]).to_json()
+            tell = _teller(message["id"], answers)
+            result = job(state, settings, int(message["now_us"]), message["args"], tell).to_json()
             told = json.dumps({"id": message["id"], "ok": True, **result}, ensure_ascii=False, allow_nan=False)
         except Exception as fault:
             if not isinstance(fault, UserError):
@@ -50,6 +56,15 @@ def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
             told = json.dumps({"id": message["id"], "ok": False, **failed.to_json()}, ensure_ascii=False)
         answers.write(told + "\n")
         answers.flush()
+
+
+def _teller(name: str, answers: IO[str]) -> Tell:
+    def tell(progress: Progress | None) -> None:
+        told = {"id": name, "progress": progress.to_json() if progress else None}
+        answers.write(json.dumps(told, ensure_ascii=False) + "\n")
+        answers.flush()
+
+    return tell
 
 
 def _words(fault: Exception) -> str:

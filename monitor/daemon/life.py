@@ -494,7 +494,8 @@ class Daemon:
             binder=binder_of(self.state),
             ledger=self._writer.head,
         ) | {"worker": {"pid": self._worker.pid, "restarts": self._worker.restarts, "lost": self._worker.lost,
-                        "job": self._worker.job, "jobs": self._jobs.last_runs}}  # fmt: skip
+                        "job": self._worker.job, "progress": self._worker.progress,
+                        "jobs": self._jobs.last_runs}}  # fmt: skip
 
     # what is asked of us
 

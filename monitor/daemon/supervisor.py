@@ -39,6 +39,7 @@ class Worker:
         self.starts = 0
         self.lost = 0  # jobs without a result
         self.job = ""  # what it is doing now
+        self.progress: dict[str, Any] | None = None  # and how far it is, once that takes longer than a second
 
     @property
     def pid(self) -> int | None:
@@ -60,7 +61,7 @@ class Worker:
                 self.lost += 1
                 raise
             finally:
-                self.job = ""
+                self.job, self.progress = "", None
 
     async def _ask(self, job: str, args: Mapping[str, Any], now_us: int, timeout_s: float) -> dict[str, Any]:
         process = await self._living()
@@ -70,7 +71,11 @@ class Worker:
         try:
             process.stdin.write(message.encode() + b"\n")
             await process.stdin.drain()
-            line = await asyncio.wait_for(process.stdout.readuntil(b"\n"), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                told = json.loads(await process.stdout.readuntil(b"\n"))
+                while "progress" in told:
+                    self.progress = told["progress"]
+                    told = json.loads(await process.stdout.readuntil(b"\n"))
         except TimeoutError:
             await self._end(process)
             raise JobLost(f"{job}: no result after {timeout_s:.0f} s; the worker was ended") from None
@@ -80,7 +85,6 @@ class Worker:
         except asyncio.CancelledError:
             await self._end(process)
             raise
-        told = json.loads(line)
         if told.get("id") != name:
             await self._end(process)
             raise JobLost(f"{job}: the worker answered another question")

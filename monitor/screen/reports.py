@@ -7,9 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.progress import from_json
 from monitor.screen.overview import filter_words
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
-from monitor.screen.room import Entry, Rejected, Report, RoomState, time_us
+from monitor.screen.room import Entry, Rejected, Report, RoomState, part, time_us
 from monitor.screen.text import View, banners, foot, head, short_time
 from monitor.words import _, clean
 
@@ -89,10 +90,20 @@ def rejected_item(one: Rejected) -> Item:
 def lines(room: RoomState, view: View) -> list[Line]:
     """The whole page."""
     found = items(room, view)
-    top = [head(room, view), *banners(room, view), Line(" " + _("REPORTS AND AUDITS"), "strong"), rule(view.width)]
+    title = Line(" " + _("REPORTS AND AUDITS") + under_way(room), "strong")
+    top = [head(room, view), *banners(room, view), title, rule(view.width)]
     bottom = [rule(view.width), *detail(view, found), *foot(view, key_lines(), view.notice or filter_words(view))]
     space = view.height - len(top) - len(bottom)
     return page([*top, *table(room, view, found, space)], bottom, view.width, view.height)
+
+
+def under_way(room: RoomState) -> str:
+    """What the worker is doing now and how far it is, after the title; "" where it does nothing."""
+    worker = part(room.status, "worker") if room.live else {}
+    job = clean(worker.get("job") or "", 30)
+    progress = from_json(worker.get("progress"))
+    words = progress.text if progress else _("under way")
+    return f"   {job}: {words}" if job else ""
 
 
 def key_lines() -> list[str]:

@@ -13,6 +13,7 @@ from monitor.daemon.timetable import TIMEOUT_S
 from monitor.historian.hot import HotFile
 from monitor.jobs import FOLD_LAG_S, JOBS
 from monitor.ledger import Draft, Ledger, body_of
+from monitor.progress import silent
 from monitor.settings import load
 from monitor.state import State
 
@@ -43,7 +44,7 @@ def state(tmp_path, settings):
 
 def done(name, state, settings):
     """A job's result, as the daemon gets it: every ledger row must be one that the ledger takes."""
-    result = JOBS[name](state, settings, NOW, {})
+    result = JOBS[name](state, settings, NOW, {}, silent)
     told = json.loads(json.dumps(result.to_json(), allow_nan=False))
     for row in told["ledger"]:
         body_of(Draft(**row))

@@ -320,6 +320,21 @@ def test_rejected_messages_are_listed_with_their_reasons(room, state):
     assert item.readable.endswith("alert-7.json.reason.txt")
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_the_reports_page_says_what_the_worker_does_and_how_far_it_is(room, size):
+    progress = {"words": "learning", "done": 3, "total": 12, "elapsed_s": 2.0}
+
+    def title(worker: object) -> str:
+        told = replace(room, status={**room.status, "worker": worker})
+        return next(str(line) for line in reports.lines(told, View(*size)) if "REPORTS AND AUDITS" in str(line))
+
+    assert "learn: learning: 3 of 12" in title({"job": "learn", "progress": progress})
+    assert title({"job": "fold", "progress": None}).endswith("fold: under way")
+    for quiet in ({"job": "", "progress": None}, {}, None, [1], "x"):
+        assert title(quiet) == " REPORTS AND AUDITS"
+    assert "under way" in title({"job": "fold", "progress": {"words": ["x"], "done": "many"}})
+
+
 def test_a_check_that_failed_more_than_once_is_named_once(room):
     (audit,) = room.past.audits
     checks = [{"name": name, "word": "WARN"} for name in ("coverage", "stale tags", "coverage", "coverage")]
