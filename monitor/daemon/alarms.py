@@ -185,6 +185,10 @@ class AlarmList:
     def __iter__(self) -> Iterator[Alarm]:
         return iter(ranked(list(self._alarms.values())))
 
+    def take_up(self, alarms: Iterable[Alarm]) -> None:
+        """Go on with these, as the last life left them."""
+        self._alarms |= {alarm.id: alarm for alarm in alarms}
+
     def get(self, name: str) -> Alarm | None:
         """The alarm with this id, or the one that an alert of this id stands behind."""
         found = self._alarms.get(name)

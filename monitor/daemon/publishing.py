@@ -1,19 +1,64 @@
-"""What the fallback reads besides the heartbeat: procedures and sheets of the site, and facts, below STATE/manual.
+"""What screen and fallback read: the heartbeat each second, and procedures, sheets and facts below STATE/manual.
 
 The copy is complete and on the disk, so that nothing of the configuration is needed when it is read. Each file is
 replaced as a whole, and only when it changed; a file that left the configuration leaves the copy.
 """
 
 import json
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from monitor import heartbeat
+from monitor.daemon.writer import Writer
+from monitor.heartbeat import LastKnown, Moment, last_known_text
+from monitor.pace import unhurried
 from monitor.plant import Settings
 from monitor.state import State, atomic_write
 from monitor.words import utc_text
 
+LOG = logging.getLogger("handwheel.daemon")
 SIZE_LIMIT = 1_000_000  # bytes; a procedure is a page of text
+LAST_KNOWN_AT_ONCE, LAST_KNOWN_REST = 500, 20  # lines; times what writing them all took
+
+
+class Publisher:
+    """The heartbeat. That it cannot be written is said once, until it can."""
+
+    def __init__(self, state: State, writer: Writer) -> None:
+        self._state, self._writer = state, writer
+        self._published = True
+        self._last_known_due_s = 0.0  # monotonic [s]
+
+    async def publish(
+        self, status: Mapping[str, Any], known: Callable[[], Iterator[LastKnown]], now: Moment, zone: ZoneInfo,
+        *, sync: bool,
+    ) -> None:  # fmt: skip
+        """Replace status.json and, where it is its turn, last_known.txt; with `sync` both, onto the disk."""
+        rows = known() if sync or now.mono_s >= self._last_known_due_s else None
+        try:
+            await self._writer.do(self._write, status, rows, now, zone, sync)
+            self._published = True
+        except OSError as fault:
+            if self._published:
+                LOG.error("cannot publish: %s", fault)
+            self._published = False
+
+    def _write(
+        self, status: Mapping[str, Any], rows: Iterator[LastKnown] | None, now: Moment, zone: ZoneInfo, sync: bool
+    ) -> None:  # fmt: skip
+        """The last known values each second; where they are very many, they take a twentieth of the time at most."""
+
+        def text() -> str:
+            start_s = time.thread_time()
+            made = last_known_text(now, unhurried(rows or (), LAST_KNOWN_AT_ONCE), zone)
+            self._last_known_due_s = now.mono_s + LAST_KNOWN_REST * (time.thread_time() - start_s)
+            return made
+
+        heartbeat.publish(self._state, status, text if rows is not None else None, sync=sync)
 
 
 def publish_folder(settings: Settings, state: State) -> list[str]:

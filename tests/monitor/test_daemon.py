@@ -242,7 +242,7 @@ def test_an_alarm_ends_when_the_last_claim_behind_it_does_and_by_nobody_else_s_w
     def told(alert_id, **changes):
         alert = replace(said, alert_id=alert_id, **changes)
         daemon._claims.entered(alert)
-        daemon._to_alarms(alert)
+        daemon._hearing.to_alarms(alert)
         return {one.id: one.active for one in daemon._alarms}
 
     (alarm,) = told("one").keys()
@@ -261,7 +261,7 @@ def test_an_alarm_says_the_claim_issued_last_of_those_that_stand_and_their_numbe
         alert = replace(said, alert_id=alert_id, text=f"text of {alert_id}", issued_us=issued_us, active=active,
                         severity=severity)  # fmt: skip
         daemon._claims.entered(alert)
-        daemon._to_alarms(alert)
+        daemon._hearing.to_alarms(alert)
         (alarm,) = daemon._alarms
         return alarm.text, alarm.claims, alarm.alert_ids[-1], alarm.priority, alarm.active
 
