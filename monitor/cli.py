@@ -36,6 +36,7 @@ COMMANDS = {
     "review": ("monitor.review", "freeze the parameters of the vendor review, run it"),
     "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
     "trust": ("monitor.trust", "make our OPC UA certificate; agree to that of a server, by its fingerprint"),
+    "doctor": ("monitor.doctor.command", "self-check: files, versions, sockets, clock, disk, links, ledger, binder"),
     "ledger": ("monitor.ledger", "verify or show the hash-chained record; erase what a vendor wrote of persons"),
 }
 # the same for those that also work on a device that is in no configuration: command(args, settings or None, state)
@@ -120,7 +121,6 @@ def build_parser(asked: str) -> argparse.ArgumentParser:
         sub = verb(name, help_text, _command(module))
         if asked == name:
             import_module(module).add_arguments(sub)
-    verb("doctor", "self-check: sockets, clock, disk, links, binder, rights", _doctor)
     demo = verb("demo", "a simulated utility on loopback with everything running", _demo)
     if asked == "demo":
         import_module("monitor.demo").add_arguments(demo)
@@ -225,11 +225,6 @@ def _intake(args: argparse.Namespace) -> int:
 def _screen(args: argparse.Namespace) -> int:
     state = _state_only(args)
     return int(import_module("monitor.screen.app").run(state, language=args.lang, ui=args.ui))
-
-
-def _doctor(args: argparse.Namespace) -> int:
-    settings, state = _loaded(args)
-    return int(import_module("monitor.doctor").run(settings, state))
 
 
 def _demo(args: argparse.Namespace) -> int:

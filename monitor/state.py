@@ -47,6 +47,16 @@ class State:
         return self.root / "noise.bin"
 
     @property
+    def program(self) -> Path:
+        """The files of the program, with their hashes, as the daemon found them at its last start."""
+        return self.root / "program.json"
+
+    @property
+    def security_log(self) -> Path:
+        """Who was let in or refused, by operating-system user; kept apart, and read by two roles together."""
+        return self.root / "security.sqlite"
+
+    @property
     def inbox(self) -> Path:
         """Finished alerts that intake hands to the daemon."""
         return self.root / "inbox"

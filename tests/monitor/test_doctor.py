@@ -7,7 +7,7 @@ from pathlib import Path
 
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
-from monitor.doctor import look_at_binder, look_at_daemon, look_at_sockets
+from monitor.doctor.looks import look_at_binder, look_at_daemon, look_at_sockets
 from monitor.heartbeat import Moment, SourceStatus, build_status
 from monitor.lock import boot_id
 from monitor.settings import load

@@ -1,12 +1,8 @@
-"""`handwheel doctor`: is this host fit for its task, and does it do only what was configured?
-
-It looks and reports; it changes nothing. What it cannot look at it says, instead of calling it fine.
-"""
+"""Doctor's looks at the host, the daemon and STATE: each one yields what it saw, in one word and a line."""
 
 import os
 import shutil
 import socket
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +18,6 @@ from monitor.plant import Settings
 from monitor.state import State
 from monitor.words import age_text, clean
 
-WORDS = ("PASS", "WARN", "FAIL", "CANNOT TELL")
 FULL = 0.9
 COUNTED = {  # what is said of drivers.source.Counts
     "requests": "requests",
@@ -40,16 +35,8 @@ class Check:
     """One look at the host: its word, and what was seen or what to do."""
 
     name: str
-    word: str  # one of WORDS
+    word: str  # PASS, WARN, FAIL, CANNOT TELL
     text: str
-
-
-def run(settings: Settings, state: State) -> int:
-    """Print every check; exit code 1 if one fails."""
-    checks = [check for look in LOOKS for check in look(settings, state)]
-    for check in checks:
-        print(f"{check.word:11}  {check.name:10}  {check.text}")
-    return 1 if any(check.word == "FAIL" for check in checks) else 0
 
 
 def look_at_state(settings: Settings, state: State) -> Iterator[Check]:
@@ -187,11 +174,6 @@ def look_at_clock(settings: Settings, state: State) -> Iterator[Check]:
     yield Check("clock", "PASS" if synced else "CANNOT TELL", text)
 
 
-def look_at_libraries(settings: Settings, state: State) -> Iterator[Check]:
-    """SQLite before 3.51.3 could corrupt a WAL with two checkpointing writers; we have one writer."""
-    yield Check("sqlite", "PASS", f"{sqlite3.sqlite_version}; one writer only")
-
-
 LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_state,
     look_at_disk,
@@ -202,5 +184,4 @@ LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_timetable,
     look_at_binder,
     look_at_clock,
-    look_at_libraries,
 )

@@ -1,0 +1,128 @@
+"""The security log: kept apart, for 90 days, and shown to two people of different roles together."""
+
+import os
+import sqlite3
+from contextlib import closing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.security_log import KEEP_DAYS, PAGE, TOGETHER_S, SecurityLog, TwoTogether, line
+
+DAY_US = 86_400_000_000
+NOW_US = 1_800_000_000_000_000
+
+
+@pytest.fixture
+def log(tmp_path):
+    return SecurityLog(tmp_path / "security.sqlite")
+
+
+def test_only_the_owner_may_read_the_file_or_what_lies_beside_it(log, tmp_path):
+    before = os.umask(0)
+    try:
+        log.note(NOW_US, 0, "decide", "", "operator")
+        log.flush(NOW_US)
+    finally:
+        os.umask(before)
+    assert [path.name for path in tmp_path.iterdir()] == ["security.sqlite"]
+    assert (tmp_path / "security.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_planted_link_is_not_followed(log, tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"")
+    (tmp_path / "security.sqlite").symlink_to(tmp_path / "elsewhere")
+    log.note(NOW_US, 0, "decide", "", "operator")
+    with pytest.raises(OSError):
+        log.flush(NOW_US)
+    assert (tmp_path / "elsewhere").read_bytes() == b""
+
+
+def test_equal_attempts_of_a_quarter_of_an_hour_are_one_row_with_a_count(log):
+    for _ in range(500):
+        log.note(NOW_US, 0, "decide", "no right", "viewer")
+    log.flush(NOW_US)
+    log.note(NOW_US + 1_000_000, 0, "decide", "no right", "viewer")
+    log.note(NOW_US + 1_000_000, 0, "decide", "", "operator")
+    log.flush(NOW_US)
+    rows = log.page()
+    assert [(row["why"], row["times"]) for row in rows] == [("", 1), ("no right", 501)]
+    assert "refused: no right" in line(rows[1]) and "root (0)" in line(rows[1])
+
+
+def test_what_is_older_than_90_days_goes_also_where_nobody_comes_any_more(log, tmp_path):
+    log.note(NOW_US, 0, "erase", "no right", "viewer")
+    log.flush(NOW_US)
+    log.flush(NOW_US + (KEEP_DAYS - 1) * DAY_US)
+    assert len(log.page()) == 1
+    log.flush(NOW_US + (KEEP_DAYS + 1) * DAY_US)
+    assert log.page() == []
+    assert b"erase" not in (tmp_path / "security.sqlite").read_bytes()
+
+
+def test_what_could_not_be_written_is_written_with_the_next_tick(log, tmp_path):
+    (tmp_path / "security.sqlite").mkdir()
+    log.note(NOW_US, 0, "decide", "", "operator")
+    with pytest.raises(OSError):
+        log.flush(NOW_US)
+    (tmp_path / "security.sqlite").rmdir()
+    log.flush(NOW_US)
+    assert [row["times"] for row in log.page()] == [1]
+
+
+def test_the_log_is_read_page_by_page_from_the_newest(log):
+    for uid in range(PAGE + 5):
+        log.note(NOW_US, uid, "decide", "", "operator")
+    log.flush(NOW_US)
+    first = log.page()
+    second = log.page(first[-1]["n"])
+    assert (len(first), len(second)) == (PAGE, 5)
+    assert sorted(row["uid"] for row in first + second) == list(range(PAGE + 5))
+
+
+def test_no_row_names_an_asset_an_alert_or_an_entry(log, tmp_path):
+    log.note(NOW_US, 0, "decide", "", "operator")
+    log.flush(NOW_US)
+    with closing(sqlite3.connect(tmp_path / "security.sqlite")) as db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(access)")]
+    assert columns == ["n", "quarter", "uid", "user", "verb", "why", "role", "times"]
+
+
+def test_one_alone_sees_nothing_and_two_of_one_role_see_nothing():
+    lock = TwoTogether()
+    assert not lock.ask(1, "auditor", 0.0).open
+    assert not lock.ask(1, "administrator", 1.0).open  # one user with two roles is one person
+    assert not lock.ask(2, "administrator", 2.0).open
+
+
+def test_two_users_of_two_roles_open_it_for_both_and_for_nobody_else():
+    lock = TwoTogether()
+    lock.ask(1, "auditor", 0.0)
+    asked = lock.ask(2, "administrator", 10.0)
+    assert (asked.open, asked.new, asked.roles) == (True, True, ("auditor", "administrator"))
+    again = lock.ask(1, "auditor", 20.0)
+    assert (again.open, again.new) == (True, False)
+    assert not lock.ask(3, "auditor", 21.0).open
+    assert not lock.ask(1, "auditor", 10.0 + TOGETHER_S).open  # it closes by itself
+
+
+def test_who_asked_too_long_ago_does_not_count():
+    lock = TwoTogether()
+    lock.ask(1, "auditor", 0.0)
+    assert not lock.ask(2, "administrator", TOGETHER_S).open
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(["auditor", "administrator"]), st.floats(0, 400))))
+def test_it_never_opens_without_two_users_of_two_roles_within_the_time(steps):
+    lock, now_s, asked, opened = TwoTogether(), 0.0, [], []
+    for uid, role, later_s in steps:
+        now_s += later_s
+        reply = lock.ask(uid, role, now_s)
+        asked.append((uid, role, now_s))
+        if reply.new:
+            others = [one for one in asked if one[0] != uid and one[1] != role and now_s - one[2] < TOGETHER_S]
+            assert others
+            opened.append(now_s)
+        if reply.open:
+            assert opened and now_s - opened[-1] < TOGETHER_S
