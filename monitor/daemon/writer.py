@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from monitor.erasure import carry_out
 from monitor.historian.hot import HotFile
 from monitor.ledger import Draft, Entry, Ledger
+from monitor.ledger.erasure import carry_out
 from monitor.plant import Settings
 from monitor.state import State
 

@@ -16,14 +16,13 @@ from monitor.ledger import (
     Draft,
     Ledger,
     LedgerError,
-    add_arguments,
-    command,
     entries,
     head,
     parse_head,
     raw_message,
     verify,
 )
+from monitor.ledger.command import add_arguments, command
 from monitor.state import State
 from monitor.words import parse_utc
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """Show what would go, ask, erase it through the daemon or under the lock; 1 if the answer was no."""
     from monitor import command_socket
-    from monitor.ledger import Ledger
+    from monitor.ledger.chain import Ledger
     from monitor.lock import hold_lock, lock_is_free
 
     names = [_whole(state, name) for name in args.raw or ()]
@@ -102,7 +102,8 @@ def _whole(state: State, digits: str) -> str:
 
 def _shown(state: State, names: Sequence[str], numbers: Sequence[int]) -> list[str]:
     """What would go, one line each."""
-    from monitor.ledger import entries, line, raw_message
+    from monitor.ledger.command import line
+    from monitor.ledger.reading import entries, raw_message
 
     lines = []
     for name in names:

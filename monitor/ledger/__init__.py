@@ -1,0 +1,15 @@
+"""The ledger: alerts, decisions, findings, verdicts and audits in one chain in which no change goes unseen.
+
+This is its door. The chain cannot tell that its tail was cut: for that its head is printed on paper, and `verify`
+compares. Reading needs the standard library only.
+"""
+
+from monitor.ledger.chain import Entry, Ledger
+from monitor.ledger.entry import ERASABLE, KINDS, Draft, LedgerError, Record, body_of, head_text
+from monitor.ledger.reading import entries, head, raw_message
+from monitor.ledger.verifying import Verification, parse_head, verify
+
+__all__ = [
+    "ERASABLE", "KINDS", "Draft", "Entry", "Ledger", "LedgerError", "Record", "Verification", "body_of", "entries",
+    "head", "head_text", "parse_head", "raw_message", "verify",
+]  # fmt: skip
