@@ -82,6 +82,16 @@ class Request:
 
 
 Handle = Callable[[Request], Awaitable[Mapping[str, Any]]]
+OnAccess = Callable[[int, str, bool, str, str], None]  # uid, verb ("" none), whether it is let in, role, why not
+
+
+@dataclass(slots=True)
+class Door:
+    """What those who come in are measured by; `settings` may be exchanged while the door is open."""
+
+    settings: "Settings"
+    handle: Handle
+    on_access: OnAccess
 
 
 def caller_of(uid: int, gid: int, groups: Mapping[str, str], rights: Mapping[str, tuple[str, ...]]) -> Caller:
@@ -110,21 +120,27 @@ def _group_names(uid: int, gid: int) -> set[str]:
 
 
 @asynccontextmanager
-async def serve(state: State, settings: "Settings", handle: Handle) -> AsyncIterator[asyncio.Server]:
+async def serve(
+    state: State, settings: "Settings", handle: Handle, on_access: OnAccess = lambda *_: None
+) -> AsyncIterator[Door]:
     """Answer on STATE/command.sock while the block runs. The caller holds daemon.lock.
 
     `handle` gets each Request whose role may make it and returns what the answer holds besides format, id and ok; a
-    UserError becomes a refusal in its words. `whoami` is answered here.
+    UserError becomes a refusal in its words. `whoami` is answered here. `on_access` is told of each message, before it
+    is carried out, whether it is let in or refused; what a client sent is never in its words.
     """
+    door = Door(settings, handle, on_access)
     clients: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def answer_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         clients[writer] = asyncio.current_task()
         try:
+            uid, gid = _peer(writer)
             if len(clients) > CLIENTS:
+                on_access(uid, "", False, "", "too many clients")
                 await _send(writer, _refusal("", f"{CLIENTS} clients are connected already; try again in a moment"))
                 return
-            await _converse(reader, writer, settings, handle)
+            await _converse(reader, writer, uid, gid, door)
         except (ConnectionError, TimeoutError):
             pass  # the client went away or does not read: its affair
         finally:
@@ -137,7 +153,7 @@ async def serve(state: State, settings: "Settings", handle: Handle) -> AsyncIter
         raise UserError(f"{state.socket}: cannot be opened ({fault.strerror}); remove what lies there") from fault
     state.socket.chmod(0o660)
     try:
-        yield server
+        yield door
     finally:
         server.close()
         tasks = [task for task in clients.values() if task]
@@ -148,40 +164,53 @@ async def serve(state: State, settings: "Settings", handle: Handle) -> AsyncIter
         state.socket.unlink(missing_ok=True)
 
 
-async def _converse(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, settings: "Settings", handle: Handle
-) -> None:
+def _peer(writer: asyncio.StreamWriter) -> tuple[int, int]:
+    """(uid, gid) of the process at the other end, as the kernel says."""
     link: socket.socket = writer.get_extra_info("socket")
     _pid, uid, gid = struct.unpack("3i", link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    caller = caller_of(uid, gid, settings.groups, settings.rights)
+    return uid, gid
+
+
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, uid: int, gid: int, door: Door) -> None:
     while True:
         try:
             line = await asyncio.wait_for(reader.readuntil(b"\n"), IDLE_S)
         except asyncio.IncompleteReadError:
             return
         except asyncio.LimitOverrunError:
+            door.on_access(uid, "", False, "", "too long")
             await _send(writer, _refusal("", f"a message may have {LINE_LIMIT} bytes at most"))
             return
-        await _send(writer, await _answer(line, caller, settings, handle))
+        caller = caller_of(uid, gid, door.settings.groups, door.settings.rights)
+        await _send(writer, await _answer(line, caller, door))
 
 
-async def _answer(line: bytes, caller: Caller, settings: "Settings", handle: Handle) -> dict[str, Any]:
+async def _answer(line: bytes, caller: Caller, door: Door) -> dict[str, Any]:
+    def told(verb: str, allowed: bool, role: str, why: str = "") -> None:
+        door.on_access(caller.uid, verb, allowed, role, why)
+
+    settings = door.settings
     try:
         name, verb, data = parse_message(line)
     except ValueError as fault:
+        told("", False, caller.role, "not understood")
         return _refusal("", f"not understood: {fault}")
     if verb == "whoami":
+        told(verb, True, caller.role)
         return {"format": FORMAT, "id": name, "ok": True, "role": caller.role, "rights": list(caller.rights)}
     if verb not in VERBS:
+        told("", False, caller.role, "unknown verb")
         return _refusal(name, f"{clean(verb, 40)} is unknown; known: {', '.join(VERBS)}")
     right = VERBS[verb]
     role = caller.role_for(right) if right else caller.role if caller.rights else None
     if role is None:
+        told(verb, False, caller.role, f"no right to {right}" if right else "no right")
         needed = f"right to {right}" if right else "right to do this"
         who = _who_may(right, settings)
         return _refusal(name, f"{verb}: role {caller.role} has no {needed}; {who}")
+    told(verb, True, role)
     try:
-        reply = await asyncio.wait_for(handle(Request(verb, data, role, caller.rights)), ANSWER_S)
+        reply = await asyncio.wait_for(door.handle(Request(verb, data, role, caller.rights)), ANSWER_S)
     except UserError as fault:
         return _refusal(name, str(fault))
     except TimeoutError:

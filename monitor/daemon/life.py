@@ -16,6 +16,7 @@ import os
 import signal
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -92,6 +93,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pollers: dict[str, Poller] = {}
+        self._access: Counter[str] = Counter()  # messages over the socket: "admitted", or why refused
 
     # life
 
@@ -109,7 +111,7 @@ class Daemon:
         timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._jobs.run)
         polling = [asyncio.create_task(one.run(), name=f"poll {name}") for name, one in self._pollers.items()]
         try:
-            async with command_socket.serve(self.state, self.settings, self._carry_out):
+            async with command_socket.serve(self.state, self.settings, self._carry_out, self._note_access):
                 heartbeat.clear_planned_stop(self.state)
                 late = timetable.start(datetime.now(UTC))
                 LOG.info("running: %d sources, %d tags, state %s%s", len(polling), len(self.settings.tags),
@@ -306,7 +308,8 @@ class Daemon:
             ledger=self._writer.head,
         ) | {"worker": {"pid": self._worker.pid, "restarts": self._worker.restarts, "lost": self._worker.lost,
                         "job": self._worker.job, "progress": self._worker.progress,
-                        "jobs": self._jobs.last_runs}}  # fmt: skip
+                        "jobs": self._jobs.last_runs},
+             "socket": dict(self._access)}  # fmt: skip
 
     # what is asked of us
 
@@ -318,6 +321,10 @@ class Daemon:
         LOG.info("job %s asked for by %s", name, request.role)
         self._spawn(self._jobs.run(name, {"role": request.role}))
         return {"job": name, "words": _("{job}: started; its result goes into the ledger").format(job=name)}
+
+    def _note_access(self, uid: int, verb: str, allowed: bool, role: str, why: str) -> None:
+        """Each message of the command socket, before it is carried out."""
+        self._access["admitted" if allowed else why] += 1
 
     # small things
 

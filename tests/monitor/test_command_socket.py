@@ -79,6 +79,36 @@ async def test_a_role_in_the_message_changes_nothing(state):
     assert "role viewer has no right to decide" in reply["error"]
 
 
+async def test_each_message_is_told_whether_it_was_let_in_and_nothing_of_what_it_said(state):
+    seen = []
+    messages = (b'{"secret":\n', line({"format": 1, "id": "1", "verb": "whoami", "data": {}}),
+                line({"format": 1, "id": "2", "verb": "secret", "data": {}}),
+                line({"format": 1, "id": "3", "verb": "decide", "data": {"secret": 1}}),
+                line({"format": 1, "id": "4", "verb": "sign_audit", "data": {}}),
+                b"x" * (LINE_LIMIT + 1) + b"\n")  # fmt: skip
+    async with serve(state, plant(**OPERATOR), answered, lambda *what: seen.append(what)):
+        await put(state, *messages)
+    uid = os.getuid()
+    assert seen == [
+        (uid, "", False, "operator", "not understood"), (uid, "whoami", True, "operator", ""),
+        (uid, "", False, "operator", "unknown verb"), (uid, "decide", True, "operator", ""),
+        (uid, "sign_audit", False, "operator", "no right to sign"), (uid, "", False, "", "too long"),
+    ]  # fmt: skip
+
+
+async def test_rights_that_are_exchanged_hold_from_the_next_message_on(state):
+    message = line({"format": 1, "id": "1", "verb": "decide", "data": {}})
+    async with serve(state, plant(**OPERATOR), answered) as door:
+        reader, writer = await asyncio.open_unix_connection(str(state.socket))
+        with closing(writer):
+            answers = []
+            for settings in (plant(**OPERATOR), plant(**STRANGER)):
+                door.settings = settings
+                writer.write(message)
+                answers.append(json.loads(await asyncio.wait_for(reader.readline(), 30))["ok"])
+    assert answers == [True, False]
+
+
 async def test_the_client_gets_the_answer_and_a_refusal_in_words(state):
     async def refuse(request):
         raise UserError("decide: alert A-1 is unknown; look at the list")
