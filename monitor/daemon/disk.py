@@ -1,4 +1,4 @@
-"""What happens when the disk fills: said at 90 %, and a ballast held for the moment when nothing can be written any more.
+"""What happens when the disk fills: said at 90 %, and a ballast held for when nothing can be written any more.
 
 SQLite cannot purge its way out of a full disk: deleting and checkpointing need room themselves. So a file of a few
 megabytes is kept in reserve, really allocated, and given up when a write finds no room; it is made again when there is
