@@ -37,7 +37,7 @@ class JobResult:
     ledger: Sequence[Mapping[str, Any]] = ()
     assessments: Sequence[Mapping[str, Any]] = ()
     verdicts: Sequence[Mapping[str, Any]] = ()
-    files: Sequence[Path] = ()
+    files: Sequence[Path | str] = ()
     purge_before_ms: int | None = None  # frames before this time (UTC [ms]) may leave the hot file
 
     def to_json(self) -> dict[str, Any]:

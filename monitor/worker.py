@@ -39,6 +39,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
     """Do jobs until the input ends."""
     settings = load(config)
+    state = state.with_history(settings.history)
     use_language(settings.language)
     for line in asked:
         message = json.loads(line)
