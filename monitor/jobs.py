@@ -63,9 +63,9 @@ def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]
 
 def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Fit a model for each pump that has none."""
-    from monitor import judge
+    from monitor import learning
 
-    found = judge.learn(state, settings, now_us, tell=tell)
+    found = learning.learn(state, settings, now_us, tell=tell)
     return JobResult(f"{len(found.learned)} models learned, {len(found.not_learned)} assets taught nothing")
 
 
