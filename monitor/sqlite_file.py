@@ -28,7 +28,7 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
-        db.executescript(schema)
+        db.executescript(f"BEGIN; {schema} COMMIT;")  # all tables or none, also after a power cut
     except sqlite3.DatabaseError as fault:
         raise damaged(path, fault) from fault
     return db
@@ -74,6 +74,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         db = _open_reader(path)
         try:
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+                raise FileNotFoundError(path)  # its writer has just begun with it
             yield db
         finally:
             db.close()

@@ -5,14 +5,10 @@ Standard library only: the screen, the command line and the daemon all find each
 
 import os
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from drivers.errors import UserError
-
-if TYPE_CHECKING:
-    from monitor.plant import History
 
 SOCKET_LIMIT = 100  # a Unix socket's path must fit into 108 bytes on Linux, less elsewhere
 DEFAULT = Path("/var/lib/handwheel")
@@ -23,7 +19,6 @@ class State:
     """Where things lie below STATE (house.md: section 10)."""
 
     root: Path
-    elsewhere: "History | None" = None  # set where the cold part of history lies in another place than `history`
 
     @property
     def hot(self) -> Path:
@@ -119,10 +114,6 @@ class State:
     def journal(self) -> Path:
         return self.manual / "journal"
 
-    def with_history(self, history: "History") -> "State":
-        """The same with the cold part of history where [history] says."""
-        return replace(self, elsewhere=history if history.url else None)
-
     def make(self) -> "State":
         """Create the folders that are missing (mode 2770); raises UserError where the place cannot be written."""
         folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, self.manual,
@@ -132,6 +123,7 @@ class State:
                 if not folder.is_dir():
                     folder.mkdir(parents=True)
                     folder.chmod(0o2770)
+                    sync_folder(folder.parent)
             except OSError as fault:
                 why = fault.strerror or fault
                 raise UserError(

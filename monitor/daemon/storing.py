@@ -70,11 +70,11 @@ class Storing:
 
     def _store(self, batches: Sequence[Batch], alarms: list[dict[str, Any]] | None, t_ms: int, latest: bool) -> None:
         hot = self._writer.hot
-        hot.append(batches, t_ms)
         if alarms is not None:
             hot.set_alarms(alarms)
         if latest:
             hot.write_latest(t_ms)
+        hot.append(batches, t_ms)  # last: where anything fails, nothing of it is stored, and the next try doubles none
 
     def failed(self, fault: Exception) -> None:
         """The store cannot be written: said once, until it can."""

@@ -62,7 +62,9 @@ class HotFile:
             for key, value in (("format", str(FORMAT)), ("id", secrets.token_hex(4)), ("rolled_n", "0")):
                 self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
         row = self._db.execute("SELECT (SELECT max(n) FROM frame), (SELECT n FROM latest)").fetchone()
-        self._n = max(int(row[0] or 0), int(row[1] or 0))
+        # a number is used once: not again after its frame left, nor where an older copy of this file was put back
+        taken = int(self._meta("rolled_n")), folded_upto(path.parent / "history", self._meta("id"))
+        self._n = max(int(row[0] or 0), int(row[1] or 0), *taken)
         self._number: np.ndarray | None = None  # settings' tag number -> the file's
         reader = HotReader(path)
         self._latest = Latest()

@@ -1,0 +1,116 @@
+"""A memory that survives: each case is a way in which something that was acknowledged could be lost or doubled, or
+what is damaged be believed. The long forms, with kills and power cuts, are in tests/drills.
+"""
+
+import shutil
+import sqlite3
+
+import pytest
+
+from drivers.batch import batch_of
+from drivers.record import Alert, Sample
+from monitor.daemon.alarms import AlarmList
+from monitor.daemon.storing import Storing
+from monitor.daemon.writer import Writer
+from monitor.heartbeat import Moment
+from monitor.historian.history import fold, read
+from monitor.historian.hot import HotFile
+from monitor.historian.reader import HotReader
+from monitor.state import State
+from tests.monitor.plants import plant
+
+NOON_MS = 1_795_440_000_000  # 2026-11-23T13:20:00Z
+ALL = (0, 2**62)
+TAG = "pump1.flow"
+
+
+@pytest.fixture
+def state(tmp_path):
+    return State(tmp_path / "state").make()
+
+
+def tick(number):
+    return batch_of("s", at_ms(number) * 1000, [Sample(0, 0, float(number))])
+
+
+def at_ms(number):
+    return NOON_MS + 1000 * number
+
+
+def opened(state):
+    hot = HotFile(state.hot)
+    hot.publish_tags(plant())
+    return hot
+
+
+def append(hot, *numbers):
+    for number in numbers:
+        hot.append([tick(number)], at_ms(number))
+
+
+def fold_and_purge(state, hot):
+    hot.roll(at_ms(0))
+    return hot.purge(fold(state).purge_before_ms)
+
+
+def values(state):
+    found = read(state, [TAG], *ALL)
+    assert found.attrs["damaged"] == []
+    return found["value"].tolist()
+
+
+def test_a_reader_that_meets_a_file_which_its_writer_has_just_begun_finds_it_empty(state):
+    sqlite3.connect(state.hot).execute("PRAGMA journal_mode=WAL").connection.close()
+    assert HotReader(state.hot).meta() == {}
+    assert HotReader(state.hot).latest() == {}
+
+
+def test_numbers_of_frames_that_left_are_not_used_again_after_a_kill(state):
+    hot = opened(state)
+    append(hot, 0)
+    hot.write_latest(at_ms(0))
+    append(hot, 1, 2, 3)
+    assert fold_and_purge(state, hot) == 4
+    # killed now: the file has no frame, and the row `latest` is older than what was folded
+    again = opened(state)
+    append(again, 4, 5)
+    assert values(state) == [0, 1, 2, 3, 4, 5]
+    assert fold_and_purge(state, again) == 2
+    assert values(state) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_hot_file_put_back_from_a_copy_neither_hides_nor_doubles_what_comes_after(state):
+    hot = opened(state)
+    append(hot, 0, 1, 2)
+    hot.close()
+    shutil.copy(state.hot, state.root / "copy")
+    hot = opened(state)
+    append(hot, 3, 4, 5)
+    fold(state)
+    hot.close()
+    shutil.copy(state.root / "copy", state.hot)
+    again = opened(state)
+    append(again, 6, 7)
+    assert values(state) == [0, 1, 2, 3, 4, 5, 6, 7]
+    fold_and_purge(state, again)
+    assert values(state) == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+async def test_a_tick_whose_alarms_cannot_be_stored_is_stored_once_all_the_same(state):
+    writer = Writer(plant(), state)
+    await writer.open()
+    alarms = AlarmList()
+    storing = Storing(writer, alarms)
+    alarms.raise_alert(Alert("a", "monitor", "", "", "a", "note", "text", 0), "G", 0)
+    breaking = sqlite3.connect(state.hot, isolation_level=None)
+    breaking.execute("CREATE TRIGGER full BEFORE INSERT ON alarm BEGIN SELECT RAISE(ABORT, 'disk'); END")
+    storing.keep(tick(0))
+    await storing.commit(Moment("b", 0.0, at_ms(0) * 1000), latest=True)
+    assert storing.state[0] == "failing"
+    breaking.execute("DROP TRIGGER full")
+    breaking.close()
+    storing.keep(tick(1))
+    await storing.commit(Moment("b", 1.0, at_ms(1) * 1000), latest=True)
+    assert storing.state[0] == "ok"
+    await writer.close()
+    assert values(state) == [0, 1]
