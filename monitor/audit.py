@@ -206,7 +206,7 @@ def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check
     from models.drift.result import SEVERITY
     from models.health.state import STEADY, operating_state
     from monitor.historian.history import wide
-    from monitor.judge import ModelDamaged, load
+    from monitor.learning import ModelDamaged, load
     from monitor.words import parse_utc
 
     def steady(asset: Asset, model: Any, start_us: int, end_us: int) -> "pd.DataFrame":

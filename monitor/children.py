@@ -1,9 +1,10 @@
 """Child processes that end with whoever started them, and whose last words are kept.
 
-Used by the demo, which starts what a plant would start by its service manager.
+Used by the demo, which starts what a plant would start by its service manager; `end_with` by every child of ours.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -19,6 +20,14 @@ from monitor.words import clean
 
 START_S = 30.0
 STOP_S = 10.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+def end_with(parent: int) -> None:
+    """From now on this process ends with its parent, of that process id, however the parent ends."""
+    ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it died while this process started
 
 
 class Children:

@@ -157,7 +157,7 @@ def _loaded(args: argparse.Namespace) -> tuple[object, State]:
 
     settings = load(find_config(args.config))
     use_language(args.lang or settings.language)
-    return settings, find_state(args.state, settings.state)
+    return settings, find_state(args.state, settings.state).with_history(settings.history)
 
 
 def _command(module: str) -> object:

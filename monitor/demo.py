@@ -173,7 +173,7 @@ def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords
     from drivers.sim.plant import CONDITION
     from drivers.sim.stations import PUMPS as LIVE
     from monitor import review
-    from monitor.judge import learn
+    from monitor.learning import learn
     from monitor.ledger import Draft, Ledger
     from monitor.records import tables
     from monitor.settings import load

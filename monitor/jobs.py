@@ -37,7 +37,7 @@ class JobResult:
     ledger: Sequence[Mapping[str, Any]] = ()
     assessments: Sequence[Mapping[str, Any]] = ()
     verdicts: Sequence[Mapping[str, Any]] = ()
-    files: Sequence[Path] = ()
+    files: Sequence[Path | str] = ()
     purge_before_ms: int | None = None  # frames before this time (UTC [ms]) may leave the hot file
 
     def to_json(self) -> dict[str, Any]:
@@ -63,9 +63,9 @@ def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]
 
 def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Fit a model for each pump that has none."""
-    from monitor import judge
+    from monitor import learning
 
-    found = judge.learn(state, settings, now_us, tell=tell)
+    found = learning.learn(state, settings, now_us, tell=tell)
     return JobResult(f"{len(found.learned)} models learned, {len(found.not_learned)} assets taught nothing")
 
 

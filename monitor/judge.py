@@ -1,38 +1,32 @@
 """Turns model results into assessments, own alerts and verdicts: the only place where our model speaks.
 
-`learn` fits a model per pump at its first run and keeps it as JSON and npz; it never learns anew by itself. `score`
-says each minute what the models say now. Both only read: what belongs into ledger and hot file is handed back, and only
-changes become ledger entries. Missing or bad input gives `unknown`, shown as such, and never an alert.
+`score` says each minute what the models (monitor.learning) say now. It only reads: what belongs into ledger and hot
+file is handed back, and only changes become ledger entries. Missing or bad input gives `unknown`, shown as such, and
+never an alert.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from drivers.errors import UserError
 from drivers.record import Quality
-from models.health import Assessment, HealthModel, Rated, assess, fit, from_parts
+from models.health import Assessment, HealthModel, assess
 from models.health.life_cycle import CLOSED, RAISED, advance
-from models.health.state import STEADY
 from monitor import verdicts
 from monitor.historian.frames import wide
 from monitor.historian.reader import HotReader, RollupRow, TagRow
 from monitor.labels import quantity_word
+from monitor.learning import HOUR_S, MINUTE_S, ModelDamaged, edge, load, open_alerts, pumps, rated
 from monitor.ledger import Record, entries
 from monitor.plant import QUANTITIES, Asset, Settings
-from monitor.progress import Tell, Work, silent
-from monitor.state import State, atomic_write
+from monitor.state import State
 from monitor.words import _, number_text, quantity_text, utc_text
 
-MINUTE_S, HOUR_S = 60, 3600
 UNSEEN_S = 120  # an asset without a good value for so long is unknown
-LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
 WINDOW_ROWS = {MINUTE_S: 480, HOUR_S: 96}
 LIVE_S = (MINUTE_S, HOUR_S)  # rows on which a model learned from hours judges, the first that are enough
 YOUNG_LIVE_S = (MINUTE_S, 15, HOUR_S)  # the same in the first hour of a store
@@ -48,14 +42,6 @@ LEVELS = ("unknown", "normal", "warning", "alert")
 
 
 @dataclass(frozen=True, slots=True)
-class LearnResult:
-    """What was learned: the digest of each new model, and one line for each asset that taught nothing."""
-
-    learned: dict[str, str] = field(default_factory=dict)
-    not_learned: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class ScoreResult:
     """Rows for the hot file (assessments, verdicts, own_alerts that stand) and drafts for the ledger."""
 
@@ -65,61 +51,21 @@ class ScoreResult:
     ledger: list[dict[str, Any]]
 
 
-class ModelDamaged(UserError):
-    """A stored model cannot be read."""
-
-
-def learn(
-    state: State, settings: Settings, now_us: int, *, assets: Sequence[str] = (), again: bool = False,
-    confirmed_by: str = "nobody yet", tell: Tell = silent,
-) -> LearnResult:  # fmt: skip
-    """Fit and store a model for each pump that has none (or for `assets`; `again` replaces the one there is).
-
-    The reference is the time up to `now_us` [us, UTC]: 30 days of minutes, else 60 days of hours. While an own alert is
-    open nothing is learned again, and a first reference ends where the alert began: what came after is in question.
-    """
-    result = LearnResult()
-    until: dict[str, int] = {}
-    for one in _open_alerts(entries(state, ("own_alert",))):
-        until[one.asset or ""] = min(one.at_us, until.get(one.asset or "", now_us))
-    pumps = _pumps(settings)
-    work = Work(_("learning"), len(pumps), tell)
-    for asset in work.over(pumps):
-        if (assets and asset.id not in assets) or (_path(state, asset.id).exists() and not again):
-            continue
-        if asset.id in until and _path(state, asset.id).exists():
-            result.not_learned[asset.id] = _("an own alert is open; it is learned after that is closed")
-            continue
-        model = None
-        for every_s, days in LEARN_DAYS.items():
-            end_us = _edge(until.get(asset.id, now_us), every_s)
-            values, share = wide(state, settings, asset.id, end_us - days * 86_400_000_000, end_us, every_s)
-            model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by)
-            if STEADY in model.detectors:
-                break
-        if model and STEADY in model.detectors:
-            store(state, asset.id, model)
-            result.learned[asset.id] = model.sha256
-        elif model:
-            result.not_learned[asset.id] = "; ".join(model.card["notes"])
-    return result
-
-
 def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     """Assess every pump from its last rows up to `now_us` [us, UTC], advance own alerts, judge against the vendor."""
     hot = HotReader(state.hot)
     tags = hot.tags()
-    minutes = hot.rollups(MINUTE_S, _edge(now_us, MINUTE_S) // 1_000_000 - WINDOW_ROWS[MINUTE_S] * MINUTE_S)
+    minutes = hot.rollups(MINUTE_S, edge(now_us, MINUTE_S) // 1_000_000 - WINDOW_ROWS[MINUTE_S] * MINUTE_S)
     young = max((len(rows) for rows in minutes.values()), default=0) < ROLLUP_ROWS
     records = list(entries(state, verdicts.KINDS))
     told = {one.asset: one for one in records if one.kind == "assessment"}
-    standing = _open_alerts(records)
+    standing = open_alerts(records)
     drafts: list[dict[str, Any]] = []
     assessments: list[dict[str, Any]] = []
     own: list[dict[str, Any]] = []
     sights: dict[str, verdicts.Sight] = {}
     seen_us = _last_good(hot, tags)
-    for asset in _pumps(settings):
+    for asset in pumps(settings):
         try:
             model = load(state, asset.id)
         except ModelDamaged as fault:
@@ -276,65 +222,12 @@ def alert_text(component: str, found: Assessment) -> str:
     return component or _("pump")
 
 
-def rated(settings: Settings, asset: Asset) -> Rated:
-    """The nameplate as models need it; a quantity is estimated where no tag measures it independently."""
-    tags = settings.tags_of(asset.id)
-    measured = {tag.quantity for tag in tags if not tag.estimated}
-    estimated = tuple(sorted({tag.quantity for tag in tags} - measured))
-    return Rated(
-        asset.rated_flow_m3h, asset.rated_head_m, asset.rated_power_kw, asset.rated_speed_hz, asset.max_starts_per_h,
-        asset.vibration_category, asset.gauge_height_m, estimated,
-    )  # fmt: skip
-
-
-def store(state: State, asset_id: str, model: HealthModel) -> None:
-    """Write a model as models/ASSET.npz and then models/ASSET.json, which names the arrays' digest."""
-    state.models.mkdir(parents=True, exist_ok=True)
-    buffer = BytesIO()
-    np.savez(buffer, **model.arrays())  # type: ignore[arg-type]
-    path = _path(state, asset_id)
-    atomic_write(path.with_suffix(".npz"), buffer.getvalue())
-    atomic_write(path, json.dumps({**model.to_json(), "sha256": model.sha256}, indent=1))
-
-
-def load(state: State, asset_id: str) -> HealthModel | None:
-    """The stored model, or None; ModelDamaged where its files do not agree with their digest."""
-    path = _path(state, asset_id)
-    if not path.exists():
-        return None
-    try:
-        body = json.loads(path.read_text())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-            model = from_parts(body, {name: file[name] for name in file.files})
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise ModelDamaged(f"{path}: cannot be read ({fault}); remove it to learn the pump again") from fault
-    if model.sha256 != body.get("sha256"):
-        raise ModelDamaged(f"{path}: does not agree with its digest; remove it to learn the pump again")
-    return model
-
-
-def _path(state: State, asset_id: str) -> Any:
-    return state.models / f"{asset_id}.json"
-
-
-def _pumps(settings: Settings) -> list[Asset]:
-    """The pumps we read ourselves."""
-    read = {tag.asset for tag in settings.tags}
-    return [asset for asset in settings.assets if asset.kind == "pump" and asset.id in read]
-
-
-def _edge(now_us: int, every_s: float) -> int:
-    """The end of the last whole cell: a cell that is still filling is not judged."""
-    every_us = round(every_s * 1e6)
-    return now_us // every_us * every_us
-
-
 def _window(
     state: State, settings: Settings, minutes: Mapping[int, list[RollupRow]], tags: Mapping[int, TagRow],
     asset_id: str, now_us: int, least: int, every_s: float,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """The last rows of one asset: minutes from the hot file's rollups; others, or fewer than `least`, from history."""
-    end_us = _edge(now_us, every_s)
+    end_us = edge(now_us, every_s)
     rows = WINDOW_ROWS.get(int(every_s), 60)
     start_us = end_us - round(rows * every_s * 1e6)
     if every_s != MINUTE_S:
@@ -357,12 +250,6 @@ def _window(
     frame = pd.DataFrame(values, index=index, dtype=float)
     frame.attrs["units"] = {quantity: row.unit for quantity, row in chosen.items()}
     return frame, pd.DataFrame(shares, index=index)
-
-
-def _open_alerts(records: Iterable[Record]) -> list[Record]:
-    """The last word on each own alert that still stands."""
-    last = {str(one.data["alert_id"]): one for one in records if one.kind == "own_alert"}
-    return [one for one in last.values() if one.data["active"]]
 
 
 def _draft(

@@ -223,6 +223,9 @@ class History:
     """Where the cold part of history lies, and how long raw days stay."""
 
     url: str | None = None  # a folder of pyarrow's filesystems (s3://bucket/handwheel); None: STATE/history
+    user: str | None = None  # of an object store: the access key's id; None: asked without a name
+    password_file: str | None = None
+    password_credential: str | None = None
     keep_days: int | None = None  # raw days older than this leave; None: they stay for ever
     least_days: int = 90  # younger ones never leave, also where the disk is full
 

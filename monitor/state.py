@@ -5,10 +5,14 @@ Standard library only: the screen, the command line and the daemon all find each
 
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from drivers.errors import UserError
+
+if TYPE_CHECKING:
+    from monitor.plant import History
 
 SOCKET_LIMIT = 100  # a Unix socket's path must fit into 108 bytes on Linux, less elsewhere
 DEFAULT = Path("/var/lib/handwheel")
@@ -19,6 +23,7 @@ class State:
     """Where things lie below STATE (house.md: section 10)."""
 
     root: Path
+    elsewhere: "History | None" = None  # set where the cold part of history lies in another place than `history`
 
     @property
     def hot(self) -> Path:
@@ -113,6 +118,10 @@ class State:
     @property
     def journal(self) -> Path:
         return self.manual / "journal"
+
+    def with_history(self, history: "History") -> "State":
+        """The same with the cold part of history where [history] says."""
+        return replace(self, elsewhere=history if history.url else None)
 
     def make(self) -> "State":
         """Create the folders that are missing (mode 2770); raises UserError where the place cannot be written."""

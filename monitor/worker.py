@@ -16,7 +16,6 @@ monitor.daemon.supervisor.
 """
 
 import argparse
-import ctypes
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from drivers.errors import UserError
+from monitor.children import end_with
 from monitor.jobs import JOBS, JobResult
 from monitor.progress import Progress, Tell
 from monitor.settings import load
@@ -33,12 +33,12 @@ from monitor.state import State
 from monitor.words import use_language
 
 LOG = logging.getLogger("handwheel.worker")
-_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
     """Do jobs until the input ends."""
     settings = load(config)
+    state = state.with_history(settings.history)
     use_language(settings.language)
     for line in asked:
         message = json.loads(line)
@@ -77,10 +77,7 @@ def main() -> int:
     parser.add_argument("--state", required=True)
     parser.add_argument("--config", required=True)
     args = parser.parse_args()
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    if os.getppid() != parent:
-        return 1  # the daemon died while this process started
+    end_with(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to answer
     os.nice(10)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -7,7 +7,6 @@ folded.json count as folded, and a day's file lists the pieces it holds. Nothing
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import columns
+from monitor.historian.cold import Cold, cold_of, days, in_folder, remove, sites
 from monitor.historian.frame import FrameError
 from monitor.historian.parquet import (
     DAY_MS,
@@ -25,6 +25,7 @@ from monitor.historian.parquet import (
     by_tag_and_time,
     day_folder,
     day_of,
+    opened,
     schema,
     tag_facts,
     write_verified,
@@ -43,7 +44,7 @@ class FoldResult:
 
     frames: int
     rows: int
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     damaged: tuple[int, ...]  # frames whose checksum did not agree: left out, never believed
     purge_before_ms: int
     words: str
@@ -55,12 +56,12 @@ def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | 
     `tags` are those of the hot file (default), by its own numbers. May be repeated after a crash at any point: a piece
     is named after its first frame, and only frames up to folded.json count as folded. Hot rows are left alone.
     """
-    hot = HotReader(state.hot)
+    hot, cold = HotReader(state.hot), cold_of(state)
     table_of_tags = hot.tags(retired=True) if tags is None else tags
     hot_id = hot.meta().get("id", "")
     first = folded_upto(state.history, hot_id)
     last = hot.last_before(upto_ms if upto_ms is not None else 2**62)
-    files: list[Path] = []
+    files: list[str] = []
     damaged: list[int] = []
     frames = rows = 0
     for begin, end, parts, bad in _slices(hot, first, last):
@@ -68,14 +69,13 @@ def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | 
         for (site, day), table in _by_day(parts, table_of_tags).items():
             facts = _facts(table_of_tags, table["tag"])
             form = schema(site, day, facts, {"handwheel.frames": f"{hot_id}:{begin}-{end}"})
-            folder = day_folder(state, site, day)
-            name = f"part-{hot_id}-{begin:012d}"
-            files.append(write_verified(folder, name, form, _just(table.replace_schema_metadata(form.metadata))))
+            name = f"{day_folder(site, day)}/part-{hot_id}-{begin:012d}.parquet"
+            files.append(write_verified(cold, name, form, _just(table.replace_schema_metadata(form.metadata))))
             rows += table.num_rows
         atomic_write(state.history / "folded.json", json.dumps({"hot": hot_id, "n": end}))
         frames += end - begin + 1
     before = upto_ms if upto_ms is not None else (hot.newest_ms() or 0) + 1
-    files += _tidy(state, day_of(before))
+    files += _tidy(cold, day_of(before))
     words = f"{frames} frames, {rows} samples folded into {len(files)} files"
     if damaged:
         words += f"; {len(damaged)} damaged frames left out: {', '.join(map(str, damaged[:5]))}"
@@ -170,47 +170,61 @@ def _facts(tags: Mapping[int, TagRow], names: pa.ChunkedArray) -> dict[str, TagF
     }
 
 
-def _tidy(state: State, today: str) -> list[Path]:
+def _tidy(cold: Cold, today: str) -> list[str]:
     """Make one part-0 of the pieces of each day before `today`; pieces that it holds already are removed."""
     made = []
-    for folder in sorted(state.history.glob("site=*/date=*")):
-        pieces = sorted(path for path in folder.glob("part-*.parquet") if path.name != "part-0.parquet")
-        if not pieces or folder.name.removeprefix("date=") >= today:
-            continue
-        whole = folder / "part-0.parquet"
-        held = pieces_in(whole)
-        fresh = [path for path in pieces if path.name not in held]
-        if fresh:
-            made.append(_merge(folder, ([whole] if whole.exists() else []) + fresh, held))
-        for path in pieces:
-            path.unlink()
+    for site in sites(cold):
+        for day in days(cold, site):
+            if day >= today:
+                break
+            folder = f"site={site}/date={day}"
+            names = [one.name for one in in_folder(cold, folder)]
+            whole = f"{folder}/part-0.parquet"
+            pieces = [name for name in names if name != whole]
+            if not pieces:
+                continue
+            held = pieces_in(cold, whole) if whole in names else {}
+            fresh = [name for name in pieces if name.rpartition("/")[2] not in held]
+            if fresh:
+                made.append(_merge(cold, folder, ([whole] if whole in names else []) + fresh, held))
+            for name in pieces:
+                remove(cold, name)
     return made
 
 
-def _merge(folder: Path, sources: Sequence[Path], held: set[str]) -> Path:
+def _merge(cold: Cold, folder: str, sources: Sequence[str], held: Mapping[str, Mapping[str, str]]) -> str:
     facts: dict[str, TagFacts] = {}
+    origins = dict(held)
     sizes: dict[str, int] = {}
-    for path in sources:
-        facts.update(tag_facts(pq.read_schema(path)))
-        names = pq.read_table(path, columns=["tag"], partitioning=None)["tag"]
+    for name in sources:
+        with opened(cold, name) as file:
+            facts.update(tag_facts(file.schema_arrow))
+            words = file.schema_arrow.metadata.get(b"handwheel.origins", b"{}")
+            names = file.read(columns=["tag"])["tag"]
+        base = name.rpartition("/")[2]
+        if base != "part-0.parquet":
+            origins[base] = json.loads(words).get(base, {})
         for one in pc.value_counts(names).to_pylist():
             sizes[one["values"]] = sizes.get(one["values"], 0) + one["counts"]
-    pieces = sorted(held | {path.name for path in sources if path.name != "part-0.parquet"})
-    site, day = folder.parent.name.removeprefix("site="), folder.name.removeprefix("date=")
-    form = schema(site, day, facts, {"handwheel.pieces": json.dumps(pieces)})
+    site, day = (word.partition("=")[2] for word in folder.split("/"))
+    told = {"handwheel.pieces": json.dumps(sorted(origins))}
+    if brought := {name: origin for name, origin in origins.items() if origin}:
+        told["handwheel.origins"] = json.dumps(brought, sort_keys=True, ensure_ascii=False)
+    form = schema(site, day, facts, told)
 
     def tables() -> Iterator[pa.Table]:
         for names in _groups(sizes):
             only = [("tag", "in", names)]
             parts = [
-                pq.read_table(path, partitioning=None, filters=only, page_checksum_verification=True).cast(
-                    pa.schema(FIELDS)
-                )
+                pq.read_table(
+                    cold.path(path), filesystem=cold.files, partitioning=None, filters=only,
+                    page_checksum_verification=True,
+                ).cast(pa.schema(FIELDS))
                 for path in sources
-            ]
+            ]  # fmt: skip
             yield by_tag_and_time(pa.concat_tables(parts).combine_chunks()).replace_schema_metadata(form.metadata)
 
-    return write_verified(folder, "part-0", form, tables)
+    return write_verified(cold, f"{folder}/part-0.parquet", form, tables)
 
 
 def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
@@ -227,8 +241,9 @@ def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
         yield names
 
 
-def pieces_in(whole: Path) -> set[str]:
-    """The names of the pieces that a day's file holds."""
-    if not whole.exists():
-        return set()
-    return set(json.loads((pq.read_schema(whole).metadata or {}).get(b"handwheel.pieces", b"[]")))
+def pieces_in(cold: Cold, whole: str) -> dict[str, dict[str, str]]:
+    """The pieces that a day's file holds, by name, with the origin of those that came from elsewhere."""
+    with opened(cold, whole) as file:
+        told = file.schema_arrow.metadata or {}
+    origins = json.loads(told.get(b"handwheel.origins", b"{}"))
+    return {name: origins.get(name, {}) for name in json.loads(told.get(b"handwheel.pieces", b"[]"))}

@@ -12,7 +12,6 @@ Times are kept in ms. source_ms is null where the device gave no time or one equ
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -27,7 +26,8 @@ import pyarrow.parquet as pq
 from drivers.batch import quality_array
 from drivers.errors import UserError
 from drivers.record import Reason
-from monitor.state import State, sync_folder
+from monitor.historian.cold import Cold, cold_of, part_for, put
+from monitor.state import State
 
 FORMAT = "1"
 DAY_MS = 86_400_000
@@ -55,11 +55,11 @@ class HistoryError(UserError):
     """A Parquet file could not be written as meant, or cannot be read."""
 
 
-def day_folder(state: State, site: str, day: str) -> Path:
-    """history/site=S/date=D; `day` is the UTC date as YYYY-MM-DD."""
+def day_folder(site: str, day: str) -> str:
+    """site=S/date=D; `day` is the UTC date as YYYY-MM-DD."""
     if not site or "/" in site or date.fromisoformat(day).isoformat() != day:
         raise ValueError(f"history: not a site and a day: {site!r}, {day!r}")
-    return state.history / f"site={site}" / f"date={day}"
+    return f"site={site}/date={day}"
 
 
 def schema(site: str, day: str, tags: Mapping[str, TagFacts], extra: Mapping[str, str] | None = None) -> pa.Schema:
@@ -87,18 +87,19 @@ def write_day(
     *,
     part: str = "part-0",
     sync: bool = True,
-) -> Path:
-    """Write one file of one site and UTC day, verified; returns its path.
+) -> str:
+    """Write one file of one site and UTC day, verified; returns where it lies.
 
     `table` has the columns of FIELDS (arrays of equal length, or an arrow table); source_ms, exact and detail may be
     missing, NaN in value becomes null. `tags` says for each tag name its asset, quantity, unit and description.
     `sync=False` leaves out fsync and reading back, for files that can be made again (the demo).
     """
-    folder = day_folder(state, site, day)
     form = schema(site, day, tags)
     given = dict(zip(table.column_names, table.columns, strict=True)) if isinstance(table, pa.Table) else table
-    rows = by_tag_and_time(_as_table(tags, given, form))
-    return write_verified(folder, part, form, lambda: iter([rows]), sync=sync)
+    rows = by_tag_and_time(as_table(tags, given, form))
+    return write_verified(
+        cold_of(state), f"{day_folder(site, day)}/{part}.parquet", form, lambda: iter([rows]), sync=sync
+    )
 
 
 def write_grid(
@@ -110,7 +111,7 @@ def write_grid(
     *,
     reasons: Mapping[str, np.ndarray] | None = None,
     sync: bool = True,
-) -> list[Path]:
+) -> list[str]:
     """Write many days at once: each tag of `values` (f64, shape (n,)) at the same ascending times (UTC [ms], (n,)).
 
     Reasons (u32, shape (n,)) by tag make the quality; a NaN without a reason is stored as a gap, never as good.
@@ -124,9 +125,10 @@ def write_grid(
     tag_words = pa.array(names, pa.string())
     asset_words = pa.array([tags[name]["asset"] for name in names], pa.string())
 
+    cold = cold_of(state)
     whole = schema(site, "", tags)
 
-    def one_day(span: tuple[int, int]) -> Path:
+    def one_day(span: tuple[int, int]) -> str:
         begin, end = span
         count = end - begin
         index = pa.array(np.repeat(np.arange(len(names), dtype=np.int32), count))
@@ -141,8 +143,9 @@ def write_grid(
         }
         day = day_of(int(times[begin]))
         form = whole.with_metadata({**whole.metadata, b"handwheel.date": day.encode()})
-        table = _as_table(tags, columns, form)
-        return write_verified(day_folder(state, site, day), "part-0", form, lambda: iter([table]), sync=sync)
+        table = as_table(tags, columns, form)
+        name = f"{day_folder(site, day)}/part-0.parquet"
+        return write_verified(cold, name, form, lambda: iter([table]), sync=sync)
 
     spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True))
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -150,16 +153,14 @@ def write_grid(
 
 
 def write_verified(
-    folder: Path, name: str, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]], *, sync: bool = True
-) -> Path:
+    cold: Cold, name: str, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]], *, sync: bool = True
+) -> str:
     """Write sorted tables as row groups of one file and put it in place only after it reads back the same.
 
     `tables` is called twice, to write and to compare, so that a whole day need not fit into memory.
-    With `sync=False` it is neither read back nor synced.
+    With `sync=False` it is neither read back nor synced. Returns where it lies.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.parquet"
-    part = folder / f".{name}.{secrets.token_hex(4)}.part"
+    part = part_for(cold, name)
     try:
         with pq.ParquetWriter(
             part, form, compression="zstd", use_dictionary=_DICTIONARY, column_encoding=_DELTA,
@@ -169,15 +170,10 @@ def write_verified(
                 writer.write_table(table, row_group_size=table.num_rows or 1)
         if sync:
             _verify(part, form, tables)
-            with part.open("rb") as file:
-                os.fsync(file.fileno())
-        part.replace(path)
+        put(cold, part, name, sync=sync)
     finally:
         part.unlink(missing_ok=True)
-    if sync:
-        for place in (folder, folder.parent, folder.parent.parent):
-            sync_folder(place)
-    return path
+    return cold.shown(name)
 
 
 def _verify(path: Path, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]]) -> None:
@@ -190,6 +186,13 @@ def _verify(path: Path, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]
             same = same and file.read_row_group(group, use_threads=False).equals(table)
         if not same or groups != file.num_row_groups:
             raise HistoryError(f"{path}: does not read back as it was written; look at the disk before you go on")
+
+
+def opened(cold: Cold, name: str) -> pq.ParquetFile:
+    """A file of the cold part, whose pages are checked as they are read."""
+    return pq.ParquetFile(
+        cold.path(name), filesystem=cold.files, page_checksum_verification=True, pre_buffer=not cold.local
+    )
 
 
 def by_tag_and_time(table: pa.Table) -> pa.Table:
@@ -211,7 +214,7 @@ def day_of(ms: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=days)).isoformat()
 
 
-def _as_table(tags: Mapping[str, TagFacts], table: Mapping[str, Any], form: pa.Schema) -> pa.Table:
+def as_table(tags: Mapping[str, TagFacts], table: Mapping[str, Any], form: pa.Schema) -> pa.Table:
     """The columns in the types and the order of FIELDS; those that may be missing as nulls."""
     given = dict(table)
     count = len(given["tag"])
@@ -224,8 +227,8 @@ def _as_table(tags: Mapping[str, TagFacts], table: Mapping[str, Any], form: pa.S
             built.append(pa.nulls(count, field.type))
         elif isinstance(column, pa.Array | pa.ChunkedArray):
             built.append(column.cast(field.type))
-        elif field.type == TIME and isinstance(column, np.ndarray):
-            built.append(pa.array(column.astype(np.int64, copy=False)).cast(TIME))
+        elif field.type == TIME:
+            built.append(pa.array(column, pa.int64()).cast(TIME))
         else:
             # from_pandas: NaN, which only says that nothing was decoded, becomes null
             built.append(pa.array(column, field.type, from_pandas=field.name == "value"))

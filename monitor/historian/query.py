@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import columns
+from monitor.historian.cold import Cold, cold_of, sites, stored
 from monitor.historian.folding import pieces_in
 from monitor.historian.frame import FrameError
-from monitor.historian.parquet import FIELDS, TIME, WORKERS, TagFacts, day_of, tag_facts
+from monitor.historian.parquet import FIELDS, TIME, WORKERS, TagFacts, day_of, opened, tag_facts
 from monitor.historian.reader import HotReader, TagRow, folded_upto
 from monitor.state import State
 
@@ -41,14 +40,17 @@ def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site:
 
 def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None) -> pd.DataFrame:
     """As `read`, for the tags that `choose` picks from what each file says of its tags."""
-    start_us, end_us = int(start_us), int(end_us)
+    start_us, end_us, cold = int(start_us), int(end_us), cold_of(state)
     while True:
         hot = HotReader(state.hot)
         hot_id = hot.meta().get("id", "")
         upto = folded_upto(state.history, hot_id)
         damaged: list[str] = []
-        files = list(_files(state, site, start_us, end_us, (hot_id, upto)))
-        parts = [_read_cold(files, choose, start_us, end_us, damaged), _read_hot(hot, choose, upto, start_us, end_us)]
+        files = list(_files(cold, site, start_us, end_us, (hot_id, upto)))
+        parts = [
+            _read_cold(cold, files, choose, start_us, end_us, damaged),
+            _read_hot(hot, choose, upto, start_us, end_us),
+        ]
         # a fold that ended in between has moved frames: look again
         if folded_upto(state.history, hot_id) == upto:
             break
@@ -58,32 +60,36 @@ def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: st
     return found
 
 
-def _files(state: State, site: str | None, start_us: int, end_us: int, folded: tuple[str, int]) -> Iterator[Path]:
+def _files(cold: Cold, site: str | None, start_us: int, end_us: int, folded: tuple[str, int]) -> Iterator[str]:
     """The files that count, of the days from start to end: no piece that part-0 holds or that a fold has not ended."""
     if end_us <= start_us:
         return
     first, last = day_of(start_us // 1000), day_of((end_us - 1) // 1000)
     hot_id, upto = folded
-    for root in sorted(state.history.glob(f"site={site}" if site else "site=*")):
-        for folder in sorted(root.glob("date=*")):
-            if not first <= folder.name.removeprefix("date=") <= last:
-                continue
-            paths = sorted(folder.glob("part-*.parquet"))
+    for one_site in [site] if site else sites(cold):
+        by_day: dict[str, list[str]] = {}
+        for one in stored(cold, one_site, first, last):
+            by_day.setdefault(one.day, []).append(one.name)
+        for names in by_day.values():
             held: set[str] = set()
-            if len(paths) > 1 and paths[0].name == "part-0.parquet":
-                held = pieces_in(paths[0])
-            for path in paths:
-                _, _, begin = path.stem.rpartition(f"-{hot_id}-") if hot_id else ("", "", "")
-                if path.name not in held and not (begin.isdecimal() and int(begin) > upto):
-                    yield path
+            wholes = [name for name in names if name.endswith("/part-0.parquet")]
+            if len(names) > 1 and wholes:
+                held = set(pieces_in(cold, wholes[0]))
+            for name in names:
+                base = name.rpartition("/")[2]
+                _, _, begin = base.removesuffix(".parquet").rpartition(f"-{hot_id}-") if hot_id else ("", "", "")
+                if base not in held and not (begin.isdecimal() and int(begin) > upto):
+                    yield name
 
 
-def _read_cold(files: Sequence[Path], choose: Choose, start_us: int, end_us: int, damaged: list[str]) -> pd.DataFrame:
+def _read_cold(
+    cold: Cold, files: Sequence[str], choose: Choose, start_us: int, end_us: int, damaged: list[str]
+) -> pd.DataFrame:
     low, high = (pa.scalar(-(-edge // 1000), pa.int64()).cast(TIME) for edge in (start_us, end_us))
 
-    def one_file(path: Path) -> pa.Table | None:
+    def one_file(name: str) -> pa.Table | None:
         try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            with opened(cold, name) as file:
                 names = choose(tag_facts(file.schema_arrow))
                 if not names:
                     return None
@@ -91,7 +97,7 @@ def _read_cold(files: Sequence[Path], choose: Choose, start_us: int, end_us: int
         except FileNotFoundError:
             return None  # a piece that became part of its day just now
         except (OSError, pa.ArrowException, ValueError):
-            damaged.append(str(path))
+            damaged.append(cold.shown(name))
             return None
         in_time = pc.and_(pc.greater_equal(table["receive_ms"], low), pc.less(table["receive_ms"], high))
         mine = pc.is_in(table["tag"], pa.array(sorted(names), pa.string()))

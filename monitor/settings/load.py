@@ -138,6 +138,11 @@ def _check_site(reader: Reader, file: SiteFile) -> None:
     for kind in file.retention:
         one_of(reader, name, ["retention", kind], kind, (*ERASABLE, "message"), "kind whose words can be erased")
     history = file.history
+    login(reader, name, ["history"], history.user, history.password_file, history.password_credential)
+    if history.url is not None and "@" in history.url:
+        reader.fault(name, ["history", "url"], "holds a login; write user = ... and password_file = ... instead")
+    if history.user is not None and not (history.url or "").startswith("s3://"):
+        reader.fault(name, ["history", "user"], 'belongs to an object store; write url = "s3://..."')
     if history.keep_days is not None and history.keep_days < history.least_days:
         words = f"{history.keep_days} is less than least_days = {history.least_days}, which are never removed"
         reader.fault(name, ["history", "keep_days"], words)

@@ -91,6 +91,9 @@ class CrossCheck(Table):
 
 class History(Table):
     url: str | None = Field(None, pattern=r"^[a-z0-9]+://\S+$")
+    user: str | None = Field(None, min_length=1)
+    password_file: str | None = None
+    password_credential: str | None = None
     keep_days: int | None = Field(None, ge=1)
     least_days: int = Field(90, ge=1)
 

@@ -9,7 +9,7 @@ import pytest
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
-from monitor import audit, judge
+from monitor import audit, learning
 from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger, entries
 from monitor.lock import hold_lock
@@ -112,7 +112,7 @@ def test_a_flow_computed_in_the_device_proves_nothing_about_a_meter(state):
 
 def test_inputs_like_the_reference_pass_and_others_do_not(state):
     lay_down(state, PLANT, NOW_US, minutes(4 * 1440))
-    judge.learn(state, PLANT, NOW_US)
+    learning.learn(state, PLANT, NOW_US)
     later = NOW_US + 5 * DAY_US
     lay_down(state, PLANT, later, minutes(4 * 1440, seed=8))
     assert [check.word for check in audit.input_shift(state, PLANT, later)] == ["PASS"]
@@ -125,7 +125,7 @@ def test_inputs_like_the_reference_pass_and_others_do_not(state):
 
 def test_right_after_learning_the_inputs_cannot_be_judged(state):
     lay_down(state, PLANT, NOW_US, minutes(2 * 1440))
-    judge.learn(state, PLANT, NOW_US)
+    learning.learn(state, PLANT, NOW_US)
     assert [check.word for check in audit.input_shift(state, PLANT, NOW_US)] == ["CANNOT TELL"]
 
 

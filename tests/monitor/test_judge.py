@@ -9,7 +9,7 @@ import pytest
 
 from drivers.batch import batch_of
 from drivers.record import Reason, Sample
-from monitor import judge, verdicts
+from monitor import judge, learning, verdicts
 from monitor.historian.history import write_grid
 from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger, entries
@@ -30,7 +30,7 @@ def state(tmp_path):
 
 def learned(state, plant=PLANT):
     lay_down(state, plant, NOW_US, minutes())
-    assert set(judge.learn(state, plant, NOW_US).learned) == {"pump1"}
+    assert set(learning.learn(state, plant, NOW_US).learned) == {"pump1"}
 
 
 def score_and_write(state, now_us, plant=PLANT):
@@ -53,15 +53,15 @@ def vendor_says(state, at_us, component="seal", alert_id="SP-1", active=True, as
 
 def test_a_model_is_learned_once_and_reads_back_as_it_was_written(state):
     learned(state)
-    first = judge.load(state, "pump1")
+    first = learning.load(state, "pump1")
     assert first.card["confirmed_by"] == "nobody yet"
-    assert judge.learn(state, PLANT, NOW_US + DAY_US).learned == {}
-    again = judge.learn(state, PLANT, NOW_US, again=True).learned
+    assert learning.learn(state, PLANT, NOW_US + DAY_US).learned == {}
+    again = learning.learn(state, PLANT, NOW_US, again=True).learned
     assert again == {"pump1": first.sha256}
 
 
 def test_without_data_nothing_is_learned_and_the_reason_is_said(state):
-    result = judge.learn(state, PLANT, NOW_US)
+    result = learning.learn(state, PLANT, NOW_US)
     assert result.learned == {}
     assert "complete good rows" in result.not_learned["pump1"]
 
@@ -70,8 +70,8 @@ def test_a_damaged_model_is_said_and_not_used(state):
     learned(state)
     path = state.models / "pump1.json"
     path.write_text(path.read_text().replace('"engineer"', '"x"').replace('"nobody yet"', '"everybody"'))
-    with pytest.raises(judge.ModelDamaged, match="does not agree with its digest"):
-        judge.load(state, "pump1")
+    with pytest.raises(learning.ModelDamaged, match="does not agree with its digest"):
+        learning.load(state, "pump1")
     row = judge.score(state, PLANT, NOW_US).assessments[0]
     assert row["index"] is None
     assert "digest" in row["reasons"][0]
@@ -162,7 +162,7 @@ def test_a_gap_neither_raises_nor_ends_an_alert(state):
 def test_a_pump_with_an_open_alert_is_not_learned_again(state):
     at = worn(state)
     score_and_write(state, at)
-    assert "alert is open" in judge.learn(state, PLANT, at, again=True).not_learned["pump1"]
+    assert "alert is open" in learning.learn(state, PLANT, at, again=True).not_learned["pump1"]
 
 
 def test_vendor_alone_is_vendor_only_with_one_sentence_and_provisional(state):
@@ -288,8 +288,8 @@ def test_hours_are_learned_where_there_are_no_minutes(state):
     times_ms = NOW_US // 1000 - 3_600_000 * np.arange(len(frame), 0, -1)
     facts = {t.name: {"asset": "pump1", "quantity": t.quantity, "unit": t.unit, "description": ""} for t in PLANT.tags}
     write_grid(state, "G", times_ms, {f"pump1.{n}": frame[n].to_numpy() for n in frame}, facts, sync=False)
-    assert "pump1" in judge.learn(state, PLANT, NOW_US).learned
-    assert judge.load(state, "pump1").every_s == 3600
+    assert "pump1" in learning.learn(state, PLANT, NOW_US).learned
+    assert learning.load(state, "pump1").every_s == 3600
     assert judge.score(state, PLANT, NOW_US).assessments[0]["word"] == "normal"
 
 

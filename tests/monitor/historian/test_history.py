@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from drivers.batch import batch_of
 from drivers.record import Reason, Sample, quality_of
 from monitor.historian import folding
-from monitor.historian.history import HistoryError, fold, read, wide, write_day, write_grid
+from monitor.historian.history import HistoryError, cold_of, fold, read, wide, write_day, write_grid
 from monitor.historian.hot import HotFile
 from monitor.historian.parquet import FIELDS, schema, write_verified
 from monitor.historian.reader import HotReader
 from monitor.state import State
 from tests.monitor.plants import plant, tag
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden/parquet_row.json").read_text())
+GOLDEN = json.loads((Path(__file__).parents[2] / "golden/parquet_row.json").read_text())
 TAGS = {"pump1.discharge_pressure": {"asset": "pump1", "quantity": "discharge_pressure", "unit": "bar"}}
 DAY_MS = 86_400_000
 MIDNIGHT_MS = 1_795_392_000_000  # 2026-11-23T00:00:00Z
@@ -56,7 +56,7 @@ def write(state: State, ticks: list[tuple[int, dict[str, float | None]]], reason
 
 
 def test_the_golden_row_is_written_to_the_golden_place_and_read_by_plain_pyarrow(state):
-    path = write_day(state, "G", "2026-11-23", one_row(), TAGS)
+    path = Path(write_day(state, "G", "2026-11-23", one_row(), TAGS))
     assert path == state.root / GOLDEN["path"]
     table = pq.read_table(path)
     assert [[field.name, str(field.type), field.nullable] for field in table.schema] == GOLDEN["columns"]
@@ -86,7 +86,8 @@ def test_a_file_is_sorted_compressed_and_its_pages_carry_checksums(state):
 
 def test_a_changed_byte_of_any_page_is_found_or_changes_nothing(state):
     hours = MIDNIGHT_MS + 3_600_000 * np.arange(24)
-    (path,) = write_grid(state, "G", hours, {"pump1.discharge_pressure": np.sqrt(np.arange(24.0))}, TAGS)
+    (place,) = write_grid(state, "G", hours, {"pump1.discharge_pressure": np.sqrt(np.arange(24.0))}, TAGS)
+    path = Path(place)
     whole, group = path.read_bytes(), pq.read_metadata(path).row_group(0)
     before = read(state, list(TAGS), *ALL)
     found = 0
@@ -109,7 +110,7 @@ def test_a_file_that_does_not_read_back_the_same_never_gets_its_name(state):
     form = schema("G", "2026-11-23", TAGS)
     tables = iter([pa.table(one_row_table(1.0), schema=form), pa.table(one_row_table(2.0), schema=form)])
     with pytest.raises(HistoryError, match="does not read back"):
-        write_verified(state.history, "part-0", form, lambda: iter([next(tables)]))
+        write_verified(cold_of(state), "part-0.parquet", form, lambda: iter([next(tables)]))
     assert list(state.history.iterdir()) == []
 
 
@@ -134,7 +135,9 @@ def test_a_grid_of_months_becomes_one_file_per_day_and_a_hole_is_a_gap_not_good(
     paths = write_grid(
         state, "D", hours, {"P.level": -flow, "P.flow": flow}, facts, reasons={"P.level": stale}, sync=False
     )
-    assert [path.parent.name for path in paths] == [f"date={date(2026, 11, 23) + timedelta(n)}" for n in range(40)]
+    assert [Path(path).parent.name for path in paths] == [
+        f"date={date(2026, 11, 23) + timedelta(n)}" for n in range(40)
+    ]
     found = read(state, ["P.flow", "P.level"], *ALL)
     assert len(found) == 2 * len(hours)
     mine = found[found["tag"] == "P.flow"].reset_index(drop=True)
