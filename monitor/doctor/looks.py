@@ -1,5 +1,6 @@
 """Doctor's looks at the host, the daemon and STATE: each one yields what it saw, in one word and a line."""
 
+import json
 import os
 import shutil
 import socket
@@ -16,9 +17,10 @@ from monitor.heartbeat import liveness, read
 from monitor.ledger import verify
 from monitor.plant import Settings
 from monitor.state import State
-from monitor.words import age_text, clean
+from monitor.words import age_text, clean, parse_utc
 
 FULL = 0.9
+PAPER_OLD_S = 366 * 86_400.0  # a binder is looked through once a year at least
 COUNTED = {  # what is said of drivers.source.Counts
     "requests": "requests",
     "connects": "connections",
@@ -149,18 +151,30 @@ def look_at_timetable(settings: Settings, state: State) -> Iterator[Check]:
 
 
 def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
-    """Is there paper, and is it the current one?"""
+    """Is there paper, is it the current one, and how old is it?"""
     binder = (read(state) or {}).get("binder") or {}
     if not binder.get("current"):
         yield Check("binder", "FAIL", "no binder has been made; the daemon makes it, then print it")
-    elif not binder.get("printed"):
+        return
+    if not binder.get("printed"):
         yield Check("binder", "WARN", "the binder was never printed; print it, then `handwheel-manual --mark-printed`")
-    elif binder.get("printed") != binder.get("current"):
-        yield Check(
-            "binder", "WARN", "the printed binder is not the current one; print it, `handwheel-manual --mark-printed`"
-        )
-    else:
-        yield Check("binder", "PASS", f"printed and current: {clean(binder['current'], 20)}")
+        return
+    age_s = _age_of_paper(state)
+    old = age_s is not None and not 0 <= age_s <= PAPER_OLD_S
+    same = binder["printed"] == binder["current"]
+    words = [f"printed {'at an unknown time' if age_s is None else f'{age_text(age_s)} ago'}"]
+    words += [f"current: {clean(binder['current'], 20)}"] if same else ["not the current one"]
+    words += ["telephone numbers grow old sooner than procedures"] if old else []
+    words += [] if same and not old else ["print it, then `handwheel-manual --mark-printed`"]
+    yield Check("binder", "PASS" if same and not old and age_s is not None else "WARN", "; ".join(words))
+
+
+def _age_of_paper(state: State) -> float | None:
+    """Since when the binder was said to be printed [s]; None where that cannot be read."""
+    try:
+        return time.time() - parse_utc(json.loads((state.binder / "printed.json").read_text("utf-8"))["at"]) / 1e6
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        return None
 
 
 def look_at_clock(settings: Settings, state: State) -> Iterator[Check]:

@@ -1,9 +1,13 @@
 """The self-check: what it says of the connections."""
 
+import json
 import os
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
@@ -12,6 +16,7 @@ from monitor.heartbeat import Moment, SourceStatus, build_status
 from monitor.lock import boot_id
 from monitor.settings import load
 from monitor.state import State
+from monitor.words import utc_text
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "config"
 
@@ -68,3 +73,25 @@ def test_before_the_first_start_nothing_is_told_that_never_was(tmp_path):
     status["binder"] = {"current": "abc", "printed": None}
     heartbeat.publish(state, status, None)
     assert "was never printed" in next(look_at_binder(settings, state)).text
+
+
+@pytest.mark.parametrize(
+    ("printed", "at", "word", "expected"),
+    [
+        ("abc", "2020-01-01T00:00:00.000Z", "WARN", "grow old"),
+        ("abc", None, "WARN", "printed at an unknown time"),
+        ("old", None, "WARN", "not the current one"),
+        ("abc", "now", "PASS", "printed 0s ago; current: abc"),
+        ("abc", "2999-01-01T00:00:00.000Z", "WARN", "printed ? ago"),
+    ],
+)
+def test_paper_is_told_with_its_age(tmp_path, printed, at, word, expected):
+    state = State(tmp_path).make()
+    status = build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid())
+    status["binder"] = {"current": "abc", "printed": printed}
+    heartbeat.publish(state, status, None)
+    if at is not None:
+        moment = utc_text(time.time_ns() // 1000) if at == "now" else at
+        (state.binder / "printed.json").write_text(json.dumps({"fingerprint": printed, "at": moment}))
+    [check] = look_at_binder(load(GOLDEN), state)
+    assert check.word == word and expected in check.text
