@@ -37,6 +37,7 @@ COMMANDS = {
     "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
     "trust": ("monitor.trust", "make our OPC UA certificate; agree to that of a server, by its fingerprint"),
     "doctor": ("monitor.doctor.command", "self-check: files, versions, sockets, clock, disk, links, ledger, binder"),
+    "security-log": ("monitor.security_log", "who was let in or refused; for two people of different roles together"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),
 }
 # the same for those that also work on a device that is in no configuration: command(args, settings or None, state)

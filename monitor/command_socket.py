@@ -42,6 +42,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "freeze": "freeze",
     "sign_audit": "sign",
     "erase": "erase",
+    "security_log": "security",
     "run_job": None,
     "probe": None,
 }
@@ -79,6 +80,7 @@ class Request:
     data: Mapping[str, Any]
     role: str
     rights: tuple[str, ...]
+    uid: int = -1  # told apart for the security log alone; nothing that is recorded of a deed has it
 
 
 Handle = Callable[[Request], Awaitable[Mapping[str, Any]]]
@@ -210,7 +212,7 @@ async def _answer(line: bytes, caller: Caller, door: Door) -> dict[str, Any]:
         return _refusal(name, f"{verb}: role {caller.role} has no {needed}; {who}")
     told(verb, True, role)
     try:
-        reply = await asyncio.wait_for(door.handle(Request(verb, data, role, caller.rights)), ANSWER_S)
+        reply = await asyncio.wait_for(door.handle(Request(verb, data, role, caller.rights, caller.uid)), ANSWER_S)
     except UserError as fault:
         return _refusal(name, str(fault))
     except TimeoutError:

@@ -89,7 +89,7 @@ ROLES = (
     "auditor",
     "administrator",
 )
-RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase")
+RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase", "security")
 CHOICES = ("follow", "defer", "reject", "inspect_first")
 VERDICTS = ("agree", "vendor_only", "own_only", "cannot_tell")
 

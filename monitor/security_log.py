@@ -41,7 +41,6 @@ CREATE TABLE IF NOT EXISTS access(n INTEGER PRIMARY KEY, quarter INTEGER NOT NUL
     UNIQUE (quarter, uid, verb, why, role));
 """
 _COLUMNS = ("n", "quarter", "uid", "user", "verb", "why", "role", "times")
-REFUSED = ("no right", "unknown verb", "not understood", "too long", "too many clients", "refused")
 
 Attempt = tuple[int, int, str, str, str]  # quarter, uid, verb, why, role
 
@@ -55,7 +54,7 @@ class SecurityLog:
         self._swept_us = 0
 
     def note(self, at_us: int, uid: int, verb: str, why: str, role: str) -> None:
-        """Take in one attempt at `at_us` (UTC [us]); `why` is "" where it was let in, else one of REFUSED."""
+        """Take in one attempt at `at_us` (UTC [us]); `why` is "" where it was let in, else a few known words."""
         attempt = (at_us // _QUARTER_US, uid, verb, why, role)
         self._waiting[attempt] = self._waiting.get(attempt, 0) + 1
 

@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 from drivers.batch import Batch
 from drivers.source import make_source
 from drivers.vendor.status_bits import StatusBits
-from monitor import command_socket, heartbeat
+from monitor import command_socket, heartbeat, installed
 from monitor.claims import Claims
 from monitor.command_socket import Request
 from monitor.daemon.alarms import AlarmList, from_row
@@ -39,6 +39,7 @@ from monitor.daemon.drafts import gap, now_us, of_alarm, own
 from monitor.daemon.hearing import Hearing
 from monitor.daemon.poller import LinkChange, Poller, phases, share_lines
 from monitor.daemon.publishing import Publisher, binder_of, head_told, publish_folder, write_facts
+from monitor.daemon.security_desk import SecurityDesk
 from monitor.daemon.storing import Storing
 from monitor.daemon.supervisor import Worker
 from monitor.daemon.survey import RejectedFolder, Survey, alarm_rows, feed_rows
@@ -51,6 +52,7 @@ from monitor.ledger import entries
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Settings
 from monitor.quality import machine_of
+from monitor.security_log import SecurityLog
 from monitor.sqlite_file import damaged
 from monitor.state import State, atomic_write
 from monitor.words import _, clean, utc_text
@@ -93,6 +95,8 @@ class Daemon:
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._pollers: dict[str, Poller] = {}
+        self._security = SecurityLog(state.security_log)
+        self._security_desk = SecurityDesk(self._security, self._writer)
         self._access: Counter[str] = Counter()  # messages over the socket: "admitted", or why refused
 
     # life
@@ -152,7 +156,8 @@ class Daemon:
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise damaged(self.state.hot, fault) from fault
         self._learn_noise()
-        drafts = [own("restart", {"version": version("handwheel"), "config_sha256": self.settings.sha256}, at_us)]
+        started = {"version": version("handwheel"), "config_sha256": self.settings.sha256}
+        drafts = [own("restart", started | await self._record_program(), at_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
         if configured != self.settings.sha256:
             words = f"{len(self.settings.sources)} sources, {len(self.settings.tags)} tags"
@@ -166,6 +171,14 @@ class Daemon:
         await self._writer.enter(drafts)
         await self._writer.do(publish_folder, self.settings, self.state)
         await self._writer.do(write_facts, self.state, self._writer.head, at_us)
+
+    async def _record_program(self) -> dict[str, str]:
+        """Which files run from now on, for whoever asks later whether they were changed."""
+        try:
+            return {"program_sha256": await self._writer.do(installed.record, self.state)}
+        except OSError as fault:
+            LOG.warning("%s: cannot be written (%s)", self.state.program, fault.strerror)
+            return {}
 
     def _learn_noise(self) -> None:
         """What the last life knew of the noise of each sensor; without it a day passes before anything is said."""
@@ -270,11 +283,13 @@ class Daemon:
     async def _commit(self, now: Moment, *, latest: bool, minute: bool, stopping: bool = False) -> None:
         """Store what came in, then publish, so that what is shown was stored."""
         await self._storing.commit(now, latest=latest)
-        if minute:
-            try:
+        try:
+            if latest or stopping:
+                await self._writer.do(self._security.flush, now.utc_us)
+            if minute:
                 await self._each_minute(now)
-            except STORE_FAULTS as fault:
-                self._storing.failed(fault)
+        except STORE_FAULTS as fault:
+            self._storing.failed(fault)
         status = self._status(now, stopping)
         await self._publisher.publish(status, self._survey.last_known, now, self._zone, sync=minute)
 
@@ -315,6 +330,8 @@ class Daemon:
 
     async def _carry_out(self, request: Request) -> Mapping[str, Any]:
         """One request of the command socket that its role may make."""
+        if request.verb == "security_log":
+            return await self._security_desk.answer(request)
         if request.verb != "run_job":
             return await self._desk.record(request)
         name = self._jobs.check(request.data.get("job"))
@@ -325,6 +342,7 @@ class Daemon:
     def _note_access(self, uid: int, verb: str, allowed: bool, role: str, why: str) -> None:
         """Each message of the command socket, before it is carried out."""
         self._access["admitted" if allowed else why] += 1
+        self._security.note(now_us(), uid, verb, "" if allowed else why, role)
 
     # small things
 

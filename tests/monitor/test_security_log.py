@@ -1,14 +1,24 @@
 """The security log: kept apart, for 90 days, and shown to two people of different roles together."""
 
+import asyncio
+import json
 import os
+import shutil
+import signal
 import sqlite3
+import subprocess
+import time
 from contextlib import closing
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.ledger import entries
 from monitor.security_log import KEEP_DAYS, PAGE, TOGETHER_S, SecurityLog, TwoTogether, line
+from monitor.state import State
+from tests.monitor.plant_bench import Bench, configure
 
 DAY_US = 86_400_000_000
 NOW_US = 1_800_000_000_000_000
@@ -126,3 +136,60 @@ def test_it_never_opens_without_two_users_of_two_roles_within_the_time(steps):
             opened.append(now_s)
         if reply.open:
             assert opened and now_s - opened[-1] < TOGETHER_S
+
+
+ASK = """
+import json, socket, sys
+link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+link.connect(sys.argv[1])
+link.sendall(sys.argv[2].encode() + b"\\n")
+print(link.makefile().readline())
+"""
+PYTHON = shutil.which("python3", path="/usr/bin:/bin")  # one that another user may start, wherever this tree lies
+
+
+def ask_as(state, uid, group, verb, data):
+    message = json.dumps({"format": 1, "id": "1", "verb": verb, "data": data})
+    done = subprocess.run(
+        [PYTHON, "-I", "-c", ASK, str(state.socket), message], user=uid, group=group, extra_groups=[], cwd="/",
+        capture_output=True, text=True, timeout=30, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(folder.stat().st_mode | 0o011)  # other users reach the socket, and see nothing on the way
+    config = configure(tmp_path / "config", 1)
+    site = config / "site.toml"
+    text = site.read_text().replace("[roles.groups]\n", '[roles.groups]\ngames = "auditor"\nmail = "administrator"\n')
+    rights = '[roles.rights]\nauditor = ["security"]\nadministrator = ["security"]\n'
+    site.write_text(text.replace("[roles.rights]\n", rights))
+    made = Bench(config, State(tmp_path / "s")).start()
+    yield made
+    made.end()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or PYTHON is None, reason="only root can ask as two other users")
+async def test_the_daemon_shows_it_to_an_auditor_and_an_administrator_together_and_the_ledger_tells(bench):
+    state = bench.state
+    await bench.until(lambda _: state.socket.exists())
+    state.socket.chmod(0o666)
+    state.root.chmod(0o2771)
+    auditor, administrator = partial(ask_as, state, 12_301, "games"), partial(ask_as, state, 12_302, "mail")
+    assert "no right to decide" in auditor("decide", {})["error"]
+    assert [auditor("security_log", {})["open"] for _ in range(2)] == [False, False]
+    assert administrator("security_log", {})["open"] and auditor("security_log", {})["open"]
+    end, rows = time.monotonic() + 30, []
+    while not rows and time.monotonic() < end:  # what came in is written every few seconds
+        rows = [row for row in auditor("security_log", {})["rows"] if row["why"] == "no right to decide"]
+        await asyncio.sleep(0.2)
+    assert [(row["uid"], row["verb"], row["role"], row["times"]) for row in rows] == [(12_301, "decide", "auditor", 1)]
+    assert "before" in auditor("security_log", {"before": "1; DROP TABLE access"})["error"]
+    bench.kill(signal.SIGTERM)
+    assert bench.ended() == 0
+    told = [(one.data["what"], one.data["roles"]) for one in entries(state, ["access"])]
+    assert told == [("security log", ["auditor", "administrator"])]
+    assert b"12301" not in state.bodies.read_bytes() + state.hot.read_bytes() + state.status.read_bytes()
+    assert state.security_log.stat().st_mode & 0o777 == 0o600
