@@ -11,9 +11,9 @@ import pytest
 
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
-from monitor.doctor.looks import look_at_binder, look_at_daemon, look_at_sockets
+from monitor.doctor.looks import look_at_binder, look_at_clock, look_at_daemon, look_at_disk, look_at_sockets
 from monitor.heartbeat import Moment, SourceStatus, build_status
-from monitor.lock import boot_id
+from monitor.lock import boot_id, hold_lock
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import utc_text
@@ -95,3 +95,26 @@ def test_paper_is_told_with_its_age(tmp_path, printed, at, word, expected):
         (state.binder / "printed.json").write_text(json.dumps({"fingerprint": printed, "at": moment}))
     [check] = look_at_binder(load(GOLDEN), state)
     assert check.word == word and expected in check.text
+
+
+@pytest.mark.parametrize(
+    ("told", "word"), [("synced", "PASS"), ("holdover", "WARN"), ("suspect", "FAIL"), ("unknown", "CANNOT TELL")]
+)
+def test_the_clock_is_what_the_daemon_who_watches_it_says(tmp_path, told, word):
+    state = State(tmp_path).make()
+    with hold_lock(state):
+        now = heartbeat.present()
+        status = build_status(now, simulated=False, pid=os.getpid(), clock=(told, "because of this"))
+        heartbeat.publish(state, status, None)
+        [check] = look_at_clock(load(GOLDEN), state)
+    assert check.word == word
+    assert check.text.startswith(f"{told}; because of this")
+    assert ("not compared" in check.text) == (told in ("suspect", "unknown"))
+
+
+def test_the_disk_fails_from_the_share_that_was_configured(tmp_path):
+    state, settings = State(tmp_path).make(), load(GOLDEN)
+    for full_at, word in ((0.0001, "FAIL"), (0.9999999, "PASS")):
+        checks = look_at_disk(replace(settings, disk=replace(settings.disk, full_at=full_at)), state)
+        assert next(checks).word == word
+    assert [one.word for one in look_at_disk(settings, State(tmp_path / "none"))] == ["CANNOT TELL"]
