@@ -218,9 +218,9 @@ def read(state: State) -> dict[str, Any] | None:
 
 
 def mark_planned_stop(state: State, role: str, now: Moment) -> None:
-    """Leave word that a person stopped the daemon (at SIGTERM)."""
+    """Leave word that a person stopped the daemon (at SIGTERM); it means nothing after the next boot."""
     told = {"role": role, "at": utc_text(now.utc_us), "boot_id": now.boot_id, "mono_s": now.mono_s}
-    atomic_write(state.manual / "planned_stop.json", json.dumps(told))
+    atomic_write(state.manual / "planned_stop.json", json.dumps(told), sync=False)
 
 
 def clear_planned_stop(state: State) -> None:

@@ -6,8 +6,10 @@ order, so that what is shown was stored. Everything that must survive (alerts, d
 goes into the ledger before anybody is told that it did. A source, the store, the worker or the intake may fail: the
 rest goes on and says so.
 
-SIGTERM and Ctrl-C are a planned stop: it is marked, everything is flushed, the exit code is 0 within seconds. After
-SIGKILL the files are as they were at the last commit.
+SIGTERM and Ctrl-C are a planned stop: it is marked, everything is flushed, the exit code is 0 within five seconds, also
+where a source never answers, the worker hangs or the disk is slow. A disk that does not answer at all cannot be waited
+for: the process then ends without, says so, and its exit code is 1. After SIGKILL the files are as they were at the
+last commit.
 """
 
 import asyncio
@@ -15,18 +17,17 @@ import logging
 import os
 import signal
 import sqlite3
+import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from drivers.batch import Batch
-from drivers.source import make_source
 from drivers.vendor.status_bits import StatusBits
 from monitor import command_socket, heartbeat, installed
 from monitor.claims import Claims
@@ -37,9 +38,12 @@ from monitor.daemon.desk import Desk
 from monitor.daemon.dispatch import Dispatch
 from monitor.daemon.drafts import gap, now_us, of_alarm, own
 from monitor.daemon.hearing import Hearing
-from monitor.daemon.poller import LinkChange, Poller, phases, share_lines
+from monitor.daemon.notify import ServiceManager
+from monitor.daemon.poller import LinkChange
+from monitor.daemon.polling import Polling, make_sources
 from monitor.daemon.publishing import Publisher, binder_of, head_told, publish_folder, write_facts
 from monitor.daemon.security_desk import SecurityDesk
+from monitor.daemon.sparing import Sparing
 from monitor.daemon.storing import Storing
 from monitor.daemon.supervisor import Worker
 from monitor.daemon.survey import RejectedFolder, Survey, alarm_rows, feed_rows
@@ -61,13 +65,18 @@ LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
 CLOCK_STEP_S = 0.5
 SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not believed for so long
+STOP_S = 4.5  # a stop that takes longer is given up
+STOP_SOON_S = 2.5  # and after so long whatever can be left out is
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
 
 
 class Daemon:
     """One life of the daemon."""
 
-    def __init__(self, settings: Settings, state: State) -> None:
+    def __init__(self, settings: Settings, state: State, sparing: Sparing | None = None) -> None:
+        """`sparing`: the filter of the log, which counts what it holds back."""
+        self._sparing = sparing or Sparing()
+        self._systemd = ServiceManager()
         self.settings, self.state = settings, state
         self._boot_id, self._zone = boot_id(), ZoneInfo(settings.time_zone)
         self._start_s = time.monotonic()
@@ -93,10 +102,12 @@ class Daemon:
         self._clock = ("unknown", "")
         self._suspect_until_s = 0.0
         self._stop = asyncio.Event()
+        self._stop_s = float("inf")  # when it was asked for (monotonic) [s]
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._pollers: dict[str, Poller] = {}
         self._security = SecurityLog(state.security_log)
         self._security_desk = SecurityDesk(self._security, self._writer)
+        self._polling = Polling(self._receive, self._link_changed, self._hearing.hear)
+        self._ready = False
         self._access: Counter[str] = Counter()  # messages over the socket: "admitted", or why refused
 
     # life
@@ -105,41 +116,41 @@ class Daemon:
         """Start, work until told to stop, and stop in order. Returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._stop_soon)
         try:
             await self._writer.open()
             await self._take_up()
         except sqlite3.Error as fault:
             raise damaged(self.state.root, fault) from fault
-        self._make_pollers()
-        timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._jobs.run)
-        polling = [asyncio.create_task(one.run(), name=f"poll {name}") for name, one in self._pollers.items()]
+        sources = make_sources(self.settings.sources, self._claims.standing())
+        timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._start_job)
+        self._polling.start(self.settings.sources, sources)
         try:
             async with command_socket.serve(self.state, self.settings, self._carry_out, self._note_access):
                 heartbeat.clear_planned_stop(self.state)
                 late = timetable.start(datetime.now(UTC))
-                LOG.info("running: %d sources, %d tags, state %s%s", len(polling), len(self.settings.tags),
+                LOG.info("running: %d sources, %d tags, state %s%s", len(sources), len(self.settings.tags),
                          self.state.root, f"; done once now: {', '.join(late)}" if late else "")  # fmt: skip
                 await self._tick_until_stopped()
+                self._systemd.stopping()
+                if self._stop.is_set():
+                    self._mark_stop()
         finally:
             timetable.stop()
-            await self._wind_up(polling)
+            await self._wind_up()
         return 0
 
-    def _make_pollers(self) -> None:
-        phase_s = phases(self.settings.sources)
-        standing = [alert for alert in self._claims.standing() if alert.feed == "opcua"]
-        sources = [
-            make_source(replace(spec, options={**spec.options, "standing": standing} if standing else spec.options))
-            for spec in self.settings.sources
-        ]
-        share_lines(sources)
-        for source in sources:
-            name = source.spec.name
-            self._pollers[name] = Poller(
-                source, phase_s=phase_s[name], on_batch=self._receive, on_change=self._link_changed,
-                on_alerts=self._hearing.hear,
-            )  # fmt: skip
+    def _stop_soon(self) -> None:
+        """SIGTERM and Ctrl-C; a second one changes nothing."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._stop_s = time.monotonic()
+            asyncio.get_running_loop().call_later(STOP_S, self._give_up)
+
+    def _give_up(self) -> None:
+        """Something does not let us end in order: better an end without than a process that nobody can end."""
+        LOG.error("stopped, but not everything could be flushed within %g s: the disk does not answer", STOP_S)
+        _leave(1)
 
     async def _take_up(self) -> None:
         """Take up where the last life ended: claims, alarms, last runs; and say since when nothing was read."""
@@ -195,24 +206,27 @@ class Daemon:
         except OSError as fault:
             LOG.warning("%s: cannot be written (%s)", self.state.noise, fault.strerror)
 
-    async def _wind_up(self, polling: Sequence[asyncio.Task[None]]) -> None:
-        """A planned stop: nothing new, everything flushed, said as such."""
-        for task in (*polling, *self._tasks):
+    def _mark_stop(self) -> None:
+        try:
+            heartbeat.mark_planned_stop(self.state, STOP_ROLE, self._moment())
+        except OSError as fault:
+            LOG.error("the stop cannot be marked: %s", fault)
+
+    async def _wind_up(self) -> None:
+        """Nothing new, everything flushed, said as such; on a slow disk what can be made anew is left out."""
+        for task in self._tasks:
             task.cancel()
-        if polling or self._tasks:
-            await asyncio.wait([*polling, *self._tasks], timeout=3.0)
-        await self._worker.stop()
+        await asyncio.gather(self._polling.end(), self._worker.stop())
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=0.5)
         moment = self._moment()
         self._storing.owe(own("stop", {"planned": self._stop.is_set()}, moment.utc_us))
         await self._write_ledger()
-        await self._commit(moment, latest=False, minute=True, stopping=True)
-        await self._keep_noise()
-        try:
-            if self._stop.is_set():
-                heartbeat.mark_planned_stop(self.state, STOP_ROLE, moment)
-            await self._writer.do(write_facts, self.state, self._writer.head, moment.utc_us)
-        except OSError as fault:
-            LOG.error("the stop cannot be marked: %s", fault)
+        await self._commit(moment, latest=False, minute=False, stopping=True)
+        for work in (self._each_minute, self._keep_noise):
+            if time.monotonic() - self._stop_s < STOP_SOON_S:
+                with suppress(*STORE_FAULTS):
+                    await work()
         await self._writer.close()
         LOG.info("stopped as planned" if self._stop.is_set() else "stopped by a fault")
 
@@ -234,9 +248,28 @@ class Daemon:
             for period_s, next_s in every.items():
                 if now.mono_s >= next_s:
                     every[period_s] = now.mono_s + period_s
+            self._say_that_we_live(now)
             due_s = max(due_s + TICK_S, time.monotonic())
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), due_s - time.monotonic())
+
+    def _say_that_we_live(self, now: Moment) -> None:
+        """To the service manager: this tick is over, so the writer has answered, and pollers had their turn."""
+        for line in self._sparing.quiet(now.utc_us / 1e6):
+            LOG.warning("%s", line)
+        if not self._ready and self._polling.begun:
+            self._ready = True
+            self._systemd.ready(self._words())
+        if self._ready:
+            self._systemd.status(self._words())
+        if self._polling.gets_on(now.mono_s):
+            self._systemd.alive(now.mono_s)
+
+    def _words(self) -> str:
+        """How it goes, in one line."""
+        links = [one.link.state for one in self._polling.pollers.values()]
+        failing = "" if self._storing.state[0] == "ok" else f"; the store cannot be written: {self._storing.state[1]}"
+        return f"{links.count('up')} of {len(links)} sources answer, {len(self.settings.tags)} tags{failing}"
 
     def _receive(self, batch: Batch) -> None:
         """A batch from a poller: judged at once, stored with the next tick."""
@@ -270,7 +303,7 @@ class Daemon:
             self._survey.take(batch, now.mono_s)
             self._storing.keep(batch)
         lost = self._survey.lost_s(now.mono_s)
-        self._watch.look(self.settings, self._pollers, lost, now, clock_valid=self._clock[0] != "suspect")
+        self._watch.look(self.settings, self._polling.pollers, lost, now, clock_valid=self._clock[0] != "suspect")
 
     async def _write_ledger(self) -> None:
         """What devices said, what lies in the inbox, and our own entries; while that fails, nothing is let go of."""
@@ -287,16 +320,17 @@ class Daemon:
             if latest or stopping:
                 await self._writer.do(self._security.flush, now.utc_us)
             if minute:
-                await self._each_minute(now)
+                await self._each_minute()
         except STORE_FAULTS as fault:
             self._storing.failed(fault)
         status = self._status(now, stopping)
         await self._publisher.publish(status, self._survey.last_known, now, self._zone, sync=minute)
 
-    async def _each_minute(self, now: Moment) -> None:
+    async def _each_minute(self) -> None:
         """Rollups, and the copy for the fallback; the binder is rendered anew when its sources changed."""
-        await self._writer.do(self._writer.hot.roll, now.utc_us // 1000)
-        await self._writer.do(write_facts, self.state, self._writer.head, now.utc_us)
+        at_us = now_us()
+        await self._writer.do(write_facts, self.state, self._writer.head, at_us)
+        await self._writer.do(self._writer.hot.roll, at_us // 1000)
         changed = await self._writer.do(publish_folder, self.settings, self.state)
         if changed:
             LOG.info("published: %s", ", ".join(changed))
@@ -312,7 +346,7 @@ class Daemon:
             planned_stop=stopped,
             clock=self._clock,
             store=self._storing.state,
-            sources=self._survey.sources(self._pollers, now.mono_s),
+            sources=self._survey.sources(self._polling.pollers, now.mono_s),
             sites=self._survey.sites(now.mono_s),
             assets=self._survey.assets(self._jobs.assessments),
             alarms_top=alarm_rows(self._alarms),
@@ -344,6 +378,11 @@ class Daemon:
         self._access["admitted" if allowed else why] += 1
         self._security.note(now_us(), uid, verb, "" if allowed else why, role)
 
+    async def _start_job(self, name: str) -> None:
+        """What the timetable calls: the job is a task of ours, which a stop can end in order."""
+        if not self._stop.is_set():
+            self._spawn(self._jobs.run(name))
+
     # small things
 
     def _ask_soon(self, name: str) -> None:
@@ -371,11 +410,23 @@ def run(settings: Settings, state: State) -> int:
     """Run until SIGTERM or Ctrl-C; returns 0. Raises UserError (one line) where STATE is held by another process."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sparing = Sparing()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(sparing)
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # link states are ours to tell, once per change
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
     with hold_lock(state):
-        return asyncio.run(_live(settings, state))
+        return asyncio.run(_live(settings, state, sparing))
 
 
-async def _live(settings: Settings, state: State) -> int:
-    return await Daemon(settings, state).live()
+async def _live(settings: Settings, state: State, sparing: Sparing) -> int:
+    code = await Daemon(settings, state, sparing).live()
+    _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process now: a name that no server resolves, or a disk, may keep a library's thread for minutes."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)

@@ -128,6 +128,7 @@ class Poller:
         self._first_backoff_s = self._max_backoff_s if few else 1.0
         self._backoff_s = 0.0
         self._try_again_s = 0.0
+        self.turned_s = monotonic()  # when it last had its turn (monotonic) [s]
         self._open = False
         self._told = ""  # the words last stored with a down batch
         self._unanswered: set[int] = set()  # tags for which the device answers, but not with a value
@@ -154,7 +155,7 @@ class Poller:
 
     async def _turn(self, cadence: Cadence) -> None:
         """One due poll, or one try to get a dead source back."""
-        now_s = self._monotonic()
+        now_s = self.turned_s = self._monotonic()
         tags, skipped = cadence.take(now_s)
         self.link.skipped += skipped
         self.link.polls += bool(tags)

@@ -19,7 +19,7 @@ from monitor.state import State
 
 LOG = logging.getLogger("handwheel.worker")
 ANSWER_LIMIT = 64 * 1024 * 1024  # bytes of one answer
-STOP_S = 3.0
+STOP_S = 1.0
 
 
 class JobLost(Exception):

@@ -46,13 +46,15 @@ def configure(folder, port, *, timetable="", every_s=1, lost_after_s=60):
 class Bench:
     """The daemon as a process of its own, and what it published."""
 
-    def __init__(self, config, state: State):
+    def __init__(self, config, state: State, environ=None):
+        """`environ`: what its environment has besides ours."""
         self.config, self.state, self.process = config, state, None
+        self._environ = os.environ | (environ or {})
 
     def start(self):
         command = [sys.executable, "-c", COMMAND, "run", "--config", str(self.config), "--state", str(self.state.root)]
         with (self.state.root.parent / "daemon.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=self._environ)
         return self
 
     def kill(self, number=signal.SIGKILL):
