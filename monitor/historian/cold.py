@@ -173,10 +173,15 @@ def put(cold: Cold, part: Path, name: str, *, sync: bool = True) -> None:
 
 
 def part_for(cold: Cold, name: str) -> Path:
-    """A path in which to make the file that will be `name`: beside it, or in `scratch` where it lies elsewhere."""
+    """A path in which to make the file that will be `name`: beside it, or in `scratch` where it lies elsewhere.
+
+    What a crash left of an earlier try is removed: one process at a time makes the file of a name.
+    """
     path = PurePosixPath(name)
     folder = Path(cold.path(os.fspath(path.parent))) if cold.local else cold.scratch
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(f"_{path.name}.*{PART}"):
+        left.unlink(missing_ok=True)
     return folder / f"_{path.name}.{secrets.token_hex(4)}{PART}"
 
 

@@ -7,6 +7,8 @@ folded.json count as folded, and a day's file lists the pieces it holds. Nothing
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -15,12 +17,13 @@ import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import columns
-from monitor.historian.cold import Cold, cold_of, days, in_folder, remove, sites
+from monitor.historian.cold import Cold, cold_of, days, in_folder, remove, sites, stored
 from monitor.historian.frame import FrameError
 from monitor.historian.parquet import (
     DAY_MS,
     FIELDS,
     TIME,
+    HistoryError,
     TagFacts,
     by_tag_and_time,
     day_folder,
@@ -30,7 +33,7 @@ from monitor.historian.parquet import (
     tag_facts,
     write_verified,
 )
-from monitor.historian.reader import HotReader, TagRow, folded_upto
+from monitor.historian.reader import FOLDED, HotReader, TagRow, folded, folded_upto
 from monitor.state import State, atomic_write
 
 _GROUP_ROWS = 262_144
@@ -61,6 +64,7 @@ def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | 
     hot_id = hot.meta().get("id", "")
     first = folded_upto(state.history, hot_id)
     last = hot.last_before(upto_ms if upto_ms is not None else 2**62)
+    _drop_unfinished(cold, hot, hot_id, first)
     files: list[str] = []
     damaged: list[int] = []
     frames = rows = 0
@@ -72,7 +76,9 @@ def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | 
             name = f"{day_folder(site, day)}/part-{hot_id}-{begin:012d}.parquet"
             files.append(write_verified(cold, name, form, _just(table.replace_schema_metadata(form.metadata))))
             rows += table.num_rows
-        atomic_write(state.history / "folded.json", json.dumps({"hot": hot_id, "n": end}))
+        if hot.meta().get("id", "") != hot_id:
+            raise HistoryError(f"{state.hot}: was replaced while it was folded; the next fold begins anew")
+        note_folded(state.history, hot_id, end)
         frames += end - begin + 1
     before = upto_ms if upto_ms is not None else (hot.newest_ms() or 0) + 1
     files += _tidy(cold, day_of(before))
@@ -80,6 +86,26 @@ def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | 
     if damaged:
         words += f"; {len(damaged)} damaged frames left out: {', '.join(map(str, damaged[:5]))}"
     return FoldResult(frames, rows, tuple(files), tuple(damaged), before, words)
+
+
+def note_folded(history: Path, hot_id: str, n: int) -> None:
+    """From now on the frames of this hot file up to `n` count as folded, and may leave it."""
+    upto = folded(history) | {hot_id: n}
+    text = json.dumps({"folded": upto, "crc": crc32(json.dumps(upto).encode())})
+    for name in FOLDED:
+        atomic_write(history / name, text)
+
+
+def _drop_unfinished(cold: Cold, hot: HotReader, hot_id: str, first: int) -> None:
+    """Remove the pieces of a fold that did not end: this one may reach less far, and would not write them all again."""
+    oldest_ms = hot.oldest_ms(first)
+    if oldest_ms is None:
+        return
+    for site in sites(cold):
+        for one in stored(cold, site, day_of(oldest_ms - DAY_MS)):
+            _, _, begin = one.stem.rpartition(f"-{hot_id}-")
+            if begin.isdecimal() and int(begin) > first:
+                remove(cold, one.name)
 
 
 def _just(table: pa.Table) -> Callable[[], Iterator[pa.Table]]:
@@ -222,7 +248,10 @@ def _merge(cold: Cold, folder: str, sources: Sequence[str], held: Mapping[str, M
                 ).cast(pa.schema(FIELDS))
                 for path in sources
             ]  # fmt: skip
-            yield by_tag_and_time(pa.concat_tables(parts).combine_chunks()).replace_schema_metadata(form.metadata)
+            rows = pa.concat_tables(parts).combine_chunks()
+            if rows.num_rows != sum(sizes[name] for name in names):  # a footer whose figures were damaged hides rows
+                raise HistoryError(f"{cold.shown(folder)}: a file there is damaged; its day is not merged")
+            yield by_tag_and_time(rows).replace_schema_metadata(form.metadata)
 
     return write_verified(cold, f"{folder}/part-0.parquet", form, tables)
 

@@ -51,8 +51,9 @@ def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: st
             _read_cold(cold, files, choose, start_us, end_us, damaged),
             _read_hot(hot, choose, upto, start_us, end_us),
         ]
-        # a fold that ended in between has moved frames: look again
-        if folded_upto(state.history, hot_id) == upto:
+        # a fold in between has moved frames, or made one file of several: look again
+        same = folded_upto(state.history, hot_id) == upto
+        if same and list(_files(cold, site, start_us, end_us, (hot_id, upto))) == files:
             break
     parts = [part for part in parts if len(part)] or parts[:1]
     found = pd.concat(parts, ignore_index=True).sort_values(["tag", "receive_us"], kind="stable", ignore_index=True)

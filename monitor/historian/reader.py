@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from drivers.record import Reason, Sample
 from monitor.historian.frame import FrameError, rows_of, unpack
@@ -17,6 +18,7 @@ from monitor.sqlite_file import reading
 
 FORMAT = 1
 NO_TIME = -1
+FOLDED = ("folded.json", "folded.copy.json")
 _LAST_FRAMES = 900  # where the row `latest` is damaged, that many frames stand in for it
 
 
@@ -160,6 +162,11 @@ class HotReader:
             yield from rows
             after_n = rows[-1][0]
 
+    def oldest_ms(self, after_n: int) -> int | None:
+        """When the oldest of the frames n > after_n was committed (UTC [ms]); None where there is none."""
+        found = self._rows("SELECT min(t_ms) FROM frame WHERE n > ?", (after_n,))
+        return found[0][0] if found else None
+
     def last_before(self, t_ms: int) -> int:
         """The highest number of a frame committed before `t_ms` (UTC [ms]); 0 if there is none."""
         rows = self._rows("SELECT coalesce(max(n), 0) FROM frame WHERE t_ms < ?", (t_ms,))
@@ -188,11 +195,23 @@ class HotReader:
 
 def folded_upto(history: Path, hot_id: str) -> int:
     """The last frame of the hot file `hot_id` that lies in verified Parquet; 0 if none does."""
-    try:
-        told = json.loads((history / "folded.json").read_text())
-        return int(told["n"]) if told["hot"] == hot_id else 0
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return 0
+    return folded(history).get(hot_id, 0)
+
+
+def folded(history: Path) -> dict[str, int]:
+    """How far each hot file that there ever was here lies in Parquet, by its id.
+
+    It is kept twice, each with a checksum: by a flipped digit frames would leave that were never folded.
+    """
+    found: dict[str, int] = {}
+    for name in FOLDED:
+        try:
+            told = json.loads((history / name).read_bytes())
+            if told["crc"] == crc32(json.dumps(told["folded"]).encode()):
+                found |= {hot: max(int(n), found.get(hot, 0)) for hot, n in told["folded"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return found
 
 
 def _sample(

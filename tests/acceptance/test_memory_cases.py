@@ -13,9 +13,10 @@ from monitor.daemon.alarms import AlarmList
 from monitor.daemon.storing import Storing
 from monitor.daemon.writer import Writer
 from monitor.heartbeat import Moment
+from monitor.historian import folding, query
 from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
-from monitor.historian.reader import HotReader
+from monitor.historian.reader import FOLDED, HotReader, folded_upto
 from monitor.state import State
 from tests.monitor.plants import plant
 
@@ -113,4 +114,79 @@ async def test_a_tick_whose_alarms_cannot_be_stored_is_stored_once_all_the_same(
     await storing.commit(Moment("b", 1.0, at_ms(1) * 1000), latest=True)
     assert storing.state[0] == "ok"
     await writer.close()
+    assert values(state) == [0, 1]
+
+
+def test_a_former_hot_file_put_back_is_not_folded_a_second_time(state):
+    hot = opened(state)
+    append(hot, 0, 1)
+    fold(state)
+    append(hot, 2)
+    hot.close()
+    state.hot.rename(state.root / "former")
+    another = opened(state)
+    append(another, 3, 4)
+    fold_and_purge(state, another)
+    another.close()
+    (state.root / "former").rename(state.hot)
+    again = opened(state)
+    append(again, 5)
+    assert values(state) == [0, 1, 2, 3, 4, 5]
+    fold_and_purge(state, again)
+    assert values(state) == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", FOLDED)
+def test_a_bit_flipped_in_the_note_of_what_is_folded_lets_no_frame_leave(state, name):
+    hot = opened(state)
+    append(hot, 0, 1, 2)
+    hot.roll(at_ms(0))
+    fold(state)
+    append(hot, 3, 4)
+    hot.roll(at_ms(0))
+    whole = (state.history / name).read_bytes()
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (state.history / name).write_bytes(flipped)
+        assert folded_upto(state.history, HotReader(state.hot).meta()["id"]) == 3
+    hot.purge(2**60)
+    assert values(state) == [0, 1, 2, 3, 4]
+    fold_and_purge(state, hot)
+    assert values(state) == [0, 1, 2, 3, 4]
+
+
+def test_a_fold_that_reaches_less_far_than_the_one_that_died_doubles_nothing(state, monkeypatch):
+    """It died after its pieces and before its note; then the clock was set back, and fewer frames were old enough."""
+    hot = HotFile(state.hot)
+    hot.publish_tags(plant())
+    midnight_ms = 1_795_392_000_000
+    at = [midnight_ms - 2_000, midnight_ms - 1_000, midnight_ms + 1_000]
+    for number, t_ms in enumerate(at):
+        hot.append([batch_of("s", t_ms * 1000, [Sample(0, 0, float(number))])], t_ms)
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        dying.setattr("monitor.historian.folding.note_folded", interrupted)
+        fold(state)
+    fold(state, upto_ms=midnight_ms)
+    assert values(state) == [0, 1, 2]
+    fold(state)
+    assert values(state) == [0, 1, 2]
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_reader_overtaken_by_the_merge_of_a_day_looks_again(state, monkeypatch):
+    hot = opened(state)
+    append(hot, 0, 1)
+    fold(state, upto_ms=at_ms(5))
+    assert values(state) == [0, 1]
+    really = query._read_cold
+
+    def overtaken(cold, files, *rest):
+        folding._tidy(cold, "2026-11-24")
+        return really(cold, files, *rest)
+
+    monkeypatch.setattr(query, "_read_cold", overtaken)
     assert values(state) == [0, 1]

@@ -1,6 +1,5 @@
 """The hot file: every acknowledged tick is there, rollups count each sample once, nothing leaves before it is safe."""
 
-import json
 import os
 import random
 import signal
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
+from monitor.historian.folding import note_folded
 from monitor.historian.hot import HOUR_S, KEEP_S, MINUTE_S, HotFile
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
@@ -206,10 +206,9 @@ def test_nothing_is_purged_that_does_not_lie_in_verified_parquet(state):
     assert hot.purge(2**60) == 0
     hot.roll(NOON_MS)
     assert hot.purge(2**60) == 0
-    folded = {"hot": HotReader(state.hot).meta()["id"], "n": 3}
-    (state.history / "folded.json").write_text(json.dumps(folded | {"hot": "another"}))
+    note_folded(state.history, "another", 3)
     assert hot.purge(2**60) == 0
-    (state.history / "folded.json").write_text(json.dumps(folded))
+    note_folded(state.history, HotReader(state.hot).meta()["id"], 3)
     assert hot.purge(NOON_MS + 2_000) == 2
     assert hot.purge(2**60) == 1
     hot.close()

@@ -19,7 +19,7 @@ from monitor.historian import folding
 from monitor.historian.history import HistoryError, cold_of, fold, read, wide, write_day, write_grid
 from monitor.historian.hot import HotFile
 from monitor.historian.parquet import FIELDS, schema, write_verified
-from monitor.historian.reader import HotReader
+from monitor.historian.reader import FOLDED, HotReader
 from monitor.state import State
 from tests.monitor.plants import plant, tag
 
@@ -204,9 +204,10 @@ def test_texts_details_and_source_times_are_kept_in_history(state):
 def test_a_crash_between_parquet_and_its_note_doubles_nothing(state):
     hot = write(state, [(MIDNIGHT_MS + 1_000 * n, {"pump1.flow": float(n)}) for n in range(10)])
     fold(state, upto_ms=MIDNIGHT_MS + 4_000)
-    note = (state.history / "folded.json").read_bytes()
+    notes = {name: (state.history / name).read_bytes() for name in FOLDED}
     fold(state, upto_ms=MIDNIGHT_MS + 7_000)
-    (state.history / "folded.json").write_bytes(note)
+    for name, note in notes.items():
+        (state.history / name).write_bytes(note)
     assert list(read(state, ["pump1.flow"], *ALL)["value"]) == [float(n) for n in range(10)]
     fold(state, upto_ms=MIDNIGHT_MS + 10_000)
     assert list(read(state, ["pump1.flow"], *ALL)["value"]) == [float(n) for n in range(10)]
