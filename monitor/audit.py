@@ -386,7 +386,7 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
 def _run_now(state: State, settings: Settings) -> None:
     """Through the daemon where one runs, for it alone writes the ledger; else under the lock."""
     from monitor import command_socket
-    from monitor.ledger import Ledger
+    from monitor.ledger import open_ledger
     from monitor.lock import hold_lock, lock_is_free
 
     if lock_is_free(state) is False:
@@ -399,7 +399,7 @@ def _run_now(state: State, settings: Settings) -> None:
     with hold_lock(state):
         audit = run(state, settings, time.time_ns() // 1000)
         files, draft = write(state, audit)
-        ledger = Ledger(state)
+        ledger = open_ledger(state)
         try:
             ledger.append_many([draft])
         finally:

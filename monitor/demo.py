@@ -174,7 +174,7 @@ def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords
     from drivers.sim.stations import PUMPS as LIVE
     from monitor import review
     from monitor.learning import learn
-    from monitor.ledger import Draft, Ledger
+    from monitor.ledger import Draft, open_ledger
     from monitor.records import tables
     from monitor.settings import load
 
@@ -187,7 +187,7 @@ def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords
     _write_telemetry(part, settings, fleet)
     for asset, raised_us in _alerts_that_stand(fleet, [pump.id for pump in LIVE]).items():
         learn(part, settings, raised_us - LEARNED_BEFORE_US, assets=[asset])  # the others: by the daemon, as they are
-    ledger = Ledger(part)
+    ledger = open_ledger(part)
     try:
         for one in fleet.records:
             if one.raw is not None:

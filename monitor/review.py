@@ -171,7 +171,7 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
     Through the daemon's socket when it runs, else under the lock; either way the caller needs the right to freeze.
     """
     from monitor import command_socket
-    from monitor.ledger import Ledger
+    from monitor.ledger import open_ledger
     from monitor.lock import hold_lock, lock_is_free
     from monitor.records import tables
 
@@ -188,7 +188,7 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
         raise UserError(f"review freeze: role {caller.role} has no right to freeze; see [roles] in site.toml")
     state.make()
     with hold_lock(state):
-        ledger = Ledger(state)
+        ledger = open_ledger(state)
         try:
             ledger.append("review_freeze", data, at_us=now_us, via="command", role=role)
         finally:

@@ -38,6 +38,11 @@ class State:
         return self.root / "bodies.sqlite"
 
     @property
+    def keys(self) -> Path:
+        """The private key that seals the ledger; readable by the daemon's user alone, and part of no export."""
+        return self.root / "keys"
+
+    @property
     def history(self) -> Path:
         return self.root / "history"
 

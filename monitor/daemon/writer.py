@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from monitor.historian.hot import HotFile
-from monitor.ledger import Draft, Entry, Ledger
+from monitor.ledger import Draft, Entry, Ledger, open_ledger
 from monitor.ledger.erasure import carry_out
 from monitor.plant import Settings
 from monitor.state import State
@@ -38,7 +38,7 @@ class Writer:
     def _open(self) -> None:
         self.hot = HotFile(self._state.hot)
         self.hot.publish_tags(self._settings)
-        self.ledger = Ledger(self._state)
+        self.ledger = open_ledger(self._state)
         self.head = self.ledger.head()
 
     async def enter(self, drafts: Sequence[Draft]) -> list[Entry]:
@@ -46,15 +46,20 @@ class Writer:
         if not drafts:
             return []
         made = await self.do(self.ledger.append_many, drafts)
-        self.head = (made[-1].n, made[-1].head)
+        self.head = self.ledger.head()
         return made
 
     async def erase(self, draft: Draft) -> Entry:
         """Erase what a draft of an erasure names, and enter it. Raises UserError or STORE_FAULTS."""
         role, via = draft.role or "", draft.via
         made = await self.do(lambda: carry_out(self.ledger, draft.data, at_us=draft.at_us, role=role, via=via))
-        self.head = (made.n, made.head)
+        self.head = self.ledger.head()
         return made
+
+    async def seal(self, now_us: int) -> None:
+        """Seal what was entered since the last seal, and wipe what was erased. Raises STORE_FAULTS."""
+        await self.do(self.ledger.seal, now_us)
+        self.head = self.ledger.head()
 
     async def close(self) -> None:
         """Flush and let go; other users can read the files afterwards."""

@@ -7,28 +7,36 @@ itself an entry, and a body that is gone without one is a fault.
 
 import hashlib
 import json
+import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from drivers.errors import UserError
 from monitor.ledger.entry import ERASABLE, START, Draft, body_of, head_text
+from monitor.ledger.reading import INDEX, last
+from monitor.ledger.seals import EVERY, Key, find_keys, install, is_credential, make_key, public_key
 from monitor.sqlite_file import close_writer, open_writer, transaction
 from monitor.state import State
 from monitor.words import utc_text
 
+LOG = logging.getLogger("handwheel.ledger")
 _SALT = 16
+T = TypeVar("T")
 _CHAIN = """
 CREATE TABLE IF NOT EXISTS entry(n INTEGER PRIMARY KEY, digest BLOB NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS no_change BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'entries never change'); END;
 CREATE TRIGGER IF NOT EXISTS no_removal BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'entries stay'); END;
 """
-_BODIES = """
+_BODIES = f"""
 CREATE TABLE IF NOT EXISTS body(n INTEGER PRIMARY KEY, salt BLOB, body BLOB);
 CREATE TABLE IF NOT EXISTS orphan(n INTEGER, salt BLOB, body BLOB);
 CREATE TABLE IF NOT EXISTS raw(sha256 TEXT PRIMARY KEY, bytes BLOB NOT NULL, kept_at TEXT NOT NULL);
+{INDEX};
 """
 
 
@@ -46,10 +54,14 @@ class Ledger:
     def __init__(self, state: State) -> None:
         """Open or make both files. `orphans` counts bodies whose entry never came (a crash between the two commits):
         they are set aside in the table orphan, never taken as entries, and never thrown away."""
+        self._state = state
         self._chain = open_writer(state.ledger, _CHAIN)
         self._bodies = open_writer(state.bodies, _BODIES)
         self._bodies.execute("PRAGMA secure_delete=ON")  # what is erased leaves nothing in unused pages
         self._n, self._hash = 0, START
+        self._key: Key | None = None
+        self._sealed = 0  # the last entry under a seal, with the seal itself
+        self._to_wipe = False
         self.orphans = 0
         self._settle()
 
@@ -60,6 +72,8 @@ class Ledger:
         with transaction(self._bodies):
             self._bodies.execute("INSERT INTO orphan SELECT n, salt, body FROM body WHERE n > ?", (self._n,))
             self.orphans += self._bodies.execute("DELETE FROM body WHERE n > ?", (self._n,)).rowcount
+        seal = last(self._state, "seal")
+        self._sealed = seal.n if seal else 0
 
     def append(
         self,
@@ -80,31 +94,74 @@ class Ledger:
         return self.append_many([Draft(kind, data, at_us, via, role, site, asset, component)])[0]
 
     def append_many(self, drafts: Iterable[Draft | Mapping[str, Any]], salts: Iterable[bytes] = ()) -> list[Entry]:
-        """Append entries in order, all or none. Mappings have the fields of Draft; `salts` are for known answers."""
-        given = iter(salts)
-        n, last = self._n, self._hash
-        bodies: list[tuple[int, bytes, bytes]] = []
-        links: list[tuple[int, bytes, bytes, bytes]] = []
+        """Append entries in order, all or none. Mappings have the fields of Draft; `salts` are for known answers.
+
+        Where a key is at hand, a seal comes after each seals.EVERY entries.
+        """
+        batch, made, given, sealed = _Batch(self._n, self._hash), [], iter(salts), self._sealed
         for draft in drafts:
-            body = body_of(draft if isinstance(draft, Draft) else Draft(**draft))
-            salt = next(given, None) or secrets.token_bytes(_SALT)
-            n += 1
-            digest = hashlib.sha256(salt + body).digest()
-            link = hashlib.sha256(last + digest).digest()
-            bodies.append((n, salt, body))
-            links.append((n, digest, last, link))
-            last = link
+            draft = draft if isinstance(draft, Draft) else Draft(**draft)
+            made.append(batch.add(draft, next(given, None)))
+            if self._key and batch.n - sealed >= EVERY:
+                sealed = batch.add(_seal(self._key, batch, draft.at_us)).n
+        self._write(batch)
+        self._sealed = sealed
+        return made
+
+    def seal_with(self, key: Key, old: Key | None = None, *, at_us: int, role: str | None = None) -> None:
+        """Seal with this key from now on. Where the ledger names another one, an entry says so, sealed by `old`."""
+        named = last(self._state, "key")
+        if named is not None and named.data["fingerprint"] == key.fingerprint:
+            self._key = key
+            return
+        if named is not None and old is None:
+            LOG.error("the ledger was sealed by key %s, which is not here; from now on by %s: verify will say so",
+                      named.data["fingerprint"], key.fingerprint)  # fmt: skip
+        batch = _Batch(self._n, self._hash)
+        batch.add(Draft("key", key.told(), at_us, "ledger", role))
+        if old is not None:
+            batch.add(_seal(old, batch, at_us))
+        sealed = batch.add(_seal(key, batch, at_us)).n
+        self._write(batch)
+        self._key, self._sealed = key, sealed
+
+    def replace_key(self, *, at_us: int, role: str) -> str:
+        """Make a new key, have the old one seal the entry about it, and return its fingerprint. Raises UserError."""
+        if is_credential():
+            raise UserError("ledger new-key: the key is a credential of systemd; put another file in its place, and"
+                            " the old key into STATE/keys/ledger.key, so that it can sign the change")  # fmt: skip
+        old, new = self._key, make_key(self._state)
+        self.seal_with(new, old, at_us=at_us, role=role)
+        install(self._state)
+        return new.fingerprint
+
+    def sign_head(self, make: Callable[[Key, int, bytes], T]) -> T:
+        """What `make` makes of the key, the number of entries and the whole hash. UserError where there is no key."""
+        if self._key is None:
+            raise UserError("ledger: there is no key here, so nothing can be signed; start the daemon once")
+        return make(self._key, self._n, self._hash)
+
+    def seal(self, at_us: int) -> None:
+        """Seal what was appended since the last seal: each hour, and at a planned stop."""
+        if self._key is not None and self._n > self._sealed:
+            batch = _Batch(self._n, self._hash)
+            sealed = batch.add(_seal(self._key, batch, at_us)).n
+            self._write(batch)
+            self._sealed = sealed
+        if self._to_wipe:
+            self._wipe()
+
+    def _write(self, batch: "_Batch") -> None:
         # bodies first: a crash in between leaves bodies without entries, which the next start sets aside
         try:
             with transaction(self._bodies):
-                self._bodies.executemany("INSERT INTO body VALUES (?, ?, ?)", bodies)
+                self._bodies.executemany("INSERT INTO body VALUES (?, ?, ?)", batch.bodies)
             with transaction(self._chain):
-                self._chain.executemany("INSERT INTO entry VALUES (?, ?, ?, ?)", links)
+                self._chain.executemany("INSERT INTO entry VALUES (?, ?, ?, ?)", batch.links)
         except sqlite3.Error:
             self._settle()  # a full disk: what the file holds counts, not what we meant to write
             raise
-        self._n, self._hash = n, last
-        return [Entry(link[0], head_text(link[3])) for link in links]
+        self._n, self._hash = batch.n, batch.hash
 
     def keep_raw(self, raw: bytes, at_us: int | None = None) -> str:
         """Keep a vendor's message byte for byte; returns its SHA-256 [hex], by which an entry names it."""
@@ -130,7 +187,7 @@ class Ledger:
         entry = self.append("erasure", {"entries": chosen, "rule": rule}, at_us=at_us, role=role, via=via)
         with transaction(self._bodies):
             self._bodies.executemany("UPDATE body SET salt = NULL, body = NULL WHERE n = ?", [(n,) for n in chosen])
-        self._bodies.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nor in the pages that were written before
+        self._wipe()
         return entry
 
     def erase_raw(self, names: Sequence[str], rule: str, *, at_us: int, role: str, via: str) -> Entry:
@@ -146,14 +203,59 @@ class Ledger:
         entry = self.append("erasure", data, at_us=at_us, role=role, via=via)
         with transaction(self._bodies):
             self._bodies.executemany("UPDATE raw SET bytes = x'' WHERE sha256 = ?", [(name,) for name in chosen])
-        self._bodies.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # nor in the pages that were written before
+        self._wipe()
         return entry
+
+    def _wipe(self) -> None:
+        """Leave nothing of what was erased in the pages written before; while somebody reads them, later."""
+        self._to_wipe = bool(self._bodies.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
 
     def head(self) -> tuple[int, str]:
         """The number of entries and the head as printed."""
         return self._n, head_text(self._hash)
 
     def close(self) -> None:
-        """Let go of both files; other users can read them afterwards."""
+        """Seal, and let go of both files; other users can read them afterwards."""
+        with suppress(sqlite3.Error):  # a full disk: the next life seals
+            self.seal(time.time_ns() // 1000)
         close_writer(self._chain)
         close_writer(self._bodies)
+
+
+def open_ledger(state: State) -> Ledger:
+    """The writer with the key that seals, made at the first start. Raises UserError where files or key cannot be used.
+
+    The caller holds daemon.lock.
+    """
+    ledger = Ledger(state)
+    try:
+        named = last(state, "key")
+        key, old = find_keys(state, public_key(named.data["public_key"]) if named else None)
+        ledger.seal_with(key, old, at_us=time.time_ns() // 1000)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+class _Batch:
+    """Entries that will be written together, linked one to the other from (n, hash) on."""
+
+    def __init__(self, n: int, link: bytes) -> None:
+        self.n, self.hash = n, link
+        self.bodies: list[tuple[int, bytes, bytes]] = []
+        self.links: list[tuple[int, bytes, bytes, bytes]] = []
+
+    def add(self, draft: Draft, salt: bytes | None = None) -> Entry:
+        body, salt = body_of(draft), salt or secrets.token_bytes(_SALT)
+        digest = hashlib.sha256(salt + body).digest()
+        link = hashlib.sha256(self.hash + digest).digest()
+        self.n += 1
+        self.bodies.append((self.n, salt, body))
+        self.links.append((self.n, digest, self.hash, link))
+        self.hash = link
+        return Entry(self.n, head_text(link))
+
+
+def _seal(key: Key, batch: _Batch, at_us: int) -> Draft:
+    return Draft("seal", key.seal(batch.n, batch.hash), at_us, "ledger")

@@ -50,6 +50,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     "period": ("sha256", "drill", "start", "end"),
     "erasure": ("entries", "rule"),
     "key": ("public_key", "fingerprint"),  # with which heads are sealed from now on
+    "seal": ("entries", "key", "signature"),  # over the entry before it
     "anchor": ("to", "entries", "head"),  # the head was handed to a second party
     "access": ("what", "roles"),  # the security log was read, by two roles together
 }  # fmt: skip

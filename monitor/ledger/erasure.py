@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """Show what would go, ask, erase it through the daemon or under the lock; 1 if the answer was no."""
     from monitor import command_socket
-    from monitor.ledger.chain import Ledger
+    from monitor.ledger.chain import open_ledger
     from monitor.lock import hold_lock, lock_is_free
 
     names = [_whole(state, name) for name in args.raw or ()]
@@ -60,7 +60,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         n = int(reply["n"])
     else:
         with hold_lock(state):
-            ledger = Ledger(state)
+            ledger = open_ledger(state)
             try:
                 n = carry_out(ledger, data, at_us=time.time_ns() // 1000, role=role, via="command").n
             finally:

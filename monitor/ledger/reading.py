@@ -1,12 +1,28 @@
-"""Reading the ledger, also while the daemon writes it. Standard library only."""
+"""Reading the ledger, also while the daemon writes it. Standard library only.
 
-from collections.abc import Iterable, Iterator
+Bodies are found by kind and time through an index that SQLite itself keeps over what the bodies say (INDEX): nothing is
+stored twice, what is erased leaves it too, and SQLite's integrity check, of which `verify` makes use, compares the two.
+A body that cannot be read counts as one of every kind, so that nobody overlooks it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from monitor.ledger.entry import Record, head_text, record_of
 from monitor.sqlite_file import reading
 from monitor.state import State
+from monitor.words import utc_text
 
-_CHUNK = 2_000
+_CHUNK = 900  # bodies at a time: below the 999 parameters that any SQLite takes
+_YEAR_9998_US = 253_339_228_800_000_000
+_TEXT = "CAST(body AS TEXT)"
+_KIND = (
+    f"CASE WHEN body IS NULL THEN NULL WHEN json_valid({_TEXT}) THEN coalesce(json_extract({_TEXT}, '$.kind'), '')"
+    " ELSE '' END"
+)
+_AT = f"CASE WHEN json_valid({_TEXT}) THEN json_extract({_TEXT}, '$.at') END"
+INDEX = f"CREATE INDEX IF NOT EXISTS body_of_kind ON body({_KIND}, {_AT})"
+UNREADABLE = f"SELECT min(n) FROM body WHERE {_KIND} = '' AND n <= ?"
 
 
 def entries(
@@ -17,12 +33,13 @@ def entries(
     *,
     after_n: int = 0,
 ) -> Iterator[Record]:
-    """The entries in order, also while the daemon writes: of these kinds, start_us <= at < end_us, n > after_n.
+    """The entries there are when this is asked, in order: of these kinds, start_us <= at < end_us, n > after_n.
 
-    An erased entry is told only where neither kind nor time is asked for. LedgerError at one that cannot be read.
+    Few of many are found fast where kinds are named. An erased entry is told only where neither kind nor time is asked
+    for. LedgerError at one that cannot be read.
     """
-    wanted = None if kinds is None else set(kinds)
-    for n, _salt, body in _bodies_after(state, after_n):
+    wanted = None if kinds is None else sorted(set(kinds))
+    for n, body in _bodies(state, wanted, start_us, end_us, after_n):
         if body is None:
             if wanted is None and start_us is None and end_us is None:
                 yield Record(n, "erased", 0, None, "", None, None, None, {}, erased=True)
@@ -31,6 +48,18 @@ def entries(
         in_time = (start_us is None or record.at_us >= start_us) and (end_us is None or record.at_us < end_us)
         if in_time and (wanted is None or record.kind in wanted):
             yield record
+
+
+def last(state: State, kind: str) -> Record | None:
+    """The newest entry of a kind that was not erased; None where there is none."""
+    try:
+        with reading(state.bodies) as db:
+            row = db.execute(
+                f"SELECT n, body FROM body WHERE {_KIND} = ? AND n <= ? ORDER BY n DESC LIMIT 1", (kind, head(state)[0])
+            ).fetchone()
+    except FileNotFoundError:
+        return None
+    return record_of(*row) if row else None
 
 
 def raw_message(state: State, sha256: str) -> bytes | None:
@@ -50,20 +79,40 @@ def head(state: State) -> tuple[int, str]:
     return (row[0], head_text(row[1])) if row else (0, "")
 
 
-def _bodies_after(state: State, after_n: int) -> Iterator[tuple[int, bytes | None, bytes | None]]:
-    after = after_n
-    while True:
-        # a view per chunk, so that a slow reader never keeps the daemon's files from being tidied
-        try:
-            with reading(state.ledger) as chain:
-                last = chain.execute("SELECT coalesce(max(n), 0) FROM entry").fetchone()[0]
-            with reading(state.bodies) as bodies:
-                rows = bodies.execute(
-                    "SELECT n, salt, body FROM body WHERE n > ? AND n <= ? ORDER BY n LIMIT ?", (after, last, _CHUNK)
-                ).fetchall()
-        except FileNotFoundError:
+def _bodies(
+    state: State, kinds: list[str] | None, start_us: int | None, end_us: int | None, after_n: int
+) -> Iterator[tuple[int, bytes | None]]:
+    """(n, body) of what may be asked for; a view per chunk, so that a slow reader never holds the daemon's files up."""
+    try:
+        upto = head(state)[0]  # the chain is looked at first: each body it can name was committed before
+        if kinds is None or upto - after_n <= _CHUNK:  # all of them, or the newest few: as they lie
+            while rows := _rows(state, "n > ? AND n <= ?", (after_n, upto)):
+                yield from rows
+                after_n = rows[-1][0]
             return
-        yield from rows
-        if len(rows) < _CHUNK:
-            return
-        after = rows[-1][0]
+        numbers = iter(_numbers(state, kinds, start_us, end_us, after_n, upto))
+        while chunk := list(islice(numbers, _CHUNK)):
+            yield from _rows(state, f"n IN ({','.join('?' * len(chunk))})", chunk)
+    except FileNotFoundError:
+        return
+
+
+def _rows(state: State, which: str, values: Sequence[int]) -> list[tuple[int, bytes | None]]:
+    with reading(state.bodies) as db:
+        return db.execute(f"SELECT n, body FROM body WHERE {which} ORDER BY n LIMIT {_CHUNK}", values).fetchall()
+
+
+def _numbers(
+    state: State, kinds: list[str], start_us: int | None, end_us: int | None, after_n: int, upto: int
+) -> list[int]:
+    marks = ",".join("?" * (len(kinds) + 1))
+    query = f"SELECT n FROM body WHERE {_KIND} IN ({marks}) AND n > ? AND n <= ?"
+    values: list[object] = ["", *kinds, after_n, upto]
+    if start_us is not None or end_us is not None:
+        # to the millisecond, as bodies tell it; to the microsecond is the caller's to look
+        low = utc_text(min(max(start_us or 0, 0), _YEAR_9998_US))
+        high = utc_text(min(max(_YEAR_9998_US if end_us is None else end_us, 0), _YEAR_9998_US))
+        query += f" AND ({_AT} IS NULL OR {_AT} BETWEEN ? AND ?)"
+        values += [low, high]
+    with reading(state.bodies) as db:
+        return [n for (n,) in db.execute(f"{query} ORDER BY n", values)]

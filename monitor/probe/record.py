@@ -68,7 +68,7 @@ class ProbeRecord:
 def enter(settings: plant.Settings, state: State, asked: dict[str, str], asset: str, at_us: int) -> str:
     """Write the probe to the ledger, through the daemon where it runs, else under the lock; returns the role."""
     from monitor import command_socket
-    from monitor.ledger import Ledger
+    from monitor.ledger import open_ledger
     from monitor.lock import hold_lock, lock_is_free
 
     caller = command_socket.caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
@@ -81,7 +81,7 @@ def enter(settings: plant.Settings, state: State, asked: dict[str, str], asset: 
         raise UserError(f"probe: role {caller.role} may only look at values; see [roles] in site.toml")
     site = next((one.site for one in settings.assets if one.id == asset), None)
     with hold_lock(state):
-        ledger = Ledger(state)
+        ledger = open_ledger(state)
         try:
             ledger.append("probe", asked, at_us=at_us, via="command", role=caller.role, site=site, asset=asset or None)
         finally:

@@ -26,7 +26,8 @@ from monitor.ledger.command import add_arguments, command
 from monitor.state import State
 from monitor.words import parse_utc
 
-GOLDEN = [json.loads(line) for line in (Path(__file__).parents[1] / "golden/ledger.jsonl").read_text().splitlines()]
+GOLDEN_FOLDER = Path(__file__).parents[1] / "golden"
+GOLDEN = [json.loads(line) for line in (GOLDEN_FOLDER / "ledger.jsonl").read_text().splitlines()]
 AT = parse_utc("2026-11-23T13:22:05.800Z")
 COMMANDS = {"alert_id": "A-1", "note": ""}
 
@@ -52,6 +53,7 @@ def golden_draft(line: dict) -> Draft:
 
 def write_golden(state: State) -> None:
     ledger = Ledger(state)
+    ledger.keep_raw((GOLDEN_FOLDER / "vendor_message.json").read_bytes(), AT)
     ledger.append_many(map(golden_draft, GOLDEN), [bytes.fromhex(line["salt"]) for line in GOLDEN])
     ledger.close()
 
