@@ -206,6 +206,12 @@ class Daemon:
         except OSError as fault:
             LOG.warning("%s: cannot be written (%s)", self.state.noise, fault.strerror)
 
+    async def _seal(self) -> None:
+        try:
+            await self._writer.seal(now_us())
+        except STORE_FAULTS as fault:
+            LOG.warning("the ledger cannot be sealed now: %s", clean(fault))
+
     def _mark_stop(self) -> None:
         try:
             heartbeat.mark_planned_stop(self.state, STOP_ROLE, self._moment())
@@ -222,6 +228,7 @@ class Daemon:
         moment = self._moment()
         self._storing.owe(own("stop", {"planned": self._stop.is_set()}, moment.utc_us))
         await self._write_ledger()
+        await self._seal()
         await self._commit(moment, latest=False, minute=False, stopping=True)
         for work in (self._each_minute, self._keep_noise):
             if time.monotonic() - self._stop_s < STOP_SOON_S:
@@ -245,6 +252,7 @@ class Daemon:
             await self._commit(now, latest=now.mono_s >= every[LATEST_EVERY_S], minute=now.mono_s >= every[MINUTE_S])
             if now.mono_s >= every[HOUR_S]:
                 await self._keep_noise()
+                await self._seal()
             for period_s, next_s in every.items():
                 if now.mono_s >= next_s:
                     every[period_s] = now.mono_s + period_s
