@@ -74,7 +74,7 @@ def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any],
     from monitor.historian.history import fold as fold_history
 
     upto_ms = now_us // 1000 - int(FOLD_LAG_S * 1000)
-    found = fold_history(state, upto_ms=upto_ms)
+    found = fold_history(state, upto_ms=upto_ms, tell=tell)
     return JobResult(found.words, files=found.files, purge_before_ms=min(found.purge_before_ms, upto_ms))
 
 

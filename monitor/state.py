@@ -47,6 +47,11 @@ class State:
         return self.root / "history"
 
     @property
+    def quarantine(self) -> Path:
+        """What was found damaged: kept, and read by nothing."""
+        return self.root / "history" / "quarantine"
+
+    @property
     def models(self) -> Path:
         """Fitted models, one JSON card and one npz per asset."""
         return self.root / "models"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from drivers.batch import quality_array
 from drivers.record import Reason
 from monitor.historian.cold import Cold, in_folder
-from monitor.historian.folding import pieces_in
+from monitor.historian.merging import WHOLE, pieces_in
 from monitor.historian.parquet import (
     DAY_MS,
     FIELDS,
@@ -22,6 +22,7 @@ from monitor.historian.parquet import (
     by_tag_and_time,
     day_folder,
     day_of,
+    row_groups,
     schema,
     write_verified,
 )
@@ -65,18 +66,13 @@ def add_rows(
         folder = day_folder(site, day_of(day_number * DAY_MS))
         piece = f"part-added-{_name_of(one)}.parquet"
         there = [stored.name.rpartition("/")[2] for stored in in_folder(cold, folder)]
-        if piece in there or ("part-0.parquet" in there and piece in pieces_in(cold, f"{folder}/part-0.parquet")):
+        if piece in there or (WHOLE in there and piece in pieces_in(cold, f"{folder}/{WHOLE}")):
             continue
         facts = {name: tags[name] for name in pc.unique(one["tag"]).to_pylist()}
         told = {"handwheel.origins": json.dumps({piece: dict(origin)}, sort_keys=True, ensure_ascii=False)}
         form = schema(site, day_of(day_number * DAY_MS), facts, told)
-        whole = one.replace_schema_metadata(form.metadata)
-        files.append(write_verified(cold, f"{folder}/{piece}", form, _just(whole)))
+        files.append(write_verified(cold, f"{folder}/{piece}", form, row_groups(one)))
     return files
-
-
-def _just(table: pa.Table) -> Callable[[], Iterator[pa.Table]]:
-    return lambda: iter([table])
 
 
 def _flat(column: Any) -> pa.Array | pa.ChunkedArray:

@@ -1,44 +1,33 @@
 """From hot to history: frames become verified Parquet pieces, and the pieces of a day that is over become one file.
 
-Safe at any point of a crash: a piece is named after its first frame and written again as a whole, only frames up to
-folded.json count as folded, and a day's file lists the pieces it holds. Nothing here removes a row from the hot file.
+Safe at any point of a crash: a piece is named after its first frame and written as a whole, only frames up to
+folded.json count as folded, what a fold left behind that did not end is cleared by the next one, and a day's file lists
+the pieces it holds. Nothing here removes a row from the hot file.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
-from monitor.historian.arrays import columns
-from monitor.historian.cold import Cold, cold_of, days, in_folder, remove, sites, stored
+from monitor.historian.arrays import Columns, columns
+from monitor.historian.cold import Cold, cold_of, remove, sites, stored
 from monitor.historian.frame import FrameError
-from monitor.historian.parquet import (
-    DAY_MS,
-    FIELDS,
-    TIME,
-    HistoryError,
-    TagFacts,
-    by_tag_and_time,
-    day_folder,
-    day_of,
-    opened,
-    schema,
-    tag_facts,
-    write_verified,
-)
+from monitor.historian.merging import merge_days
+from monitor.historian.parquet import DAY_MS, TIME, HistoryError, TagFacts, day_folder, day_of, schema, write_verified
 from monitor.historian.reader import FOLDED, HotReader, TagRow, folded, folded_upto
+from monitor.progress import Tell, Work, silent
 from monitor.state import State, atomic_write
 
-_GROUP_ROWS = 262_144
-_FOLD_FRAMES = 2_000  # frames, and
-_FOLD_ROWS = 2_000_000  # rows that are held in memory at once
+_PIECE_FRAMES = 4_000  # frames, and
+_PIECE_ROWS = 4_000_000  # rows that are held in memory at once: an hour of 1,000 tags at 1 Hz
+_PIECE_GROUP_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +37,19 @@ class FoldResult:
     frames: int
     rows: int
     files: tuple[str, ...]
-    damaged: tuple[int, ...]  # frames whose checksum did not agree: left out, never believed
+    damaged: tuple[int, ...]  # frames whose checksum did not agree: set aside in quarantine, never believed
+    faults: tuple[str, ...]  # days that could not be made one file, in words; their pieces stay
     purge_before_ms: int
     words: str
 
 
-def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | None = None) -> FoldResult:
+def fold(
+    state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | None = None, *, tell: Tell = silent
+) -> FoldResult:
     """Write all frames committed before `upto_ms` (UTC [ms]) to Parquet; make one file of each day that is over.
 
-    `tags` are those of the hot file (default), by its own numbers. May be repeated after a crash at any point: a piece
-    is named after its first frame, and only frames up to folded.json count as folded. Hot rows are left alone.
+    `tags` are those of the hot file (default), by its own numbers. May be repeated after a crash at any point. Hot rows
+    are left alone. Raises Unreachable where the cold part lies elsewhere and does not answer.
     """
     hot, cold = HotReader(state.hot), cold_of(state)
     table_of_tags = hot.tags(retired=True) if tags is None else tags
@@ -68,24 +60,37 @@ def fold(state: State, tags: Mapping[int, TagRow] | None = None, upto_ms: int | 
     files: list[str] = []
     damaged: list[int] = []
     frames = rows = 0
-    for begin, end, parts, bad in _slices(hot, first, last):
-        damaged += bad
-        for (site, day), table in _by_day(parts, table_of_tags).items():
-            facts = _facts(table_of_tags, table["tag"])
-            form = schema(site, day, facts, {"handwheel.frames": f"{hot_id}:{begin}-{end}"})
-            name = f"{day_folder(site, day)}/part-{hot_id}-{begin:012d}.parquet"
-            files.append(write_verified(cold, name, form, _just(table.replace_schema_metadata(form.metadata))))
-            rows += table.num_rows
-        if hot.meta().get("id", "") != hot_id:
-            raise HistoryError(f"{state.hot}: was replaced while it was folded; the next fold begins anew")
-        note_folded(state.history, hot_id, end)
-        frames += end - begin + 1
+    with Work("folding", last - first, tell) as work:
+        for piece in _pieces(hot, first, last):
+            for site, day, facts, groups in _by_day(piece.frames, table_of_tags):
+                form = schema(site, day, facts, {"handwheel.frames": f"{hot_id}:{piece.first}-{piece.last}"})
+                name = f"{day_folder(site, day)}/part-{hot_id}-{piece.first:012d}.parquet"
+                files.append(write_verified(cold, name, form, groups))
+            for n, blob in piece.damaged:
+                set_aside(state, f"hot-frame-{hot_id}-{n}.bin", blob)
+                damaged.append(n)
+            if hot.meta().get("id", "") != hot_id:
+                raise HistoryError(f"{state.hot}: was replaced while it was folded; the next fold begins anew")
+            note_folded(state.history, hot_id, piece.last)
+            frames += piece.last - piece.first + 1
+            rows += sum(len(frame.tag) for frame in piece.frames)
+            work.add(piece.last - piece.first + 1)
     before = upto_ms if upto_ms is not None else (hot.newest_ms() or 0) + 1
-    files += _tidy(cold, day_of(before))
+    merged, faults = merge_days(cold, day_of(before))
+    files += merged
     words = f"{frames} frames, {rows} samples folded into {len(files)} files"
     if damaged:
         words += f"; {len(damaged)} damaged frames left out: {', '.join(map(str, damaged[:5]))}"
-    return FoldResult(frames, rows, tuple(files), tuple(damaged), before, words)
+    if faults:
+        words += f"; {len(faults)} days wait for `handwheel history verify`: {faults[0]}"
+    return FoldResult(frames, rows, tuple(files), tuple(damaged), tuple(faults), before, words)
+
+
+def set_aside(state: State, name: str, blob: bytes) -> Path:
+    """Keep damaged bytes in quarantine, where nothing reads them."""
+    state.quarantine.mkdir(parents=True, exist_ok=True)
+    atomic_write(state.quarantine / name, blob)
+    return state.quarantine / name
 
 
 def note_folded(history: Path, hot_id: str, n: int) -> None:
@@ -108,171 +113,137 @@ def _drop_unfinished(cold: Cold, hot: HotReader, hot_id: str, first: int) -> Non
                 remove(cold, one.name)
 
 
-def _just(table: pa.Table) -> Callable[[], Iterator[pa.Table]]:
-    return lambda: iter([table])
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Consecutive frames that fit into memory together."""
+
+    first: int
+    last: int
+    frames: Sequence[Columns]
+    damaged: Sequence[tuple[int, bytes]]
 
 
-_Parts = list[dict[str, np.ndarray]]
-
-
-def _slices(hot: HotReader, first: int, last: int) -> Iterator[tuple[int, int, _Parts, list[int]]]:
-    """(first frame, last frame, columns, damaged frames) of slices that fit into memory."""
-    parts: _Parts = []
-    bad: list[int] = []
-    begin = n = count = rows = 0
+def _pieces(hot: HotReader, first: int, last: int) -> Iterator[_Piece]:
+    frames: list[Columns] = []
+    bad: list[tuple[int, bytes]] = []
+    begin = n = rows = 0
     for n, _t_ms, crc, blob in hot.frames(first, last):
         begin = begin or n
-        count += 1
         try:
-            one = columns(blob, crc)
+            frames.append(columns(blob, crc))
+            rows += len(frames[-1].tag)
         except FrameError:
-            bad.append(n)
-        else:
-            rows += len(one.tag)
-            parts.append(
-                {
-                    "number": one.tag, "receive_us": one.receive_us, "source_us": one.source_us, "value": one.value,
-                    "reasons": one.reasons, "quality": one.quality,
-                    "exact": _texts(one.exact, len(one.tag)), "detail": _texts(one.detail, len(one.tag)),
-                }
-            )  # fmt: skip
-        if count >= _FOLD_FRAMES or rows >= _FOLD_ROWS:
-            yield begin, n, parts, bad
-            parts, bad, begin, count, rows = [], [], 0, 0, 0
-    if count:
-        yield begin, n, parts, bad
+            bad.append((n, blob))
+        if len(frames) + len(bad) >= _PIECE_FRAMES or rows >= _PIECE_ROWS:
+            yield _Piece(begin, n, frames, bad)
+            frames, bad, begin, rows = [], [], 0, 0
+    if begin:
+        yield _Piece(begin, n, frames, bad)
 
 
-def _texts(texts: Mapping[int, str], rows: int) -> np.ndarray:
+def _by_day(
+    frames: Sequence[Columns], tags: Mapping[int, TagRow]
+) -> Iterator[tuple[str, str, dict[str, TagFacts], Iterator[pa.Table]]]:
+    """(site, UTC day, facts of its tags, sorted rows as row groups) of all samples of these frames."""
+    if not frames:
+        return
+    number = np.concatenate([frame.tag for frame in frames])
+    used = np.flatnonzero(np.bincount(number)).tolist() if len(number) else []
+    if unknown := sorted(set(used) - set(tags)):
+        raise ValueError(f"history: the hot file has no tag {unknown[:5]}")
+    # several tags of the hot file may have one name: a tag whose asset, quantity or unit changed is another one there
+    places = sorted({(tags[one].site, tags[one].name) for one in used})
+    rank = {place: at for at, place in enumerate(places)}
+    ranks = np.zeros(1 + max(used, default=0), np.uint16 if len(places) < 2**16 else np.int32)
+    ranks[used] = [rank[tags[one].site, tags[one].name] for one in used]
+    key = ranks[number]
+    receive_ms = np.concatenate([frame.receive_us for frame in frames]) // 1000
+    order = np.argsort(key, kind="stable")  # of 16 bit: one pass over the rows, not a comparison of each
+    key, times = key[order], receive_ms[order]
+    if ((times[1:] < times[:-1]) & (key[1:] == key[:-1])).any():
+        order = np.lexsort((receive_ms, ranks[number]))
+        times = receive_ms[order]
+    rows = _Rows(frames, tags, used, number, receive_ms, pa.array([name for _, name in places], pa.string()), ranks)
+    for site in sorted({site for site, _ in places}):
+        low = next(at for at, place in enumerate(places) if place[0] == site)
+        high = low + sum(place[0] == site for place in places)
+        begin, end = np.searchsorted(key, [low, high])
+        days = times[begin:end] // DAY_MS
+        for day in np.unique(days[np.r_[True, days[1:] != days[:-1]]]).tolist():
+            mine = order[begin:end][days == day]
+            yield site, day_of(day * DAY_MS), rows.facts(mine), rows.groups(mine)
+
+
+class _Rows:
+    """The columns of many frames one after the other, from which tables of chosen rows are made."""
+
+    def __init__(
+        self, frames: Sequence[Columns], tags: Mapping[int, TagRow], used: Sequence[int], number: np.ndarray,
+        receive_ms: np.ndarray, names: pa.Array, ranks: np.ndarray,
+    ) -> None:  # fmt: skip
+        self._tags, self._number, self._receive_ms = tags, number, receive_ms
+        self._source_us = np.concatenate([frame.source_us for frame in frames])
+        self._value = np.concatenate([frame.value for frame in frames])
+        self._reasons = np.concatenate([frame.reasons for frame in frames])
+        self._quality = np.concatenate([frame.quality for frame in frames])
+        starts = np.cumsum([0, *(len(frame.tag) for frame in frames)]).tolist()
+        self._exact = _texts([(at, frame.exact) for at, frame in zip(starts, frames, strict=False)], starts[-1])
+        self._detail = _texts([(at, frame.detail) for at, frame in zip(starts, frames, strict=False)], starts[-1])
+        self._names, self._ranks = names, ranks
+        words = sorted({tags[one].asset for one in used})
+        self._assets = pa.array(words, pa.string())
+        self._asset_of = np.zeros(len(ranks), np.int32)
+        self._asset_of[list(used)] = np.searchsorted(np.array(words, object), [tags[one].asset for one in used])
+
+    def facts(self, rows: np.ndarray) -> dict[str, TagFacts]:
+        """What history says of the tags of these rows."""
+        # a retired tag never speaks for a configured one of the same name: the higher number is the newer
+        used = np.flatnonzero(np.bincount(self._number[rows])).tolist()
+        return {
+            row.name: {"asset": row.asset, "quantity": row.quantity, "unit": row.unit, "description": row.description}
+            for row in (self._tags[one] for one in used)
+        }
+
+    def groups(self, rows: np.ndarray) -> Iterator[pa.Table]:
+        """Tables of whole tags, of about _PIECE_GROUP_ROWS rows each."""
+        keys = self._ranks[self._number[rows]]
+        edges = [*np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]).tolist(), len(rows)]
+        begin = 0
+        for start, end in pairwise(edges):
+            if end - begin > _PIECE_GROUP_ROWS and start > begin:
+                yield self._table(rows[begin:start])
+                begin = start
+        yield self._table(rows[begin:])
+
+    def _table(self, rows: np.ndarray) -> pa.Table:
+        number, receive_ms, source_us = self._number[rows], self._receive_ms[rows], self._source_us[rows]
+        source_ms = source_us // 1000
+        no_source = (source_us == NO_TIME) | (source_ms == receive_ms)
+        return pa.table(
+            {
+                "asset": pa.DictionaryArray.from_arrays(self._asset_of[number], self._assets),
+                "tag": pa.DictionaryArray.from_arrays(self._ranks[number].astype(np.int32), self._names),
+                "source_ms": pa.array(source_ms, mask=no_source).cast(TIME),
+                "receive_ms": pa.array(receive_ms).cast(TIME),
+                "value": pa.array(self._value[rows], from_pandas=True),
+                "exact": _chosen(self._exact, rows),
+                "quality": pa.array(self._quality[rows]),
+                "reasons": pa.array(self._reasons[rows]),
+                "detail": _chosen(self._detail, rows),
+            }
+        )
+
+
+def _texts(texts: Sequence[tuple[int, Mapping[int, str]]], rows: int) -> np.ndarray | None:
+    """The texts of a column that hardly has any; None where there is none at all."""
+    if not any(some for _, some in texts):
+        return None
     column = np.full(rows, None, object)
-    for row, text in texts.items():
-        column[row] = text
+    for start, some in texts:
+        for row, text in some.items():
+            column[start + row] = text
     return column
 
 
-def _by_day(parts: _Parts, tags: Mapping[int, TagRow]) -> dict[tuple[str, str], pa.Table]:
-    """The rows of frames as tables by (site, UTC day), sorted by tag and time."""
-    if not parts:
-        return {}
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    number = joined["number"]
-    unknown = sorted(set(np.unique(number).tolist()) - set(tags))
-    if unknown:
-        raise ValueError(f"history: the hot file has no tag {unknown[:5]}")
-    receive_ms, source_ms = joined["receive_us"] // 1000, joined["source_us"] // 1000
-    no_source = (joined["source_us"] == NO_TIME) | (source_ms == receive_ms)
-    numbers = np.unique(number)
-    place = pa.array(np.searchsorted(numbers, number).astype(np.int32))
-
-    def word(field: str) -> pa.Array:
-        words = pa.array([getattr(tags[one], field) for one in numbers.tolist()], pa.string())
-        return pa.DictionaryArray.from_arrays(place, words).dictionary_decode()
-
-    table = pa.table(
-        [
-            word("asset"), word("name"),
-            pa.array(source_ms, mask=no_source).cast(TIME), pa.array(receive_ms).cast(TIME),
-            pa.array(joined["value"], from_pandas=True), pa.array(joined["exact"], pa.string()),
-            pa.array(joined["quality"]), pa.array(joined["reasons"]), pa.array(joined["detail"], pa.string()),
-        ],
-        schema=pa.schema(FIELDS),
-    )  # fmt: skip
-    days = receive_ms // DAY_MS
-    sites = np.array([tags[one].site for one in numbers.tolist()])[np.searchsorted(numbers, number)]
-    return {
-        (str(site), day_of(int(day) * DAY_MS)): by_tag_and_time(table.filter(pa.array((sites == site) & (days == day))))
-        for site in np.unique(sites)
-        for day in np.unique(days[sites == site])
-    }
-
-
-def _facts(tags: Mapping[int, TagRow], names: pa.ChunkedArray) -> dict[str, TagFacts]:
-    used = set(pc.unique(names).to_pylist())
-    # a retired tag never speaks for a configured one of the same name: the higher number is the newer
-    return {
-        row.name: {"asset": row.asset, "quantity": row.quantity, "unit": row.unit, "description": row.description}
-        for _, row in sorted(tags.items())
-        if row.name in used
-    }
-
-
-def _tidy(cold: Cold, today: str) -> list[str]:
-    """Make one part-0 of the pieces of each day before `today`; pieces that it holds already are removed."""
-    made = []
-    for site in sites(cold):
-        for day in days(cold, site):
-            if day >= today:
-                break
-            folder = f"site={site}/date={day}"
-            names = [one.name for one in in_folder(cold, folder)]
-            whole = f"{folder}/part-0.parquet"
-            pieces = [name for name in names if name != whole]
-            if not pieces:
-                continue
-            held = pieces_in(cold, whole) if whole in names else {}
-            fresh = [name for name in pieces if name.rpartition("/")[2] not in held]
-            if fresh:
-                made.append(_merge(cold, folder, ([whole] if whole in names else []) + fresh, held))
-            for name in pieces:
-                remove(cold, name)
-    return made
-
-
-def _merge(cold: Cold, folder: str, sources: Sequence[str], held: Mapping[str, Mapping[str, str]]) -> str:
-    facts: dict[str, TagFacts] = {}
-    origins = dict(held)
-    sizes: dict[str, int] = {}
-    for name in sources:
-        with opened(cold, name) as file:
-            facts.update(tag_facts(file.schema_arrow))
-            words = file.schema_arrow.metadata.get(b"handwheel.origins", b"{}")
-            names = file.read(columns=["tag"])["tag"]
-        base = name.rpartition("/")[2]
-        if base != "part-0.parquet":
-            origins[base] = json.loads(words).get(base, {})
-        for one in pc.value_counts(names).to_pylist():
-            sizes[one["values"]] = sizes.get(one["values"], 0) + one["counts"]
-    site, day = (word.partition("=")[2] for word in folder.split("/"))
-    told = {"handwheel.pieces": json.dumps(sorted(origins))}
-    if brought := {name: origin for name, origin in origins.items() if origin}:
-        told["handwheel.origins"] = json.dumps(brought, sort_keys=True, ensure_ascii=False)
-    form = schema(site, day, facts, told)
-
-    def tables() -> Iterator[pa.Table]:
-        for names in _groups(sizes):
-            only = [("tag", "in", names)]
-            parts = [
-                pq.read_table(
-                    cold.path(path), filesystem=cold.files, partitioning=None, filters=only,
-                    page_checksum_verification=True,
-                ).cast(pa.schema(FIELDS))
-                for path in sources
-            ]  # fmt: skip
-            rows = pa.concat_tables(parts).combine_chunks()
-            if rows.num_rows != sum(sizes[name] for name in names):  # a footer whose figures were damaged hides rows
-                raise HistoryError(f"{cold.shown(folder)}: a file there is damaged; its day is not merged")
-            yield by_tag_and_time(rows).replace_schema_metadata(form.metadata)
-
-    return write_verified(cold, f"{folder}/part-0.parquet", form, tables)
-
-
-def _groups(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Tags in order, in groups of about _GROUP_ROWS rows."""
-    names: list[str] = []
-    rows = 0
-    for name in sorted(sizes):
-        if names and rows + sizes[name] > _GROUP_ROWS:
-            yield names
-            names, rows = [], 0
-        names.append(name)
-        rows += sizes[name]
-    if names:
-        yield names
-
-
-def pieces_in(cold: Cold, whole: str) -> dict[str, dict[str, str]]:
-    """The pieces that a day's file holds, by name, with the origin of those that came from elsewhere."""
-    with opened(cold, whole) as file:
-        told = file.schema_arrow.metadata or {}
-    origins = json.loads(told.get(b"handwheel.origins", b"{}"))
-    return {name: origins.get(name, {}) for name in json.loads(told.get(b"handwheel.pieces", b"[]"))}
+def _chosen(texts: np.ndarray | None, rows: np.ndarray) -> pa.Array:
+    return pa.nulls(len(rows), pa.string()) if texts is None else pa.array(texts[rows], pa.string())

@@ -12,15 +12,15 @@ Times are kept in ms. source_ms is null where the device gave no time or one equ
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drivers.batch import quality_array
@@ -45,7 +45,12 @@ FIELDS = (
     pa.field("detail", pa.string()),
 )
 _DELTA = {"receive_ms": "DELTA_BINARY_PACKED", "source_ms": "DELTA_BINARY_PACKED"}
-_DICTIONARY = ["asset", "tag", "exact", "quality", "reasons", "detail"]
+_DICTIONARY = ["asset", "tag", "value", "exact", "quality", "reasons", "detail"]
+_WORDS = ["asset", "tag"]  # in memory, too, as words of a dictionary
+_WRITTEN = pa.schema(
+    [field.with_type(pa.dictionary(pa.int32(), pa.string())) if field.name in _WORDS else field for field in FIELDS]
+)
+GROUP_ROWS = 131_072  # rows of a group of a day: the one tag that is asked for, at 1 Hz
 WORKERS = min(4, os.cpu_count() or 1)
 
 TagFacts = Mapping[str, str]  # asset, quantity, unit, description
@@ -97,9 +102,7 @@ def write_day(
     form = schema(site, day, tags)
     given = dict(zip(table.column_names, table.columns, strict=True)) if isinstance(table, pa.Table) else table
     rows = by_tag_and_time(as_table(tags, given, form))
-    return write_verified(
-        cold_of(state), f"{day_folder(site, day)}/{part}.parquet", form, lambda: iter([rows]), sync=sync
-    )
+    return write_verified(cold_of(state), f"{day_folder(site, day)}/{part}.parquet", form, row_groups(rows), sync=sync)
 
 
 def write_grid(
@@ -145,61 +148,138 @@ def write_grid(
         form = whole.with_metadata({**whole.metadata, b"handwheel.date": day.encode()})
         table = as_table(tags, columns, form)
         name = f"{day_folder(site, day)}/part-0.parquet"
-        return write_verified(cold, name, form, lambda: iter([table]), sync=sync)
+        return write_verified(cold, name, form, row_groups(table), sync=sync)
 
     spans = list(zip(starts.tolist(), [*starts[1:].tolist(), len(times)], strict=True))
     with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(one_day, spans))
 
 
-def write_verified(
-    cold: Cold, name: str, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]], *, sync: bool = True
-) -> str:
+def write_verified(cold: Cold, name: str, form: pa.Schema, tables: Iterable[pa.Table], *, sync: bool = True) -> str:
     """Write sorted tables as row groups of one file and put it in place only after it reads back the same.
 
-    `tables` is called twice, to write and to compare, so that a whole day need not fit into memory.
-    With `sync=False` it is neither read back nor synced. Returns where it lies.
+    Each table is taken, written, and remembered by checksums of its columns alone, so a whole day need not fit into
+    memory. With `sync=False` it is neither read back nor synced. Returns where it lies.
     """
     part = part_for(cold, name)
     try:
+        told = []
         with pq.ParquetWriter(
-            part, form, compression="zstd", use_dictionary=_DICTIONARY, column_encoding=_DELTA,
-            write_page_checksum=True, version="2.6",
+            part, _WRITTEN, compression="zstd", use_dictionary=_DICTIONARY, column_encoding=_DELTA,
+            write_page_checksum=True, version="2.6", store_schema=False,
         ) as writer:  # fmt: skip
-            for table in tables():
-                writer.write_table(table, row_group_size=table.num_rows or 1)
+            writer.add_key_value_metadata(dict(form.metadata))
+            for table in tables:
+                group = _as_written(table)
+                writer.write_table(group, row_group_size=group.num_rows or 1)
+                if sync:
+                    told.append(checksums(group))
         if sync:
-            _verify(part, form, tables)
+            _verify(part, form, told)
         put(cold, part, name, sync=sync)
     finally:
         part.unlink(missing_ok=True)
     return cold.shown(name)
 
 
-def _verify(path: Path, form: pa.Schema, tables: Callable[[], Iterator[pa.Table]]) -> None:
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        same = file.schema_arrow.equals(form, check_metadata=True)
-        groups = 0
-        for group, table in enumerate(tables()):
-            groups += 1
-            same = same and group < file.num_row_groups
-            same = same and file.read_row_group(group, use_threads=False).equals(table)
-        if not same or groups != file.num_row_groups:
-            raise HistoryError(f"{path}: does not read back as it was written; look at the disk before you go on")
+def _verify(path: Path, form: pa.Schema, told: Sequence[Mapping[str, tuple[int, ...]]]) -> None:
+    words = f"{path}: does not read back as it was written; look at the disk before you go on"
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=_WORDS) as file:
+            same = file.schema_arrow.metadata == form.metadata and file.num_row_groups == len(told)
+            for group, sums in enumerate(told):
+                same = same and checksums(file.read_row_group(group, use_threads=False)) == sums
+    except (OSError, pa.ArrowException, ValueError) as fault:
+        raise HistoryError(f"{words} ({fault})") from fault
+    if not same:
+        raise HistoryError(words)
+
+
+def _as_written(table: pa.Table) -> pa.Table:
+    """The rows in one piece of memory, asset and tag as words of a dictionary that holds no others."""
+    columns = []
+    for field in _WRITTEN:
+        column = table[field.name].combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # of a table without rows
+            column = pa.array([], field.type)
+        if field.name in _WORDS:
+            words = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+            codes = words.indices.to_numpy()
+            used = np.flatnonzero(np.bincount(codes, minlength=len(words.dictionary)))
+            if len(used) < len(words.dictionary):
+                place = np.zeros(len(words.dictionary), np.int32)
+                place[used] = np.arange(len(used), dtype=np.int32)
+                words = pa.DictionaryArray.from_arrays(place[codes], words.dictionary.take(pa.array(used)))
+            column = words
+        columns.append(column)
+    return pa.table(columns, schema=_WRITTEN)
+
+
+def checksums(table: pa.Table) -> dict[str, tuple[int, ...]]:
+    """By column: rows, nulls, CRC-32 over which are null and over the bits of the others, whatever their encoding."""
+    return {field.name: _checksum(table[field.name].combine_chunks()) for field in FIELDS}
+
+
+def _checksum(column: pa.Array) -> tuple[int, ...]:
+    rows, nulls = len(column), column.null_count
+    if nulls == rows:
+        return rows, nulls, 0, 0
+    which = crc32(column.is_null().to_numpy(zero_copy_only=False)) if nulls else 0
+    if pa.types.is_string(column.type):
+        column = column.dictionary_encode()
+    if pa.types.is_dictionary(column.type):
+        sums = [crc32(word.encode()) for word in column.dictionary.to_pylist()]
+        codes = column.indices.fill_null(0).to_numpy() if nulls else column.indices.to_numpy()
+        numbers = np.array(sums, np.uint32)[codes]
+    else:
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.int64())
+        numbers = (column.fill_null(0) if nulls else column).to_numpy()
+    return rows, nulls, which, crc32(np.ascontiguousarray(numbers).data)
+
+
+def row_groups(table: pa.Table, most: int = GROUP_ROWS) -> Iterator[pa.Table]:
+    """The parts of a sorted table, each of whole tags and of about `most` rows."""
+    starts = tag_starts(table["tag"])
+    begin = 0
+    for start, end in zip(starts, [*starts[1:], table.num_rows], strict=True):
+        if end - begin > most and start > begin:
+            yield table.slice(begin, start - begin)
+            begin = start
+    if begin < table.num_rows:
+        yield table.slice(begin)
+
+
+def tag_starts(column: pa.ChunkedArray) -> list[int]:
+    """The rows at which a tag begins, in a sorted column."""
+    array = column.combine_chunks()
+    codes = (array if isinstance(array, pa.DictionaryArray) else array.dictionary_encode()).indices.to_numpy()
+    return np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]]).tolist() if len(codes) else []
 
 
 def opened(cold: Cold, name: str) -> pq.ParquetFile:
     """A file of the cold part, whose pages are checked as they are read."""
     return pq.ParquetFile(
-        cold.path(name), filesystem=cold.files, page_checksum_verification=True, pre_buffer=not cold.local
-    )
+        cold.path(name), filesystem=cold.files, page_checksum_verification=True, pre_buffer=not cold.local,
+        read_dictionary=_WORDS,
+    )  # fmt: skip
 
 
 def by_tag_and_time(table: pa.Table) -> pa.Table:
-    """The rows in the order of every file."""
-    order = pc.sort_indices(table, [("tag", "ascending"), ("receive_ms", "ascending")])
-    ascending = np.array_equal(order.to_numpy(), np.arange(table.num_rows))
-    return table if ascending else table.take(order)
+    """The rows in the order of every file; those of one tag and ms stay as they came."""
+    words = table["tag"].combine_chunks()
+    if not isinstance(words, pa.DictionaryArray):
+        words = pa.chunked_array([words]).dictionary_encode().combine_chunks() if len(words) else words
+    if not table.num_rows:
+        return table
+    names = np.array(words.dictionary.to_pylist(), object)
+    ranks = np.empty(len(names), np.int32)
+    ranks[np.argsort(names, kind="stable")] = np.arange(len(names), dtype=np.int32)
+    key, times = ranks[words.indices.to_numpy()], table["receive_ms"].cast(pa.int64()).to_numpy()
+    step, later = np.diff(key), np.diff(times) >= 0
+    if ((step > 0) | ((step == 0) & later)).all():
+        return table
+    return table.take(pa.array(np.lexsort((times, key))))
 
 
 def tag_facts(form: pa.Schema) -> dict[str, TagFacts]:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import columns
 from monitor.historian.cold import Cold, cold_of, sites, stored
-from monitor.historian.folding import pieces_in
 from monitor.historian.frame import FrameError
+from monitor.historian.merging import pieces_in
 from monitor.historian.parquet import FIELDS, TIME, WORKERS, TagFacts, day_of, opened, tag_facts
 from monitor.historian.reader import HotReader, TagRow, folded_upto
 from monitor.state import State

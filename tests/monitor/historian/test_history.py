@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from drivers.batch import batch_of
 from drivers.record import Reason, Sample, quality_of
-from monitor.historian import folding
+from monitor.historian import folding, merging
 from monitor.historian.history import HistoryError, cold_of, fold, read, wide, write_day, write_grid
 from monitor.historian.hot import HotFile
 from monitor.historian.parquet import FIELDS, schema, write_verified
@@ -108,10 +108,28 @@ def test_a_changed_byte_of_any_page_is_found_or_changes_nothing(state):
 
 def test_a_file_that_does_not_read_back_the_same_never_gets_its_name(state):
     form = schema("G", "2026-11-23", TAGS)
-    tables = iter([pa.table(one_row_table(1.0), schema=form), pa.table(one_row_table(2.0), schema=form)])
-    with pytest.raises(HistoryError, match="does not read back"):
-        write_verified(cold_of(state), "part-0.parquet", form, lambda: iter([next(tables)]))
-    assert list(state.history.iterdir()) == []
+    written = pa.table(one_row_table(1.0), schema=form)
+    place = state.history / "part-0.parquet"
+
+    def tables(at: int):
+        yield written
+        (part,) = state.history.glob("_part-0.parquet.*.part")
+        blob = bytearray(part.read_bytes())
+        blob[at % len(blob)] ^= 0x10
+        part.write_bytes(blob)
+
+    refused = 0
+    for at in range(4, 700, 9):
+        try:
+            write_verified(cold_of(state), place.name, form, tables(at))
+        except HistoryError as fault:
+            assert "does not read back" in str(fault)
+            assert list(state.history.iterdir()) == []
+            refused += 1
+        else:
+            assert pq.read_table(place).equals(written), "what passed was harmless"
+            place.unlink()
+    assert refused > 20
 
 
 def one_row_table(value: float) -> list[pa.Array]:
@@ -259,8 +277,8 @@ def test_a_damaged_frame_is_left_out_and_said(state):
 
 
 def test_a_day_larger_than_one_row_group_is_merged_group_by_group(state, monkeypatch):
-    monkeypatch.setattr(folding, "_GROUP_ROWS", 5)
-    monkeypatch.setattr(folding, "_FOLD_FRAMES", 3)
+    monkeypatch.setattr(merging, "GROUP_ROWS", 25)
+    monkeypatch.setattr(folding, "_PIECE_FRAMES", 3)
     names = [one.name for one in plant().tags]
     ticks = [(MIDNIGHT_MS + 1_000 * n, {name: n + 0.25 * k for k, name in enumerate(names)}) for n in range(10)]
     hot = write(state, ticks)
@@ -269,7 +287,7 @@ def test_a_day_larger_than_one_row_group_is_merged_group_by_group(state, monkeyp
     assert (result.frames, result.rows) == (10, 80)
     pd.testing.assert_frame_equal(read(state, names, *ALL), before)
     whole = pq.ParquetFile(next(state.history.glob("site=G/*/part-0.parquet")))
-    assert whole.num_row_groups == 4
+    assert whole.num_row_groups == 2
     whole.close()
     hot.close()
 
