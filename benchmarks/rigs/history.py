@@ -169,7 +169,7 @@ def folded_day(state: State, mix: Mix, day_ms: int) -> list[Cost]:
         for hour in range(24):
             start = day_ms + hour * 3_600_000
             fill(state, mix, start, 3_600)
-            costs.append(folder.fold(start + 3_600_000))
+            costs.append(folder.fold(start + 3_599_999))
             with sqlite3.connect(state.hot) as db:
                 db.execute("DELETE FROM frame")
             db.close()
@@ -189,11 +189,10 @@ def main() -> int:
         costs = folded_day(state, mix, 1_795_392_000_000)
         size = sum(path.stat().st_size for path in state.history.rglob("*.parquet"))
     rows = sum(cost.rows for cost in costs)
-    print(
-        f"{rows} samples: {size / rows:.3f} B each at rest; CPU {sum(cost.cpu_s for cost in costs):.1f} s, of that the"
-    )
-    print(f"day's merge {costs[-1].cpu_s:.1f} s; wall {sum(cost.wall_s for cost in costs):.1f} s;", end=" ")
-    print(f"RSS {max(cost.rss_mb for cost in costs):.0f} MB at most, of an hour {costs[0].rss_mb:.0f} MB")
+    cpu_s, wall_s, most = sum(c.cpu_s for c in costs), sum(c.wall_s for c in costs), max(c.rss_mb for c in costs)
+    print(f"{rows} samples: {size / rows:.3f} B each at rest")
+    print(f"CPU {cpu_s:.1f} s, of that the day's merge {costs[-1].cpu_s:.1f} s; wall {wall_s:.1f} s")
+    print(f"RSS {most:.0f} MB at most, after one hour {costs[0].rss_mb:.0f} MB")
     return 0
 
 
