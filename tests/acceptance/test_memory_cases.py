@@ -13,7 +13,7 @@ from monitor.daemon.alarms import AlarmList
 from monitor.daemon.storing import Storing
 from monitor.daemon.writer import Writer
 from monitor.heartbeat import Moment
-from monitor.historian import folding, query
+from monitor.historian import merging, query
 from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import FOLDED, HotReader, folded_upto
@@ -185,7 +185,7 @@ def test_a_reader_overtaken_by_the_merge_of_a_day_looks_again(state, monkeypatch
     really = query._read_cold
 
     def overtaken(cold, files, *rest):
-        folding._tidy(cold, "2026-11-24")
+        merging.merge_days(cold, "2026-11-24")
         return really(cold, files, *rest)
 
     monkeypatch.setattr(query, "_read_cold", overtaken)
