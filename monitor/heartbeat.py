@@ -133,7 +133,7 @@ def build_status(
     pid: int,
     state: str = "running",
     planned_stop: Mapping[str, str] | None = None,
-    clock: tuple[str, str] = ("unknown", ""),
+    clock: Mapping[str, Any] = {"state": "unknown", "note": ""},
     store: tuple[str, str] = ("ok", ""),
     sources: Iterable[SourceStatus] = (),
     sites: Iterable[SiteStatus] = (),
@@ -145,8 +145,8 @@ def build_status(
     binder: tuple[str, str | None, str] = ("", None, ""),
     ledger: tuple[int, str] = (0, ""),
 ) -> dict[str, Any]:
-    """status.json as a dictionary (tests/golden/status.json). `clock` and `store` are (state, note), `binder` is
-    (fingerprint, printed, current), `ledger` (n, head)."""
+    """status.json as a dictionary (tests/golden/status.json). `clock` as ClockHealth tells it, `store` is (state,
+    note), `binder` (fingerprint, printed, current), `ledger` (n, head)."""
     return {
         "format": FORMAT,
         "boot_id": now.boot_id,
@@ -155,7 +155,7 @@ def build_status(
         "time_zone": time_zone,
         "simulated": simulated,
         "daemon": {"pid": pid, "state": state, "planned_stop": planned_stop},
-        "clock": {"state": clock[0], "note": clock[1]},
+        "clock": dict(clock),
         "store": {"state": store[0], "note": store[1]},
         "sources": [asdict(row) for row in sources],
         "sites": [asdict(row) for row in sites],

@@ -31,9 +31,14 @@ _WORDS_LIMIT = 400
 class Dispatch:
     """The daemon's end of the jobs. `on_own_alert` gets each entry of our own model as an alert."""
 
-    def __init__(self, worker: Worker, writer: Writer, claims: Claims, on_own_alert: Callable[[Alert], None]) -> None:
+    def __init__(
+        self, worker: Worker, writer: Writer, claims: Claims, on_own_alert: Callable[[Alert], None],
+        clock_suspect: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        """Nothing is removed while `clock_suspect`: no age can be believed then."""
         self.worker = worker
         self._writer, self._claims, self._on_own_alert = writer, claims, on_own_alert
+        self._clock_suspect = clock_suspect
         self.assessments: dict[str, dict[str, Any]] = {}  # by asset: what the models said last
         self.last_runs: dict[str, dict[str, Any]] = {}
         self._under_way: set[str] = set()
@@ -110,7 +115,7 @@ class Dispatch:
                 alert = alert_of(draft.data, draft.asset or "", draft.component or "", "own", draft.at_us)
                 self._claims.add_own(alert.alert_id, alert.asset, alert.component)
                 self._on_own_alert(alert)
-        if result["purge_before_ms"] is not None:
+        if result["purge_before_ms"] is not None and not self._clock_suspect():
             before_ms = min(int(result["purge_before_ms"]), _now_us() // 1000 - int(HOT_KEEP_S * 1000))
             await self._writer.do(self._writer.hot.purge, before_ms)
 

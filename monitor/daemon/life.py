@@ -34,6 +34,7 @@ from monitor.claims import Claims
 from monitor.command_socket import Request
 from monitor.daemon.alarms import AlarmList, from_row
 from monitor.daemon.breaks import Breaks
+from monitor.daemon.clock import Clock, boottime_s, read_kernel, time_services
 from monitor.daemon.desk import Desk
 from monitor.daemon.dispatch import Dispatch
 from monitor.daemon.drafts import gap, now_us, of_alarm, own
@@ -63,8 +64,6 @@ from monitor.words import _, clean, utc_text
 
 LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
-CLOCK_STEP_S = 0.5
-SUSPECT_FOR_S = 3_600.0  # after a step of more than a second the clock is not believed for so long
 STOP_S = 4.5  # a stop that takes longer is given up
 STOP_SOON_S = 2.5  # and after so long whatever can be left out is
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
@@ -98,9 +97,11 @@ class Daemon:
             settings, state, self._writer, self._claims, self._alarms, lambda one: self._storing.owe(of_alarm(one))
         )
         self._worker = Worker(state, settings.folder)
-        self._jobs = Dispatch(self._worker, self._writer, self._claims, self._hearing.own_alert)
-        self._clock = ("unknown", "")
-        self._suspect_until_s = 0.0
+        self._clock = Clock(self._moment(), boottime_s())
+        self._jobs = Dispatch(
+            self._worker, self._writer, self._claims, self._hearing.own_alert, lambda: self._clock.health.suspect
+        )
+        self._timetable = Timetable((), {}, self._start_job)
         self._stop = asyncio.Event()
         self._stop_s = float("inf")  # when it was asked for (monotonic) [s]
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -123,12 +124,12 @@ class Daemon:
         except sqlite3.Error as fault:
             raise damaged(self.state.root, fault) from fault
         sources = make_sources(self.settings.sources, self._claims.standing())
-        timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._start_job)
+        self._timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._start_job)
         self._polling.start(self.settings.sources, sources)
         try:
             async with command_socket.serve(self.state, self.settings, self._carry_out, self._note_access):
                 heartbeat.clear_planned_stop(self.state)
-                late = timetable.start(datetime.now(UTC))
+                late = self._timetable.start(datetime.now(UTC))
                 LOG.info("running: %d sources, %d tags, state %s%s", len(sources), len(self.settings.tags),
                          self.state.root, f"; done once now: {', '.join(late)}" if late else "")  # fmt: skip
                 await self._tick_until_stopped()
@@ -136,7 +137,7 @@ class Daemon:
                 if self._stop.is_set():
                     self._mark_stop()
         finally:
-            timetable.stop()
+            self._timetable.stop()
             await self._wind_up()
         return 0
 
@@ -167,6 +168,8 @@ class Daemon:
         except (ValueError, TypeError, KeyError, AttributeError) as fault:
             raise damaged(self.state.hot, fault) from fault
         self._learn_noise()
+        self._clock = Clock(self._moment(), boottime_s(), reader.meta().get("clock", ""))
+        self._watch_clock(self._moment())
         started = {"version": version("handwheel"), "config_sha256": self.settings.sha256}
         drafts = [own("restart", started | await self._record_program(), at_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
@@ -241,12 +244,11 @@ class Daemon:
 
     async def _tick_until_stopped(self) -> None:
         """Each second, on absolute times; a late tick is not made up for."""
-        due_s, before = time.monotonic(), self._moment()
+        due_s = time.monotonic()
         every = {period_s: due_s + period_s for period_s in (LATEST_EVERY_S, MINUTE_S, HOUR_S)}
         while not self._stop.is_set():
             now = self._moment()
-            self._watch_clock(before, now)
-            before = now
+            self._watch_clock(now)
             self._look_around(now)
             await self._write_ledger()
             await self._commit(now, latest=now.mono_s >= every[LATEST_EVERY_S], minute=now.mono_s >= every[MINUTE_S])
@@ -292,17 +294,20 @@ class Daemon:
         if change.before == "down" and change.last_answer_us is not None:
             self._storing.owe(gap(change.source, change.last_answer_us, change.at_us, site=change.site))
 
-    def _watch_clock(self, before: Moment, now: Moment) -> None:
-        """A step of the clock against the monotonic one is entered; past entries stay as they are."""
-        step_s = (now.utc_us - before.utc_us) / 1e6 - (now.mono_s - before.mono_s)
-        if abs(step_s) > CLOCK_STEP_S:
-            LOG.warning("the clock was set by %+.1f s", step_s)
-            if abs(step_s) > 1.0:
-                self._suspect_until_s = now.mono_s + SUSPECT_FOR_S
-            self._storing.owe(own("clock_step", {"step": f"{step_s:.3f} s"}, now.utc_us))
-        suspect = now.mono_s < self._suspect_until_s
-        self._clock = ("suspect", f"set by more than a second within {SUSPECT_FOR_S / 3600:g} h") if suspect else (
-            "unknown", "")  # fmt: skip
+    def _watch_clock(self, now: Moment) -> None:
+        """A step of the clock is entered, and so is the time that the machine slept; past entries stay as they are."""
+        before = self._clock.health
+        seen = self._clock.look(now, boottime_s(), read_kernel(), time_services())
+        if (health := self._clock.health).state != before.state:
+            LOG.log(logging.WARNING if health.suspect else logging.INFO, "clock %s: %s", health.state, health.note)
+        if seen.step_s is not None:
+            LOG.warning("the clock was set by %+.1f s", seen.step_s)
+            self._storing.owe(own("clock_step", {"step": f"{seen.step_s:.3f} s"}, now.utc_us))
+        if seen.slept_s is not None:
+            LOG.warning("the machine slept for %.0f s", seen.slept_s)
+            self._storing.owe(gap("all", now.utc_us - round(seen.slept_s * 1e6), now.utc_us))
+        if seen.step_s is not None or seen.slept_s is not None:
+            self._timetable.clock_set(datetime.now(UTC))
 
     def _look_around(self, now: Moment) -> None:
         """What only time brings: longer looks at quality, stale tags, and what the watch sees."""
@@ -311,7 +316,7 @@ class Daemon:
             self._survey.take(batch, now.mono_s)
             self._storing.keep(batch)
         lost = self._survey.lost_s(now.mono_s)
-        self._watch.look(self.settings, self._polling.pollers, lost, now, clock_valid=self._clock[0] != "suspect")
+        self._watch.look(self.settings, self._polling.pollers, lost, now, clock_valid=not self._clock.health.suspect)
 
     async def _write_ledger(self) -> None:
         """What devices said, what lies in the inbox, and our own entries; while that fails, nothing is let go of."""
@@ -338,7 +343,8 @@ class Daemon:
         """Rollups, and the copy for the fallback; the binder is rendered anew when its sources changed."""
         at_us = now_us()
         await self._writer.do(write_facts, self.state, self._writer.head, at_us)
-        await self._writer.do(self._writer.hot.roll, at_us // 1000)
+        await self._writer.do(self._writer.hot.roll, None if self._clock.health.suspect else at_us // 1000)
+        await self._writer.do(self._writer.hot.set_meta, "clock", self._clock.saved())
         changed = await self._writer.do(publish_folder, self.settings, self.state)
         if changed:
             LOG.info("published: %s", ", ".join(changed))
@@ -352,7 +358,7 @@ class Daemon:
             pid=os.getpid(),
             state="stopped" if stopping else "running",
             planned_stop=stopped,
-            clock=self._clock,
+            clock=self._clock.health.to_json(),
             store=self._storing.state,
             sources=self._survey.sources(self._polling.pollers, now.mono_s),
             sites=self._survey.sites(now.mono_s),

@@ -57,6 +57,21 @@ class Timetable:
         self._scheduler.start()
         return late
 
+    def clock_set(self, now: datetime) -> None:
+        """The clock was set, or the machine slept: what was due meanwhile is done once, the rest from now on.
+
+        Left alone, a job would wait for a time that the clock left behind, or catch up on each minute of a year.
+        """
+        if not self._scheduler.running:
+            return
+        for job in self._jobs:
+            planned = self._scheduler.get_job(job.name)
+            if planned is None:
+                continue
+            trigger = trigger_of(job)
+            first = now if planned.next_run_time <= now else trigger.get_next_fire_time(None, now)
+            planned.modify(trigger=trigger, next_run_time=first)
+
     def stop(self) -> None:
         """No more runs; those under way are the caller's."""
         if self._scheduler.running:

@@ -136,7 +136,7 @@ class HotFile:
         blob, crc = pack(tick)
         self._db.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", (self._n + 1, t_ms, crc, blob))
         self._n += 1
-        self._latest.take(tick)
+        self._latest.take(tick, t_ms * 1000 + 999)
         return self._n
 
     def write_latest(self, t_ms: int) -> None:
@@ -144,8 +144,11 @@ class HotFile:
         blob, crc = pack(self._latest.columns())
         self._db.execute("INSERT OR REPLACE INTO latest VALUES (1, ?, ?, ?, ?)", (self._n, t_ms, crc, blob))
 
-    def roll(self, t_ms: int) -> int:
-        """Take all frames since the last call into the rollups; returns how many. Each minute."""
+    def roll(self, t_ms: int | None) -> int:
+        """Take all frames since the last call into the rollups; returns how many. Each minute.
+
+        Those whose time is over at `t_ms` (UTC [ms]) leave; with None, where the clock is in doubt, all stay.
+        """
         taken = 0
         while True:
             with transaction(self._db):
@@ -156,8 +159,9 @@ class HotFile:
                     self._db, (row for (span_s, t_s), one in sorted(buckets.items()) for row in one.rows(span_s, t_s))
                 )
                 self._db.execute("UPDATE meta SET value = ? WHERE key = 'rolled_n'", (str(upto),))
-                for span_s, keep_s in KEEP_S.items():
-                    self._db.execute("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", (span_s, t_ms // 1000 - keep_s))
+                if t_ms is not None:
+                    over = [(span_s, t_ms // 1000 - keep_s) for span_s, keep_s in KEEP_S.items()]
+                    self._db.executemany("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", over)
             taken += upto - rolled - sum(rolled < n <= upto for n in self.damaged)
             if upto == self._n:
                 return taken

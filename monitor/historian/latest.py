@@ -5,7 +5,7 @@ import numpy as np
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import Columns
 
-_NEVER = np.iinfo(np.int64).min
+_NEVER, _EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 class Latest:
@@ -13,6 +13,7 @@ class Latest:
 
     def __init__(self) -> None:
         self._received_us = np.empty(0, np.int64)
+        self._order_us = np.empty(0, np.int64)  # as received, but for what is dated after a clock that was set back
         self._source_us = np.empty(0, np.int64)
         self._value = np.empty(0)
         self._reasons = np.empty(0, np.uint32)
@@ -26,10 +27,12 @@ class Latest:
         newest = int(self._received_us.max(initial=_NEVER))
         return None if newest == _NEVER else newest
 
-    def take(self, tick: Columns) -> None:
-        """Take in what is not older than what is kept."""
+    def take(self, tick: Columns, now_us: int = _EVER) -> None:
+        """Take in what is not older than what is kept. What is dated after `now_us` (UTC [us]) counts as of now: where
+        the clock was set back, what comes next is newer."""
+        self._order_us = np.minimum(self._order_us, now_us)
         self._make_room(int(tick.tag.max(initial=-1)) + 1)
-        rows = np.flatnonzero(tick.receive_us >= self._received_us[tick.tag])
+        rows = np.flatnonzero(tick.receive_us >= self._order_us[tick.tag])
         if (np.diff(tick.receive_us[rows]) < 0).any():
             rows = rows[np.argsort(tick.receive_us[rows], kind="stable")]
         chosen = np.full(len(self._value), -1)
@@ -37,6 +40,7 @@ class Latest:
         tags = np.flatnonzero(chosen >= 0)
         rows = chosen[tags]
         self._received_us[tags], self._source_us[tags] = tick.receive_us[rows], tick.source_us[rows]
+        self._order_us[tags] = np.minimum(tick.receive_us[rows], now_us)
         self._value[tags], self._reasons[tags] = tick.value[rows], tick.reasons[rows]
         self._quality[tags] = tick.quality[rows]
         for kept, texts in ((self._exact, tick.exact), (self._detail, tick.detail)):
@@ -48,7 +52,7 @@ class Latest:
         """Forget all tags but these."""
         gone = np.ones(len(self._value), bool)
         gone[tags[(tags >= 0) & (tags < len(gone))]] = False
-        self._received_us[gone] = _NEVER
+        self._received_us[gone] = self._order_us[gone] = _NEVER
         for kept in (self._exact, self._detail):
             for tag in [tag for tag in kept if gone[tag]]:
                 del kept[tag]
@@ -70,6 +74,7 @@ class Latest:
         if more <= 0:
             return
         self._received_us = np.append(self._received_us, np.full(more, _NEVER))
+        self._order_us = np.append(self._order_us, np.full(more, _NEVER))
         self._source_us = np.append(self._source_us, np.full(more, NO_TIME))
         self._value = np.append(self._value, np.full(more, np.nan))
         self._reasons = np.append(self._reasons, np.zeros(more, np.uint32))

@@ -184,12 +184,19 @@ def store_part(room: RoomState) -> tuple[int, str]:
 
 def clock_part(status: Mapping[str, Any]) -> tuple[int, str]:
     """Its word stays when a vendor's trouble wants the room: by the clock messages are compared."""
-    state = str(part(status, "clock").get("state", "unknown"))
-    if state == "ok":
-        return 45, _("clock OK")
-    if state == "unknown":
-        return 50, _("clock ?")
-    return 85, _("clock {word}").format(word=clean(state, 12).upper())
+    clock = part(status, "clock")
+    state = str(clock.get("state", "unknown"))
+    match state:
+        case "synced":
+            return 45, _("clock OK")
+        case "unknown":
+            return 50, _("clock ?")
+        case "holdover":
+            error_s = as_number(clock.get("uncertainty_s"))
+            return 65, _("clock drifts, +-{error} s").format(error=number_text(error_s, 1))
+        case "manual":
+            return 65, _("clock set by hand")
+    return 85, _("clock {word}").format(word=_("SUSPECT") if state == "suspect" else clean(state, 12).upper())
 
 
 def vendor_part(room: RoomState, view: View) -> tuple[int, str]:

@@ -67,3 +67,21 @@ async def test_missed_jobs_run_once_and_others_wait_for_their_time():
     await asyncio.sleep(0.2)
     made.stop()
     assert done == ["drift_audit"]
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=1), timedelta(days=365), timedelta(hours=-1), timedelta(days=-365)])
+async def test_a_clock_that_was_set_makes_no_job_run_many_times_or_wait_for_a_time_left_behind(step):
+    done = []
+
+    async def call(name):
+        done.append(name)
+
+    now = datetime.now(UTC)
+    made = table({"score": now, "binder": now, "drift_audit": now}, call)
+    made.start(now)
+    made.clock_set(now + step)
+    planned = {job.id: job.next_run_time for job in made._scheduler.get_jobs()}
+    assert min(planned.values()) >= now + step
+    assert planned["drift_audit"] <= now + step + timedelta(days=7)
+    assert planned["binder"] <= now + step + timedelta(days=1)
+    made.stop()

@@ -293,6 +293,20 @@ def test_the_word_of_the_clock_stays_beside_a_rejecting_intake(room, language, s
     assert word in str(overview.lines(told, View(*size))[0])
 
 
+@pytest.mark.parametrize(
+    ("clock", "word"),
+    [
+        ({"state": "synced"}, "clock OK"),
+        ({"state": "holdover", "uncertainty_s": 4.3}, "clock drifts, +-4 s"),
+        ({"state": "manual"}, "clock set by hand"),
+        ({"state": "suspect"}, "clock SUSPECT"),
+    ],
+)
+def test_line_one_says_how_far_the_clock_can_be_believed(room, clock, word):
+    told = replace(room, status={**room.status, "clock": clock})
+    assert word in str(overview.lines(told, View(120, 40))[0])
+
+
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
 @pytest.mark.parametrize("size", SIZES[:2])
 def test_rejected_vendor_messages_are_told_on_line_one_and_counted(room, language, size):
