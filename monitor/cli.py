@@ -122,6 +122,9 @@ def build_parser(asked: str) -> argparse.ArgumentParser:
         sub = verb(name, help_text, _command(module))
         if asked == name:
             import_module(module).add_arguments(sub)
+    fleet = verb("fleet", "many sites at once: health, audits, reviews and learning over their folders", _fleet)
+    if asked == "fleet":
+        import_module("monitor.headquarters").add_arguments(fleet)
     demo = verb("demo", "a simulated utility on loopback with everything running", _demo)
     if asked == "demo":
         import_module("monitor.demo").add_arguments(demo)
@@ -226,6 +229,12 @@ def _intake(args: argparse.Namespace) -> int:
 def _screen(args: argparse.Namespace) -> int:
     state = _state_only(args)
     return int(import_module("monitor.screen.app").run(state, language=args.lang, ui=args.ui))
+
+
+def _fleet(args: argparse.Namespace) -> int:
+    """The folders bring their own configuration; ours, if one is named, says where the work is done."""
+    settings = _loaded(args)[0] if args.config else None
+    return int(import_module("monitor.headquarters").command(args, settings))
 
 
 def _demo(args: argparse.Namespace) -> int:

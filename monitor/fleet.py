@@ -55,14 +55,16 @@ class Outcome(Generic[T]):
 
 
 def run(
-    work: Callable[..., T], tasks: Sequence[Task], fleet: Fleet, words: str, tell: Tell = silent
+    work: Callable[..., T], tasks: Sequence[Task], fleet: Fleet, words: str, tell: Tell = silent, *, worth: int = 1
 ) -> Iterator[Outcome[T]]:
     """The outcomes of `work(*task.args)` in the order of the tasks, each as soon as those before it are there.
 
-    `work` is a function of a module, pure but for what it reads. Raises UserError where the cluster cannot be reached.
+    `work` is a function of a module, pure but for what it reads. Where the configuration does not say how many
+    processes, one is started for `worth` tasks, at most one per core: to start one costs some seconds of its core.
+    Raises UserError where the cluster cannot be reached.
     """
     said: dict[int, Told[T]] = {}
-    processes = min(fleet.workers or os.cpu_count() or 1, len(tasks))
+    processes = min(fleet.workers or min(os.cpu_count() or 1, len(tasks) // worth), len(tasks))
     alone = len(tasks) < 2 or (processes < 2 and not fleet.scheduler)
     with Work(words, len(tasks), tell) as counted:
         come = _here(work, tasks) if alone else _elsewhere(work, tasks, fleet.scheduler, processes, counted)

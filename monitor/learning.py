@@ -24,6 +24,7 @@ from monitor.state import State, atomic_write
 from monitor.words import _
 
 MINUTE_S, HOUR_S = 60, 3600
+WORTH = 8  # models that take about as long as the start of a process
 LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
 
 
@@ -69,7 +70,7 @@ def learn(
             result.not_learned[asset.id] = _("an own alert is open; it is learned after that is closed")
             continue
         due.append(task(state, settings, asset, min(now_us, until.get(asset.id, now_us)), confirmed_by))
-    for one in fleet.run(from_window, due, settings.fleet, _("learning"), tell):
+    for one in fleet.run(from_window, due, settings.fleet, _("learning"), tell, worth=WORTH):
         if one.value and one.value.json:
             keep(state.models, one.asset, one.value)
             result.learned[one.asset] = one.value.sha256
