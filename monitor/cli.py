@@ -40,13 +40,14 @@ COMMANDS = {
     "security-log": ("monitor.security_log", "who was let in or refused; for two people of different roles together"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),
 }
-# the same for those that also work on a device that is in no configuration: command(args, settings or None, state)
+# the same for those that also work without a configuration: command(args, settings or None, state)
 DEVICE_COMMANDS = {
     "probe": (
         "monitor.probe.command",
         "ask a Modbus device, slowly and on the record; what its answers could mean",
     ),
     "browse": ("monitor.browse", "walk through an OPC UA server and show its variables"),
+    "export": ("monitor.transfer.export", "give out values, records, or all that there is, for any other tool"),
 }
 
 

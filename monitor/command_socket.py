@@ -43,6 +43,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "sign_audit": "sign",
     "erase": "erase",
     "security_log": "security",
+    "export": None,
     "run_job": None,
     "probe": None,
 }

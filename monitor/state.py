@@ -5,9 +5,11 @@ Standard library only: the screen, the command line and the daemon all find each
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from drivers.errors import UserError
 
@@ -164,12 +166,21 @@ def atomic_write(path: Path, data: bytes | str, *, sync: bool = True, mode: int 
 
     `sync=False` leaves out the fsync for files that are written each second and worth nothing a second later.
     """
-    blob = data.encode() if isinstance(data, str) else data
+    with replaced(path, sync=sync, mode=mode) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def replaced(path: Path, *, sync: bool = True, mode: int = 0o640) -> Iterator[BinaryIO]:
+    """As `atomic_write`, for what is too large to be held at once: the file to be written while the block runs.
+
+    Where the block fails, the old file stays and nothing is left of the new one.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(blob)
+            yield file
             file.flush()
             if sync:
                 os.fsync(file.fileno())

@@ -92,6 +92,13 @@ class Deed:
             )
         return value
 
+    def count(self, field: str) -> int:
+        """A whole number from 0."""
+        value = self.data.get(field)
+        if type(value) is not int or not 0 <= value < 2**53:
+            raise self.fault(field, _("a whole number from 0 is expected"))
+        return value
+
     def share(self, field: str) -> float | None:
         """A probability from 0 to 1, or nothing."""
         value = self.data.get(field)
@@ -181,6 +188,18 @@ def erase(deed: Deed) -> dict[str, Any]:
     return {"entries": [], "raw": names, "rule": rule} if names else {"entries": numbers, "rule": rule}
 
 
+def export(deed: Deed) -> dict[str, Any]:
+    files = deed.data.get("files")
+    if not isinstance(files, dict) or not all(
+        isinstance(digest, str) and _HEX.fullmatch(digest) for digest in files.values()
+    ):
+        raise deed.fault("files", _("names, each with its 64 hexadecimal digits, are expected"))
+    return {
+        "what": deed.text("what", needed=True), "files": {clean(name): digest for name, digest in files.items()},
+        "rows": deed.count("rows"), "start": deed.time("start"), "end": deed.time("end"),
+    }  # fmt: skip
+
+
 # verb -> (kind of entry, what makes its data, whether asset and component come from the alert that it names)
 RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "decide": ("decision", decide, True),
@@ -192,6 +211,7 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "freeze": ("review_freeze", freeze, False),
     "probe": ("probe", probe, False),
     "erase": ("erasure", erase, False),
+    "export": ("export", export, False),
 }
 
 

@@ -29,6 +29,7 @@ GOOD = {
     "sign_audit": {"audit": "2026-11-23T06:00:00Z", "note": ""},
     "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
     "probe": {"source": "pump1", "device": "1", "asked": "input, wire 0 to 9", "file": "x.jsonl", "asset": "pump1"},
+    "export": {"what": "values", "files": {"a.csv": "0" * 64}, "rows": 3, "start": None, "end": "2026-11-23T00:00:00Z"},
     "erase": {"raw": ["0" * 64], "entries": [], "rule": "messages older than two years"},
 }  # fmt: skip
 
@@ -44,7 +45,7 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
     assert (draft.role, draft.at_us) == ("operator", NOW)
     if verb == "probe":
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", None)
-    elif verb not in ("sign_audit", "freeze", "erase"):
+    elif verb not in ("sign_audit", "freeze", "erase", "export"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", "seal")
 
 
@@ -69,6 +70,8 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
         ("work_order", {"planned_cost": "٣ EUR"}, "planned_cost: .*is not a number with its unit"),
         ("acknowledge", {"note": "x" * 2000}, "note: a text of 1000 characters"),
         ("freeze", {"parameters": []}, "parameters: is missing"),
+        ("export", {"files": {"a.csv": "x"}}, "files: names"),
+        ("export", {"rows": -1}, "rows: a whole number"),
         ("erase", {"rule": ""}, "rule: is missing"),
         ("erase", {"raw": ["x"]}, "raw: 64 hexadecimal"),
         ("erase", {"entries": [True]}, "entries: numbers"),
