@@ -21,6 +21,7 @@ from monitor.security_log import SecurityLog
 from monitor.state import State
 from monitor.transfer import tables
 from monitor.transfer.bundle import configuration
+from monitor.words import use_language
 from tests.monitor.transfer_bench import a_night, configured, handwheel
 
 SECRET = b"hunter2-never-leaves"
@@ -182,4 +183,5 @@ def test_its_readme_speaks_the_language_of_the_utility(state, tmp_path, language
     site = config / "site.toml"
     site.write_text(site.read_text().replace('language  = "en"', f'language = "{language}"'))
     assert handwheel(config, state, "export", "everything", str(tmp_path / "away")) == 0
+    use_language("en")
     assert word in (tmp_path / "away/README.txt").read_text()
