@@ -46,14 +46,14 @@ def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: st
         hot_id = hot.meta().get("id", "")
         upto = folded_upto(state.history, hot_id)
         damaged: list[str] = []
-        files = list(_files(cold, site, start_us, end_us, (hot_id, upto)))
+        files = list(files_of(cold, site, start_us, end_us, (hot_id, upto)))
         parts = [
             _read_cold(cold, files, choose, start_us, end_us, damaged),
             _read_hot(hot, choose, upto, start_us, end_us),
         ]
         # a fold in between has moved frames, or made one file of several: look again
         same = folded_upto(state.history, hot_id) == upto
-        if same and list(_files(cold, site, start_us, end_us, (hot_id, upto))) == files:
+        if same and list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files:
             break
     parts = [part for part in parts if len(part)] or parts[:1]
     found = pd.concat(parts, ignore_index=True).sort_values(["tag", "receive_us"], kind="stable", ignore_index=True)
@@ -61,7 +61,7 @@ def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: st
     return found
 
 
-def _files(cold: Cold, site: str | None, start_us: int, end_us: int, folded: tuple[str, int]) -> Iterator[str]:
+def files_of(cold: Cold, site: str | None, start_us: int, end_us: int, folded: tuple[str, int]) -> Iterator[str]:
     """The files that count, of the days from start to end: no piece that part-0 holds or that a fold has not ended."""
     if end_us <= start_us:
         return

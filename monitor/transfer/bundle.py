@@ -27,7 +27,9 @@ import pyarrow as pa
 
 from drivers.errors import UserError
 from monitor.historian.cold import Cold, cold_of
+from monitor.historian.folding import write_newest
 from monitor.historian.parquet import TIME
+from monitor.historian.query import files_of
 from monitor.historian.reader import HotReader, folded_upto
 from monitor.historian.rollup import HOUR_S
 from monitor.ledger import KINDS, verify
@@ -39,7 +41,7 @@ from monitor.state import State
 from monitor.transfer import tables
 from monitor.transfer.entries import Counted, write_csv, write_lines
 from monitor.transfer.export import tell_ledger
-from monitor.transfer.samples import history_files, spill_hot
+from monitor.transfer.samples import in_place
 from monitor.transfer.sheets import PLAIN
 from monitor.transfer.values import BUCKETS, write_parquet
 from monitor.words import _, clean, language, local_text, utc_text
@@ -48,6 +50,7 @@ MANIFEST = "MANIFEST.sha256"
 _STEP_PAGES = 64  # of a database at once: a quarter of a megabyte
 _BLOCK = 1 << 20
 _TRIES = 5
+_EVER_US = 2**62
 _SECRET_KEYS = ("password_file", "private_key", "user_private_key")
 _IN_A_URL = re.compile(rb"://[^/\s:@\"']+:[^/\s@\"']+@")
 _TAKEN = {  # folder of STATE -> folder of the bundle
@@ -116,8 +119,8 @@ class Bundle:
             spill = self._new_folder("history_newest")
             hot_id = hot.meta().get("id", "")
             folded = (hot_id, folded_upto(self._state.history, hot_id))
-            damaged = spill_hot(self._state, folded, spill)
-            names = list(history_files(self._cold, folded))
+            damaged = write_newest(self._state, folded[1], in_place(spill))
+            names = list(files_of(self._cold, None, 0, _EVER_US, folded))
             with Work(_("history, files"), len(names), on_terminal()) as work:
                 whole = all([self._take(name) for name in work.over(names)])
             if whole and folded_upto(self._state.history, hot_id) == folded[1]:

@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from monitor.historian.cold import Cold, cold_of, days, in_folder, sites
-from monitor.historian.folding import _by_day, _facts, _slices
+from monitor.historian.folding import write_newest
 from monitor.historian.parquet import (
     DAY_MS,
     FIELDS,
@@ -28,20 +27,16 @@ from monitor.historian.parquet import (
     day_folder,
     day_of,
     opened,
-    schema,
     tag_facts,
-    write_verified,
 )
-from monitor.historian.query import _files
+from monitor.historian.query import files_of
 from monitor.historian.reader import HotReader, folded_upto
 from monitor.progress import Tell, Work, silent
 from monitor.state import State
 from monitor.words import _
 
-GROUP_ROWS = 262_144
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_US = DAY_MS * 1000
-_END_US = 2**62
 AT_ONCE = 1_000_000  # rows of one table, more only where one tag has more in a day
 FORM = pa.schema(FIELDS)
 Choose = Callable[[str, str, TagFacts], bool]  # site, tag name, what the file says of it
@@ -106,7 +101,7 @@ class Reading:
         if self._folded != folded:
             for path in self._spill.scratch.rglob("*.parquet"):
                 path.unlink()
-            damaged = spill_hot(self._state, folded, self._spill.scratch)
+            damaged = write_newest(self._state, folded[1], self._spill)
             self.faults += [f"hot frame {n}: its checksum does not agree" for n in damaged]
             self._folded = folded
         return folded
@@ -117,7 +112,7 @@ class Reading:
             folded = self._take_hot()
             at_us = _day_us(day)
             found = []
-            names = [(self._cold, name) for name in _files(self._cold, site, at_us, at_us + 1, folded)]
+            names = [(self._cold, name) for name in files_of(self._cold, site, at_us, at_us + 1, folded)]
             names += [(self._spill, one.name) for one in in_folder(self._spill, day_folder(site, day))]
             for cold, name in names:
                 try:
@@ -164,27 +159,6 @@ class Reading:
             self.faults.append(words)
 
 
-def spill_hot(state: State, folded: tuple[str, int], folder: Path) -> list[int]:
-    """Write the frames behind the folded ones to site=S/date=D below `folder`; returns those that are damaged.
-
-    `folded` is the identity of the hot file and the last of its frames that lies in history.
-    """
-    hot, place, damaged = HotReader(state.hot), in_place(folder), []
-    table_of_tags = hot.tags(retired=True)
-    for begin, _end, parts, bad in _slices(hot, folded[1], hot.last_before(2**62)):
-        damaged += bad
-        for (site, day), table in _by_day(parts, table_of_tags).items():
-            form = schema(site, day, _facts(table_of_tags, table["tag"]))
-            name = f"{day_folder(site, day)}/part-{begin:012d}.parquet"
-            write_verified(place, name, form, partial(_cut, table.replace_schema_metadata(form.metadata)), sync=False)
-    return damaged
-
-
-def history_files(cold: Cold, folded: tuple[str, int]) -> Iterator[str]:
-    """The names of all files that count, when `folded` frames lie in them."""
-    return _files(cold, None, 0, _END_US, folded)
-
-
 def in_place(folder: Path) -> Cold:
     """A folder of this machine as a place of history."""
     return Cold(fs.LocalFileSystem(), str(folder), folder, str(folder), True)
@@ -195,10 +169,6 @@ def _units(tags: pa.ChunkedArray, facts: Mapping[str, TagFacts]) -> pa.Array:
     coded = tags.combine_chunks().dictionary_encode()
     units = pa.array([facts[name].get("unit", "") for name in coded.dictionary.to_pylist()], pa.string())
     return units.take(coded.indices)
-
-
-def _cut(rows: pa.Table) -> Iterator[pa.Table]:
-    return (rows.slice(at, GROUP_ROWS) for at in range(0, max(len(rows), 1), GROUP_ROWS))
 
 
 def _day_us(day: str) -> int:
