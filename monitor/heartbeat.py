@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import tzinfo
+from pathlib import Path
 from typing import Any
 
 from drivers.source import Counts
@@ -24,6 +25,7 @@ STOPPED_FOR_S = 60.0  # a planned stop is quiet for so long, then it is blindnes
 STARTING_FOR_S = 10.0  # from taking the lock to the first status
 SYNC_EVERY_S = 60.0
 _ROW = "{:<30} {:<14} {:<10} {}"  # tag, value, quality, taken
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _SIZE_LIMIT = 4_000_000  # bytes; what is larger is not our status.json
 
 
@@ -194,17 +196,32 @@ def publish(
 
     `last_known` makes the text, once the status is out; None leaves it as it is this time.
     """
-    text = json.dumps(status, ensure_ascii=False, allow_nan=False)
     try:
-        atomic_write(state.status, text, sync=False)
-        if last_known is not None:
-            atomic_write(state.last_known, last_known(), sync=sync)
+        _put(state.status, json.dumps(status, ensure_ascii=False, allow_nan=False), sync=False)
     except OSError as fault:
-        if fault.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if fault.errno not in NO_ROOM:
             raise
-        with state.status.open("r+b") as file:  # no room for a second file: over the old one, so that this can be said
-            file.write(text.encode())
-            file.truncate()
+        # not even for one line more: what is left out is in the hot file too
+        short = dict(status) | {"assets": [], "alarms_top": [], "vendor": []}
+        _write_over(state.status, json.dumps(short, ensure_ascii=False, allow_nan=False))
+    if last_known is not None:
+        _put(state.last_known, last_known(), sync=sync)
+
+
+def _put(path: Path, text: str, *, sync: bool) -> None:
+    """Replace a file; where there is no room for a second one, over the old one, so that this can be said."""
+    try:
+        atomic_write(path, text, sync=sync)
+    except OSError as fault:
+        if fault.errno not in NO_ROOM:
+            raise
+        _write_over(path, text)
+
+
+def _write_over(path: Path, text: str) -> None:
+    with path.open("r+b") as file:
+        file.write(text.encode())
+        file.truncate()
 
 
 def read(state: State) -> dict[str, Any] | None:

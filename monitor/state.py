@@ -74,6 +74,11 @@ class State:
         return self.root / "security.sqlite"
 
     @property
+    def ballast(self) -> Path:
+        """Room held in reserve, given up when nothing can be written any more."""
+        return self.root / "ballast"
+
+    @property
     def inbox(self) -> Path:
         """Finished alerts that intake hands to the daemon."""
         return self.root / "inbox"

@@ -5,7 +5,6 @@ megabytes is kept in reserve, really allocated, and given up when a write finds 
 room. Standard library only: doctor asks `disk_health` without a daemon.
 """
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from monitor.heartbeat import NO_ROOM
 from monitor.state import State
 from monitor.words import _, number_text
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from monitor.plant import Settings
 
 MB = 1_000_000
+LEFT_S = 60.0  # a temporary file this much older than the daemon's start belongs to nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class DiskHealth:
 
 def disk_health(state: State, settings: "Settings") -> tuple[DiskHealth, ...]:
     """The disk of STATE, and that of the cold part where it is another one of this machine. OSError if unreadable."""
-    found = [look(state.root, settings.disk.full_at, state.root / "ballast")]
+    found = [look(state.root, settings.disk.full_at, state.ballast)]
     cold = local_folder(settings.history.url)
     if cold is not None and cold.is_dir() and cold.stat().st_dev != state.root.stat().st_dev:
         found.append(look(cold, settings.disk.full_at))
@@ -86,7 +87,7 @@ def local_folder(url: str | None) -> Path | None:
 def no_room(fault: BaseException) -> bool:
     """Whether a write failed because the disk, or the quota on it, is full."""
     if isinstance(fault, OSError):
-        return fault.errno in (errno.ENOSPC, errno.EDQUOT)
+        return fault.errno in NO_ROOM
     return getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
@@ -124,15 +125,18 @@ class Ballast:
         return True
 
 
-def leftovers(state: State, older_than_us: int) -> Iterator[Path]:
-    """Temporary files that a crash left below STATE: hidden, ending in .part, not touched since (UTC) [us]."""
-    for folder, _folders, names in os.walk(state.root):
-        for name in names:
-            if name.startswith(".") and name.endswith(".part"):
+def leftovers(state: State) -> Iterator[Path]:
+    """Temporary files that a crash left below STATE: hidden, ending in .part, older than our own start by LEFT_S.
+
+    Their age is that by the file system's own clock, so that a clock that was set makes no file old.
+    """
+    with suppress(OSError):
+        now_s = state.lock.stat().st_mtime
+        for folder, _folders, names in os.walk(state.root):
+            for name in names:
                 path = Path(folder, name)
-                with suppress(OSError):
-                    if path.lstat().st_mtime * 1e6 < older_than_us:
-                        yield path
+                if name.startswith(".") and name.endswith(".part") and path.lstat().st_mtime < now_s - LEFT_S:
+                    yield path
 
 
 def size_text(size: float) -> str:

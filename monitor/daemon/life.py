@@ -43,6 +43,7 @@ from monitor.daemon.notify import ServiceManager
 from monitor.daemon.poller import LinkChange
 from monitor.daemon.polling import Polling, make_sources
 from monitor.daemon.publishing import Publisher, binder_of, head_told, publish_folder, write_facts
+from monitor.daemon.room import Room
 from monitor.daemon.security_desk import SecurityDesk
 from monitor.daemon.sparing import Sparing
 from monitor.daemon.storing import Storing
@@ -100,6 +101,9 @@ class Daemon:
         self._clock = Clock(self._moment(), boottime_s())
         self._jobs = Dispatch(
             self._worker, self._writer, self._claims, self._hearing.own_alert, lambda: self._clock.health.suspect
+        )
+        self._room = Room(
+            settings, state, self._writer, self._storing.owe, self._jobs.run, lambda: self._clock.health.suspect
         )
         self._timetable = Timetable((), {}, self._start_job)
         self._stop = asyncio.Event()
@@ -329,6 +333,8 @@ class Daemon:
     async def _commit(self, now: Moment, *, latest: bool, minute: bool, stopping: bool = False) -> None:
         """Store what came in, then publish, so that what is shown was stored."""
         await self._storing.commit(now, latest=latest)
+        if latest:
+            await self._look_at_disk(now)
         try:
             if latest or stopping:
                 await self._writer.do(self._security.flush, now.utc_us)
@@ -338,6 +344,12 @@ class Daemon:
             self._storing.failed(fault)
         status = self._status(now, stopping)
         await self._publisher.publish(status, self._survey.last_known, now, self._zone, sync=minute)
+
+    async def _look_at_disk(self, now: Moment) -> None:
+        await self._room.look()
+        self._watch.tell("disk", self._room.full, "warning", self._room.words, now, cause=self._room.cause)
+        if self._room.due(now) and not self._stop.is_set():
+            self._spawn(self._room.make(now))
 
     async def _each_minute(self) -> None:
         """Rollups, and the copy for the fallback; the binder is rendered anew when its sources changed."""
@@ -359,7 +371,7 @@ class Daemon:
             state="stopped" if stopping else "running",
             planned_stop=stopped,
             clock=self._clock.health.to_json(),
-            store=self._storing.state,
+            store=self._room.store(self._storing.state),
             sources=self._survey.sources(self._polling.pollers, now.mono_s),
             sites=self._survey.sites(now.mono_s),
             assets=self._survey.assets(self._jobs.assessments),
@@ -372,7 +384,7 @@ class Daemon:
         ) | {"worker": {"pid": self._worker.pid, "restarts": self._worker.restarts, "lost": self._worker.lost,
                         "job": self._worker.job, "progress": self._worker.progress,
                         "jobs": self._jobs.last_runs},
-             "socket": dict(self._access)}  # fmt: skip
+             "socket": dict(self._access), "disk": self._room.to_json()}  # fmt: skip
 
     # what is asked of us
 

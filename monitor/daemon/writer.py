@@ -1,18 +1,21 @@
 """The one thread that owns hot file and ledger: everything that is stored goes through it, in order."""
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from monitor.daemon.disk import MB, Ballast, no_room
 from monitor.historian.hot import HotFile
 from monitor.ledger import Draft, Entry, Ledger, open_ledger
 from monitor.ledger.erasure import carry_out
 from monitor.plant import Settings
 from monitor.state import State
 
+LOG = logging.getLogger("handwheel.daemon")
 STORE_FAULTS = (sqlite3.Error, OSError)  # a full disk, a file taken away: said, waited for, never fatal
 T = TypeVar("T")
 
@@ -23,13 +26,26 @@ class Writer:
     def __init__(self, settings: Settings, state: State) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._settings, self._state = settings, state
+        self.ballast = Ballast(state.ballast, settings.disk.ballast_mb * MB)
         self.hot: HotFile
         self.ledger: Ledger
         self.head = (0, "")  # the ledger's count and head as last written
 
     async def do(self, function: Callable[..., T], *args: Any) -> T:
-        """Run a function in the writer thread and return what it returns."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+        """Run a function in the writer thread and return what it returns; all of it is done or nothing."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_room, function, *args)
+
+    def _with_room(self, function: Callable[..., T], *args: Any) -> T:
+        """Where the disk has no room, once more in that of the ballast."""
+        try:
+            return function(*args)
+        except STORE_FAULTS as fault:
+            if not no_room(fault) or not self.ballast.give_up():
+                raise
+            LOG.error(
+                "no room on the disk (%s): the reserve of %d MB was given up", fault, self._settings.disk.ballast_mb
+            )
+            return function(*args)
 
     async def open(self) -> None:
         """Open both files. Raises UserError where one is damaged."""

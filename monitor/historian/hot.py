@@ -241,6 +241,12 @@ class HotFile:
             if gone < _PURGE_AT_ONCE:
                 return removed
 
+    @property
+    def free_bytes(self) -> int:
+        """Room inside the file that the next frames take before it grows."""
+        pages, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
+        return int(pages * size)
+
     def close(self) -> None:
         """Write the latest samples and let go of the file; other users can read it afterwards."""
         if self._latest.newest_us is not None:

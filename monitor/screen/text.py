@@ -179,6 +179,9 @@ def store_part(room: RoomState) -> tuple[int, str]:
     state = str(store.get("state", "?"))
     if state == "ok":
         return 20, _("store OK")
+    if state == "full":
+        share = as_number(part(room.status, "disk").get("share"))
+        return 90, _("disk {share} % FULL").format(share="?" if share is None else int(100 * share))
     return 90, _("store {word}").format(word=clean(state, 12).upper())
 
 
