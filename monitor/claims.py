@@ -28,8 +28,7 @@ class Claims:
     """The vendor's claims that the ledger knows."""
 
     def __init__(self, settings: Settings) -> None:
-        self._simulated = settings.simulated
-        self._sites = {asset.id: asset.site for asset in settings.assets}
+        self.configure(settings)
         self._claims: set[_Claim] = set()  # what messages claimed
         self._said: set[tuple[_Claim, int]] = set()  # the same with the vendor's time
         self._latest: dict[tuple[str, str], Alert] = {}  # vendor, id -> what its messages claimed last
@@ -38,6 +37,11 @@ class Claims:
         self._own: set[str] = set()  # alert ids of our own model: no vendor's message is taken for one of them
         self.heard_us: dict[str, int] = {}  # feed -> when its last message came (UTC) [us]
         self.repeated = 0
+
+    def configure(self, settings: Settings) -> None:
+        """From now on assets stand where these settings say."""
+        self._simulated = settings.simulated
+        self._sites = {asset.id: asset.site for asset in settings.assets}
 
     def learn(self, records: Iterable[Record]) -> None:
         """Take in entries of the ledger (vendor_alert, own_alert) at start."""

@@ -44,6 +44,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "erase": "erase",
     "security_log": "security",
     "export": None,
+    "reload": "configure",
     "run_job": None,
     "probe": None,
 }

@@ -89,7 +89,7 @@ ROLES = (
     "auditor",
     "administrator",
 )
-RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase", "security")
+RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase", "security", "configure")
 CHOICES = ("follow", "defer", "reject", "inspect_first")
 VERDICTS = ("agree", "vendor_only", "own_only", "cannot_tell")
 
@@ -270,6 +270,7 @@ class Settings:
     jobs: tuple[Job, ...]
     review: Review
     sha256: str  # over the bytes of all files read, in order of their names
+    files: Mapping[str, str] = field(default_factory=dict)  # each file that was read -> SHA-256 of its bytes
     devices: tuple[Device, ...] = ()
     crosschecks: tuple[CrossCheck, ...] = ()
     history: History = History()

@@ -38,6 +38,10 @@ class Desk:
         self._claims, self._alarms, self._owe = claims, alarms, owe
         self._turn = asyncio.Lock()
 
+    def configure(self, settings: Settings) -> None:
+        """From now on deeds are about the assets of these settings."""
+        self._settings = settings
+
     async def record(self, request: Request) -> dict[str, Any]:
         """Record what a role asked for; returns number and head of its entry. Raises UserError in one line."""
         if request.verb not in deeds.RECORDED:

@@ -1,12 +1,15 @@
 """The daemon's own entries of the ledger: restarts, gaps, and each change of an alarm."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.daemon.alarms import Change
 from monitor.ledger import Draft
+from monitor.plant import Settings
 from monitor.words import utc_text
+
+CHANGES = 2_000  # lines of one entry
 
 
 def own(kind: str, data: Mapping[str, Any], at_us: int, site: str | None = None) -> Draft:
@@ -26,6 +29,18 @@ def of_alarm(change: Change) -> Draft:
         "alarm", change.data(), change.at_us, "daemon", site=alarm.site or None, asset=alarm.asset or None,
         component=alarm.component or None,
     )  # fmt: skip
+
+
+def of_configuration(old: Settings, new: Settings, changes: Sequence[str], role: str | None, at_us: int) -> Draft:
+    """Another configuration holds from now on: which files changed, and what is different, in words."""
+    files = sorted(name for name in old.files.keys() | new.files.keys() if old.files.get(name) != new.files.get(name))
+    data = {
+        "sha256": new.sha256,
+        "words": f"{len(changes)} changes",
+        "files": files,
+        "changes": list(changes[:CHANGES]),
+    }
+    return Draft("config", data, at_us, "daemon", role)
 
 
 def now_us() -> int:

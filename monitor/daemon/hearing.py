@@ -65,6 +65,11 @@ class Hearing:
         await self._take_heard()
         await self._read_inbox(time.monotonic() + INBOX_S)
 
+    async def take_all(self) -> None:
+        """Enter all that devices said. Raises STORE_FAULTS; nothing is lost then."""
+        while self._heard:
+            await self._take_heard()
+
     async def _take_heard(self) -> None:
         """A batch ends where an alert comes a second time: what the first did must be known by then."""
         room = ALERTS_PER_TICK

@@ -28,6 +28,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from drivers.batch import Batch
+from drivers.errors import UserError
 from drivers.vendor.status_bits import StatusBits
 from monitor import command_socket, heartbeat, installed
 from monitor.claims import Claims
@@ -36,12 +37,13 @@ from monitor.daemon.alarms import AlarmList, from_row
 from monitor.daemon.breaks import Breaks
 from monitor.daemon.clock import Clock, boottime_s, read_kernel, time_services
 from monitor.daemon.desk import Desk
+from monitor.daemon.difference import difference, renumbered, unchanged
 from monitor.daemon.dispatch import Dispatch
-from monitor.daemon.drafts import gap, now_us, of_alarm, own
+from monitor.daemon.drafts import gap, now_us, of_alarm, of_configuration, own
 from monitor.daemon.hearing import Hearing
 from monitor.daemon.notify import ServiceManager
 from monitor.daemon.poller import LinkChange
-from monitor.daemon.polling import Polling, make_sources
+from monitor.daemon.polling import Polling, exchanged, make_sources
 from monitor.daemon.publishing import Publisher, binder_of, head_told, publish_folder, write_facts
 from monitor.daemon.room import Room
 from monitor.daemon.security_desk import SecurityDesk
@@ -59,12 +61,14 @@ from monitor.lock import boot_id, hold_lock
 from monitor.plant import Settings
 from monitor.quality import machine_of
 from monitor.security_log import SecurityLog
+from monitor.settings import load
 from monitor.sqlite_file import damaged
 from monitor.state import State, atomic_write
 from monitor.words import _, clean, utc_text
 
 LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
+CHANGES_TOLD = 300  # lines of an answer; the ledger has more
 STOP_S = 4.5  # a stop that takes longer is given up
 STOP_SOON_S = 2.5  # and after so long whatever can be left out is
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
@@ -106,13 +110,14 @@ class Daemon:
             settings, state, self._writer, self._storing.owe, self._jobs.run, lambda: self._clock.health.suspect
         )
         self._timetable = Timetable((), {}, self._start_job)
+        self._turn = asyncio.Lock()  # of a tick, or of a new configuration
         self._stop = asyncio.Event()
         self._stop_s = float("inf")  # when it was asked for (monotonic) [s]
         self._tasks: set[asyncio.Task[Any]] = set()
         self._security = SecurityLog(state.security_log)
         self._security_desk = SecurityDesk(self._security, self._writer)
         self._polling = Polling(self._receive, self._link_changed, self._hearing.hear)
-        self._ready = False
+        self._ready = self._reloading = False
         self._access: Counter[str] = Counter()  # messages over the socket: "admitted", or why refused
 
     # life
@@ -122,6 +127,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_soon)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._try_to_reload(None)))
         try:
             await self._writer.open()
             await self._take_up()
@@ -131,7 +137,9 @@ class Daemon:
         self._timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._start_job)
         self._polling.start(self.settings.sources, sources)
         try:
-            async with command_socket.serve(self.state, self.settings, self._carry_out, self._note_access):
+            async with command_socket.serve(
+                self.state, self.settings, self._carry_out, self._note_access
+            ) as self._door:
                 heartbeat.clear_planned_stop(self.state)
                 late = self._timetable.start(datetime.now(UTC))
                 LOG.info("running: %d sources, %d tags, state %s%s", len(sources), len(self.settings.tags),
@@ -244,6 +252,92 @@ class Daemon:
         await self._writer.close()
         LOG.info("stopped as planned" if self._stop.is_set() else "stopped by a fault")
 
+    # a new configuration
+
+    async def _try_to_reload(self, role: str | None) -> tuple[list[str], str]:
+        """(what changed, why nothing did): also in the log, for whoever sent a signal."""
+        try:
+            changes = await self._reload(role)
+        except UserError as fault:
+            for line in str(fault).splitlines():
+                LOG.error("not reloaded: %s", line)
+            return [], str(fault)
+        for line in changes or ["no file has changed"]:
+            LOG.info("reloaded: %s", line)
+        return changes, ""
+
+    async def _reload(self, role: str | None) -> list[str]:
+        """Read the configuration again, all or nothing; what did not change goes on undisturbed.
+
+        Returns what changed, in words, as the ledger has it. Raises UserError: then nothing was changed.
+        """
+        if self._stop.is_set() or not self._ready or self._reloading:
+            raise UserError(_("reload: the daemon starts, stops or reloads just now; try again"))
+        self._reloading = True
+        self._systemd.reloading()
+        try:
+            read = await asyncio.to_thread(load, self.settings.folder)  # seconds, for a large plant: not in the loop
+            async with self._turn:
+                return await self._exchange(renumbered(self.settings, read), role)
+        finally:
+            self._reloading = False
+            self._systemd.ready(self._words())
+
+    async def _exchange(self, new: Settings, role: str | None) -> list[str]:
+        old, now = self.settings, self._moment()
+        if new.state != old.state:
+            raise UserError(_("site.toml: paths.state: cannot be changed while the daemon runs; start it anew"))
+        if new.sha256 == old.sha256:
+            return []
+        changes = difference(old, new)
+        ending, beginning = exchanged(old.sources, new.sources)
+        sources = make_sources([one for one in new.sources if one.name in beginning], self._claims.standing())
+        timetable = Timetable(new.jobs, self._jobs.last_starts(), self._start_job)
+        await self._polling.end(ending)
+        try:
+            await self._flush(now)
+            await self._writer.reconfigure(old, new, [of_configuration(old, new, changes, role, now.utc_us)])
+        except (ValueError, *STORE_FAULTS) as fault:
+            again = [one for one in old.sources if one.name in ending]
+            self._polling.start(old.sources, make_sources(again, self._claims.standing()))
+            raise UserError(
+                _("reload: cannot be recorded, nothing was changed: {why}").format(why=clean(fault))
+            ) from fault
+        self._adopt(new, now)
+        for name in ending - beginning:
+            del self._polling.pollers[name]
+        self._polling.start(new.sources, sources)
+        self._timetable.stop()
+        self._timetable = timetable
+        timetable.start(datetime.now(UTC))
+        return changes
+
+    def _adopt(self, new: Settings, now: Moment) -> None:
+        """Everything that knows the configuration gets the new one; what is remembered of unchanged tags stays."""
+        old, machine = self.settings, machine_of(new, now.mono_s)
+        machine.take_over(self._machine, [tag.number for tag in unchanged(old, new)])
+        survey = Survey(new, machine, now.mono_s)
+        survey.take_over(self._survey)
+        names = {tag.number: tag.name for tag in new.tags}
+        if new.status_alerts != old.status_alerts:
+            self._bits = StatusBits(new.status_alerts, self._claims.standing(), names)
+        self._watch.forget(old, new, now)
+        self._machine, self._survey, self.settings = machine, survey, new
+        self._zone = ZoneInfo(new.time_zone)
+        self._breaks = Breaks(new.tags, {asset.id: asset.site for asset in new.assets})
+        self._claims.configure(new)
+        self._desk.configure(new)
+        self._door.settings = new
+        self._worker.outdate()
+
+    async def _flush(self, now: Moment) -> None:
+        """All that was judged by the old configuration is on the disk. Raises STORE_FAULTS."""
+        await self._hearing.take_all()
+        await self._storing.pay()
+        await self._storing.commit(now, latest=True)
+        if self._storing.state[0] != "ok":
+            raise OSError(self._storing.state[1])
+
     # each second
 
     async def _tick_until_stopped(self) -> None:
@@ -251,14 +345,16 @@ class Daemon:
         due_s = time.monotonic()
         every = {period_s: due_s + period_s for period_s in (LATEST_EVERY_S, MINUTE_S, HOUR_S)}
         while not self._stop.is_set():
-            now = self._moment()
-            self._watch_clock(now)
-            self._look_around(now)
-            await self._write_ledger()
-            await self._commit(now, latest=now.mono_s >= every[LATEST_EVERY_S], minute=now.mono_s >= every[MINUTE_S])
-            if now.mono_s >= every[HOUR_S]:
-                await self._keep_noise()
-                await self._seal()
+            async with self._turn:
+                now = self._moment()
+                self._watch_clock(now)
+                self._look_around(now)
+                await self._write_ledger()
+                latest, minute = now.mono_s >= every[LATEST_EVERY_S], now.mono_s >= every[MINUTE_S]
+                await self._commit(now, latest=latest, minute=minute)
+                if now.mono_s >= every[HOUR_S]:
+                    await self._keep_noise()
+                    await self._seal()
             for period_s, next_s in every.items():
                 if now.mono_s >= next_s:
                     every[period_s] = now.mono_s + period_s
@@ -392,6 +488,12 @@ class Daemon:
         """One request of the command socket that its role may make."""
         if request.verb == "security_log":
             return await self._security_desk.answer(request)
+        if request.verb == "reload":
+            # a client that gives up must not break it off in the middle
+            changes, error = await asyncio.shield(self._spawn(self._try_to_reload(request.role)))
+            if error:
+                raise UserError(error)
+            return {"changes": changes[:CHANGES_TOLD]}
         if request.verb != "run_job":
             return await self._desk.record(request)
         name = self._jobs.check(request.data.get("job"))
@@ -416,10 +518,11 @@ class Daemon:
         if not self._stop.is_set() and any(job.name == name for job in self.settings.jobs):
             self._spawn(self._jobs.run_soon(name))
 
-    def _spawn(self, work: Any) -> None:
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -34,6 +34,7 @@ class Worker:
             sys.executable, "-m", "monitor.worker", "--state", os.fspath(state.root), "--config", os.fspath(config),
         )  # fmt: skip
         self._process: asyncio.subprocess.Process | None = None
+        self._outdated = False  # its configuration was read before the present one
         self._turn = asyncio.Lock()
         self._numbers = itertools.count(1)
         self.starts = 0
@@ -90,7 +91,14 @@ class Worker:
             raise JobLost(f"{job}: the worker answered another question")
         return dict(told)
 
+    def outdate(self) -> None:
+        """The configuration changed: the next job is done by a process that reads it anew."""
+        self._outdated = True
+
     async def _living(self) -> asyncio.subprocess.Process:
+        if self._outdated:
+            await self.stop()
+            self._outdated = False
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=ANSWER_LIMIT

@@ -49,6 +49,14 @@ class Survey:
         self._expected = np.zeros(size, bool)
         self._expected[[tag.number for tag in settings.tags]] = True
 
+    def take_over(self, old: "Survey") -> None:
+        """Go on with the last values and times of the tags that are still there in the same unit."""
+        units = {tag.number: tag.unit for tag in old._settings.tags}
+        kept = np.array([tag.number for tag in self._settings.tags if units.get(tag.number) == tag.unit], np.int64)
+        for name in ("_heard_s", "_known", "_known_us", "_known_quality"):
+            getattr(self, name)[kept] = getattr(old, name)[kept]
+        self._known_exact = {number: old._known_exact[number] for number in kept.tolist() if number in old._known_exact}
+
     def _index(self, names: Iterable[str]) -> tuple[np.ndarray, list[str]]:
         """For each tag number the index of its name, and the names."""
         found: dict[str, int] = {}

@@ -48,6 +48,14 @@ class Watch:
         for change in self._alarms.expire(now.utc_us, clock_valid=clock_valid):
             self._owe(of_alarm(change))
 
+    def forget(self, old: Settings, new: Settings, now: Moment) -> None:
+        """What is no longer configured raises no alarm any more."""
+        gone = {f"link:{one.name}" for one in old.sources} - {f"link:{one.name}" for one in new.sources}
+        gone |= {f"telemetry:{one.id}" for one in old.sites} - {f"telemetry:{one.id}" for one in new.sites}
+        for name in gone:
+            self.tell(name, False, "note", "", now)
+            self._causes.pop(name, None)
+
     def tell(
         self, name: str, holds: bool, severity: str, text: str, now: Moment, *, site: str = "", cause: str = ""
     ) -> None:  # fmt: skip

@@ -65,6 +65,20 @@ class Writer:
         self.head = self.ledger.head()
         return made
 
+    async def reconfigure(self, old: Settings, new: Settings, drafts: Sequence[Draft]) -> None:
+        """Publish the tags of `new` and enter what changed, both or neither. Raises STORE_FAULTS."""
+
+        def both() -> list[Entry]:
+            self.hot.publish_tags(new)
+            try:
+                return self.ledger.append_many(drafts)
+            except BaseException:
+                self.hot.publish_tags(old)
+                raise
+
+        made = await self.do(both)
+        self.head = (made[-1].n, made[-1].head)
+
     async def erase(self, draft: Draft) -> Entry:
         """Erase what a draft of an erasure names, and enter it. Raises UserError or STORE_FAULTS."""
         role, via = draft.role or "", draft.via

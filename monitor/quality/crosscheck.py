@@ -142,6 +142,23 @@ class CrossWatch:
             self._open(self._watches[-1], mono_s)
         heapq.heapify(self._due)
 
+    def take_over(self, old: "CrossWatch", tag: np.ndarray) -> np.ndarray:
+        """Go on where `old` stands with these tags and the checks between them; gives the tags contradicted now."""
+        for name in ("_counted", "_step", "_lost"):
+            getattr(self, name)[tag] = getattr(old, name)[tag]
+        known, kept = {watch.check: at for at, watch in enumerate(old._watches)}, set(tag.tolist())
+        due, theirs = {at: due_s for due_s, at in self._due}, {at: due_s for due_s, at in old._due}
+        for index, watch in enumerate(self._watches):
+            before = known.get(watch.check)
+            if before is not None and kept.issuperset(watch.check.tags):
+                self._watches[index], due[index] = old._watches[before], theirs[before]
+                if self._watches[index].said:
+                    for one in watch.check.tags:
+                        self._failing.setdefault(one, {})[watch.check.name] = None
+        self._due = [(due_s, at) for at, due_s in due.items()]
+        heapq.heapify(self._due)
+        return np.array(list(self._failing), np.int64)
+
     def words(self, tag: int) -> str:
         """Which comparisons a tag fails."""
         return "contradicted: " + ", ".join(self._failing.get(tag, {}))

@@ -96,6 +96,7 @@ class Layout:
             if level_rate and at in level_rate:
                 self.rate[at] = level_rate[at]
                 self.unrest[at] = LEVEL_UNREST * np.nan_to_num(self.span[at])
+        self.group_names = names
         self.groups = len(names) + 1
         told_by: dict[int, set[str]] = {}
         for at, groups in self.members.items():

@@ -29,6 +29,10 @@ _BREAK = np.uint32(Reason.BREAK)
 _BY_HAND = np.uint32(Reason.FORCED | Reason.SUBSTITUTE | Reason.MANUAL | Reason.CHECK_FUNCTION)
 _BAD_ROWS = np.uint32(BAD_REASONS)
 _FROZEN, _CROSSCHECK = np.uint32(Reason.FROZEN), np.uint32(Reason.CROSSCHECK)
+_REMEMBERED = (  # per tag, from one configuration to the next
+    "seen_s", "reasons", "value", "source_us", "_received_us", "_late", "_standing", "_last", "_ran_at_change",
+    "_anchor", "_anchor_s", "_epoch_seen", "_count", "_count_s", "_running",
+)  # fmt: skip
 Rows = np.ndarray | slice
 
 
@@ -112,6 +116,33 @@ class QualityMachine:
         self._sampling = Sampling(layout, mono_s)
         self.noise = NoiseWatch(layout)
         self._cross = CrossWatch(layout, checks, self._sampling, mono_s)
+
+    def take_over(self, old: "QualityMachine", numbers: Sequence[int]) -> None:
+        """Go on with what `old` remembers of these tags, which are the same in both configurations."""
+        tag, now, before = np.array(numbers, np.int64), self.layout, old.layout
+        for name in _REMEMBERED:
+            getattr(self, name)[tag] = getattr(old, name)[tag]
+        spiky = tag[np.isfinite(now.span[tag]) & np.isfinite(before.span[tag])]
+        self._window[self._window_of[spiky]] = old._window[old._window_of[spiky]]
+        self._odd = {number: odd for number, odd in old._odd.items() if number in set(numbers)}
+        self._turns, self._clock_s = old._turns, old._clock_s
+        for number in np.flatnonzero(self._running).tolist():
+            for group in dict.fromkeys(now.members[number]):
+                self._on[group] += 1
+        for name, group in now.group_names.items():
+            if (was := before.group_names.get(name)) is not None:
+                self._epoch[group], self._since_s[group] = old._epoch[was], old._since_s[was]
+                self._ran_s[group] = old._ran_s[was]
+                if old._on[was] and not self._on[group]:
+                    self._ran_s[group] += self._clock_s - old._since_s[was]
+        theirs = {group: name for name, group in before.group_names.items()}
+        ours = {group: name for name, group in now.group_names.items()}
+        moved = [at for at in numbers if theirs[int(before.group[at])] != ours[int(now.group[at])]]
+        self._last[moved] = np.nan  # it follows other pumps now: how long it stood while they ran is not known
+        self._sampling.take_over(old._sampling, tag)
+        self.noise.take_over(old.noise, tag)
+        self._standing &= ~_CROSSCHECK
+        self._standing[self._cross.take_over(old._cross, tag)] |= _CROSSCHECK
 
     def check(self, batch: Batch, mono_s: float) -> Batch:
         """The batch with the reasons of this house added; values untouched."""

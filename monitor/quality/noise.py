@@ -27,6 +27,7 @@ USUAL = 0.05  # a larger share of quiet windows than this is how the sensor is
 LEAST_STEPS = 3.0  # steps of the register in the median: below that, quiet and coarse look alike
 COLLAPSED = "its noise has collapsed: filtered, or repeated by a gateway"
 _FIELDS = ("seen_s", "log_noise", "log_size", "quiet")
+_OPEN = ("_epoch", "_settled_s", "_hits", "_said", "_said_s", "_n", "_lasted_s", "_sum", "_squares")
 
 
 class NoiseWatch:
@@ -111,7 +112,12 @@ class NoiseWatch:
         self.quiet[key] += share * (quiet - self.quiet[key])
         self.seen_s[key] = np.minimum(self.seen_s[key] + lasted_s, HORIZON_S) * ~np.isnan(self.log_noise[key])
 
-    # over a restart
+    # over a new configuration, and over a restart
+
+    def take_over(self, old: "NoiseWatch", tag: np.ndarray) -> None:
+        """Go on where `old` stands with these tags."""
+        for name in (*_FIELDS, *_OPEN):
+            getattr(self, name)[tag] = getattr(old, name)[tag]
 
     def _named(self) -> dict[str, int]:
         return {tag.name: tag.number for tag in self._layout.tags if self._analog[tag.number]}

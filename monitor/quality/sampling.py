@@ -40,6 +40,11 @@ class Sampling:
         self.area, self.fuzz, self.covered = np.zeros(size), np.zeros(size), np.zeros(size)
         self.breaks = np.zeros(size, np.int64)
 
+    def take_over(self, old: "Sampling", tag: np.ndarray) -> None:
+        """Go on where `old` stands with these tags."""
+        for name in ("_looked_s", "_at_s", "value", "area", "fuzz", "covered", "breaks"):
+            getattr(self, name)[tag] = getattr(old, name)[tag]
+
     def take(self, value: np.ndarray, seen_s: np.ndarray, reasons: np.ndarray) -> Drawn:
         """Take in what the machine knows now; arrays by tag number."""
         tag = np.flatnonzero((seen_s != self._looked_s) & ((reasons & UNFIT) == 0) & np.isfinite(value))

@@ -76,6 +76,7 @@ def load(folder: Path) -> plant.Settings:
         jobs=tuple(_frozen(plant.Job, row) for row in timetable.job),
         review=_frozen(plant.Review, site_file.review),
         sha256=reader.hash.hexdigest(),
+        files=reader.files,
         crosschecks=crosschecks,
         history=_frozen(plant.History, site_file.history),
         disk=_frozen(plant.Disk, site_file.disk),

@@ -108,6 +108,7 @@ class Reader:
         self.faults: list[str] = []
         self.texts: dict[str, str] = {}
         self.hash = hashlib.sha256()
+        self.files: dict[str, str] = {}  # file -> SHA-256 of its bytes
 
     def path(self, file: str) -> Path:
         """Where a file lies: in this folder, or, for a map that this folder does not have, where handwheel ships it."""
@@ -133,6 +134,7 @@ class Reader:
                 return None
             blob = path.read_bytes()
             self.hash.update(file.encode() + b"\0" + blob)
+            self.files[file] = hashlib.sha256(blob).hexdigest()
             self.texts[file] = blob.decode("utf-8-sig")
             return self.texts[file]
         except FileNotFoundError:
