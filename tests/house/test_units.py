@@ -30,7 +30,7 @@ def test_a_unit_gives_no_more_rights_than_it_needs(name):
     assert {key: said.get(key) for key in wanted} == wanted
     assert said["User"] not in ("root", "")
     assert said["Group"] == "handwheel"
-    assert "WatchdogSec" not in said  # nobody would answer it
+    assert ("WatchdogSec" in said) == (said["Type"] == "notify") == (name == "handwheel.service")  # who would answer it
 
 
 def test_the_intake_has_no_network_and_another_user_than_the_daemon():
