@@ -15,10 +15,12 @@ from monitor.daemon.disk import disk_health
 from monitor.flows import Flow, flows
 from monitor.heartbeat import liveness, read
 from monitor.ledger import verify
+from monitor.ledger.anchor import last_anchor
 from monitor.plant import Settings
 from monitor.state import State
 from monitor.words import age_text, clean, parse_utc
 
+ANCHOR_OLD_S = 92 * 86_400.0  # a quarter of a year: what is written anew is younger than what others hold
 PAPER_OLD_S = 366 * 86_400.0  # a binder is looked through once a year at least
 COUNTED = {  # what is said of drivers.source.Counts
     "requests": "requests",
@@ -135,6 +137,22 @@ def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
     yield Check("ledger", "PASS" if result.ok else "FAIL", result.words)
 
 
+def look_at_anchor(settings: Settings, state: State) -> Iterator[Check]:
+    """Root on this host could write another past and seal it: only a head that somebody else keeps shows that."""
+    if not state.ledger.is_file():
+        return
+    handed = last_anchor(state)
+    if handed is None:
+        yield Check("anchor", "WARN", "the ledger's head was never handed to a second party; `handwheel ledger anchor`")
+        return
+    age_s = time.time() - handed.at_us / 1e6
+    words = f"the head was handed to {clean(handed.data['to'], 40)} {age_text(age_s)} ago"
+    old = not 0 <= age_s <= ANCHOR_OLD_S
+    yield Check(
+        "anchor", "WARN" if old else "PASS", words + ("; do it again: `handwheel ledger anchor`" if old else "")
+    )
+
+
 def look_at_rejected(settings: Settings, state: State) -> Iterator[Check]:
     """A message that was rejected may be urgent: a person reads it."""
     found = sorted(path.stat().st_mtime for path in state.rejected.glob("*.reason.txt"))
@@ -201,6 +219,7 @@ LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_daemon,
     look_at_sockets,
     look_at_ledger,
+    look_at_anchor,
     look_at_rejected,
     look_at_timetable,
     look_at_binder,

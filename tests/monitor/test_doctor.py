@@ -11,8 +11,16 @@ import pytest
 
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
-from monitor.doctor.looks import look_at_binder, look_at_clock, look_at_daemon, look_at_disk, look_at_sockets
+from monitor.doctor.looks import (
+    look_at_anchor,
+    look_at_binder,
+    look_at_clock,
+    look_at_daemon,
+    look_at_disk,
+    look_at_sockets,
+)
 from monitor.heartbeat import Moment, SourceStatus, build_status
+from monitor.ledger import Ledger
 from monitor.lock import boot_id, hold_lock
 from monitor.settings import load
 from monitor.state import State
@@ -104,7 +112,7 @@ def test_the_clock_is_what_the_daemon_who_watches_it_says(tmp_path, told, word):
     state = State(tmp_path).make()
     with hold_lock(state):
         now = heartbeat.present()
-        status = build_status(now, simulated=False, pid=os.getpid(), clock=(told, "because of this"))
+        status = build_status(now, simulated=False, pid=os.getpid(), clock={"state": told, "note": "because of this"})
         heartbeat.publish(state, status, None)
         [check] = look_at_clock(load(GOLDEN), state)
     assert check.word == word
@@ -118,3 +126,20 @@ def test_the_disk_fails_from_the_share_that_was_configured(tmp_path):
         checks = look_at_disk(replace(settings, disk=replace(settings.disk, full_at=full_at)), state)
         assert next(checks).word == word
     assert [one.word for one in look_at_disk(settings, State(tmp_path / "none"))] == ["CANNOT TELL"]
+
+
+@pytest.mark.parametrize(("days", "word"), [(None, "WARN"), (1, "PASS"), (100, "WARN"), (-3, "WARN")])
+def test_a_head_that_nobody_else_holds_or_held_too_long_ago_is_a_warning(tmp_path, days, word):
+    state = State(tmp_path).make()
+    assert list(look_at_anchor(load(GOLDEN), state)) == []
+    ledger = Ledger(state)
+    at_us = time.time_ns() // 1000 - (days or 0) * 86_400_000_000
+    ledger.append("restart", {"version": "1"}, at_us=at_us, via="daemon")
+    if days is not None:
+        ledger.append(
+            "anchor", {"to": "union", "entries": 1, "head": "1:X"}, at_us=at_us, via="command", role="auditor"
+        )
+    ledger.close()
+    [check] = look_at_anchor(load(GOLDEN), state)
+    assert check.word == word
+    assert ("union" in check.text) == (days is not None)
