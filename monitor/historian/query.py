@@ -1,19 +1,28 @@
-"""History asked: the samples of some tags over a time, whether they are still hot or long folded into Parquet."""
+"""History asked: the samples of some tags over a time, whether they are still hot or long folded into Parquet.
 
+Of the cold part only the folders of the days asked for are looked into, of their files only the row groups that hold
+the tags and the time, by their statistics.
+"""
+
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import columns
-from monitor.historian.cold import Cold, cold_of, sites, stored
+from monitor.historian.cold import Cold, Stored, Unreachable, cold_of, sites, stored
 from monitor.historian.frame import FrameError
-from monitor.historian.merging import pieces_in
-from monitor.historian.parquet import FIELDS, TIME, WORKERS, TagFacts, day_of, opened, tag_facts
+from monitor.historian.merging import WHOLE, pieces_in
+from monitor.historian.parquet import WORKERS, TagFacts, day_of, opened, tag_facts
 from monitor.historian.reader import HotReader, TagRow, folded_upto
 from monitor.state import State
 
@@ -21,10 +30,11 @@ COLUMNS: Mapping[str, str] = {
     "tag": "str", "receive_us": "int64", "source_us": "int64", "value": "float64", "quality": "uint8",
     "reasons": "uint32",
 }  # fmt: skip
-_READ = ["tag", "source_ms", "receive_ms", "value", "quality", "reasons"]
-_FORM = pa.schema([field for name in _READ for field in FIELDS if field.name == name])
+TEXTS = ("exact", "detail")
+_READ = ("tag", "source_ms", "receive_ms", "value", "quality", "reasons")
 
 Choose = Callable[[Mapping[str, TagFacts]], set[str]]
+_Part = tuple[Sequence[str], dict[str, np.ndarray]]  # words, and columns of which `tag` is a place among them
 
 
 def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site: str | None = None) -> pd.DataFrame:
@@ -32,7 +42,8 @@ def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site:
 
     Columns: tag (str), receive_us and source_us (i64, UTC [us], kept to the ms; source -1 where the device gave none or
     the receive time), value (f64, NaN where nothing was decoded or it is a text), quality (u8), reasons (u32); sorted
-    by tag and time. `attrs["damaged"]` names files and frames that were refused. `site` narrows the search.
+    by tag and time. `attrs["damaged"]` names files and frames that were refused, and a place that was not reached.
+    `site` narrows the search.
     """
     wanted = set(tags)
     return search(state, lambda facts: wanted & facts.keys(), start_us, end_us, site=site)
@@ -41,114 +52,160 @@ def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site:
 def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None) -> pd.DataFrame:
     """As `read`, for the tags that `choose` picks from what each file says of its tags."""
     start_us, end_us, cold = int(start_us), int(end_us), cold_of(state)
+    low_ms, high_ms = -(-start_us // 1000), -(-end_us // 1000)  # the edges as history knows them, hot and cold alike
     while True:
         hot = HotReader(state.hot)
         hot_id = hot.meta().get("id", "")
         upto = folded_upto(state.history, hot_id)
         damaged: list[str] = []
-        files = list(files_of(cold, site, start_us, end_us, (hot_id, upto)))
-        parts = [
-            _read_cold(cold, files, choose, start_us, end_us, damaged),
-            _read_hot(hot, choose, upto, start_us, end_us),
-        ]
+        files: list[Stored] = []
+        try:
+            files = list(files_of(cold, site, start_us, end_us, (hot_id, upto)))
+            parts = _read_cold(cold, files, choose, low_ms, high_ms, damaged)
+        except Unreachable as fault:
+            parts = []
+            damaged.append(str(fault))
+        parts.append(_read_hot(hot, choose, upto, low_ms, high_ms))
         # a fold in between has moved frames, or made one file of several: look again
         same = folded_upto(state.history, hot_id) == upto
-        if same and list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files:
+        if same and (damaged or list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files):
             break
-    parts = [part for part in parts if len(part)] or parts[:1]
-    found = pd.concat(parts, ignore_index=True).sort_values(["tag", "receive_us"], kind="stable", ignore_index=True)
+    found = _joined(parts)
     found.attrs["damaged"] = damaged + [f"hot frame {n}" for n in sorted(hot.damaged)]
     return found
 
 
-def files_of(cold: Cold, site: str | None, start_us: int, end_us: int, folded: tuple[str, int]) -> Iterator[str]:
+def files_of(cold: Cold, site: str | None, start_us: int, end_us: int, folded: tuple[str, int]) -> Iterator[Stored]:
     """The files that count, of the days from start to end: no piece that part-0 holds or that a fold has not ended."""
     if end_us <= start_us:
         return
     first, last = day_of(start_us // 1000), day_of((end_us - 1) // 1000)
     hot_id, upto = folded
     for one_site in [site] if site else sites(cold):
-        by_day: dict[str, list[str]] = {}
-        for one in stored(cold, one_site, first, last):
-            by_day.setdefault(one.day, []).append(one.name)
-        for names in by_day.values():
-            held: set[str] = set()
-            wholes = [name for name in names if name.endswith("/part-0.parquet")]
-            if len(names) > 1 and wholes:
-                held = set(pieces_in(cold, wholes[0]))
-            for name in names:
-                base = name.rpartition("/")[2]
-                _, _, begin = base.removesuffix(".parquet").rpartition(f"-{hot_id}-") if hot_id else ("", "", "")
-                if base not in held and not (begin.isdecimal() and int(begin) > upto):
-                    yield name
+        for _, found in groupby(stored(cold, one_site, first, last), attrgetter("day")):
+            files = list(found)
+            whole = next((one for one in files if one.name.endswith(f"/{WHOLE}")), None)
+            held = pieces_in(cold, whole.name) if whole and len(files) > 1 else {}
+            for one in files:
+                _, _, begin = one.stem.rpartition(f"-{hot_id}-") if hot_id else ("", "", "")
+                if f"{one.stem}.parquet" not in held and not (begin.isdecimal() and int(begin) > upto):
+                    yield one
 
 
 def _read_cold(
-    cold: Cold, files: Sequence[str], choose: Choose, start_us: int, end_us: int, damaged: list[str]
-) -> pd.DataFrame:
-    low, high = (pa.scalar(-(-edge // 1000), pa.int64()).cast(TIME) for edge in (start_us, end_us))
-
-    def one_file(name: str) -> pa.Table | None:
+    cold: Cold, files: Sequence[Stored], choose: Choose, low_ms: int, high_ms: int, damaged: list[str]
+) -> list[_Part]:
+    def one_file(one: Stored) -> _Part | None:
         try:
-            with opened(cold, name) as file:
-                names = choose(tag_facts(file.schema_arrow))
-                if not names:
+            with opened(cold, one.name) as file:
+                names = sorted(choose(tag_facts(file.schema_arrow)))
+                groups = _groups(file, names, low_ms, high_ms)
+                if not groups:
                     return None
-                table = file.read(columns=_READ, use_threads=False)
+                table = file.read_row_groups(groups, columns=list(_READ), use_threads=False)
+            return _rows_of(table, names, low_ms, high_ms)
         except FileNotFoundError:
-            return None  # a piece that became part of its day just now
+            return None  # a piece that became part of its day just now: the files have changed, all is read again
         except (OSError, pa.ArrowException, ValueError):
-            damaged.append(cold.shown(name))
+            damaged.append(cold.shown(one.name))
             return None
-        in_time = pc.and_(pc.greater_equal(table["receive_ms"], low), pc.less(table["receive_ms"], high))
-        mine = pc.is_in(table["tag"], pa.array(sorted(names), pa.string()))
-        return table.select(_READ).filter(pc.and_(mine, in_time)).replace_schema_metadata(None)
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        found = [table for table in pool.map(one_file, files) if table is not None]
-    table = pa.concat_tables(found) if found else _FORM.empty_table()
-    source = pc.fill_null(table["source_ms"].cast(pa.int64()), NO_TIME).to_numpy()
-    return pd.DataFrame(
-        {
-            "tag": table["tag"].to_pandas().astype("str"),
-            "receive_us": table["receive_ms"].cast(pa.int64()).to_numpy() * 1000,
-            "source_us": np.where(source == NO_TIME, NO_TIME, source * 1000),
-            "value": pc.fill_null(table["value"], np.nan).to_numpy(),
-            "quality": table["quality"].to_numpy(),
-            "reasons": table["reasons"].to_numpy(),
-        }
-    )
+    if len(files) < 2:
+        found = [one_file(one) for one in files]
+    else:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            found = list(pool.map(one_file, files))
+    return [part for part in found if part is not None]
 
 
-def _read_hot(hot: HotReader, choose: Choose, after_n: int, start_us: int, end_us: int) -> pd.DataFrame:
-    names = {number: row.name for number, row in hot.tags(retired=True).items() if choose({row.name: facts_of(row)})}
-    chosen = np.array(sorted(names), np.int64)
-    # the edges as history knows them, to the ms: an answer must not change when its samples are folded
-    low, high = (-(-edge // 1000) * 1000 for edge in (start_us, end_us))
+def _groups(file: pq.ParquetFile, names: Sequence[str], low_ms: int, high_ms: int) -> list[int]:
+    """The row groups that may hold these tags (sorted) in this time; all of a file that is not known to be sorted."""
+    about = file.metadata
+    if not names:
+        return []
+    if b"handwheel.format" not in (about.metadata or {}):
+        return list(range(about.num_row_groups))
+    tag, receive = (about.schema.names.index(name) for name in ("tag", "receive_ms"))
+    chosen = set()
+    for name in names:
+        word = name.encode()
+        group = bisect_left(range(about.num_row_groups), word, key=lambda at: _edges(about, at, tag)[1])
+        while group < about.num_row_groups and _edges(about, group, tag)[0] <= word:
+            first_ms, last_ms = _edges(about, group, receive)
+            if last_ms >= low_ms and first_ms < high_ms:
+                chosen.add(group)
+            group += 1
+    return sorted(chosen)
+
+
+def _edges(about: pq.FileMetaData, group: int, column: int) -> tuple[Any, Any]:
+    told = about.row_group(group).column(column).statistics
+    if told is None or not told.has_min_max:
+        raise ValueError(f"row group {group} does not say what lies in it")
+    return told.min_raw, told.max_raw
+
+
+def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int) -> _Part:
+    words = table["tag"].unify_dictionaries().combine_chunks()
+    place = {name: at for at, name in enumerate(names)}
+    places = np.array([place.get(word, -1) for word in words.dictionary.to_pylist()], np.int64)
+    tag = places[words.indices.to_numpy()]
+    receive_ms = table["receive_ms"].cast(pa.int64()).to_numpy()
+    rows = (tag >= 0) & (receive_ms >= low_ms) & (receive_ms < high_ms)
+    source_ms = pc.fill_null(table["source_ms"].cast(pa.int64()), NO_TIME).to_numpy()
+    source_us = np.where(source_ms == NO_TIME, NO_TIME, source_ms * 1000)
+    columns = {
+        "tag": tag, "receive_us": receive_ms * 1000, "source_us": source_us,
+        "value": pc.fill_null(table["value"], np.nan).to_numpy(), "quality": table["quality"].to_numpy(),
+        "reasons": table["reasons"].to_numpy(),
+    }  # fmt: skip
+    return names, columns if rows.all() else {name: column[rows] for name, column in columns.items()}
+
+
+def _read_hot(hot: HotReader, choose: Choose, after_n: int, low_ms: int, high_ms: int) -> _Part:
+    found = {number: row.name for number, row in hot.tags(retired=True).items() if choose({row.name: facts_of(row)})}
+    words = sorted(set(found.values()))
+    chosen = np.array(sorted(found), np.int64)
+    place = np.array([words.index(found[number]) for number in chosen.tolist()], np.int64)
     parts: list[dict[str, np.ndarray]] = []
-    for n, _t_ms, crc, blob in hot.frames(after_n, 2**62) if names else ():
+    for n, _t_ms, crc, blob in hot.frames(after_n, 2**62) if found else ():
         try:
             one = columns(blob, crc)
         except FrameError:
             hot.damaged.add(n)
             continue
-        receive = one.receive_us // 1000 * 1000
-        mine = np.isin(one.tag, chosen) & (receive >= low) & (receive < high)
-        if mine.any():
-            source = one.source_us[mine] // 1000 * 1000
-            none = (one.source_us[mine] == NO_TIME) | (source == receive[mine])
+        receive_ms = one.receive_us // 1000
+        mine = np.flatnonzero(np.isin(one.tag, chosen) & (receive_ms >= low_ms) & (receive_ms < high_ms))
+        if len(mine):
+            source_ms = one.source_us[mine] // 1000
+            none = (one.source_us[mine] == NO_TIME) | (source_ms == receive_ms[mine])
             parts.append(
                 {
-                    "tag": one.tag[mine], "receive_us": receive[mine], "source_us": np.where(none, NO_TIME, source),
-                    "value": one.value[mine], "quality": one.quality[mine], "reasons": one.reasons[mine],
+                    "tag": place[np.searchsorted(chosen, one.tag[mine])], "receive_us": receive_ms[mine] * 1000,
+                    "source_us": np.where(none, NO_TIME, source_ms * 1000), "value": one.value[mine],
+                    "quality": one.quality[mine], "reasons": one.reasons[mine],
                 }
             )  # fmt: skip
-    if not parts:
-        return pd.DataFrame({name: pd.Series([], dtype=kind) for name, kind in COLUMNS.items()})
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in COLUMNS}
-    words = np.array([names[one] for one in chosen.tolist()], object)
-    joined["tag"] = words[np.searchsorted(chosen, joined["tag"])]
-    return pd.DataFrame(joined).astype({"tag": "str"})
+    empty = {name: np.array([], "int64" if name == "tag" else kind) for name, kind in COLUMNS.items()}
+    return words, {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in COLUMNS}
+
+
+def _joined(parts: Sequence[_Part]) -> pd.DataFrame:
+    """The rows of all parts, sorted by tag and time; of one tag and ms in the order of the parts."""
+    words = sorted({word for names, _ in parts for word in names})
+    place = {word: at for at, word in enumerate(words)}
+    columns = {name: np.concatenate([part[name] for _, part in parts]) for name in COLUMNS}
+    columns["tag"] = np.concatenate(
+        [np.array([place[word] for word in names], np.int64)[part["tag"]] for names, part in parts]
+    )
+    tag, receive_us = columns["tag"], columns["receive_us"]
+    step, later = np.diff(tag), np.diff(receive_us) >= 0
+    if not ((step > 0) | ((step == 0) & later)).all():
+        order = np.lexsort((receive_us, tag))
+        columns = {name: column[order] for name, column in columns.items()}
+    told = pa.DictionaryArray.from_arrays(columns["tag"].astype(np.int32), pa.array(words, pa.string()))
+    named = {"tag": told.cast(pa.string()).to_pandas()}
+    return pd.DataFrame({**columns, **named}).astype({"tag": "str"})
 
 
 def facts_of(row: TagRow) -> TagFacts:

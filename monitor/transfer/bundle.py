@@ -120,7 +120,7 @@ class Bundle:
             hot_id = hot.meta().get("id", "")
             folded = (hot_id, folded_upto(self._state.history, hot_id))
             damaged = write_newest(self._state, folded[1], in_place(spill))
-            names = list(files_of(self._cold, None, 0, _EVER_US, folded))
+            names = [one.name for one in files_of(self._cold, None, 0, _EVER_US, folded)]
             with Work(_("history, files"), len(names), on_terminal()) as work:
                 whole = all([self._take(name) for name in work.over(names)])
             if whole and folded_upto(self._state.history, hot_id) == folded[1]:

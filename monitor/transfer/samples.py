@@ -112,7 +112,7 @@ class Reading:
             folded = self._take_hot()
             at_us = _day_us(day)
             found = []
-            names = [(self._cold, name) for name in files_of(self._cold, site, at_us, at_us + 1, folded)]
+            names = [(self._cold, one.name) for one in files_of(self._cold, site, at_us, at_us + 1, folded)]
             names += [(self._spill, one.name) for one in in_folder(self._spill, day_folder(site, day))]
             for cold, name in names:
                 try:
