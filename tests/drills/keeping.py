@@ -9,6 +9,7 @@ import os
 import random
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,6 @@ from monitor.state import State, atomic_write
 from tests.monitor.plants import plant, tag
 
 TAGS = 150
-BEGIN_MS, STEP_MS = 1_795_392_000_000, 1_200_000  # 2026-11-23T00:00:00Z
 NAMES = tuple(f"pump{1 + number % 2}.q{number}" for number in range(TAGS))
 EVERYTHING = (0, 2**62)
 
@@ -33,17 +33,40 @@ def settings_of() -> Settings:
     return plant(tuple(tag(number, name.partition(".")[0], f"q{number}", "1") for number, name in enumerate(NAMES)))
 
 
-def at_ms(tick: int) -> int:
-    """When a tick was received (UTC) [ms]."""
-    return BEGIN_MS + tick * STEP_MS
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """Ticks at a steady pace: what each holds, and whether what is read back is that, once."""
+
+    begin_ms: int
+    step_ms: int
+
+    def at_ms(self, tick: int) -> int:
+        """When a tick was received (UTC) [ms]."""
+        return self.begin_ms + tick * self.step_ms
+
+    def batch(self, tick: int) -> Batch:
+        """All tags once, each with a value that says which tick and tag it is."""
+        numbers = np.arange(TAGS, dtype=np.int32)
+        good = np.full(TAGS, Quality.GOOD, np.uint8)
+        return Batch("s", self.at_ms(tick) * 1000, numbers, np.full(TAGS, -1, np.int64), tick + numbers / 1024, good,
+                     np.zeros(TAGS, np.uint32))  # fmt: skip
+
+    def each_once(self, state: State, ticks: int, more: int = 0) -> int:
+        """All samples of so many ticks are there once, as they were, and of at most `more` after them. How many."""
+        found = read(state, NAMES, *EVERYTHING)
+        assert found.attrs["damaged"] == [], f"damaged: {found.attrs['damaged']}"
+        at = ((found["receive_us"] // 1000 - self.begin_ms) // self.step_ms).to_numpy()
+        number = found["tag"].map({name: one for one, name in enumerate(NAMES)}).to_numpy(np.int64)
+        counts = np.bincount(at * TAGS + number, minlength=ticks * TAGS)
+        missing, twice = np.flatnonzero(counts == 0), np.flatnonzero(counts > 1)
+        assert not len(missing), f"{len(missing)} samples are missing, first of tick {missing[0] // TAGS} of {ticks}"
+        assert not len(twice), f"{len(twice)} samples are there twice, first of tick {twice[0] // TAGS} of {ticks}"
+        assert ticks * TAGS <= len(counts) <= (ticks + more) * TAGS, "ticks that nobody wrote"
+        assert (found["value"].to_numpy() == at + number / 1024).all(), "a sample was changed"
+        return len(counts)
 
 
-def batch(tick: int) -> Batch:
-    """All tags once, each with a value that says which tick and tag it is."""
-    numbers = np.arange(TAGS, dtype=np.int32)
-    good = np.full(TAGS, Quality.GOOD, np.uint8)
-    return Batch("s", at_ms(tick) * 1000, numbers, np.full(TAGS, -1, np.int64), tick + numbers / 1024, good,
-                 np.zeros(TAGS, np.uint32))  # fmt: skip
+TICKS = Ticks(1_795_392_000_000, 1_200_000)  # from 2026-11-23T00:00:00Z
 
 
 def note(number: int) -> bytes:
@@ -62,7 +85,7 @@ def main(place: str, seed: str, turns: int) -> None:
     hot, ledger = HotFile(state.hot), Ledger(state)
     hot.publish_tags(settings_of())
     for tick in range(turns):
-        hot.append([batch(tick)], at_ms(tick))
+        hot.append([TICKS.batch(tick)], TICKS.at_ms(tick))
         say(f"tick {tick}")
         todo = rng.random()
         if todo < 0.25:
@@ -73,18 +96,18 @@ def main(place: str, seed: str, turns: int) -> None:
         elif todo < 0.35:
             say(f"raw {tick} {ledger.keep_raw(note(tick), tick)}")
         elif todo < 0.45:
-            hot.write_latest(at_ms(tick))
+            hot.write_latest(TICKS.at_ms(tick))
         elif todo < 0.55:
-            hot.roll(at_ms(tick))
+            hot.roll(TICKS.at_ms(tick))
         elif todo < 0.65:
             hot.set_alarms([{"id": f"a{one}", "tick": tick} for one in range(rng.randint(0, 20))])
         elif todo < 0.75:
             atomic_write(state.facts / "tick", f"{tick} " * 500)
             say(f"file {tick}")
         elif todo < 0.79:
-            hot.roll(at_ms(tick))
-            done = fold(state, upto_ms=at_ms(tick - rng.randint(0, 5)))
-            hot.purge(done.purge_before_ms - STEP_MS * rng.randint(0, 40))
+            hot.roll(TICKS.at_ms(tick))
+            done = fold(state, upto_ms=TICKS.at_ms(tick - rng.randint(0, 5)))
+            hot.purge(done.purge_before_ms - TICKS.step_ms * rng.randint(0, 40))
         elif todo < 0.81:
             hot.close()
             ledger.close()
@@ -104,16 +127,7 @@ def kept(state: State, said: Iterable[str], *, more: int = 1) -> tuple[int, int]
         kind, _, words = line.partition(" ")
         told[kind].append(words)
     ticks = 1 + int(told["tick"][-1]) if told["tick"] else 0
-    found = read(state, NAMES, *EVERYTHING)
-    assert found.attrs["damaged"] == [], f"damaged: {found.attrs['damaged']}"
-    at = ((found["receive_us"] // 1000 - BEGIN_MS) // STEP_MS).to_numpy()
-    number = found["tag"].map({name: one for one, name in enumerate(NAMES)}).to_numpy(np.int64)
-    counts = np.bincount(at * TAGS + number, minlength=ticks * TAGS)
-    missing, twice = np.flatnonzero(counts == 0), np.flatnonzero(counts > 1)
-    assert not len(missing), f"{len(missing)} samples are missing, first of tick {missing[0] // TAGS} of {ticks}"
-    assert not len(twice), f"{len(twice)} samples are there twice, first of tick {twice[0] // TAGS} of {ticks}"
-    assert ticks * TAGS <= len(counts) <= (ticks + more) * TAGS, "ticks that nobody wrote"
-    assert (found["value"].to_numpy() == at + number / 1024).all(), "a sample was changed"
+    found = TICKS.each_once(state, ticks, more)
     if told["entry"]:
         result = verify(state, told["entry"][-1])
         assert result.ok, result.words
@@ -124,7 +138,7 @@ def kept(state: State, said: Iterable[str], *, more: int = 1) -> tuple[int, int]
     if told["file"]:
         tick, *same = (state.facts / "tick").read_text().split()
         assert int(tick) >= int(told["file"][-1]) and same == [tick] * 499, "a whole file was lost or torn"
-    return len(counts) // TAGS, int(told["entry"][-1].partition(":")[0]) if told["entry"] else 0
+    return found // TAGS, int(told["entry"][-1].partition(":")[0]) if told["entry"] else 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from monitor.ledger import Ledger
 from monitor.state import State
 from tests.drills import keeping
 from tests.drills.disk import Disk, calls, cut_points, recorded_by, recorder
+from tests.drills.keeping import TICKS
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,8 +43,8 @@ def opened_again(place, said):
     hot, ledger = HotFile(state.hot), Ledger(state)
     hot.publish_tags(keeping.settings_of())
     assert not hot.damaged
-    hot.append([keeping.batch(ticks)], keeping.at_ms(ticks))
-    hot.roll(keeping.at_ms(ticks))
+    hot.append([TICKS.batch(ticks)], TICKS.at_ms(ticks))
+    hot.roll(TICKS.at_ms(ticks))
     hot.purge(fold(state).purge_before_ms)
     ledger.append("restart", {"version": "0"}, at_us=0, via="test")
     hot.close()
