@@ -66,6 +66,7 @@ def calls(log: bytes) -> Iterator[Call]:
 class File:
     """Contents as synced, and what came since: (offset, bytes) or a new size."""
 
+    mode: int
     synced: bytearray = field(default_factory=bytearray)
     since: list[tuple[int, bytes] | int] = field(default_factory=list)
 
@@ -171,7 +172,7 @@ class Disk:
         elif call.op == "D":
             self._folder(Path(one)).sync()
         elif call.op == "C":
-            file = self._files[call.file] = File()
+            file = self._files[call.file] = File(call.at)
             self._place(one).change({Path(one).name: file})
             if one == str(self._root / "said"):
                 self._said = file
@@ -215,6 +216,7 @@ class Disk:
                     (place / name).write_bytes(rng.randbytes(32768))
             elif what is not self._said:
                 (place / name).write_bytes(what.after_cut(data, rng))
+                (place / name).chmod(what.mode)
 
     def _place(self, path: str) -> Folder:
         return self._folder(Path(path).parent)

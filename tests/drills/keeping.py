@@ -18,7 +18,7 @@ from drivers.batch import Batch
 from drivers.record import Quality
 from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
-from monitor.ledger import Draft, Ledger, entries, raw_message, verify
+from monitor.ledger import Draft, entries, open_ledger, raw_message, verify
 from monitor.plant import Settings
 from monitor.state import State, atomic_write
 from tests.monitor.plants import plant, tag
@@ -82,7 +82,7 @@ def main(place: str, seed: str, turns: int) -> None:
     def say(words: str) -> None:
         os.write(said, f"{words}\n".encode())
 
-    hot, ledger = HotFile(state.hot), Ledger(state)
+    hot, ledger = HotFile(state.hot), open_ledger(state)
     hot.publish_tags(settings_of())
     for tick in range(turns):
         hot.append([TICKS.batch(tick)], TICKS.at_ms(tick))
@@ -111,7 +111,7 @@ def main(place: str, seed: str, turns: int) -> None:
         elif todo < 0.81:
             hot.close()
             ledger.close()
-            hot, ledger = HotFile(state.hot), Ledger(state)
+            hot, ledger = HotFile(state.hot), open_ledger(state)
             hot.publish_tags(settings_of())
     hot.close()
     ledger.close()

@@ -116,7 +116,7 @@ static int opened(int (*really)(int, const char *, int, ...), int at, const char
     int fd = really(at, path, flags, mode);
     if (ours && fd >= 0 && !fstat(fd, &info) && S_ISREG(info.st_mode)) {
         if (!there)
-            put('C', info.st_ino, 0, name, strlen(name), "", 0);
+            put('C', info.st_ino, info.st_mode & 07777, name, strlen(name), "", 0);
         else if (flags & O_TRUNC)
             put('T', info.st_ino, 0, "", 0, "", 0);
     }

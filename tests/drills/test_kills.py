@@ -87,7 +87,7 @@ async def kill_the_daemon(folder, times, seed, tell=lambda _: None):
     server = ModbusServer(device.memory)
     await server.start(0)
     counting = asyncio.create_task(device.run())
-    bench = Bench(configure(folder / "config", server.port), State(folder / "state"))
+    bench = Bench(configure(folder / "config", server.port, every_s=0.2), State(folder / "state"))
     seen, acknowledged, unready = {}, [], 0
     entering = asyncio.create_task(asyncio.sleep(0))
     try:

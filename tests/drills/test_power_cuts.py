@@ -13,7 +13,7 @@ import pytest
 
 from monitor.historian.history import fold
 from monitor.historian.hot import HotFile
-from monitor.ledger import Ledger
+from monitor.ledger import open_ledger
 from monitor.state import State
 from tests.drills import keeping
 from tests.drills.disk import Disk, calls, cut_points, recorded_by, recorder
@@ -40,7 +40,7 @@ def opened_again(place, said):
     for path in state.history.rglob("*.parquet"):
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             file.read()
-    hot, ledger = HotFile(state.hot), Ledger(state)
+    hot, ledger = HotFile(state.hot), open_ledger(state)
     hot.publish_tags(keeping.settings_of())
     assert not hot.damaged
     hot.append([TICKS.batch(ticks)], TICKS.at_ms(ticks))
@@ -50,7 +50,7 @@ def opened_again(place, said):
     hot.close()
     ledger.close()
     keeping.kept(state, [*said, f"tick {ticks}"], more=0)
-    assert list(state.history.rglob("*.part")) == [], "what the cut left half written was not cleared away"
+    assert list(state.history.rglob("*.parquet.*.part")) == [], "what the cut left half written was not cleared away"
     return ticks, entries
 
 

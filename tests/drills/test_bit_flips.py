@@ -1,0 +1,99 @@
+"""One bit flipped anywhere in a file of the memory: it is found, or every answer stays the same to the byte."""
+
+import random
+import sqlite3
+from collections import Counter
+
+import pytest
+
+from monitor.ledger import Draft, entries, head, open_ledger, raw_message, verify
+from monitor.sqlite_file import FileDamaged
+from monitor.state import State
+from tests.drills import keeping
+
+AT_US = 1_795_440_000_000_000
+
+
+def flip_each(memory, times, seed, tell):
+    """Flip one bit at a time and count what comes of it.
+
+    A memory has `paths`, what verify says of it (`found`, "" for nothing), all that readers get (`answers`), and its
+    writer's next work (`go_on`).
+    """
+    rng, whole, outcomes = random.Random(seed), memory.answers(), Counter()
+    assert memory.found() == ""
+    original = {path: path.read_bytes() for path in memory.paths}
+    for _ in range(times):
+        path = rng.choices(memory.paths, [len(content) for content in original.values()])[0]
+        byte, bit = rng.randrange(len(original[path])), rng.randrange(8)
+        damaged = bytearray(original[path])
+        damaged[byte] ^= 1 << bit
+        path.write_bytes(damaged)
+        where = f"bit {bit} of byte {byte} of {path.name} (seed {seed})"
+        if memory.found():
+            outcomes[path.name, "found"] += 1
+        else:
+            assert memory.answers() == whole, f"{where} went unseen"
+            try:
+                memory.go_on()
+            except (sqlite3.DatabaseError, FileDamaged):
+                outcomes[path.name, "unused, and said when it was to be written"] += 1
+            else:
+                found = memory.found()
+                assert found == "", f"{where} went unseen until something was written: {found}"
+                outcomes[path.name, "unused"] += 1
+        for name, content in original.items():
+            name.write_bytes(content)
+    assert memory.found() == ""
+    assert memory.answers() == whole
+    tell(f"  seed {seed}, {times} flips: " + "; ".join(f"{n} {' '.join(key)}" for key, n in sorted(outcomes.items())))
+    return outcomes
+
+
+class LedgerMemory:
+    """Entries, messages of vendors, an erasure and seals; verified against the head on paper."""
+
+    def __init__(self, state, size):
+        self.state, self.paths = state, [state.ledger, state.bodies]
+        self._write(size, erasing=[4, 6])
+        self._paper = "{}:{}".format(*head(state))
+
+    def _write(self, size, erasing=()):
+        ledger = open_ledger(self.state)
+        for number in range(size):
+            name = ledger.keep_raw(keeping.note(number + ledger.head()[0]), AT_US)
+            alert = {
+                "alert_id": f"a{number}", "vendor": "v", "failure_mode": "wear", "severity": "note", "issued_at": None,
+                "text": "worn", "recommended_action": "", "horizon": None, "raw_sha256": name, "feed": "mail",
+            }  # fmt: skip
+            event = {"date": "d", "event_kind": "k", "text": f"number {number}"}
+            ledger.append_many(
+                [Draft("vendor_alert", alert, AT_US + number, "intake"), Draft("event", event, AT_US, "test")]
+            )
+        if erasing:
+            ledger.erase(erasing, "a rule", at_us=AT_US, role="engineer", via="test")
+        ledger.seal(AT_US)
+        ledger.close()
+
+    def found(self):
+        result = verify(self.state, self._paper)
+        return "" if result.ok else result.words
+
+    def answers(self):
+        told = list(entries(self.state))
+        messages = [raw_message(self.state, one.data["raw_sha256"]) for one in told if "raw_sha256" in one.data]
+        return told, messages, head(self.state)
+
+    def go_on(self):
+        self._write(3)
+
+
+def test_a_bit_flipped_in_the_ledger_is_found_or_changes_nothing(tmp_path, seed):
+    flip_each(LedgerMemory(State(tmp_path).make(), 8), 40, f"{seed} short", lambda _: None)
+
+
+@pytest.mark.drill
+def test_five_hundred_bits_flipped_in_the_ledger_are_found_or_change_nothing(tmp_path, seed, tell):
+    outcomes = flip_each(LedgerMemory(State(tmp_path).make(), 60), 500, seed, tell)
+    assert outcomes["ledger.sqlite", "found"] > 10
+    assert outcomes["bodies.sqlite", "found"] > 100
