@@ -23,7 +23,7 @@ from monitor.historian.merging import merge_days
 from monitor.historian.parquet import DAY_MS, TIME, HistoryError, TagFacts, day_folder, day_of, schema, write_verified
 from monitor.historian.reader import FOLDED, HotReader, TagRow, folded, folded_upto
 from monitor.progress import Tell, Work, silent
-from monitor.state import State, atomic_write
+from monitor.state import State, atomic_write, sync_folder
 
 _PIECE_FRAMES = 4_000  # frames, and
 _PIECE_ROWS = 4_000_000  # rows that are held in memory at once: an hour of 1,000 tags at 1 Hz
@@ -104,6 +104,7 @@ def write_newest(state: State, after_n: int, place: Cold) -> list[int]:
 def set_aside(state: State, name: str, blob: bytes) -> Path:
     """Keep damaged bytes in quarantine, where nothing reads them."""
     state.quarantine.mkdir(parents=True, exist_ok=True)
+    sync_folder(state.root)
     atomic_write(state.quarantine / name, blob)
     return state.quarantine / name
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from drivers.secret import read_secret
 from monitor.ledger.entry import FORMAT
-from monitor.state import State, atomic_write
+from monitor.state import State, atomic_write, sync_folder
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -132,6 +132,7 @@ def make_key(state: State) -> Key:
     try:
         state.keys.mkdir(exist_ok=True)
         state.keys.chmod(0o700)
+        sync_folder(state.root)  # or a power cut takes the folder with the key that the ledger names already
         text = base64.b64encode(private.private_bytes_raw()).decode() + "\n"
         atomic_write(state.keys / "next.key", text, mode=0o600)
     except OSError as fault:
@@ -141,8 +142,6 @@ def make_key(state: State) -> Key:
 
 def install(state: State) -> None:
     """The key in next.key is the one from now on."""
-    from monitor.state import sync_folder
-
     os.replace(state.keys / "next.key", state.keys / "ledger.key")
     sync_folder(state.keys)
 
