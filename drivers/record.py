@@ -59,6 +59,9 @@ class Reason(IntFlag):
 
 BAD_REASONS = Reason(0xFF)
 UNCERTAIN_REASONS = Reason(0x7FF00)
+FROM_ELSEWHERE = (
+    Reason.IMPORTED | Reason.MANUAL
+)  # we did not read it ourselves: beside what we read, never in its place
 
 
 def quality_of(reasons: Reason) -> Quality:

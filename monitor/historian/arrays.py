@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 
 from drivers.batch import Batch
-from monitor.historian.frame import HEAD, MAGIC, column_starts
+from monitor.historian.frame import COUNT, HEAD, MAGIC, NEAR, NO_TIME, NONE_NEAR, FrameError, Place, layout, texts_of
 
 _TYPES = ("<i4", "<i8", "<i8", "<f8", "<u4", "u1")
 
@@ -53,26 +53,71 @@ def joined(batches: Sequence[Batch]) -> Columns:
     )
 
 
-def pack(frame: Columns) -> tuple[bytes, int]:
-    """The blob that holds these columns, and its CRC-32."""
+def pack(frame: Columns, n: int = 0, t_ms: int = 0) -> tuple[bytes, int]:
+    """The blob that holds these columns as frame `n` committed at `t_ms` (UTC [ms]), and its CRC-32."""
     texts = b""
     if frame.exact or frame.detail:
         told = {"exact": frame.exact, "detail": frame.detail}
         texts = json.dumps(told, ensure_ascii=False).encode()  # JSON makes strings of the row numbers
     arrays = (frame.tag, frame.receive_us, frame.source_us, frame.value, frame.reasons, frame.quality)
-    parts = [np.ascontiguousarray(array, kind).data for array, kind in zip(arrays, _TYPES, strict=True)]
-    blob = b"".join([HEAD.pack(MAGIC, len(frame.tag), len(texts)), *parts, texts])
+    near = (None, None, frame.receive_us, None, None, None)
+    parts = [part for column in zip(arrays, _TYPES, near, strict=True) for part in _packed(*column)]
+    blob = b"".join([HEAD.pack(MAGIC, len(frame.tag), len(texts), n, t_ms), *parts, texts])
     return blob, crc32(blob)
 
 
+def _packed(array: np.ndarray, kind: str, receive_us: np.ndarray | None) -> tuple[bytes, ...]:
+    """A column as it lies in the blob: each number, or what says the same in fewer bytes."""
+    column = np.ascontiguousarray(array, kind)
+    bits = column.view(f"<u{column.itemsize}")  # a NaN is the same as the one before it where its bits are
+    if kind == _TYPES[0]:
+        bits = bits - np.arange(len(bits), dtype=bits.dtype)
+    starts = np.flatnonzero(np.concatenate([[True], bits[1:] != bits[:-1]])[: len(bits)])
+    if not len(starts) or len(starts) * (4 + column.itemsize) >= column.nbytes:
+        if receive_us is not None:
+            none = column == NO_TIME
+            near = np.where(none, NONE_NEAR, column - receive_us)
+            if ((near > NONE_NEAR) & (near < -NONE_NEAR) | none).all():
+                return COUNT.pack(NEAR), near.astype("<i4").tobytes()
+        return COUNT.pack(0), column.tobytes()
+    ends = np.append(starts[1:], len(column)).astype("<u4")
+    return COUNT.pack(len(starts)), ends.tobytes(), column[starts].tobytes()
+
+
 def columns(blob: bytes, crc: int | None = None) -> Columns:
-    """The columns of a blob, as read-only views of it.
+    """The columns of a blob, read-only.
 
     Raises FrameError if it is not a frame or the CRC (when given) does not agree.
     """
-    rows, starts = column_starts(blob, crc)
-    views = [np.frombuffer(blob, kind, rows, start) for kind, start in zip(_TYPES, starts, strict=False)]
-    texts = json.loads(blob[starts[6] :]) if len(blob) > starts[6] else {"exact": {}, "detail": {}}
-    exact = {int(row): str(text) for row, text in texts["exact"].items()}
-    detail = {int(row): str(text) for row, text in texts["detail"].items()}
-    return Columns(views[0], views[1], views[2], views[3], views[4], views[5], exact, detail)
+    found = layout(blob, crc)
+    views = [_unpacked(blob, kind, place, found.rows) for kind, place in zip(_TYPES, found.columns, strict=True)]
+    if found.columns[2].runs == NEAR:
+        views[2] = np.where(views[2] == NONE_NEAR, NO_TIME, views[1] + views[2])
+    return Columns(views[0], views[1], views[2], views[3], views[4], views[5], *texts_of(blob, found))
+
+
+def _unpacked(blob: bytes, kind: str, place: Place, rows: int) -> np.ndarray:
+    if place.runs == NEAR:
+        return np.frombuffer(blob, "<i4", rows, place.start)
+    if not place.runs:
+        return np.frombuffer(blob, kind, rows, place.start)
+    ends = np.frombuffer(blob, "<u4", place.runs, place.start).astype(np.int64)
+    numbers = np.frombuffer(blob, kind, place.runs, place.start + 4 * place.runs)
+    lengths = np.diff(ends, prepend=0)
+    if ends[-1] != rows or (lengths <= 0).any():
+        raise FrameError("not a frame: its runs do not follow one another")
+    if kind == _TYPES[0]:
+        numbers = numbers - (ends - lengths).astype(np.int32)
+        column = np.repeat(numbers, lengths) + np.arange(rows, dtype=np.int32)
+    else:
+        column = np.repeat(numbers, lengths)
+    column.flags.writeable = False
+    return column
+
+
+def text_column(texts: Mapping[int, str], rows: int) -> np.ndarray:
+    """Texts by row as a column (object), None where there is none."""
+    column = np.full(rows, None, object)
+    for row, text in texts.items():
+        column[row] = text
+    return column

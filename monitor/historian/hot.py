@@ -6,10 +6,10 @@ leaves the file before its Parquet file was verified (monitor.historian.history 
 """
 
 import json
-import math
 import secrets
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,36 +18,43 @@ import numpy as np
 from drivers.batch import Batch, batch_of
 from drivers.record import Sample
 from monitor.historian.arrays import Columns, columns, joined, pack
-from monitor.historian.frame import FrameError
+from monitor.historian.checks import is_whole, row_check
+from monitor.historian.frame import FrameError, proven
 from monitor.historian.latest import Latest
-from monitor.historian.reader import FORMAT, HotReader, folded_upto
-from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, added_up, merge
-from monitor.sqlite_file import close_writer, open_writer, transaction
-from monitor.words import parse_utc
+from monitor.historian.reader import FORMAT, HotReader, SetAside, folded_upto
+from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
+from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, transaction
+from monitor.state import atomic_write
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
-_PURGE_AT_ONCE = 2_000  # frames per transaction, so that a purge never holds up a tick for long
+_PURGE_AT_ONCE = 500  # frames per transaction, so that a purge never holds up a tick for long
 _ROLL_AT_ONCE = 120  # frames per transaction: a few minutes' buckets at a time, whatever a long stop left to do
+_RUN_MS = 60_000
 
-# rollup is keyed by time before tag: a minute's rows then lie together and cost one page, not one page per tag
-_SCHEMA = """
+# rollup is keyed by time before tag: a minute's rows then lie together and cost one page, not one page per tag. Frames
+# are found by time through the first of each minute: an index over all of them would cost a page with each commit.
+_TAG = (
+    "number INTEGER PRIMARY KEY, name TEXT, site TEXT, asset TEXT, quantity TEXT, unit TEXT, low REAL, high REAL,"
+    " estimated INTEGER, description TEXT, current INTEGER, crc INTEGER"
+)
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS frame(n INTEGER PRIMARY KEY, t_ms INTEGER NOT NULL, crc INTEGER NOT NULL,
     blob BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS frame_time ON frame(t_ms);
+CREATE TABLE IF NOT EXISTS minute(n INTEGER PRIMARY KEY, t_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS latest(one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER, t_ms INTEGER, crc INTEGER,
     blob BLOB);
-CREATE TABLE IF NOT EXISTS rollup(span_s INTEGER, t_s INTEGER, tag INTEGER, n INTEGER, good INTEGER, min REAL,
-    mean REAL, max REAL, last REAL, last_us INTEGER, PRIMARY KEY (span_s, t_s, tag)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tag(number INTEGER PRIMARY KEY, name TEXT, site TEXT, asset TEXT, quantity TEXT, unit TEXT,
-    low REAL, high REAL, estimated INTEGER, description TEXT, current INTEGER);
-CREATE TABLE IF NOT EXISTS asset(id TEXT PRIMARY KEY, site TEXT, name TEXT, kind TEXT, criticality TEXT, vendor TEXT,
-    body TEXT);
-CREATE TABLE IF NOT EXISTS assessment(asset TEXT PRIMARY KEY, at_ms INTEGER, body TEXT);
-CREATE TABLE IF NOT EXISTS verdict(asset TEXT, component TEXT, body TEXT);
-CREATE TABLE IF NOT EXISTS alarm(id TEXT PRIMARY KEY, body TEXT);
-CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE IF NOT EXISTS rollup(span_s INTEGER, t_s INTEGER, tag INTEGER, cell BLOB, PRIMARY KEY (span_s, t_s, tag))
+    WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tag({_TAG});
+CREATE TABLE IF NOT EXISTS tag_copy({_TAG});
+CREATE TABLE IF NOT EXISTS asset(id TEXT PRIMARY KEY, body TEXT, crc INTEGER);
+CREATE TABLE IF NOT EXISTS assessment(asset TEXT PRIMARY KEY, body TEXT, crc INTEGER);
+CREATE TABLE IF NOT EXISTS verdict(asset TEXT, body TEXT, crc INTEGER);
+CREATE TABLE IF NOT EXISTS alarm(id TEXT PRIMARY KEY, body TEXT, crc INTEGER);
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT, crc INTEGER);
+CREATE TABLE IF NOT EXISTS set_aside(n INTEGER PRIMARY KEY, t_ms INTEGER, file TEXT, why TEXT);
 """
 
 
@@ -55,25 +62,41 @@ class HotFile:
     """The one writer of hot.sqlite, in the process that holds daemon.lock."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file; takes up the latest sample of each tag where the last life left it."""
+        """Open or make the file; takes up the latest sample of each tag where the last life left it.
+
+        Raises FileDamaged where it cannot be read, or was written in another format.
+        """
         self._path = path
+        self._reader = HotReader(path)
+        if path.exists() and (found := self._reader.format()) not in (None, FORMAT):
+            raise FileDamaged(f"{path}: is of format {found}, this version writes {FORMAT}; move it away")
         self._db = open_writer(path, _SCHEMA)
+        self._db.execute("PRAGMA secure_delete=OFF")  # or each frame that leaves is written once more, as zeroes
+        try:
+            self._take_up()
+        except sqlite3.DatabaseError as fault:
+            self._db.close()
+            raise damaged(path, fault) from fault
+
+    def _take_up(self) -> None:
         with transaction(self._db):
             for key, value in (("format", str(FORMAT)), ("id", secrets.token_hex(4)), ("rolled_n", "0")):
-                self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, value))
-        row = self._db.execute("SELECT (SELECT max(n) FROM frame), (SELECT n FROM latest)").fetchone()
+                self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?)", _checked(key, value))
         # a number is used once: not again after its frame left, nor where an older copy of this file was put back
-        taken = int(self._meta("rolled_n")), folded_upto(path.parent / "history", self._meta("id"))
-        self._n = max(int(row[0] or 0), int(row[1] or 0), *taken)
-        self._number: np.ndarray | None = None  # settings' tag number -> the file's
-        reader = HotReader(path)
+        self._n = max(
+            self._number("SELECT max(n) FROM frame"), self._number("SELECT n FROM latest"),
+            self._number("SELECT max(n) FROM set_aside"), self._rolled(),
+            folded_upto(self._path.parent / "history", self._meta("id")),
+        )  # fmt: skip
+        self._run_ms: int | None = None  # the minute of the last frame
+        self._file_number: np.ndarray | None = None  # settings' tag number -> the file's
         self._latest = Latest()
         by_time: dict[int, list[Sample]] = {}
-        for sample in reader.latest().values():
+        for sample in self._reader.latest().values():
             by_time.setdefault(sample.receive_us, []).append(sample)
         if by_time:
             self._latest.take(joined([batch_of("", receive_us, samples) for receive_us, samples in by_time.items()]))
-        self.damaged = reader.damaged  # frames that were found damaged so far
+        self.damaged = {n for n in self._reader.damaged if n}  # frames that were found damaged and not yet set aside
 
     def publish_tags(self, settings: "Settings") -> None:
         """Write the tables of tags and assets for who reads the file without the configuration.
@@ -82,49 +105,38 @@ class HotFile:
         rollups of last week still mean what they meant. A tag whose asset, quantity or unit changed is another tag.
         """
         sites = {asset.id: asset.site for asset in settings.assets}
+        rows = {number: (*astuple(row)[1:10], 0) for number, row in self._reader.tags(retired=True).items()}
+        known = {row[:5]: number for number, row in rows.items()}
+        numbers = np.full(1 + max((tag.number for tag in settings.tags), default=-1), -1, np.int32)
+        taken = {number for (number,) in self._db.execute("SELECT number FROM tag UNION SELECT number FROM tag_copy")}
+        free = 1 + max([*taken, len(numbers) - 1])
+        for tag in settings.tags:
+            identity = (tag.name, sites[tag.asset], tag.asset, tag.quantity, tag.unit)
+            number = known.get(identity)
+            if number is None:
+                number = tag.number if tag.number not in taken else free
+                free += number == free
+                taken.add(number)
+            numbers[tag.number] = number
+            limits = (None if edge is None else float(edge) + 0.0 for edge in (tag.low, tag.high))
+            rows[number] = (*identity, *limits, int(tag.estimated), tag.description, 1)
+        facts = {
+            "utility": settings.utility, "time_zone": settings.time_zone, "currency": settings.currency,
+            "simulated": str(int(settings.simulated)), "config_sha256": settings.sha256,
+            "sites": _json([asdict(site) for site in settings.sites]),
+            "labels": _json({int(numbers[t.number]): (t.labels, t.bits) for t in settings.tags if t.labels}),
+        }  # fmt: skip
+        checked = [_checked(number, *row) for number, row in sorted(rows.items())]
         with transaction(self._db):
-            known = {
-                tuple(row[1:]): row[0]
-                for row in self._db.execute("SELECT number, name, site, asset, quantity, unit FROM tag")
-            }
-            self._db.execute("UPDATE tag SET current = 0")
+            for table in ("tag", "tag_copy"):  # whatever bit is flipped in the one, the other says what a number means
+                self._db.execute(f"DELETE FROM {table}")
+                self._db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * 12)})", checked)
             self._db.execute("DELETE FROM asset")
-            numbers = np.full(1 + max((tag.number for tag in settings.tags), default=-1), -1, np.int32)
-            taken = set(known.values())
-            free = 1 + max([*taken, len(numbers) - 1])
-            for tag in settings.tags:
-                identity = (tag.name, sites[tag.asset], tag.asset, tag.quantity, tag.unit)
-                number = known.get(identity)
-                if number is None:
-                    number = tag.number if tag.number not in taken else free
-                    free += number == free
-                    taken.add(number)
-                numbers[tag.number] = number
-                self._db.execute(
-                    "INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-                    (number, *identity, tag.low, tag.high, tag.estimated, tag.description),
-                )
             for asset in settings.assets:
-                self._db.execute(
-                    "INSERT INTO asset VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        asset.id,
-                        asset.site,
-                        asset.name,
-                        asset.kind,
-                        asset.criticality,
-                        asset.vendor,
-                        _json(asdict(asset)),
-                    ),
-                )
-            facts = {
-                "utility": settings.utility, "time_zone": settings.time_zone, "currency": settings.currency,
-                "simulated": str(int(settings.simulated)), "config_sha256": settings.sha256,
-                "sites": _json([asdict(site) for site in settings.sites]),
-                "labels": _json({int(numbers[t.number]): (t.labels, t.bits) for t in settings.tags if t.labels}),
-            }  # fmt: skip
-            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
-        self._number = numbers
+                self._db.execute("INSERT INTO asset VALUES (?, ?, ?)", _checked(asset.id, _json(asdict(asset))))
+            for key, value in facts.items():
+                self.set_meta(key, value)
+        self._file_number = numbers
         self._latest.keep(numbers)
 
     def append(self, batches: Sequence[Batch], t_ms: int) -> int:
@@ -132,16 +144,24 @@ class HotFile:
         batches = [batch for batch in batches if len(batch)]
         if not batches:
             return self._n
-        tick = self._renumbered(joined(batches))
-        blob, crc = pack(tick)
-        self._db.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", (self._n + 1, t_ms, crc, blob))
-        self._n += 1
+        tick, n, run_ms = self._renumbered(joined(batches)), self._n + 1, t_ms // _RUN_MS * _RUN_MS
+        blob, crc = pack(tick, n, t_ms)
+        frame = ("INSERT INTO frame VALUES (?, ?, ?, ?)", (n, t_ms, crc, blob))
+        if run_ms == self._run_ms:
+            self._db.execute(*frame)
+        else:
+            with transaction(self._db):
+                self._db.execute("INSERT INTO minute VALUES (?, ?)", (n, run_ms))
+                self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?)", _checked("since_ms", str(t_ms)))
+                self._db.execute(*frame)
+            self._run_ms = run_ms
+        self._n = n
         self._latest.take(tick, t_ms * 1000 + 999)
-        return self._n
+        return n
 
     def write_latest(self, t_ms: int) -> None:
         """Write the latest sample of each tag (each 5 s and at stop): readers start here and add newer frames."""
-        blob, crc = pack(self._latest.columns())
+        blob, crc = pack(self._latest.columns(), self._n, t_ms)
         self._db.execute("INSERT OR REPLACE INTO latest VALUES (1, ?, ?, ?, ?)", (self._n, t_ms, crc, blob))
 
     def roll(self, t_ms: int | None) -> int:
@@ -152,13 +172,11 @@ class HotFile:
         taken = 0
         while True:
             with transaction(self._db):
-                rolled = int(self._meta("rolled_n"))
+                rolled = self._rolled()
                 upto = min(rolled + _ROLL_AT_ONCE, self._n)
-                buckets = added_up(self._frames(rolled, upto))
-                merge(
-                    self._db, (row for (span_s, t_s), one in sorted(buckets.items()) for row in one.rows(span_s, t_s))
-                )
-                self._db.execute("UPDATE meta SET value = ? WHERE key = 'rolled_n'", (str(upto),))
+                for (span_s, t_s), bucket in sorted(added_up(self._frames(rolled, upto)).items()):
+                    merge(self._db, span_s, t_s, bucket)
+                self.set_meta("rolled_n", str(upto))
                 if t_ms is not None:
                     over = [(span_s, t_ms // 1000 - keep_s) for span_s, keep_s in KEEP_S.items()]
                     self._db.executemany("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", over)
@@ -168,10 +186,11 @@ class HotFile:
 
     def _frames(self, after: int, upto: int) -> Iterator[Columns]:
         """The frames with these numbers; what is damaged is noted and left out."""
-        chosen = "SELECT n, crc, blob FROM frame WHERE n > ? AND n <= ? ORDER BY n"
-        for n, crc, blob in self._db.execute(chosen, (after, upto)):
+        chosen = "SELECT n, t_ms, crc, blob FROM frame WHERE n > ? AND n <= ? ORDER BY n"
+        for n, t_ms, crc, blob in self._db.execute(chosen, (after, upto)):
             try:
-                yield columns(blob, crc)
+                proven(blob, crc, n, t_ms)
+                yield columns(blob)
             except FrameError:
                 self.damaged.add(n)
 
@@ -181,28 +200,33 @@ class HotFile:
         `hours_s` (i64, UTC [s], whole hours) and each array have the same length. Hours that are there already stay.
         Returns the number of rollups. Nothing older than the file keeps is taken.
         """
-        numbers = {name: int(number) for number, name in self._db.execute("SELECT number, name FROM tag")}
+        numbers = {row.name: number for number, row in self._reader.tags(retired=True).items()}
         oldest = int(hours_s[-1]) - KEEP_S[HOUR_S] if len(hours_s) else 0
-        columns_ = [(numbers[name], column.tolist()) for name, column in values.items()]
-        rows = (
-            (HOUR_S, t_s, number, 1, 1, column[at], column[at], column[at], column[at], t_s * 1_000_000)
-            for at, t_s in enumerate(hours_s.tolist())
-            if t_s >= oldest
-            for number, column in columns_
-            if not math.isnan(column[at])
-        )
+        tags = np.array([numbers[name] for name in values], np.int64)
+        order = np.argsort(tags)
+        tags, stacked = tags[order], np.stack([np.asarray(one, float) for one in values.values()])[order]
+
+        def rows() -> Iterator[tuple[int, int, int, bytes]]:
+            for at, t_s in enumerate(hours_s.tolist()):
+                there = np.flatnonzero(~np.isnan(stacked[:, at]))
+                if t_s < oldest or not len(there):
+                    continue
+                mine, hour = tags[there], Bucket(int(tags[-1]) + 1)
+                hour.add(mine, np.full(len(mine), t_s * 1_000_000), stacked[there, at], np.ones(len(mine), bool))
+                for tag, cell in zip(mine.tolist(), hour.cells(HOUR_S, t_s, mine), strict=True):
+                    yield HOUR_S, t_s, tag, cell.tobytes()
+
         with transaction(self._db):
             before = self._db.total_changes
-            self._db.executemany("INSERT OR IGNORE INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR IGNORE INTO rollup VALUES (?, ?, ?, ?)", rows())
             return int(self._db.total_changes - before)
 
     def set_assessments(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Put these assessments (each with `asset` and `at_ms` or `at`) in place of the older ones of the assets."""
+        """Put these assessments (each with `asset`) in place of the older ones of the assets."""
         with transaction(self._db):
             for row in rows:
-                at_ms = row["at_ms"] if "at_ms" in row else parse_utc(row["at"]) // 1000
                 self._db.execute(
-                    "INSERT OR REPLACE INTO assessment VALUES (?, ?, ?)", (row["asset"], at_ms, _json(row))
+                    "INSERT OR REPLACE INTO assessment VALUES (?, ?, ?)", _checked(row["asset"], _json(row))
                 )
 
     def set_verdicts(self, rows: Iterable[Mapping[str, Any]], assets: Iterable[str] = ()) -> None:
@@ -212,34 +236,60 @@ class HotFile:
             for asset in {*assets, *(row["asset"] for row in chosen)}:
                 self._db.execute("DELETE FROM verdict WHERE asset = ?", (asset,))
             for row in chosen:
-                values = (row["asset"], row.get("component"), _json(row))
-                self._db.execute("INSERT INTO verdict VALUES (?, ?, ?)", values)
+                self._db.execute("INSERT INTO verdict VALUES (?, ?, ?)", _checked(row["asset"], _json(row)))
 
     def set_alarms(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Replace the list of alarms (each with `id`), in the order given."""
         with transaction(self._db):
             self._db.execute("DELETE FROM alarm")
-            self._db.executemany("INSERT INTO alarm VALUES (?, ?)", [(str(row["id"]), _json(row)) for row in rows])
+            told = [_checked(str(row["id"]), _json(row)) for row in rows]
+            self._db.executemany("INSERT INTO alarm VALUES (?, ?, ?)", told)
 
     def set_meta(self, key: str, value: str) -> None:
         """Keep one fact of the daemon's own under `key`; readers find it in `HotReader.meta`."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _checked(key, value))
 
     def purge(self, before_ms: int) -> int:
         """Remove frames committed before `before_ms` (UTC [ms]) and return how many.
 
-        Only those that are rolled up and lie in verified Parquet: whatever the caller asks, nothing else leaves.
+        Only those that are rolled up and lie in verified Parquet: whatever the caller asks, nothing else leaves. What
+        is damaged was left out of history: it is set aside instead.
         """
-        upto = min(int(self._meta("rolled_n")), folded_upto(self._path.parent / "history", self._meta("id")))
+        upto = min(self._rolled(), folded_upto(self._path.parent / "history", self._meta("id")))
+        chosen = "SELECT n, t_ms, crc, blob FROM frame WHERE n <= ? AND t_ms < ? ORDER BY n LIMIT ?"
         removed = 0
-        while True:
-            gone = self._db.execute(
-                "DELETE FROM frame WHERE n IN (SELECT n FROM frame WHERE n <= ? AND t_ms < ? ORDER BY n LIMIT ?)",
-                (upto, before_ms, _PURGE_AT_ONCE),
-            ).rowcount
-            removed += gone
-            if gone < _PURGE_AT_ONCE:
-                return removed
+        while rows := self._db.execute(chosen, (upto, before_ms, _PURGE_AT_ONCE)).fetchall():
+            for n, t_ms, crc, blob in rows:
+                try:
+                    proven(blob, crc, n, t_ms)
+                except FrameError:
+                    self.damaged.add(n)
+            self.set_damaged_aside()
+            with transaction(self._db):
+                removed += self._db.execute(
+                    f"DELETE FROM frame WHERE n IN ({', '.join('?' * len(rows))})", [row[0] for row in rows]
+                ).rowcount
+                self._db.execute(
+                    "DELETE FROM minute WHERE n < (SELECT max(n) FROM minute WHERE n <= ?)", (rows[-1][0] + 1,)
+                )
+        return removed
+
+    def set_damaged_aside(self) -> list[SetAside]:
+        """Take the frames that were found damaged out of the file, each into a file of STATE/quarantine."""
+        made = []
+        for n in sorted(self.damaged):
+            row = self._db.execute("SELECT t_ms, blob FROM frame WHERE n = ?", (n,)).fetchone()
+            if row is not None:
+                folder = self._path.parent / "quarantine"
+                folder.mkdir(mode=0o2770, exist_ok=True)
+                file = folder / f"hot-{self._meta('id')}-frame-{n}.bin"
+                atomic_write(file, bytes(row[1]))
+                made.append(SetAside(n, int(row[0]), str(file), "its checksum does not agree"))
+                with transaction(self._db):
+                    self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)", astuple(made[-1]))
+                    self._db.execute("DELETE FROM frame WHERE n = ?", (n,))
+            self.damaged.discard(n)
+        return made
 
     @property
     def free_bytes(self) -> int:
@@ -254,17 +304,32 @@ class HotFile:
         close_writer(self._db)
 
     def _renumbered(self, tick: Columns) -> Columns:
-        if self._number is None:
+        if self._file_number is None:
             return tick
-        if tick.tag.min() < 0 or tick.tag.max() >= len(self._number):
+        if tick.tag.min() < 0 or tick.tag.max() >= len(self._file_number):
             raise ValueError("a batch has a tag that was not published")
-        tag = self._number[tick.tag]
+        tag = self._file_number[tick.tag]
         if tag.min() < 0:
             raise ValueError("a batch has a tag that was not published")
         return replace(tick, tag=tag)
 
     def _meta(self, key: str) -> str:
-        return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()[0])
+        return self._reader.meta()[key]
+
+    def _rolled(self) -> int:
+        row = self._db.execute("SELECT key, value, crc FROM meta WHERE key = 'rolled_n'").fetchone()
+        if row is None or not is_whole(row):
+            raise damaged(self._path, ValueError("how far it is rolled up was lost"))
+        return int(row[1])
+
+    def _number(self, query: str) -> int:
+        row = self._db.execute(query).fetchone()
+        return int(row[0] or 0) if row else 0
+
+
+def _checked(*values: Any) -> tuple[Any, ...]:
+    """A row of a small table with its check."""
+    return (*values, row_check(values))
 
 
 def _json(value: object) -> str:

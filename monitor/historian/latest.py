@@ -3,6 +3,7 @@
 import numpy as np
 
 from drivers.batch import NO_TIME
+from drivers.record import FROM_ELSEWHERE
 from monitor.historian.arrays import Columns
 
 _NEVER, _EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
@@ -28,11 +29,12 @@ class Latest:
         return None if newest == _NEVER else newest
 
     def take(self, tick: Columns, now_us: int = _EVER) -> None:
-        """Take in what is not older than what is kept. What is dated after `now_us` (UTC [us]) counts as of now: where
-        the clock was set back, what comes next is newer."""
+        """Take in what we read ourselves and is not older than what is kept. What is dated after `now_us` (UTC [us])
+        counts as of now: where the clock was set back, what comes next is newer."""
         self._order_us = np.minimum(self._order_us, now_us)
         self._make_room(int(tick.tag.max(initial=-1)) + 1)
-        rows = np.flatnonzero(tick.receive_us >= self._order_us[tick.tag])
+        own = (tick.reasons & np.uint32(FROM_ELSEWHERE)) == 0
+        rows = np.flatnonzero(own & (tick.receive_us >= self._order_us[tick.tag]))
         if (np.diff(tick.receive_us[rows]) < 0).any():
             rows = rows[np.argsort(tick.receive_us[rows], kind="stable")]
         chosen = np.full(len(self._value), -1)

@@ -6,19 +6,22 @@ none looks at a file that was replaced. A frame whose checksum does not agree is
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from drivers.record import Reason, Sample
-from monitor.historian.frame import FrameError, rows_of, unpack
+from drivers.record import FROM_ELSEWHERE, Reason, Sample
+from monitor.historian.checks import CELL, cell_is_whole, is_whole
+from monitor.historian.frame import FrameError, proven, rows_of, unpack
 from monitor.sqlite_file import reading
 
-FORMAT = 1
+FORMAT = 2
 NO_TIME = -1
 FOLDED = ("folded.json", "folded.copy.json")
+_LAST = 2**62
+_FRAMES = "SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM frame"
 _LAST_FRAMES = 900  # where the row `latest` is damaged, that many frames stand in for it
 
 
@@ -57,42 +60,75 @@ class RollupRow:
         return self.good / self.n if self.n else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A damaged frame that was taken out of the hot file, and where its bytes lie now."""
+
+    n: int
+    t_ms: int
+    file: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """From where to where the frames go; 0 and None where there is none."""
+
+    first_n: int
+    last_n: int
+    oldest_ms: int | None
+    newest_ms: int | None
+
+
 class HotReader:
     """What the hot file holds. Where there is no file yet, all answers are empty."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged: set[int] = set()  # numbers of the frames that were refused; 0 stands for the row `latest`
+        self.damaged_rows: set[str] = set()  # the same of other rows: what they are of
+
+    def format(self) -> int | None:
+        """In which format the file is written; None where it is empty."""
+        if not self._rows("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
+            return None
+        rows = self._rows("SELECT value FROM meta WHERE key = 'format'")
+        return int(rows[0][0]) if rows and str(rows[0][0]).isdecimal() else None
 
     def meta(self) -> dict[str, str]:
         """Facts by key: id, format, utility, time_zone, currency, simulated, config_sha256, sites and labels (JSON)."""
-        return dict(self._rows("SELECT key, value FROM meta"))
+        return dict(row[:2] for row in self._whole("fact", "SELECT key, value, crc FROM meta"))
 
     def tags(self, *, retired: bool = False) -> dict[int, TagRow]:
         """The tags by their number; with `retired` also those that are no longer configured."""
-        rows = self._rows(
-            "SELECT number, name, site, asset, quantity, unit, low, high, estimated, description FROM tag"
-            " WHERE current OR ? ORDER BY number",
-            (retired,),
+        chosen = (
+            "SELECT number, name, site, asset, quantity, unit, low, high, estimated, description, current, crc FROM {}"
         )
+        rows = {row[0]: row for row in self._whole("tag", chosen.format("tag"))}
+        if "tag" in self.damaged_rows:
+            rows = {row[0]: row for row in self._whole("copy of a tag", chosen.format("tag_copy"))} | rows
         told = json.loads(self.meta().get("labels", "{}"))
         labels = {
             int(number): (tuple((code, words) for code, words in pairs), bits) for number, (pairs, bits) in told.items()
         }
-        return {row[0]: TagRow(*row, *labels.get(row[0], ())) for row in rows}
+        return {
+            number: TagRow(*row[:10], *labels.get(number, ()))
+            for number, row in sorted(rows.items())
+            if row[10] or retired
+        }
 
     def latest(self) -> dict[int, Sample]:
         """The latest sample of each tag, by tag number."""
         found: dict[int, Sample] = {}
         try:
             with reading(self._path) as db:
-                kept = db.execute("SELECT n, crc, blob FROM latest").fetchone()
+                kept = db.execute("SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM latest").fetchone()
                 newest = db.execute("SELECT coalesce(max(n), 0) FROM frame").fetchone()[0]
                 after = newest - _LAST_FRAMES
-                if kept and self._add(found, 0, kept[1], kept[2]):
+                if kept and self._add(found, 0, *kept):
                     after = kept[0]
-                for n, crc, blob in db.execute("SELECT n, crc, blob FROM frame WHERE n > ? ORDER BY n", (after,)):
-                    self._add(found, n, crc, blob)
+                for row in db.execute(f"{_FRAMES} WHERE n > ? ORDER BY n", (after,)):
+                    self._add(found, row[0], *row)
         except FileNotFoundError:
             return {}
         return found
@@ -105,71 +141,123 @@ class HotReader:
     def series(self, tag: int, since_ms: int) -> list[Sample]:
         """The samples of one tag in frames committed since `since_ms` (UTC [ms]), in time order."""
         samples = []
-        for n, crc, blob in self._rows("SELECT n, crc, blob FROM frame WHERE t_ms >= ? ORDER BY n", (since_ms,)):
+        for n, t_ms, crc, blob in self.frames(self.before(since_ms), _LAST):
             try:
-                for receive_us, source_us, value, reasons, exact, detail in rows_of(blob, tag, crc):
-                    samples.append(_sample(tag, receive_us, source_us, value, reasons, exact, detail))
+                if t_ms >= since_ms:
+                    for receive_us, source_us, value, reasons, exact, detail in rows_of(blob, tag, crc):
+                        samples.append(_sample(tag, receive_us, source_us, value, reasons, exact, detail))
             except FrameError:
                 self.damaged.add(n)
         return sorted(samples, key=lambda sample: sample.receive_us)
 
     def rollup(self, tag: int, span_s: int, since_s: int) -> list[RollupRow]:
         """The buckets of one tag of 60 s or 3600 s that start at `since_s` (UTC [s]) or later, in time order."""
-        # the table is ordered by time, so each bucket's time is looked up by itself instead of reading all tags; the
-        # least and the greatest are asked for apart, or SQLite reads the whole span for them
-        rows = self._rows(
-            "WITH RECURSIVE ends(lo, hi) AS (SELECT max(:since, (SELECT min(t_s) FROM rollup WHERE span_s = :span)),"
-            " (SELECT max(t_s) FROM rollup WHERE span_s = :span)),"
-            " slot(t) AS (SELECT (lo + :span - 1) / :span * :span FROM ends WHERE lo IS NOT NULL"
-            " UNION ALL SELECT t + :span FROM slot, ends WHERE t + :span <= hi)"
-            " SELECT r.t_s, r.n, r.good, r.min, r.mean, r.max, r.last FROM slot"
-            " CROSS JOIN rollup r ON r.span_s = :span AND r.t_s = slot.t AND r.tag = :tag",
-            {"since": since_s, "span": span_s, "tag": tag},
-        )
-        return [RollupRow(*row) for row in rows]
+        return [
+            RollupRow(t_s, *_figures(cell))
+            for t_s, _, cell in self.rollup_rows([tag], span_s, since_s)
+            if self._cell_whole(span_s, t_s, tag, cell)
+        ]
 
     def rollups(self, span_s: int, since_s: int) -> dict[int, list[RollupRow]]:
         """As `rollup`, for all tags in one pass, by tag number: what scoring reads each minute."""
         found: dict[int, list[RollupRow]] = {}
-        for tag, *row in self._rows(
-            "SELECT tag, t_s, n, good, min, mean, max, last FROM rollup WHERE span_s = ? AND t_s >= ? ORDER BY t_s",
+        for t_s, tag, cell in self._rows(
+            "SELECT t_s, tag, CAST(cell AS BLOB) FROM rollup WHERE span_s = ? AND t_s >= ? ORDER BY t_s",
             (span_s, since_s),
         ):
-            found.setdefault(tag, []).append(RollupRow(*row))
+            if self._cell_whole(span_s, t_s, tag, cell):
+                found.setdefault(tag, []).append(RollupRow(t_s, *_figures(cell)))
         return found
+
+    def rollup_rows(
+        self, tags: Sequence[int], span_s: int, since_s: int, until_s: int = _LAST
+    ) -> list[tuple[int, int, bytes]]:
+        """(t_s, tag, cell) of these tags' buckets with since <= t_s < until, by time; not checked yet."""
+        # the table is ordered by time, so each bucket's time is looked up by itself instead of reading all tags; the
+        # least and the greatest are asked for apart, or SQLite reads the whole span for them
+        return self._rows(
+            "WITH RECURSIVE ends(lo, hi) AS (SELECT max(:since, (SELECT min(t_s) FROM rollup WHERE span_s = :span)),"
+            " min(:until - 1, (SELECT max(t_s) FROM rollup WHERE span_s = :span))),"
+            " slot(t) AS (SELECT (lo + :span - 1) / :span * :span FROM ends WHERE lo IS NOT NULL"
+            " UNION ALL SELECT t + :span FROM slot, ends WHERE t + :span <= hi)"
+            " SELECT r.t_s, r.tag, r.cell FROM slot CROSS JOIN rollup r ON r.span_s = :span AND r.t_s = slot.t"
+            f" AND r.tag IN ({', '.join(map(str, map(int, tags)))}) WHERE slot.t < :until",
+            {"since": since_s, "until": until_s, "span": span_s},
+        )
 
     def assets(self) -> list[dict[str, Any]]:
         """The assets, each with the fields of monitor.plant.Asset."""
-        return [json.loads(body) for (body,) in self._rows("SELECT body FROM asset ORDER BY rowid")]
+        return [json.loads(row[1]) for row in self._whole("asset", "SELECT id, body, crc FROM asset ORDER BY rowid")]
 
     def assessments(self) -> dict[str, dict[str, Any]]:
         """The latest assessment of each asset, by asset id."""
-        return {asset: json.loads(body) for asset, body in self._rows("SELECT asset, body FROM assessment")}
+        return {
+            row[0]: json.loads(row[1]) for row in self._whole("assessment", "SELECT asset, body, crc FROM assessment")
+        }
 
     def verdicts(self) -> list[dict[str, Any]]:
         """The verdicts there are now (tests/golden/verdict.json)."""
-        return [json.loads(body) for (body,) in self._rows("SELECT body FROM verdict ORDER BY rowid")]
+        rows = self._whole("verdict", "SELECT asset, body, crc FROM verdict ORDER BY rowid")
+        return [json.loads(row[1]) for row in rows]
 
     def alarms(self) -> list[dict[str, Any]]:
         """The alarms there are now, in the daemon's order."""
-        return [json.loads(body) for (body,) in self._rows("SELECT body FROM alarm ORDER BY rowid")]
+        return [json.loads(row[1]) for row in self._whole("alarm", "SELECT id, body, crc FROM alarm ORDER BY rowid")]
+
+    def set_aside(self) -> list[SetAside]:
+        """The damaged frames that were taken out of the file, in order."""
+        return [SetAside(*row) for row in self._rows("SELECT n, t_ms, file, why FROM set_aside ORDER BY n")]
+
+    def extent(self) -> Extent:
+        """From where to where the frames go."""
+        rows = self._rows(
+            "SELECT (SELECT min(n) FROM frame), (SELECT max(n) FROM frame),"
+            " (SELECT t_ms FROM frame ORDER BY n LIMIT 1), (SELECT t_ms FROM frame ORDER BY n DESC LIMIT 1)"
+        )
+        return Extent(rows[0][0] or 0, rows[0][1] or 0, *rows[0][2:]) if rows else Extent(0, 0, None, None)
+
+    def rollup_extent(self) -> dict[int, tuple[int, int]]:
+        """First and last beginning (UTC) [s] of the rollups, by span [s]."""
+        found = {}
+        for span_s in (60, 3_600):
+            rows = self._rows(
+                "SELECT (SELECT min(t_s) FROM rollup WHERE span_s = :span),"
+                " (SELECT max(t_s) FROM rollup WHERE span_s = :span)",
+                {"span": span_s},
+            )
+            if rows and rows[0][0] is not None:
+                found[span_s] = (rows[0][0], rows[0][1])
+        return found
+
+    def before(self, t_ms: int) -> int:
+        """The number of a frame after which all frames lie that were committed at `t_ms` (UTC [ms]) or later.
+
+        Some that come after it may have been committed before: the clock may have been set back.
+        """
+        rows = self._rows(
+            "SELECT coalesce((SELECT min(n) FROM minute WHERE t_ms > :t - 60000), (SELECT max(n) + 1 FROM frame), 1)",
+            {"t": t_ms},
+        )
+        return int(rows[0][0]) - 1 if rows else 0
 
     def frames(self, after_n: int, upto_n: int, limit: int = 500) -> Iterator[tuple[int, int, int, bytes]]:
         """(n, t_ms, crc, blob) of the frames after_n < n <= upto_n in order; the checksum is the caller's to check."""
-        while rows := self._rows(
-            "SELECT n, t_ms, crc, blob FROM frame WHERE n > ? AND n <= ? ORDER BY n LIMIT ?", (after_n, upto_n, limit)
-        ):
+        while rows := self._rows(f"{_FRAMES} WHERE n > ? AND n <= ? ORDER BY n LIMIT ?", (after_n, upto_n, limit)):
             yield from rows
             after_n = rows[-1][0]
 
     def oldest_ms(self, after_n: int) -> int | None:
-        """When the oldest of the frames n > after_n was committed (UTC [ms]); None where there is none."""
-        found = self._rows("SELECT min(t_ms) FROM frame WHERE n > ?", (after_n,))
+        """The minute in which the oldest of the frames n > after_n was committed (UTC [ms]); None where there is none."""
+        found = self._rows(
+            "SELECT min(t_ms) FROM minute WHERE EXISTS (SELECT 1 FROM frame WHERE n > :after)"
+            " AND n >= coalesce((SELECT max(n) FROM minute WHERE n <= :after + 1), 0)",
+            {"after": after_n},
+        )
         return found[0][0] if found else None
 
     def last_before(self, t_ms: int) -> int:
         """The highest number of a frame committed before `t_ms` (UTC [ms]); 0 if there is none."""
-        rows = self._rows("SELECT coalesce(max(n), 0) FROM frame WHERE t_ms < ?", (t_ms,))
+        rows = self._rows("SELECT n FROM frame WHERE t_ms < ? ORDER BY n DESC LIMIT 1", (t_ms,))
         return int(rows[0][0]) if rows else 0
 
     def _rows(self, query: str, values: Any = ()) -> list[Any]:
@@ -179,18 +267,39 @@ class HotReader:
         except FileNotFoundError:
             return []
 
-    def _add(self, found: dict[int, Sample], n: int, crc: int, blob: bytes) -> bool:
+    def _whole(self, what: str, query: str) -> Iterator[Sequence[Any]]:
+        """The rows of a small table, each with its check last; what is damaged is noted and left out."""
+        for row in self._rows(query):
+            if is_whole(row):
+                yield row
+            else:
+                self.damaged_rows.add(what)
+
+    def _cell_whole(self, span_s: int, t_s: int, tag: int, cell: bytes) -> bool:
+        if cell_is_whole(span_s, t_s, tag, cell):
+            return True
+        self.damaged_rows.add("rollup")
+        return False
+
+    def _add(self, found: dict[int, Sample], name: int, n: int, t_ms: int, crc: int, blob: bytes) -> bool:
         try:
-            frame = unpack(blob, crc)
+            proven(blob, crc, n, t_ms)
+            frame = unpack(blob)
         except FrameError:
-            self.damaged.add(n)
+            self.damaged.add(name)
             return False
         for row, (tag, receive_us, source_us, value, reasons, _) in enumerate(frame.rows()):
             older = found.get(tag)
-            if older is None or older.receive_us <= receive_us:
+            if (older is None or older.receive_us <= receive_us) and not reasons & FROM_ELSEWHERE:
                 texts = frame.exact.get(row), frame.detail.get(row, "")
                 found[tag] = _sample(tag, receive_us, source_us, value, reasons, *texts)
         return True
+
+
+def _figures(cell: bytes) -> tuple[Any, ...]:
+    """n, good, min, mean, max, last of a cell."""
+    n, good, numbers, _, *figures = CELL.unpack(cell)
+    return (n, good, *(figures[:4] if numbers else (None,) * 4))
 
 
 def folded_upto(history: Path, hot_id: str) -> int:

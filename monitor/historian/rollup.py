@@ -1,46 +1,42 @@
 """Rollups: what the samples of a minute and of an hour come to, tag by tag, as columns over all tag numbers.
 
-min, mean, max and last come from good samples that are numbers; n counts all, good the good ones. Samples may come late
-and in any order: what is added up here is merged in the file with what is there already.
+min, mean, max and last come from good samples that are numbers; n counts all, good the good ones. Only what we read
+ourselves counts: a reading that a person took, or a past that was brought in, lies beside it in history. Samples may
+come late and in any order: what is added up here is joined with what the file holds already.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from drivers.record import FROM_ELSEWHERE
 from monitor.historian.arrays import Columns
+from monitor.historian.checks import CELL, FACTORS
 from monitor.pace import unhurried
 
 MINUTE_S, HOUR_S = 60, 3_600
 KEEP_S = {MINUTE_S: 48 * HOUR_S, HOUR_S: 400 * 86_400}  # how long a rollup stays, by its span
+CELLS: Final = np.dtype(
+    [
+        *((name, "<u4") for name in ("n", "good", "numbers", "zero")),
+        *((name, "<f8") for name in ("min", "mean", "max", "last")),
+        ("last_us", "<i8"),
+        ("sum", "<u8"),
+    ]
+)
 _ROWS_AT_ONCE: Final = 1_000
-_COLUMNS: Final = 10
 _NEVER: Final = np.iinfo(np.int64).min
 
 Row = tuple[Any, ...]
-
-# late samples merge into a bucket that is already there; the mean is weighted by good samples
-_MERGE: Final = """
-INSERT INTO rollup VALUES {rows}
-ON CONFLICT (span_s, t_s, tag) DO UPDATE SET
-    mean = CASE WHEN excluded.mean IS NULL THEN mean WHEN mean IS NULL THEN excluded.mean
-           ELSE (mean * good + excluded.mean * excluded.good) / (good + excluded.good) END,
-    min = min(coalesce(min, excluded.min), coalesce(excluded.min, min)),
-    max = max(coalesce(max, excluded.max), coalesce(excluded.max, max)),
-    last = CASE WHEN coalesce(excluded.last_us, -1) >= coalesce(last_us, -1) THEN excluded.last ELSE last END,
-    last_us = max(coalesce(last_us, excluded.last_us), coalesce(excluded.last_us, last_us)),
-    n = n + excluded.n, good = good + excluded.good
-"""
 
 
 class Bucket:
     """One span of time that begins at `t_s`: columns by tag number."""
 
     def __init__(self, size: int) -> None:
-        self.n, self.good, self.numbers = (np.zeros(size, np.int32) for _ in range(3))
+        self.n, self.good, self.numbers = (np.zeros(size, np.int64) for _ in range(3))
         self.total, self.last = np.zeros(size), np.zeros(size)
         self.low, self.high = np.full(size, np.inf), np.full(size, -np.inf)
         self.last_us = np.full(size, _NEVER)
@@ -48,11 +44,11 @@ class Bucket:
     def add(self, tag: np.ndarray, time_us: np.ndarray, value: np.ndarray, good: np.ndarray) -> None:
         """Take in samples, in any order; a tag may come more than once."""
         size = len(self.n)
-        self.n += np.bincount(tag, minlength=size).astype(np.int32)
-        self.good += np.bincount(tag[good], minlength=size).astype(np.int32)
+        self.n += np.bincount(tag, minlength=size)
+        self.good += np.bincount(tag[good], minlength=size)
         number = good & np.isfinite(value)
         tag, time_us, value = tag[number], time_us[number], value[number]
-        self.numbers += np.bincount(tag, minlength=size).astype(np.int32)
+        self.numbers += np.bincount(tag, minlength=size)
         self.total += np.bincount(tag, value, minlength=size)
         np.minimum.at(self.low, tag, value)
         np.maximum.at(self.high, tag, value)
@@ -63,40 +59,102 @@ class Bucket:
         tag = tag[newer]
         self.last_us[tag], self.last[tag] = time_us[newer], value[newer]  # of several the last one stays
 
-    def rows(self, span_s: int, t_s: int) -> Iterator[Row]:
-        """The rows of the table rollup."""
-        known = np.flatnonzero(self.n)
-        for start in range(0, len(known), _ROWS_AT_ONCE):
-            tags = known[start : start + _ROWS_AT_ONCE]
-            mean = self.total[tags] / np.maximum(self.numbers[tags], 1)
-            columns = (self.n, self.good, self.numbers, self.low, self.high, self.last, self.last_us)
-            told = zip(tags.tolist(), mean.tolist(), *(column[tags].tolist() for column in columns), strict=True)
-            for tag, middle, n, good, numbers, low, high, last, last_us in told:
-                figures = (low, middle, high, last, last_us) if numbers else (None,) * 5
-                yield (span_s, t_s, tag, n, good, *figures)
+    def join(self, tag: np.ndarray, kept: np.ndarray) -> None:
+        """Take in what the file holds of these tags (CELLS), each once: it is older than what was added."""
+        with_number = kept["numbers"] > 0
+        self.n[tag] += kept["n"]
+        self.good[tag] += kept["good"]
+        tag, kept = tag[with_number], kept[with_number]
+        self.numbers[tag] += kept["numbers"]
+        self.total[tag] += kept["mean"] * kept["numbers"]
+        self.low[tag] = np.minimum(self.low[tag], kept["min"])
+        self.high[tag] = np.maximum(self.high[tag], kept["max"])
+        later = kept["last_us"] > self.last_us[tag]
+        self.last_us[tag[later]], self.last[tag[later]] = kept["last_us"][later], kept["last"][later]
+
+    def cells(self, span_s: int, t_s: int, tags: np.ndarray) -> np.ndarray:
+        """These tags' rollups (CELLS); figures are NaN where no good sample was a number."""
+        made = np.zeros(len(tags), CELLS)
+        made["n"], made["good"], made["numbers"] = self.n[tags], self.good[tags], self.numbers[tags]
+        none = self.numbers[tags] == 0
+        mean = self.total[tags] / np.maximum(self.numbers[tags], 1)
+        for name, column in (
+            ("min", self.low[tags]),
+            ("mean", mean),
+            ("max", self.high[tags]),
+            ("last", self.last[tags]),
+        ):
+            made[name] = np.where(none, np.nan, column)
+        made["last_us"] = np.where(none, -1, self.last_us[tags])
+        made["sum"] = sums(span_s, np.full(len(tags), t_s), tags, made)
+        return made
+
+
+def sums(span_s: int, t_s: np.ndarray, tags: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """The sum (u64) that each cell should end in; arrays of shape (n,)."""
+    words = np.ascontiguousarray(cells).view("<u8").reshape(len(cells), CELL.size // 8)
+    total = np.full(len(cells), np.uint64(span_s * FACTORS[7] & (1 << 64) - 1))
+    total += t_s.astype(np.uint64) * np.uint64(FACTORS[8]) + tags.astype(np.uint64) * np.uint64(FACTORS[9])
+    for at, factor in enumerate(FACTORS[:7]):
+        total += words[:, at] * np.uint64(factor)
+    return total
+
+
+def read_cells(span_s: int, rows: Sequence[tuple[int, int, bytes]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """(t_s, tag, cells, damaged) of rows (t_s, tag, cell) of one span; what is damaged is counted and left out."""
+    whole = [row for row in rows if isinstance(row[2], bytes) and len(row[2]) == CELL.size]
+    t_s, tag = (np.array([row[at] for row in whole], np.int64) for at in (0, 1))
+    cells = np.frombuffer(b"".join([row[2] for row in whole]), CELLS)
+    right = cells["sum"] == sums(span_s, t_s, tag, cells)
+    if not right.all():
+        t_s, tag, cells = t_s[right], tag[right], cells[right]
+    return t_s, tag, cells, len(rows) - len(cells)
 
 
 def added_up(parts: Iterable[Columns]) -> dict[tuple[int, int], Bucket]:
     """The buckets of these frames, by span and beginning [s]."""
     buckets: dict[tuple[int, int], Bucket] = {}
     for part in unhurried(parts):
-        if not len(part.tag):
-            continue
-        good = part.quality == 0
+        own = (part.reasons & np.uint32(FROM_ELSEWHERE)) == 0
+        tag, receive_us, value = part.tag[own], part.receive_us[own], part.value[own]
+        good = part.quality[own] == 0
         for span_s in KEEP_S:
-            began_s = part.receive_us // (span_s * 1_000_000) * span_s
+            began_s = receive_us // (span_s * 1_000_000) * span_s
             for t_s in np.unique(began_s).tolist():
                 within = began_s == t_s
-                bucket = _with_room(buckets, (span_s, t_s), int(part.tag.max()) + 1)
-                bucket.add(part.tag[within], part.receive_us[within], part.value[within], good[within])
+                bucket = _with_room(buckets, (span_s, t_s), int(tag.max()) + 1)
+                bucket.add(tag[within], receive_us[within], value[within], good[within])
     return buckets
 
 
-def merge(db: sqlite3.Connection, rows: Iterator[Row]) -> None:
-    """Into the table, many rows to the statement: each one row would hand the interpreter over and wait for it."""
-    one = f"({', '.join('?' * _COLUMNS)})"
-    for some in unhurried(iter(lambda: list(islice(rows, _ROWS_AT_ONCE)), [])):
-        db.execute(_MERGE.format(rows=", ".join([one] * len(some))), [cell for row in some for cell in row])
+def merge(db: sqlite3.Connection, span_s: int, t_s: int, bucket: Bucket) -> int:
+    """Into the table, joined with what stands there; returns how many rollups there were found damaged.
+
+    A damaged one stays as it is, told and believed by nobody: what would be put in its place would lack samples.
+    """
+    kept = list(
+        unhurried(
+            db.execute("SELECT t_s, tag, cell FROM rollup WHERE span_s = ? AND t_s = ?", (span_s, t_s)), _ROWS_AT_ONCE
+        )
+    )
+    _, tag, cells, damaged = read_cells(span_s, kept)
+    fresh = bucket.n > 0
+    if damaged:
+        gone = np.array([row[1] for row in kept if row[1] < len(fresh)], np.int64)
+        fresh[np.setdiff1d(gone, tag)] = False
+    mine = tag < len(fresh)
+    mine[mine] = fresh[tag[mine]]
+    bucket.join(tag[mine], cells[mine])
+    tags = np.flatnonzero(fresh)
+    for start in unhurried(range(0, len(tags), _ROWS_AT_ONCE)):
+        some = tags[start : start + _ROWS_AT_ONCE]
+        made = bucket.cells(span_s, t_s, some)
+        # many rows to the statement: each one row would hand the interpreter over and wait for it
+        told = [
+            one for tag, cell in zip(some.tolist(), made, strict=True) for one in (span_s, t_s, tag, cell.tobytes())
+        ]
+        db.execute(f"INSERT OR REPLACE INTO rollup VALUES {', '.join(['(?, ?, ?, ?)'] * len(some))}", told)
+    return damaged
 
 
 def _with_room(buckets: dict[tuple[int, int], Bucket], key: tuple[int, int], size: int) -> Bucket:
