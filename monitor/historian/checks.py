@@ -33,4 +33,5 @@ def cell_is_whole(span_s: int, t_s: int, tag: int, cell: object) -> bool:
         return False
     words = (*_WORDS.unpack_from(cell), span_s, t_s, tag)
     told = int.from_bytes(cell[-8:], "little")
-    return sum(word * factor for word, factor in zip(words, FACTORS, strict=True)) & _MASK == told
+    made: int = sum(word * factor for word, factor in zip(words, FACTORS, strict=True))
+    return made & _MASK == told

@@ -92,7 +92,7 @@ def layout(blob: bytes, crc: int | None = None) -> Layout:
         magic, rows, texts, n, t_ms = HEAD.unpack_from(blob)
         if magic != MAGIC or rows > ROWS_LIMIT:
             raise FrameError(f"not a frame: it starts with {blob[:8]!r}")
-        at, places = HEAD.size, []
+        at, places = HEAD.size, list[Place]()
         for letter in COLUMNS:
             (runs,) = COUNT.unpack_from(blob, at)
             if runs == NEAR and len(places) != 2:

@@ -15,7 +15,7 @@ from zlib import crc32
 from drivers.record import FROM_ELSEWHERE, Reason, Sample
 from monitor.historian.checks import CELL, cell_is_whole, is_whole
 from monitor.historian.frame import FrameError, proven, rows_of, unpack
-from monitor.sqlite_file import reading
+from monitor.sqlite_file import damaged, reading
 
 FORMAT = 2
 NO_TIME = -1
@@ -71,6 +71,15 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """Rollups as they stand, and what they do not hold yet."""
+
+    rows: list[tuple[int, int, bytes]]  # t_s, tag, cell
+    frames: list[tuple[int, int, int, bytes]]  # n, t_ms, crc, blob: not rolled up yet
+    since_ms: int | None  # when this file took in its first tick (UTC)
+
+
+@dataclass(frozen=True, slots=True)
 class Extent:
     """From where to where the frames go; 0 and None where there is none."""
 
@@ -97,7 +106,7 @@ class HotReader:
 
     def meta(self) -> dict[str, str]:
         """Facts by key: id, format, utility, time_zone, currency, simulated, config_sha256, sites and labels (JSON)."""
-        return dict(row[:2] for row in self._whole("fact", "SELECT key, value, crc FROM meta"))
+        return dict((row[0], row[1]) for row in self._whole("fact", "SELECT key, value, crc FROM meta"))
 
     def tags(self, *, retired: bool = False) -> dict[int, TagRow]:
         """The tags by their number; with `retired` also those that are no longer configured."""
@@ -173,17 +182,7 @@ class HotReader:
         self, tags: Sequence[int], span_s: int, since_s: int, until_s: int = _LAST
     ) -> list[tuple[int, int, bytes]]:
         """(t_s, tag, cell) of these tags' buckets with since <= t_s < until, by time; not checked yet."""
-        # the table is ordered by time, so each bucket's time is looked up by itself instead of reading all tags; the
-        # least and the greatest are asked for apart, or SQLite reads the whole span for them
-        return self._rows(
-            "WITH RECURSIVE ends(lo, hi) AS (SELECT max(:since, (SELECT min(t_s) FROM rollup WHERE span_s = :span)),"
-            " min(:until - 1, (SELECT max(t_s) FROM rollup WHERE span_s = :span))),"
-            " slot(t) AS (SELECT (lo + :span - 1) / :span * :span FROM ends WHERE lo IS NOT NULL"
-            " UNION ALL SELECT t + :span FROM slot, ends WHERE t + :span <= hi)"
-            " SELECT r.t_s, r.tag, r.cell FROM slot CROSS JOIN rollup r ON r.span_s = :span AND r.t_s = slot.t"
-            f" AND r.tag IN ({', '.join(map(str, map(int, tags)))}) WHERE slot.t < :until",
-            {"since": since_s, "until": until_s, "span": span_s},
-        )
+        return self._rows(*_rollup_query(tags, span_s, since_s, until_s))
 
     def assets(self) -> list[dict[str, Any]]:
         """The assets, each with the fields of monitor.plant.Asset."""
@@ -207,6 +206,18 @@ class HotReader:
     def set_aside(self) -> list[SetAside]:
         """The damaged frames that were taken out of the file, in order."""
         return [SetAside(*row) for row in self._rows("SELECT n, t_ms, file, why FROM set_aside ORDER BY n")]
+
+    def pending(self, tags: Sequence[int], span_s: int, since_s: int, until_s: int) -> Pending:
+        """Rollups with the frames that are not in them yet, in one view of the file."""
+        try:
+            with reading(self._path) as db:
+                meta = {row[0]: row[1] for row in db.execute("SELECT key, value, crc FROM meta") if is_whole(row)}
+                rolled = int(meta.get("rolled_n", 0))
+                rows = db.execute(*_rollup_query(tags, span_s, since_s, until_s)).fetchall()
+                frames = db.execute(f"{_FRAMES} WHERE n > ? ORDER BY n", (rolled,)).fetchall()
+        except FileNotFoundError:
+            return Pending([], [], None)
+        return Pending(rows, frames, int(meta["since_ms"]) if "since_ms" in meta else None)
 
     def extent(self) -> Extent:
         """From where to where the frames go."""
@@ -244,10 +255,12 @@ class HotReader:
         """(n, t_ms, crc, blob) of the frames after_n < n <= upto_n in order; the checksum is the caller's to check."""
         while rows := self._rows(f"{_FRAMES} WHERE n > ? AND n <= ? ORDER BY n LIMIT ?", (after_n, upto_n, limit)):
             yield from rows
+            if rows[-1][0] <= after_n:
+                raise damaged(self._path, ValueError("frames are out of order"))
             after_n = rows[-1][0]
 
     def oldest_ms(self, after_n: int) -> int | None:
-        """The minute in which the oldest of the frames n > after_n was committed (UTC [ms]); None where there is none."""
+        """The minute of the oldest of the frames n > after_n (UTC [ms]); None where there is none."""
         found = self._rows(
             "SELECT min(t_ms) FROM minute WHERE EXISTS (SELECT 1 FROM frame WHERE n > :after)"
             " AND n >= coalesce((SELECT max(n) FROM minute WHERE n <= :after + 1), 0)",
@@ -294,6 +307,20 @@ class HotReader:
                 texts = frame.exact.get(row), frame.detail.get(row, "")
                 found[tag] = _sample(tag, receive_us, source_us, value, reasons, *texts)
         return True
+
+
+def _rollup_query(tags: Sequence[int], span_s: int, since_s: int, until_s: int) -> tuple[str, dict[str, int]]:
+    # the table is ordered by time, so each bucket's time is looked up by itself instead of reading all tags; the least
+    # and the greatest are asked for apart, or SQLite reads the whole span for them
+    query = (
+        "WITH RECURSIVE ends(lo, hi) AS (SELECT max(:since, (SELECT min(t_s) FROM rollup WHERE span_s = :span)),"
+        " min(:until - 1, (SELECT max(t_s) FROM rollup WHERE span_s = :span))),"
+        " slot(t) AS (SELECT (lo + :span - 1) / :span * :span FROM ends WHERE lo IS NOT NULL"
+        " UNION ALL SELECT t + :span FROM slot, ends WHERE t + :span <= hi)"
+        " SELECT r.t_s, r.tag, r.cell FROM slot CROSS JOIN rollup r ON r.span_s = :span AND r.t_s = slot.t"
+        f" AND r.tag IN ({', '.join(str(int(tag)) for tag in tags)}) WHERE slot.t < :until"
+    )
+    return query, {"since": since_s, "until": until_s, "span": span_s}
 
 
 def _figures(cell: bytes) -> tuple[Any, ...]:

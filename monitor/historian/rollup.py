@@ -102,7 +102,7 @@ def sums(span_s: int, t_s: np.ndarray, tags: np.ndarray, cells: np.ndarray) -> n
 
 def read_cells(span_s: int, rows: Sequence[tuple[int, int, bytes]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """(t_s, tag, cells, damaged) of rows (t_s, tag, cell) of one span; what is damaged is counted and left out."""
-    whole = [row for row in rows if isinstance(row[2], bytes) and len(row[2]) == CELL.size]
+    whole = [row for row in rows if [*map(type, row)] == [int, int, bytes] and len(row[2]) == CELL.size]
     t_s, tag = (np.array([row[at] for row in whole], np.int64) for at in (0, 1))
     cells = np.frombuffer(b"".join([row[2] for row in whole]), CELLS)
     right = cells["sum"] == sums(span_s, t_s, tag, cells)

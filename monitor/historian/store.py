@@ -15,6 +15,7 @@ from drivers.record import Quality, Reason, Sample
 from monitor.historian.frames import wide
 from monitor.historian.gaps import Gap, gaps
 from monitor.historian.health import Health, health
+from monitor.historian.proof import Damage, damages
 from monitor.historian.query import read
 from monitor.historian.reader import HotReader
 from monitor.state import State
@@ -41,6 +42,9 @@ class Historian(Protocol):
 
     def gaps(self, tag: str, start_us: int, end_us: int, longer_than_s: float) -> list[Gap]:
         """The spans of more than `longer_than_s` [s] without a sample of our own, or with bad ones only."""
+
+    def verify(self) -> list[Damage]:
+        """What is not as it was written; nobody believes it, the rest stays readable."""
 
     def purge(self, before_ms: int) -> int:
         """Let go of the hot frames committed before `before_ms` (UTC [ms]) that lie in history; returns how many."""
@@ -75,6 +79,9 @@ class Store:
         own = found[(found["reasons"] & int(Reason.MANUAL)) == 0]
         bad = own["quality"].to_numpy() == Quality.BAD
         return gaps(own["receive_us"].to_numpy(), bad, start_us, end_us, longer_than_s)
+
+    def verify(self) -> list[Damage]:
+        return damages(self._state)
 
     def purge(self, before_ms: int) -> int:
         return self._writer.purge(before_ms)
