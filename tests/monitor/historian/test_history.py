@@ -179,7 +179,7 @@ def test_folding_moves_frames_to_parquet_and_the_answer_stays_the_same(state):
     assert len(before) == 180
     assert before.dtypes.astype(str).to_dict() == {
         "tag": "str", "receive_us": "int64", "source_us": "int64", "value": "float64", "quality": "uint8",
-        "reasons": "uint32",
+        "reasons": "uint32", "exact": "object", "detail": "object",
     }  # fmt: skip
     for upto in (late + 20_000, late + 45_000, MIDNIGHT_MS + DAY_MS):
         result = fold(state, upto_ms=upto)
@@ -394,7 +394,7 @@ def test_the_quality_of_a_row_is_that_of_its_reasons(state):
 
 def test_nothing_recorded_is_an_empty_frame_with_all_columns(state):
     found = read(state, ["pump1.flow"], *ALL)
-    assert list(found.columns) == ["tag", "receive_us", "source_us", "value", "quality", "reasons"]
+    assert list(found.columns) == ["tag", "receive_us", "source_us", "value", "quality", "reasons", "exact", "detail"]
     assert len(found) == 0
     assert fold(state).frames == 0
     assert os.listdir(state.history) == []
