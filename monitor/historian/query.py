@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
-from monitor.historian.arrays import columns
+from monitor.historian.arrays import columns, text_column
 from monitor.historian.cold import Cold, Stored, Unreachable, cold_of, sites, stored
 from monitor.historian.frame import FrameError
 from monitor.historian.merging import WHOLE, pieces_in
@@ -33,6 +33,9 @@ COLUMNS: Mapping[str, str] = {
 TEXTS = ("exact", "detail")
 _READ = ("tag", "source_ms", "receive_ms", "value", "quality", "reasons")
 
+KINDS: Mapping[str, str] = {**COLUMNS, **dict.fromkeys(TEXTS, "object")}
+
+Kinds = Mapping[str, str]
 Choose = Callable[[Mapping[str, TagFacts]], set[str]]
 _Part = tuple[Sequence[str], dict[str, np.ndarray]]  # words, and columns of which `tag` is a place among them
 
@@ -41,16 +44,19 @@ def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site:
     """The samples of these tags with start_us <= receive < end_us (UTC [us]), whether still hot or long folded.
 
     Columns: tag (str), receive_us and source_us (i64, UTC [us], kept to the ms; source -1 where the device gave none or
-    the receive time), value (f64, NaN where nothing was decoded or it is a text), quality (u8), reasons (u32); sorted
+    the receive time), value (f64, NaN where nothing was decoded or it is a text), quality (u8), reasons (u32), exact
+    (a text, or an integer beyond 2**53) and detail (words that explain a reason), both None where there is none; sorted
     by tag and time. `attrs["damaged"]` names files and frames that were refused, and a place that was not reached.
     `site` narrows the search.
     """
     wanted = set(tags)
-    return search(state, lambda facts: wanted & facts.keys(), start_us, end_us, site=site)
+    return search(state, lambda facts: wanted & facts.keys(), start_us, end_us, site=site, kinds=KINDS)
 
 
-def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None) -> pd.DataFrame:
-    """As `read`, for the tags that `choose` picks from what each file says of its tags."""
+def search(
+    state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None, kinds: Kinds = COLUMNS
+) -> pd.DataFrame:
+    """As `read`, for the tags that `choose` picks from what each file says of its tags; the columns `kinds`."""
     start_us, end_us, cold = int(start_us), int(end_us), cold_of(state)
     low_ms, high_ms = -(-start_us // 1000), -(-end_us // 1000)  # the edges as history knows them, hot and cold alike
     while True:
@@ -61,16 +67,16 @@ def search(state: State, choose: Choose, start_us: int, end_us: int, *, site: st
         files: list[Stored] = []
         try:
             files = list(files_of(cold, site, start_us, end_us, (hot_id, upto)))
-            parts = _read_cold(cold, files, choose, low_ms, high_ms, damaged)
+            parts = _read_cold(cold, files, choose, low_ms, high_ms, damaged, kinds)
         except Unreachable as fault:
             parts = []
             damaged.append(str(fault))
-        parts.append(_read_hot(hot, choose, upto, low_ms, high_ms))
+        parts.append(_read_hot(hot, choose, upto, low_ms, high_ms, kinds))
         # a fold in between has moved frames, or made one file of several: look again
         same = folded_upto(state.history, hot_id) == upto
         if same and (damaged or list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files):
             break
-    found = _joined(parts)
+    found = _joined(parts, kinds)
     found.attrs["damaged"] = damaged + [f"hot frame {n}" for n in sorted(hot.damaged)]
     return found
 
@@ -93,8 +99,10 @@ def files_of(cold: Cold, site: str | None, start_us: int, end_us: int, folded: t
 
 
 def _read_cold(
-    cold: Cold, files: Sequence[Stored], choose: Choose, low_ms: int, high_ms: int, damaged: list[str]
+    cold: Cold, files: Sequence[Stored], choose: Choose, low_ms: int, high_ms: int, damaged: list[str], kinds: Kinds
 ) -> list[_Part]:
+    texts = [name for name in TEXTS if name in kinds]
+
     def one_file(one: Stored) -> _Part | None:
         try:
             with opened(cold, one.name) as file:
@@ -102,8 +110,8 @@ def _read_cold(
                 groups = _groups(file, names, low_ms, high_ms)
                 if not groups:
                     return None
-                table = file.read_row_groups(groups, columns=list(_READ), use_threads=False)
-            return _rows_of(table, names, low_ms, high_ms)
+                table = file.read_row_groups(groups, columns=[*_READ, *texts], use_threads=False)
+            return _rows_of(table, names, low_ms, high_ms, texts)
         except FileNotFoundError:
             return None  # a piece that became part of its day just now: the files have changed, all is read again
         except (OSError, pa.ArrowException, ValueError):
@@ -145,7 +153,7 @@ def _edges(about: pq.FileMetaData, group: int, column: int) -> tuple[Any, Any]:
     return told.min_raw, told.max_raw
 
 
-def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int) -> _Part:
+def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int, texts: Sequence[str]) -> _Part:
     words = table["tag"].unify_dictionaries().combine_chunks()
     place = {name: at for at, name in enumerate(names)}
     places = np.array([place.get(word, -1) for word in words.dictionary.to_pylist()], np.int64)
@@ -157,12 +165,12 @@ def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int) -
     columns = {
         "tag": tag, "receive_us": receive_ms * 1000, "source_us": source_us,
         "value": pc.fill_null(table["value"], np.nan).to_numpy(), "quality": table["quality"].to_numpy(),
-        "reasons": table["reasons"].to_numpy(),
+        "reasons": table["reasons"].to_numpy(), **{name: table[name].to_numpy() for name in texts},
     }  # fmt: skip
     return names, columns if rows.all() else {name: column[rows] for name, column in columns.items()}
 
 
-def _read_hot(hot: HotReader, choose: Choose, after_n: int, low_ms: int, high_ms: int) -> _Part:
+def _read_hot(hot: HotReader, choose: Choose, after_n: int, low_ms: int, high_ms: int, kinds: Kinds) -> _Part:
     found = {number: row.name for number, row in hot.tags(retired=True).items() if choose({row.name: facts_of(row)})}
     words = sorted(set(found.values()))
     chosen = np.array(sorted(found), np.int64)
@@ -184,17 +192,18 @@ def _read_hot(hot: HotReader, choose: Choose, after_n: int, low_ms: int, high_ms
                     "tag": place[np.searchsorted(chosen, one.tag[mine])], "receive_us": receive_ms[mine] * 1000,
                     "source_us": np.where(none, NO_TIME, source_ms * 1000), "value": one.value[mine],
                     "quality": one.quality[mine], "reasons": one.reasons[mine],
+                    **{name: text_column(getattr(one, name), len(one.tag))[mine] for name in TEXTS if name in kinds},
                 }
             )  # fmt: skip
-    empty = {name: np.array([], "int64" if name == "tag" else kind) for name, kind in COLUMNS.items()}
-    return words, {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in COLUMNS}
+    empty = {name: np.array([], "int64" if name == "tag" else kind) for name, kind in kinds.items()}
+    return words, {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in kinds}
 
 
-def _joined(parts: Sequence[_Part]) -> pd.DataFrame:
+def _joined(parts: Sequence[_Part], kinds: Kinds) -> pd.DataFrame:
     """The rows of all parts, sorted by tag and time; of one tag and ms in the order of the parts."""
     words = sorted({word for names, _ in parts for word in names})
     place = {word: at for at, word in enumerate(words)}
-    columns = {name: np.concatenate([part[name] for _, part in parts]) for name in COLUMNS}
+    columns = {name: np.concatenate([part[name] for _, part in parts]) for name in kinds}
     columns["tag"] = np.concatenate(
         [np.array([place[word] for word in names], np.int64)[part["tag"]] for names, part in parts]
     )
