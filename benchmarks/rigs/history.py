@@ -21,6 +21,7 @@ import numpy as np
 from drivers.batch import quality_array
 from drivers.record import Reason
 from monitor.historian.arrays import Columns, pack
+from monitor.historian.checks import row_check
 from monitor.historian.history import fold
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import TagRow, folded_upto
@@ -104,10 +105,23 @@ def fill(state: State, mix: Mix, start_ms: int, seconds: int) -> Span:
     with sqlite3.connect(state.hot) as db:
         db.execute("PRAGMA synchronous=OFF")
         rows = [
-            (row.number, row.name, row.site, row.asset, row.quantity, row.unit, row.low, row.high, 0, row.description)
+            (
+                row.number,
+                row.name,
+                row.site,
+                row.asset,
+                row.quantity,
+                row.unit,
+                row.low,
+                row.high,
+                0,
+                row.description,
+                1,
+            )
             for row in mix.rows().values()
         ]
-        db.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)", rows)
+        checked = [(*row, row_check(row)) for row in rows]
+        db.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", checked)
         last = folded_upto(state.history, db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
         first = 1 + max(last, db.execute("SELECT coalesce(max(n), 0) FROM frame").fetchone()[0])
         for n, tick in enumerate(made.tick_ms.tolist()):
@@ -115,8 +129,9 @@ def fill(state: State, mix: Mix, start_ms: int, seconds: int) -> Span:
                 np.arange(mix.tags), made.receive_us[source, n], made.source_us[:, n], made.value[:, n],
                 made.reasons[:, n], quality[n], {}, {},
             )  # fmt: skip
-            blob, crc = pack(frame)
+            blob, crc = pack(frame, first + n, tick + 60)
             db.execute("INSERT INTO frame VALUES (?, ?, ?, ?)", (first + n, tick + 60, crc, blob))
+            db.execute("INSERT INTO minute VALUES (?, ?)", (first + n, (tick + 60) // 60_000 * 60_000))
     db.close()
     return made
 

@@ -21,6 +21,7 @@ from monitor.daemon.life import Daemon
 from monitor.daemon.supervisor import JobLost
 from monitor.daemon.writer import Writer
 from monitor.handover import hand_over
+from monitor.historian.checks import row_check
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, raw_message, verify
 from monitor.settings import load
@@ -312,7 +313,7 @@ async def test_what_cannot_be_used_at_the_start_is_said_in_one_line(bench):
     assert "command.sock: cannot be opened" in await refused()
     bench.state.socket.rmdir()
     with sqlite3.connect(bench.state.hot) as db:
-        db.execute("INSERT INTO alarm VALUES ('x', '{}')")
+        db.execute("INSERT INTO alarm VALUES ('x', '{}', ?)", [row_check(["x", "{}"])])
     assert "hot.sqlite: cannot be read or written" in await refused()
 
 
