@@ -30,6 +30,7 @@ LINE_LIMIT = 65_536  # bytes of a message or an answer with its newline
 IDLE_S = 30.0  # a client that says nothing for so long is let go
 ANSWER_S = 10.0  # the daemon's own limit for one message
 CLIENTS = 64
+TOO_MANY = "too many clients"
 VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any role above viewer; "": everybody
     "whoami": "",
     "acknowledge": "acknowledge",
@@ -141,7 +142,7 @@ async def serve(
         try:
             uid, gid = _peer(writer)
             if len(clients) > CLIENTS:
-                on_access(uid, "", False, "", "too many clients")
+                on_access(uid, "", False, "", TOO_MANY)
                 await _send(writer, _refusal("", f"{CLIENTS} clients are connected already; try again in a moment"))
                 return
             await _converse(reader, writer, uid, gid, door)

@@ -17,9 +17,13 @@ def own(kind: str, data: Mapping[str, Any], at_us: int, site: str | None = None)
     return Draft(kind, data, at_us, "daemon", site=site)
 
 
-def gap(source: str, start_us: int, end_us: int, *, site: str | None = None, **more: int) -> Draft:
+def gap(
+    source: str, start_us: int, end_us: int, *, counts: Mapping[str, int] | None = None, site: str | None = None
+) -> Draft:
     """From `start_us` to `end_us` (UTC [us]) nothing came from `source`, or what came was lost."""
-    return own("gap", {"source": source, "start": utc_text(start_us), "end": utc_text(end_us), **more}, end_us, site)
+    return own(
+        "gap", {"source": source, "start": utc_text(start_us), "end": utc_text(end_us), **(counts or {})}, end_us, site
+    )
 
 
 def of_alarm(change: Change) -> Draft:

@@ -40,7 +40,7 @@ class Hearing:
         self._owe, self._on_news = owe, on_news
         self._heard: deque[Alert] = deque()  # what devices said, not yet in the ledger
         self._lost, self._lost_us = 0, 0  # how many were cut off since, and since when (UTC) [us]
-        self.lost = 0  # alerts cut off since the start
+        self.lost, self.lost_us = 0, 0  # alerts cut off since the start, and when last (UTC) [us]
         self._refused: set[Path] = set()  # of the inbox: neither to be taken nor to be moved away
 
     @property
@@ -59,6 +59,7 @@ class Hearing:
                 LOG.error("more alerts come from devices than can be entered; those over %d are lost", ALERTS_WAITING)
             self._lost += lost
             self.lost += lost
+            self.lost_us = now_us()
 
     async def take(self) -> None:
         """Enter what devices said and what lies in the inbox. Raises STORE_FAULTS; nothing is lost then."""
@@ -84,7 +85,7 @@ class Hearing:
                 self._heard.popleft()
             room -= len(batch)
         if self._lost and not self._heard:
-            self._owe(gap("alerts of devices", self._lost_us, now_us(), alerts_lost=self._lost))
+            self._owe(gap("alerts of devices", self._lost_us, now_us(), counts={"alerts_lost": self._lost}))
             self._lost = 0
 
     async def _enter(self, alerts: Sequence[Alert], via: str) -> None:

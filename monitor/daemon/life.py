@@ -190,7 +190,7 @@ class Daemon:
             drafts.append(own("config", {"sha256": self.settings.sha256, "words": words}, at_us))
         if told > self._writer.head[0]:
             LOG.error("the ledger has %d entries, %d were published: its tail is gone", self._writer.head[0], told)
-            drafts.append(gap("ledger", at_us, at_us, entries_told=told))
+            drafts.append(gap("ledger", at_us, at_us, counts={"entries_told": told}))
         newest_ms = reader.newest_ms()
         if newest_ms is not None:
             drafts.append(gap("all", newest_ms * 1000, at_us))
@@ -480,7 +480,25 @@ class Daemon:
         ) | {"worker": {"pid": self._worker.pid, "restarts": self._worker.restarts, "lost": self._worker.lost,
                         "job": self._worker.job, "progress": self._worker.progress,
                         "jobs": self._jobs.last_runs},
-             "socket": dict(self._access), "disk": self._room.to_json()}  # fmt: skip
+             "socket": dict(self._access), "disk": self._room.to_json(),
+             "overload": self._overload(), "backlog": self._storing.backlog}  # fmt: skip
+
+    def _overload(self) -> dict[str, Any]:
+        """What was lost or left out because there was too much of it, since the start; `at`: when last."""
+        lost, pollers = self._storing.lost, self._polling.pollers.values()
+        at_us = max(self._storing.lost_us, self._hearing.lost_us)
+        return {
+            "at": utc_text(at_us) if at_us else None,
+            "polls_lost": lost["polls"],
+            "samples_lost": lost["samples"],
+            "entries_lost": lost["entries"],
+            "alerts_lost": self._hearing.lost,
+            "values_lost": sum(one.source.counts.lost for one in pollers),
+            "polls_skipped": sum(one.link.skipped for one in pollers),
+            "pollers_failed": self._polling.crashed,
+            "clients_refused": self._access[command_socket.TOO_MANY],
+            "log_lines_held": self._sparing.held,
+        }
 
     # what is asked of us
 

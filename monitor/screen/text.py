@@ -10,12 +10,13 @@ from typing import Any
 
 from monitor.labels import alarm_word, role_word
 from monitor.screen.pieces import Line, budget, cells, fit, wrap
-from monitor.screen.room import QUIET, Alarm, Point, RoomState, from_status, open_alarms, part, rows
+from monitor.screen.room import QUIET, Alarm, Point, RoomState, from_status, open_alarms, part, rows, time_us
 from monitor.words import _, age_text, clean, local_text, number_text
 
 MARKS = {1: "[1]", 2: "<2>", 3: "(3)"}
 KINDS = {1: "p1", 2: "p2", 3: "p3"}
 BAD, UNCERTAIN = 2, 1
+LOST_TOLD_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ def head(room: RoomState, view: View) -> Line:
         sources = rows(status, "sources")
         up = sum(one.get("state") == "up" for one in sources)
         parts.append((80 if up < len(sources) else 40, _("poll {up}/{total}").format(up=up, total=len(sources))))
+        parts.append(overload_part(room))
         parts.append(clock_part(status))
         parts.append(vendor_part(room, view))
         parts.append(rejected_part(room))
@@ -183,6 +185,18 @@ def store_part(room: RoomState) -> tuple[int, str]:
         share = as_number(part(room.status, "disk").get("share"))
         return 90, _("disk {share} % FULL").format(share="?" if share is None else int(100 * share))
     return 90, _("store {word}").format(word=clean(state, 12).upper())
+
+
+def overload_part(room: RoomState) -> tuple[int, str]:
+    """For an hour after polls or alerts were lost because there were too many of them."""
+    overload = part(room.status, "overload")
+    at_us = time_us(overload.get("at"))
+    if at_us is None or room.now_us - at_us > LOST_TOLD_US:
+        return 5, ""
+    counts = {name: int(as_number(overload.get(name)) or 0) for name in ("polls_lost", "entries_lost", "alerts_lost")}
+    if counts["polls_lost"]:
+        return 88, _("{n} polls LOST").format(n=counts["polls_lost"])
+    return 88, _("{n} alerts LOST").format(n=counts["alerts_lost"] + counts["entries_lost"])
 
 
 def clock_part(status: Mapping[str, Any]) -> tuple[int, str]:

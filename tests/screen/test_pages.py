@@ -189,6 +189,17 @@ def test_telemetry_lost_names_the_site_and_what_applies(room):
     assert "TELEMETRY LOST at Hillside booster station for 94s: phone or visit; P-17" in text
 
 
+def test_polls_and_alerts_that_were_lost_are_a_word_on_line_one_for_an_hour(room):
+    def told(**overload):
+        ago = {"at": utc_text(room.now_us - 60_000_000), "polls_lost": 0, "alerts_lost": 0, "entries_lost": 0}
+        return str(head(replace(room, status={**room.status, "overload": ago | overload}), View(100, 30)))
+
+    assert "1200 polls LOST" in told(polls_lost=1200, alerts_lost=3)
+    assert "3 alerts LOST" in told(alerts_lost=3)
+    for quiet in ({"at": None}, {"at": utc_text(room.now_us - 3_700_000_000)}, {"at": [7], "polls_lost": "x\x1b"}):
+        assert "LOST" not in told(**quiet)
+
+
 def test_an_open_manual_period_stands_in_line_one_and_two(room):
     manual = replace(room, period=Period(room.now_us - 192_000_000, "shift_lead", False, ("R",)))
     assert str(head(manual, View(100, 30))).startswith("MANUAL")
