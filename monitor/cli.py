@@ -39,6 +39,7 @@ COMMANDS = {
     "doctor": ("monitor.doctor.command", "self-check: files, versions, sockets, clock, disk, links, ledger, binder"),
     "security-log": ("monitor.security_log", "who was let in or refused; for two people of different roles together"),
     "reload": ("monitor.reload", "let the daemon read its configuration again, all or nothing; what is different then"),
+    "history": ("monitor.historian.command", "show what history there is, verify that it is as it was written"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),
 }
 # the same for those that also work without a configuration: command(args, settings or None, state)

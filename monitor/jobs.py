@@ -78,6 +78,41 @@ def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any],
     return JobResult(found.words, files=found.files, purge_before_ms=min(found.purge_before_ms, upto_ms))
 
 
+def verify(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
+    """Check every file of history; what is damaged goes to quarantine and is entered."""
+    from monitor.historian.cold import cold_of
+    from monitor.historian.verifying import verify as verify_history
+
+    cold = cold_of(state)
+    found = verify_history(cold, move=True, tell=tell)
+    entries = [
+        _entry("quarantine", {"file": fault.name, "why": fault.why, "moved_to": fault.moved_to}, now_us)
+        for fault in found.faults
+    ]
+    return JobResult(f"history: {found.words}", entries)
+
+
+def purge(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
+    """Remove the raw days older than [history] keep_days; asked with a rule, because the disk is full, the oldest."""
+    from monitor.daemon.room import RELIEF
+    from monitor.historian.cold import cold_of
+    from monitor.historian.purging import bytes_too_many, purge_days
+
+    told, cold, today = settings.history, cold_of(state), f"{_midnight(now_us):%Y-%m-%d}"
+    if rule := args.get("rule"):
+        wanted = bytes_too_many(cold, settings.disk.full_at - RELIEF)
+        gone = purge_days(cold, today, told.least_days, str(rule), bytes_wanted=wanted)
+    elif told.keep_days is None:
+        return JobResult("history: nothing leaves, [history] keep_days is not set")
+    else:
+        rule = f"[history] keep_days = {told.keep_days}"
+        gone = purge_days(cold, today, told.least_days, rule, keep_days=told.keep_days)
+    words = f"history: {len(gone.files)} files left, {gone.bytes} bytes"
+    if gone.kept:
+        words += f"; {len(gone.kept)} days stay, because they are not as they were written: {gone.kept[0]}"
+    return JobResult(words, [_entry("purge", gone.data, now_us)] if gone.files else [])
+
+
 def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Run the drift audit and write its report, to be signed by a person."""
     from monitor import audit
@@ -122,6 +157,8 @@ JOBS: Mapping[str, Job] = {
     "score": score,
     "learn": learn,
     "fold": fold,
+    "verify": verify,
+    "purge": purge,
     "drift_audit": drift_audit,
     "comparison_report": comparison_report,
     "sovereignty_report": sovereignty_report,

@@ -200,7 +200,7 @@ class CrossCheck:
 class Job:
     """One row of the timetable: every N seconds, or a cron expression in UTC."""
 
-    name: str  # score, fold, drift_audit, comparison_report, sovereignty_report, binder
+    name: str  # score, fold, verify, purge, drift_audit, comparison_report, sovereignty_report, binder
     every_s: float | None = None
     cron: str | None = None
 

@@ -50,8 +50,8 @@ class State:
 
     @property
     def quarantine(self) -> Path:
-        """What was found damaged: kept, and read by nothing."""
-        return self.root / "history" / "quarantine"
+        """What was found damaged: kept, and read by nothing; tools that read the whole folder leave such a name out."""
+        return self.root / "history" / "_quarantine"
 
     @property
     def models(self) -> Path:

@@ -1,14 +1,15 @@
 """Where the cold part of history lies: a folder of this machine, or any filesystem that pyarrow knows (object storage).
 
 Names are relative to it: site=S/date=D/part-0.parquet. A file comes into being as a whole: it is made on this machine,
-then put in place under its name, and never seen half.
+then put in place under its name, and never seen half. Beside each lies _NAME.sha256, in the form that `sha256sum -c`
+takes; tools that read a whole folder leave out what begins with an underscore.
 """
 
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path, PurePosixPath
@@ -21,11 +22,13 @@ from pyarrow import fs
 from drivers.errors import ConfigError, UserError
 from drivers.secret import read_secret
 from monitor.plant import History
-from monitor.state import State, sync_folder
+from monitor.state import State, atomic_write, sync_folder
 
+QUARANTINE = "_quarantine"
 PART = ".part"  # how the name of a file ends that is not in its place yet
 _PROBED_DAYS = 40  # of so many days each folder is asked for by name; of more, the site's folder is listed
 _BLOCK = 1 << 20
+_NOTE_LIMIT = 4_096
 _S3_OPTIONS = ("endpoint_override", "scheme", "region")
 
 
@@ -108,7 +111,7 @@ def reaching(cold: Cold) -> Iterator[None]:
     """Whatever the place refuses inside the block becomes one line: Unreachable."""
     try:
         yield
-    except UserError:
+    except (UserError, FileNotFoundError):
         raise
     except (OSError, pa.ArrowException) as fault:
         if cold.local:
@@ -186,12 +189,64 @@ def part_for(cold: Cold, name: str) -> Path:
 
 
 def remove(cold: Cold, name: str) -> None:
-    """Remove a file; it is no fault if it is not there."""
+    """Remove a file and what is noted of it; it is no fault if it is not there."""
+    for one in (_noted_in(name), name):  # a file without a note can be read, a note without its file says nothing
+        with reaching(cold), suppress(FileNotFoundError):
+            cold.files.delete_file(cold.path(one))
+
+
+def set_aside(cold: Cold, name: str) -> str:
+    """Move a damaged file to where nothing reads it; returns its new name."""
+    target = f"{QUARANTINE}/{name}.{secrets.token_hex(4)}"
+    with reaching(cold):
+        if cold.local:
+            Path(cold.path(target)).parent.mkdir(parents=True, exist_ok=True)
+        cold.files.move(cold.path(name), cold.path(target))
+        if cold.local:
+            for place in (Path(cold.path(name)).parent, *list(Path(cold.path(target)).parents)[:4]):
+                sync_folder(place)
+    with reaching(cold), suppress(FileNotFoundError):
+        cold.files.delete_file(cold.path(_noted_in(name)))
+    return target
+
+
+def in_quarantine(cold: Cold, site: str | None, first: str, last: str) -> list[str]:
+    """The names of what was set aside of these days (UTC, YYYY-MM-DD)."""
+    found = []
+    for folder in _folders(cold, cold.path(QUARANTINE)):
+        if not folder.startswith("site=") or (site is not None and folder != f"site={site}"):
+            continue
+        for day in _folders(cold, cold.path(f"{QUARANTINE}/{folder}")):
+            if first <= day.removeprefix("date=") <= last:
+                names = _infos(cold, cold.path(f"{QUARANTINE}/{folder}/{day}"))
+                found += [f"{QUARANTINE}/{folder}/{day}/{info.base_name}" for info in names]
+    return sorted(found)
+
+
+def note(cold: Cold, name: str, digests: Sequence[str]) -> None:
+    """Note the SHA-256 of a file beside it: twice the same, or two of which each holds while the file is replaced."""
+    base = name.rpartition("/")[2]
+    text = "".join(f"{one}  {base}\n" for one in digests).encode()
+    if cold.local:
+        atomic_write(Path(cold.path(_noted_in(name))), text)
+        return
+    with reaching(cold), cold.files.open_output_stream(cold.path(_noted_in(name))) as out:
+        out.write(text)
+
+
+def noted(cold: Cold, name: str) -> list[str]:
+    """What is noted of a file; empty if nothing is."""
     try:
-        with reaching(cold):
-            cold.files.delete_file(cold.path(name))
+        with reaching(cold), cold.files.open_input_stream(cold.path(_noted_in(name))) as file:
+            lines = file.read(_NOTE_LIMIT).decode("ascii", "replace").splitlines()
     except FileNotFoundError:
-        pass
+        return []
+    return [line.partition(" ")[0] for line in lines]
+
+
+def _noted_in(name: str) -> str:
+    path = PurePosixPath(name)
+    return os.fspath(path.with_name(f"_{path.name}.sha256"))
 
 
 def digest_of(cold: Cold, name: str) -> str:

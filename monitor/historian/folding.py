@@ -1,8 +1,8 @@
 """From hot to history: frames become verified Parquet pieces, and the pieces of a day that is over become one file.
 
-Safe at any point of a crash: a piece is named after its first frame and written as a whole, only frames up to
-folded.json count as folded, what a fold left behind that did not end is cleared by the next one, and a day's file lists
-the pieces it holds. Nothing here removes a row from the hot file.
+Safe at any point of a crash: a piece is named after its first frame and written as a whole, only frames up to what
+_folded.json says count as folded, what a fold left behind that did not end is cleared by the next one, and a day's file
+lists the pieces it holds. Nothing here removes a row from the hot file.
 """
 
 import json

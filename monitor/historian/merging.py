@@ -12,7 +12,7 @@ from operator import itemgetter
 
 import pyarrow as pa
 
-from monitor.historian.cold import Cold, days, in_folder, remove, sites
+from monitor.historian.cold import Cold, days, digest_of, in_folder, noted, remove, sites
 from monitor.historian.parquet import (
     GROUP_ROWS,
     HistoryError,
@@ -49,7 +49,7 @@ def merge_days(cold: Cold, today: str) -> tuple[list[str], list[str]]:
                 held = pieces_in(cold, whole) if whole in names else {}
                 if fresh := [name for name in pieces if name.rpartition("/")[2] not in held]:
                     made.append(_merge(cold, folder, ([whole] if whole in names else []) + fresh, held))
-            except (OSError, pa.ArrowException, ValueError) as fault:
+            except (HistoryError, OSError, pa.ArrowException, ValueError) as fault:
                 faults.append(f"{cold.shown(folder)}: {fault}")
                 continue
             for name in pieces:
@@ -60,10 +60,11 @@ def merge_days(cold: Cold, today: str) -> tuple[list[str], list[str]]:
 def pieces_in(cold: Cold, whole: str) -> dict[str, Mapping[str, str]]:
     """The pieces that a day's file holds, by name, with the origin of those that came from elsewhere."""
     with opened(cold, whole) as file:
-        return _pieces(file.schema_arrow)
+        return pieces_of(file.schema_arrow)
 
 
-def _pieces(form: pa.Schema) -> dict[str, Mapping[str, str]]:
+def pieces_of(form: pa.Schema) -> dict[str, Mapping[str, str]]:
+    """As `pieces_in`, of a schema."""
     told = form.metadata or {}
     origins = json.loads(told.get(b"handwheel.origins", b"{}"))
     return {name: origins.get(name, {}) for name in json.loads(told.get(b"handwheel.pieces", b"[]"))}
@@ -74,6 +75,8 @@ def _merge(cold: Cold, folder: str, sources: Sequence[str], held: _Origins) -> s
     origins = dict(held)
     rows = 0
     for name in sources:
+        if (known := noted(cold, name)) and digest_of(cold, name) not in known:
+            raise HistoryError(f"{cold.shown(name)}: is not as it was written")
         with opened(cold, name) as file:
             facts.update(tag_facts(file.schema_arrow))
             rows += file.metadata.num_rows

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from drivers.batch import quality_array
 from drivers.errors import UserError
 from drivers.record import Reason
-from monitor.historian.cold import Cold, cold_of, part_for, put
+from monitor.historian.cold import Cold, cold_of, digest, note, noted, part_for, put
 from monitor.state import State
 
 FORMAT = "1"
@@ -177,7 +177,12 @@ def write_verified(cold: Cold, name: str, form: pa.Schema, tables: Iterable[pa.T
                     told.append(checksums(group))
         if sync:
             _verify(part, form, told)
+            made = digest(part)
+            before = noted(cold, name)
+            note(cold, name, [*before[-1:], made, made][:2])  # while it is replaced, the old one and the new one hold
         put(cold, part, name, sync=sync)
+        if sync and before:
+            note(cold, name, [made, made])
     finally:
         part.unlink(missing_ok=True)
     return cold.shown(name)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
 from monitor.historian.arrays import columns, text_column
-from monitor.historian.cold import Cold, Stored, Unreachable, cold_of, sites, stored
+from monitor.historian.cold import Cold, Stored, Unreachable, cold_of, in_quarantine, sites, stored
 from monitor.historian.frame import FrameError
 from monitor.historian.merging import WHOLE, pieces_in
 from monitor.historian.parquet import WORKERS, TagFacts, day_of, opened, tag_facts
@@ -64,17 +64,21 @@ def search(
         hot_id = hot.meta().get("id", "")
         upto = folded_upto(state.history, hot_id)
         damaged: list[str] = []
+        reached = True
         files: list[Stored] = []
         try:
+            first, last = day_of(low_ms), day_of(high_ms - 1)
+            damaged += [cold.shown(name) for name in in_quarantine(cold, site, first, last)]
             files = list(files_of(cold, site, start_us, end_us, (hot_id, upto)))
             parts = _read_cold(cold, files, choose, low_ms, high_ms, damaged, kinds)
         except Unreachable as fault:
             parts = []
+            reached = False
             damaged.append(str(fault))
         parts.append(_read_hot(hot, choose, upto, low_ms, high_ms, kinds))
         # a fold in between has moved frames, or made one file of several: look again
         same = folded_upto(state.history, hot_id) == upto
-        if same and (damaged or list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files):
+        if same and (not reached or list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files):
             break
     found = _joined(parts, kinds)
     found.attrs["damaged"] = damaged + [f"hot frame {n}" for n in sorted(hot.damaged)]
@@ -91,11 +95,18 @@ def files_of(cold: Cold, site: str | None, start_us: int, end_us: int, folded: t
         for _, found in groupby(stored(cold, one_site, first, last), attrgetter("day")):
             files = list(found)
             whole = next((one for one in files if one.name.endswith(f"/{WHOLE}")), None)
-            held = pieces_in(cold, whole.name) if whole and len(files) > 1 else {}
+            held = _held(cold, whole.name) if whole and len(files) > 1 else {}
             for one in files:
                 _, _, begin = one.stem.rpartition(f"-{hot_id}-") if hot_id else ("", "", "")
                 if f"{one.stem}.parquet" not in held and not (begin.isdecimal() and int(begin) > upto):
                     yield one
+
+
+def _held(cold: Cold, whole: str) -> Mapping[str, Any]:
+    try:
+        return pieces_in(cold, whole)
+    except (OSError, pa.ArrowException, ValueError):
+        return {}  # it cannot be read either, and is said to be damaged where its rows are asked for
 
 
 def _read_cold(
