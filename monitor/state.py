@@ -49,11 +49,6 @@ class State:
         return self.root / "history"
 
     @property
-    def quarantine(self) -> Path:
-        """What was found damaged: kept, and read by nothing; tools that read the whole folder leave such a name out."""
-        return self.root / "history" / "_quarantine"
-
-    @property
     def models(self) -> Path:
         """Fitted models, one JSON card and one npz per asset."""
         return self.root / "models"

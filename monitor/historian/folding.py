@@ -16,18 +16,21 @@ import numpy as np
 import pyarrow as pa
 
 from drivers.batch import NO_TIME
-from monitor.historian.arrays import Columns, columns
+from monitor.historian.arrays import Columns, columns, text_column
 from monitor.historian.cold import Cold, cold_of, remove, sites, stored
 from monitor.historian.frame import FrameError
 from monitor.historian.merging import merge_days
 from monitor.historian.parquet import DAY_MS, TIME, HistoryError, TagFacts, day_folder, day_of, schema, write_verified
 from monitor.historian.reader import FOLDED, HotReader, TagRow, folded, folded_upto
 from monitor.progress import Tell, Work, silent
-from monitor.state import State, atomic_write, sync_folder
+from monitor.state import State, atomic_write
 
 _PIECE_FRAMES = 4_000  # frames, and
 _PIECE_ROWS = 4_000_000  # rows that are held in memory at once: an hour of 1,000 tags at 1 Hz
 _PIECE_GROUP_ROWS = 65_536
+_KINDS = {
+    "tag": "i4", "receive_us": "i8", "source_us": "i8", "value": "f8", "reasons": "u4", "quality": "u1",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class FoldResult:
     frames: int
     rows: int
     files: tuple[str, ...]
-    damaged: tuple[int, ...]  # frames whose checksum did not agree: set aside in quarantine, never believed
+    damaged: tuple[int, ...]  # frames whose checksum did not agree: left out, never believed
     faults: tuple[str, ...]  # days that could not be made one file, in words; their pieces stay
     purge_before_ms: int
     words: str
@@ -62,18 +65,16 @@ def fold(
     frames = rows = 0
     with Work("folding", last - first, tell) as work:
         for piece in _pieces(hot, first, last):
-            for site, day, facts, groups in _by_day(piece.frames, table_of_tags):
+            for site, day, facts, groups in _by_day(piece.rows, table_of_tags):
                 form = schema(site, day, facts, {"handwheel.frames": f"{hot_id}:{piece.first}-{piece.last}"})
                 name = f"{day_folder(site, day)}/part-{hot_id}-{piece.first:012d}.parquet"
                 files.append(write_verified(cold, name, form, groups))
-            for n, blob in piece.damaged:
-                set_aside(state, f"hot-frame-{hot_id}-{n}.bin", blob)
-                damaged.append(n)
+            damaged += piece.damaged
             if hot.meta().get("id", "") != hot_id:
                 raise HistoryError(f"{state.hot}: was replaced while it was folded; the next fold begins anew")
             note_folded(state.history, hot_id, piece.last)
             frames += piece.last - piece.first + 1
-            rows += sum(len(frame.tag) for frame in piece.frames)
+            rows += len(piece.rows.tag)
             work.add(piece.last - piece.first + 1)
     before = upto_ms if upto_ms is not None else (hot.newest_ms() or 0) + 1
     merged, faults = merge_days(cold, day_of(before))
@@ -91,22 +92,14 @@ def write_newest(state: State, after_n: int, place: Cold) -> list[int]:
 
     For whoever gives history away: nothing counts as folded by it.
     """
-    hot, damaged = HotReader(state.hot), []
+    hot, damaged = HotReader(state.hot), list[int]()
     table_of_tags = hot.tags(retired=True)
     for piece in _pieces(hot, after_n, hot.last_before(2**62)):
-        damaged += [n for n, _blob in piece.damaged]
-        for site, day, facts, groups in _by_day(piece.frames, table_of_tags):
+        damaged += piece.damaged
+        for site, day, facts, groups in _by_day(piece.rows, table_of_tags):
             name = f"{day_folder(site, day)}/part-{piece.first:012d}.parquet"
             write_verified(place, name, schema(site, day, facts), groups, sync=False)
     return damaged
-
-
-def set_aside(state: State, name: str, blob: bytes) -> Path:
-    """Keep damaged bytes in quarantine, where nothing reads them."""
-    state.quarantine.mkdir(parents=True, exist_ok=True)
-    sync_folder(state.root)
-    atomic_write(state.quarantine / name, blob)
-    return state.quarantine / name
 
 
 def note_folded(history: Path, hot_id: str, n: int) -> None:
@@ -131,17 +124,17 @@ def _drop_unfinished(cold: Cold, hot: HotReader, hot_id: str, first: int) -> Non
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Consecutive frames that fit into memory together."""
+    """The rows of consecutive frames that fit into memory together."""
 
     first: int
     last: int
-    frames: Sequence[Columns]
-    damaged: Sequence[tuple[int, bytes]]
+    rows: Columns
+    damaged: Sequence[int]
 
 
 def _pieces(hot: HotReader, first: int, last: int) -> Iterator[_Piece]:
     frames: list[Columns] = []
-    bad: list[tuple[int, bytes]] = []
+    bad: list[int] = []
     begin = n = rows = 0
     for n, _t_ms, crc, blob in hot.frames(first, last):
         begin = begin or n
@@ -149,22 +142,35 @@ def _pieces(hot: HotReader, first: int, last: int) -> Iterator[_Piece]:
             frames.append(columns(blob, crc))
             rows += len(frames[-1].tag)
         except FrameError:
-            bad.append((n, blob))
+            bad.append(n)
         if len(frames) + len(bad) >= _PIECE_FRAMES or rows >= _PIECE_ROWS:
-            yield _Piece(begin, n, frames, bad)
-            frames, bad, begin, rows = [], [], 0, 0
+            yield _Piece(begin, n, _together(frames), bad)
+            bad, begin, rows = [], 0, 0
     if begin:
-        yield _Piece(begin, n, frames, bad)
+        yield _Piece(begin, n, _together(frames), bad)
+
+
+def _together(frames: list[Columns]) -> Columns:
+    """The rows of all frames one after the other; the list is empty afterwards, so that they lie in memory once."""
+    starts = np.cumsum([0, *(len(frame.tag) for frame in frames)]).tolist()
+    exact = {at + row: text for at, one in zip(starts, frames, strict=False) for row, text in one.exact.items()}
+    detail = {at + row: text for at, one in zip(starts, frames, strict=False) for row, text in one.detail.items()}
+    tag, receive_us, source_us, value, reasons, quality = (
+        np.concatenate([np.array([], kind), *(getattr(frame, name) for frame in frames)])
+        for name, kind in _KINDS.items()
+    )
+    frames.clear()
+    return Columns(tag, receive_us, source_us, value, reasons, quality, exact, detail)
 
 
 def _by_day(
-    frames: Sequence[Columns], tags: Mapping[int, TagRow]
+    given: Columns, tags: Mapping[int, TagRow]
 ) -> Iterator[tuple[str, str, dict[str, TagFacts], Iterator[pa.Table]]]:
-    """(site, UTC day, facts of its tags, sorted rows as row groups) of all samples of these frames."""
-    if not frames:
+    """(site, UTC day, facts of its tags, sorted rows as row groups) of these rows."""
+    if not len(given.tag):
         return
-    number = np.concatenate([frame.tag for frame in frames])
-    used = np.flatnonzero(np.bincount(number)).tolist() if len(number) else []
+    number = given.tag
+    used = np.flatnonzero(np.bincount(number)).tolist()
     if unknown := sorted(set(used) - set(tags)):
         raise ValueError(f"history: the hot file has no tag {unknown[:5]}")
     # several tags of the hot file may have one name: a tag whose asset, quantity or unit changed is another one there
@@ -173,13 +179,13 @@ def _by_day(
     ranks = np.zeros(1 + max(used, default=0), np.uint16 if len(places) < 2**16 else np.int32)
     ranks[used] = [rank[tags[one].site, tags[one].name] for one in used]
     key = ranks[number]
-    receive_ms = np.concatenate([frame.receive_us for frame in frames]) // 1000
+    receive_ms = given.receive_us // 1000
     order = np.argsort(key, kind="stable")  # of 16 bit: one pass over the rows, not a comparison of each
     key, times = key[order], receive_ms[order]
     if ((times[1:] < times[:-1]) & (key[1:] == key[:-1])).any():
         order = np.lexsort((receive_ms, ranks[number]))
         times = receive_ms[order]
-    rows = _Rows(frames, tags, used, number, receive_ms, pa.array([name for _, name in places], pa.string()), ranks)
+    rows = _Rows(given, tags, used, receive_ms, pa.array([name for _, name in places], pa.string()), ranks)
     for site in sorted({site for site, _ in places}):
         low = next(at for at, place in enumerate(places) if place[0] == site)
         high = low + sum(place[0] == site for place in places)
@@ -191,20 +197,16 @@ def _by_day(
 
 
 class _Rows:
-    """The columns of many frames one after the other, from which tables of chosen rows are made."""
+    """The columns of many frames, from which tables of chosen rows are made."""
 
     def __init__(
-        self, frames: Sequence[Columns], tags: Mapping[int, TagRow], used: Sequence[int], number: np.ndarray,
-        receive_ms: np.ndarray, names: pa.Array, ranks: np.ndarray,
+        self, given: Columns, tags: Mapping[int, TagRow], used: Sequence[int], receive_ms: np.ndarray, names: pa.Array,
+        ranks: np.ndarray,
     ) -> None:  # fmt: skip
-        self._tags, self._number, self._receive_ms = tags, number, receive_ms
-        self._source_us = np.concatenate([frame.source_us for frame in frames])
-        self._value = np.concatenate([frame.value for frame in frames])
-        self._reasons = np.concatenate([frame.reasons for frame in frames])
-        self._quality = np.concatenate([frame.quality for frame in frames])
-        starts = np.cumsum([0, *(len(frame.tag) for frame in frames)]).tolist()
-        self._exact = _texts([(at, frame.exact) for at, frame in zip(starts, frames, strict=False)], starts[-1])
-        self._detail = _texts([(at, frame.detail) for at, frame in zip(starts, frames, strict=False)], starts[-1])
+        self._given, self._tags, self._number, self._receive_ms = given, tags, given.tag, receive_ms
+        self._exact, self._detail = (
+            text_column(texts, len(receive_ms)) if texts else None for texts in (given.exact, given.detail)
+        )
         self._names, self._ranks = names, ranks
         words = sorted({tags[one].asset for one in used})
         self._assets = pa.array(words, pa.string())
@@ -232,7 +234,7 @@ class _Rows:
         yield self._table(rows[begin:])
 
     def _table(self, rows: np.ndarray) -> pa.Table:
-        number, receive_ms, source_us = self._number[rows], self._receive_ms[rows], self._source_us[rows]
+        number, receive_ms, source_us = self._number[rows], self._receive_ms[rows], self._given.source_us[rows]
         source_ms = source_us // 1000
         no_source = (source_us == NO_TIME) | (source_ms == receive_ms)
         return pa.table(
@@ -241,24 +243,13 @@ class _Rows:
                 "tag": pa.DictionaryArray.from_arrays(self._ranks[number].astype(np.int32), self._names),
                 "source_ms": pa.array(source_ms, mask=no_source).cast(TIME),
                 "receive_ms": pa.array(receive_ms).cast(TIME),
-                "value": pa.array(self._value[rows], from_pandas=True),
+                "value": pa.array(self._given.value[rows], from_pandas=True),
                 "exact": _chosen(self._exact, rows),
-                "quality": pa.array(self._quality[rows]),
-                "reasons": pa.array(self._reasons[rows]),
+                "quality": pa.array(self._given.quality[rows]),
+                "reasons": pa.array(self._given.reasons[rows]),
                 "detail": _chosen(self._detail, rows),
             }
         )
-
-
-def _texts(texts: Sequence[tuple[int, Mapping[int, str]]], rows: int) -> np.ndarray | None:
-    """The texts of a column that hardly has any; None where there is none at all."""
-    if not any(some for _, some in texts):
-        return None
-    column = np.full(rows, None, object)
-    for start, some in texts:
-        for row, text in some.items():
-            column[start + row] = text
-    return column
 
 
 def _chosen(texts: np.ndarray | None, rows: np.ndarray) -> pa.Array:

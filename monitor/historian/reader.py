@@ -19,13 +19,9 @@ from monitor.sqlite_file import damaged, reading
 
 FORMAT = 2
 NO_TIME = -1
-<<<<<<< HEAD
-FOLDED = ("folded.json", "folded.copy.json")
+FOLDED = ("_folded.json", "_folded.copy.json")  # tools that read the whole folder leave such names out
 _LAST = 2**62
 _FRAMES = "SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM frame"
-=======
-FOLDED = ("_folded.json", "_folded.copy.json")  # tools that read the whole folder leave such names out
->>>>>>> f385a8c (History: each file's SHA-256 is noted beside it; verify finds what is damaged and sets it aside, whole days leave by a rule, handwheel history shows what there is)
 _LAST_FRAMES = 900  # where the row `latest` is damaged, that many frames stand in for it
 
 
