@@ -38,6 +38,7 @@ COMMANDS = {
     "trust": ("monitor.trust", "make our OPC UA certificate; agree to that of a server, by its fingerprint"),
     "doctor": ("monitor.doctor.command", "self-check: files, versions, sockets, clock, disk, links, ledger, binder"),
     "security-log": ("monitor.security_log", "who was let in or refused; for two people of different roles together"),
+    "jobs": ("monitor.joblist", "what the worker did last, how it went, and when it is due again"),
     "reload": ("monitor.reload", "let the daemon read its configuration again, all or nothing; what is different then"),
     "history": ("monitor.historian.command", "show what history there is, verify that it is as it was written"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),

@@ -22,8 +22,18 @@ _OPCUA_PORT = 4840
 
 
 @dataclass(frozen=True, slots=True)
+class Listener:
+    """A port that we open, on loopback alone."""
+
+    process: str
+    host: str
+    port: int
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
-    """One connection that we open; none is ever opened to us."""
+    """One connection that we open; none is ever opened to us from another machine."""
 
     process: str
     host: str
@@ -48,14 +58,23 @@ def flows(settings: Settings) -> list[Flow]:
     return [*sources, *(_of_feed(feed) for feed in settings.feeds if feed.kind == "mqtt")]
 
 
+def listeners(settings: Settings) -> list[Listener]:
+    """All ports that this configuration opens."""
+    if settings.metrics_port is None:
+        return []
+    return [Listener("handwheel run", "127.0.0.1", settings.metrics_port, "metrics for Prometheus, GET /metrics")]
+
+
 def table_text(found: Sequence[Flow], settings: Settings, state: State) -> str:
     """The table with what else there is to know about ways in and out."""
     heads = ("process", "to host", "port", "protocol", "direction", "purpose")
     rows = [heads, *(tuple(map(str, astuple(flow))) for flow in found)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(heads))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    listening = [f"{one.process} listens on {one.host}:{one.port}, {one.purpose}" for one in listeners(settings)]
     serial = [spec for spec in settings.sources if spec.driver == "modbus_rtu"]
     lines += [f"\nno network: {spec.name} on serial line {spec.options['line']}" for spec in serial]
+    lines += [f"\non loopback only: {words}" for words in listening]
     lines += [
         "\nNothing listens on a network. Decisions come in by the Unix socket command.sock, by file rights and groups:",
         f"  {state.root}/command.sock",

@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -44,11 +45,12 @@ class Dispatch:
         self._under_way: set[str] = set()
         self._awaited: set[str] = set()  # jobs that `run_soon` will start
         self._ended_s: dict[str, float] = {}  # monotonic [s]
+        self._left_out: Counter[str] = Counter()  # runs since the job's last one
 
     def take_up(self, reader: HotReader) -> None:
         """Go on where the last life ended."""
         self.assessments = reader.assessments()
-        self.last_runs = json.loads(reader.meta().get("last_runs", "{}"))
+        self.last_runs = last_runs(reader)
 
     def last_starts(self) -> dict[str, datetime]:
         """When each job was last started, UTC."""
@@ -66,6 +68,7 @@ class Dispatch:
     async def run(self, name: str, args: Mapping[str, Any] | None = None) -> None:
         """Do one job, unless it is under way already, and note how it went."""
         if name in self._under_way:
+            self.leave_out(name, "it is still at its last run")
             return
         self._under_way.add(name)
         started_us = _now_us()
@@ -94,11 +97,25 @@ class Dispatch:
             self._awaited.discard(name)
         await self.run(name)
 
+    def leave_out(self, name: str, why: str = "the daemon came too late to it") -> None:
+        """A run that did not happen: counted, and said once until the job runs again."""
+        if not self._left_out[name]:
+            LOG.warning("%s: a run was left out, because %s", name, why)
+        self._left_out[name] += 1
+        if name in self.last_runs:
+            self.last_runs[name]["left_out"] = self.last_runs[name].get("left_out", 0) + 1
+
     async def _note(self, name: str, started_us: int, ok: bool, words: str) -> None:
         before = self.last_runs.get(name, {})
         if ok != before.get("ok") or (not ok and words != before.get("words")):
             LOG.log(logging.INFO if ok else logging.ERROR, "%s: %s", name, words)
-        self.last_runs[name] = {"started": utc_text(started_us), "ended": utc_text(_now_us()), "ok": ok, "words": words}
+        ended, left_out = utc_text(_now_us()), before.get("left_out", 0)
+        self.last_runs[name] = {
+            "started": utc_text(started_us), "ended": ended, "ok": ok, "words": words,
+            "succeeded": ended if ok else before.get("succeeded"),
+            "left_out": left_out if before else self._left_out[name],
+        }  # fmt: skip
+        self._left_out[name] = 0
         with suppress(*STORE_FAULTS):
             await self._writer.do(self._writer.hot.set_meta, "last_runs", json.dumps(self.last_runs))
 
@@ -118,6 +135,14 @@ class Dispatch:
         if result["purge_before_ms"] is not None and not self._clock_suspect():
             before_ms = min(int(result["purge_before_ms"]), _now_us() // 1000 - int(HOT_KEEP_S * 1000))
             await self._writer.do(self._writer.hot.purge, before_ms)
+
+
+def last_runs(reader: HotReader) -> dict[str, dict[str, Any]]:
+    """The table of last runs, by job: started, ended, ok, words, succeeded, left_out; times as UTC text."""
+    told = json.loads(reader.meta().get("last_runs", "{}"))
+    for run in told.values():
+        datetime.fromisoformat(run["started"])
+    return dict(told)
 
 
 def _now_us() -> int:

@@ -20,7 +20,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -33,6 +33,7 @@ from drivers.vendor.status_bits import StatusBits
 from monitor import command_socket, heartbeat, installed
 from monitor.claims import Claims
 from monitor.command_socket import Request
+from monitor.daemon import metrics
 from monitor.daemon.alarms import AlarmList, from_row
 from monitor.daemon.breaks import Breaks
 from monitor.daemon.clock import Clock, boottime_s, read_kernel, time_services
@@ -58,7 +59,7 @@ from monitor.heartbeat import Moment, build_status
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries
 from monitor.lock import boot_id, hold_lock
-from monitor.plant import Settings
+from monitor.plant import Job, Settings
 from monitor.quality import machine_of
 from monitor.security_log import SecurityLog
 from monitor.settings import load
@@ -109,7 +110,7 @@ class Daemon:
         self._room = Room(
             settings, state, self._writer, self._storing.owe, self._jobs.run, lambda: self._clock.health.suspect
         )
-        self._timetable = Timetable((), {}, self._start_job)
+        self._timetable = self._timetable_of(())
         self._turn = asyncio.Lock()  # of a tick, or of a new configuration
         self._stop = asyncio.Event()
         self._stop_s = float("inf")  # when it was asked for (monotonic) [s]
@@ -118,6 +119,9 @@ class Daemon:
         self._security_desk = SecurityDesk(self._security, self._writer)
         self._polling = Polling(self._receive, self._link_changed, self._hearing.hear)
         self._ready = self._reloading = False
+        self._version = version("handwheel")
+        self._told: Mapping[str, Any] | None = None  # the status that was published last
+        self._endpoint = metrics.Endpoint(self._metrics)
         self._access: Counter[str] = Counter()  # messages over the socket: "admitted", or why refused
 
     # life
@@ -134,7 +138,7 @@ class Daemon:
         except sqlite3.Error as fault:
             raise damaged(self.state.root, fault) from fault
         sources = make_sources(self.settings.sources, self._claims.standing())
-        self._timetable = Timetable(self.settings.jobs, self._jobs.last_starts(), self._start_job)
+        self._timetable = self._timetable_of(self.settings.jobs)
         self._polling.start(self.settings.sources, sources)
         try:
             async with command_socket.serve(
@@ -144,12 +148,14 @@ class Daemon:
                 late = self._timetable.start(datetime.now(UTC))
                 LOG.info("running: %d sources, %d tags, state %s%s", len(sources), len(self.settings.tags),
                          self.state.root, f"; done once now: {', '.join(late)}" if late else "")  # fmt: skip
+                await metrics.try_to_listen(self._endpoint, self.settings.metrics_port)
                 await self._tick_until_stopped()
                 self._systemd.stopping()
                 if self._stop.is_set():
                     self._mark_stop()
         finally:
             self._timetable.stop()
+            self._endpoint.close()
             await self._wind_up()
         return 0
 
@@ -182,7 +188,7 @@ class Daemon:
         self._learn_noise()
         self._clock = Clock(self._moment(), boottime_s(), reader.meta().get("clock", ""))
         self._watch_clock(self._moment())
-        started = {"version": version("handwheel"), "config_sha256": self.settings.sha256}
+        started = {"version": self._version, "config_sha256": self.settings.sha256}
         drafts = [own("restart", started | await self._record_program(), at_us)]
         configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
         if configured != self.settings.sha256:
@@ -292,7 +298,13 @@ class Daemon:
         changes = difference(old, new)
         ending, beginning = exchanged(old.sources, new.sources)
         sources = make_sources([one for one in new.sources if one.name in beginning], self._claims.standing())
-        timetable = Timetable(new.jobs, self._jobs.last_starts(), self._start_job)
+        timetable = self._timetable_of(new.jobs)
+        if new.metrics_port != old.metrics_port:
+            try:
+                await self._endpoint.listen(new.metrics_port)
+            except OSError as fault:
+                words = _("site.toml: metrics.port: {port} cannot be opened ({why}); choose another one")
+                raise UserError(words.format(port=new.metrics_port, why=fault.strerror)) from fault
         await self._polling.end(ending)
         try:
             await self._flush(now)
@@ -438,7 +450,7 @@ class Daemon:
                 await self._each_minute()
         except STORE_FAULTS as fault:
             self._storing.failed(fault)
-        status = self._status(now, stopping)
+        status = self._told = self._status(now, stopping)
         await self._publisher.publish(status, self._survey.last_known, now, self._zone, sync=minute)
 
     async def _look_at_disk(self, now: Moment) -> None:
@@ -481,7 +493,13 @@ class Daemon:
                         "job": self._worker.job, "progress": self._worker.progress,
                         "jobs": self._jobs.last_runs},
              "socket": dict(self._access), "disk": self._room.to_json(),
-             "overload": self._overload(), "backlog": self._storing.backlog}  # fmt: skip
+             "overload": self._overload(), "backlog": self._storing.backlog, "wal_bytes": self._storing.wal_bytes,
+             "timetable": {name: at.isoformat() for name, at in self._timetable.next_runs().items()}}  # fmt: skip
+
+    def _metrics(self) -> str:
+        links = [one.link for one in self._polling.pollers.values()]
+        told = self._told
+        return metrics.text(told, links, time.monotonic(), self._version) if told else ""
 
     def _overload(self) -> dict[str, Any]:
         """What was lost or left out because there was too much of it, since the start; `at`: when last."""
@@ -523,6 +541,9 @@ class Daemon:
         """Each message of the command socket, before it is carried out."""
         self._access["admitted" if allowed else why] += 1
         self._security.note(now_us(), uid, verb, "" if allowed else why, role)
+
+    def _timetable_of(self, jobs: Sequence[Job]) -> Timetable:
+        return Timetable(jobs, self._jobs.last_starts(), self._start_job, self._jobs.leave_out)
 
     async def _start_job(self, name: str) -> None:
         """What the timetable calls: the job is a task of ours, which a stop can end in order."""

@@ -53,6 +53,7 @@ class Link:
     skipped: int = 0  # polls left out because an earlier one took too long
     failures: int = 0
     reconnects: int = 0
+    took_s: float | None = None  # the last poll, with opening the connection where it had to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,9 @@ class Poller:
             if not self._open:
                 await self.source.open()
                 self._open = True
-            self._rise(await self.source.read(tags or self.spec.tags))
+            batch = await self.source.read(tags or self.spec.tags)
+            self.link.took_s = self._monotonic() - now_s
+            self._rise(batch)
             if alerts := await self.source.alerts():
                 self._on_alerts(alerts)
         except SourceDown as fault:

@@ -41,6 +41,7 @@ class Storing:
         self.lost_us = 0  # and when last, UTC [us]
         self._untold: Counter[str] = Counter()  # of them, what the ledger has not been told yet
         self._untold_us: tuple[int, int] | None = None  # and of what time it was
+        self.wal_bytes = 0
         self.state = ("ok", "")
 
     def keep(self, batch: Batch) -> None:
@@ -130,6 +131,7 @@ class Storing:
             hot.set_alarms(alarms)
         if latest:
             hot.write_latest(t_ms)
+        self.wal_bytes = self._writer.wal_bytes()
         hot.append(batches, t_ms)  # last: where anything fails, nothing of it is stored, and the next try doubles none
 
     def failed(self, fault: Exception) -> None:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
+from apscheduler.events import EVENT_JOB_MISSED, JobEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
@@ -31,17 +31,19 @@ class Timetable:
     """Runs each job at its time; never the same job twice at once."""
 
     def __init__(
-        self, jobs: Sequence[Job], last_runs: Mapping[str, datetime], call: Callable[[str], Awaitable[None]]
-    ) -> None:
-        """`last_runs`: job -> its last start (UTC); `call` does a job by its name."""
+        self, jobs: Sequence[Job], last_runs: Mapping[str, datetime], call: Callable[[str], Awaitable[None]],
+        left_out: Callable[[str], None] = lambda _name: None,
+    ) -> None:  # fmt: skip
+        """`last_runs`: job -> its last start (UTC); `call` starts a job by its name and does not wait for its end;
+        `left_out` is told of a run that came too late to be done."""
+        self._left_out = left_out
         self._jobs, self._last_runs, self._call = jobs, last_runs, call
         self._triggers = {job.name: trigger_of(job) for job in jobs}
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE_S}
         )
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # what it warns of is counted here
-        self._scheduler.add_listener(self._count, EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES)
-        self.left_out: dict[str, int] = {}  # job -> runs that did not happen, because it was late or still running
+        self._scheduler.add_listener(self._missed, EVENT_JOB_MISSED)
 
     def start(self, now: datetime) -> list[str]:
         """Begin; returns the names of the jobs that were missed and are done once now."""
@@ -80,15 +82,24 @@ class Timetable:
     def missed(self, now: datetime) -> list[str]:
         """Jobs that never ran, or whose time came between their last run and now; in the order in which to do them."""
         late = []
-        for name, trigger in self._triggers.items():
+        for name in self._triggers:
             last = self._last_runs.get(name)
-            due = None if last is None else trigger.get_next_fire_time(last, last + timedelta(microseconds=1))
+            due = None if last is None else self.due(name, last, last + timedelta(microseconds=1))
             if last is None or (due is not None and due <= now):
                 late.append(name)
         return sorted(late, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
 
-    def _count(self, event: JobEvent) -> None:
-        self.left_out[event.job_id] = self.left_out.get(event.job_id, 0) + 1
+    def due(self, name: str, last: datetime, after: datetime) -> datetime | None:
+        """When a job that ran at `last` is due, at `after` or later."""
+        found: datetime | None = self._triggers[name].get_next_fire_time(last, after)
+        return found
+
+    def next_runs(self) -> dict[str, datetime]:
+        """When each job is due next, UTC."""
+        return {job.id: job.next_run_time for job in self._scheduler.get_jobs() if job.next_run_time}
+
+    def _missed(self, event: JobEvent) -> None:
+        self._left_out(event.job_id)
 
 
 def trigger_of(job: Job) -> BaseTrigger:

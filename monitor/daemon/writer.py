@@ -91,6 +91,14 @@ class Writer:
         await self.do(self.ledger.seal, now_us)
         self.head = self.ledger.head()
 
+    def wal_bytes(self) -> int:
+        """How large the write-ahead logs are; for the writer's thread."""
+        sizes = 0
+        for path in (self._state.hot, self._state.ledger, self._state.bodies):
+            with suppress(OSError):
+                sizes += path.with_name(f"{path.name}-wal").stat().st_size
+        return sizes
+
     async def close(self) -> None:
         """Flush and let go; other users can read the files afterwards."""
         await self.do(self._close)

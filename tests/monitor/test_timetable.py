@@ -1,15 +1,26 @@
 """The timetable: cron as cron means it, and what was missed is done once."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import ConfigError
+from monitor.claims import Claims
+from monitor.daemon.dispatch import Dispatch, last_runs
+from monitor.daemon.supervisor import JobLost
 from monitor.daemon.timetable import Timetable, trigger_of, weekdays
+from monitor.daemon.writer import Writer
+from monitor.historian.reader import HotReader
+from monitor.joblist import lines
 from monitor.plant import Job
+from monitor.state import State
+from tests.monitor.plants import plant
 
 SUNDAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -85,3 +96,73 @@ async def test_a_clock_that_was_set_makes_no_job_run_many_times_or_wait_for_a_ti
     assert planned["drift_audit"] <= now + step + timedelta(days=7)
     assert planned["binder"] <= now + step + timedelta(days=1)
     made.stop()
+
+
+@pytest.mark.parametrize("changes", ["2026-03-29", "2026-10-25"])
+@pytest.mark.parametrize("job", [Job("binder", cron="30 2 * * *"), Job("drift", cron="0 1 * * *"), Job("fold", 1_800)])
+def test_where_summer_time_begins_or_ends_each_run_is_done_once(changes, job, monkeypatch):
+    """Local 02:30 comes twice or never that day; UTC has it once."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        trigger = trigger_of(job)
+        now = start = datetime.fromisoformat(f"{changes}T00:00:00+00:00") - timedelta(days=1)
+        fired = [trigger.get_next_fire_time(start, start + timedelta(microseconds=1))]
+        while now < start + timedelta(days=3):
+            now += timedelta(seconds=60)  # the injected clock: a daemon that looks once a minute
+            if fired[-1] <= now:
+                fired.append(trigger.get_next_fire_time(fired[-1], now))
+        apart = {(later - earlier) for earlier, later in pairwise(fired)}
+        assert apart == {timedelta(days=1) if job.cron else timedelta(seconds=1_800)}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+async def test_a_run_that_is_due_while_the_last_one_is_at_work_is_left_out_counted_and_said_once(tmp_path, caplog):
+    answer = asyncio.Event()
+
+    class Slow:
+        async def ask(self, *_what):
+            await answer.wait()
+            raise JobLost("the worker died")
+
+    settings, state = plant(), State(tmp_path).make()
+    writer = Writer(settings, state)
+    await writer.open()
+    jobs = Dispatch(Slow(), writer, Claims(settings), lambda alert: None)
+    first = asyncio.create_task(jobs.run("score"))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        await jobs.run("score")
+    answer.set()
+    await first
+    assert sum("a run was left out, because it is still" in record.message for record in caplog.records) == 1
+    run = last_runs(HotReader(state.hot))["score"]
+    assert (run["left_out"], run["ok"], run["succeeded"], run["words"]) == (3, False, None, "the worker died")
+    await writer.close()
+    next_life = Dispatch(Slow(), writer, Claims(settings), lambda alert: None)
+    next_life.take_up(HotReader(state.hot))
+    assert next_life.last_runs["score"]["left_out"] == 3
+
+
+def test_jobs_are_listed_with_how_they_went_and_when_they_are_due():
+    zone, now = ZoneInfo("Europe/Berlin"), datetime(2026, 11, 27, 12, tzinfo=UTC)
+    run = {"started": "2026-11-27T04:00:00.000Z", "ended": "2026-11-27T04:00:09.000Z", "ok": True, "words": "12 pages",
+           "succeeded": "2026-11-27T04:00:09.000Z", "left_out": 0}  # fmt: skip
+    binder = Job("binder", cron="0 4 * * *")
+    assert lines(binder, run, None, zone, now) == [
+        "binder  (cron 0 4 * * * UTC)",
+        "  last: 2026-11-27 05:00 +01:00 to 2026-11-27 05:00 +01:00, went well: 12 pages",
+        "  next: 2026-11-28 05:00 +01:00",
+    ]  # fmt: skip
+    failed = {**run, "ok": False, "words": "no room\x1b[2J", "left_out": 3}
+    shown = lines(Job("score", every_s=60), failed, "2026-11-27T12:00:30+00:00", zone, now)
+    assert "FAILED: no room" in shown[1]
+    assert "\x1b" not in shown[1]
+    assert shown[2:] == [
+        "  went well last: 2026-11-27 05:00 +01:00", "  left out: 3 runs, because it was late or still at work",
+        "  next: 2026-11-27 13:00 +01:00",
+    ]  # fmt: skip
+    assert lines(binder, None, None, zone, now)[1:] == ["  never ran", "  next: as soon as the daemon runs"]
+    assert lines(Job("score", every_s=60), run, None, zone, now)[-1] == "  next: as soon as the daemon runs"
