@@ -81,9 +81,7 @@ async def test_a_real_daemon_tells_of_sources_store_worker_and_jobs(tmp_path):
         config = with_metrics(configure(tmp_path / "config", server.port, timetable=timetable), port)
         bench = Bench(config, State(tmp_path / "state")).start()
         try:
-            await bench.until(
-                lambda s: s["sources"][0]["good"] == 4 and s["worker"]["jobs"].get("binder", {}).get("ok")
-            )
+            await bench.until(lambda s: s["sources"][0]["good"] == 4 and "binder" in s["worker"]["jobs"])
             headers, text = await asyncio.to_thread(fetched, port)
             assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             found = parsed(text)
