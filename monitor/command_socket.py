@@ -33,6 +33,7 @@ CLIENTS = 64
 TOO_MANY = "too many clients"
 VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any role above viewer; "": everybody
     "whoami": "",
+    "status": "",  # what the daemon publishes, for when it cannot be written
     "acknowledge": "acknowledge",
     "shelve": "acknowledge",
     "decide": "decide",
@@ -207,13 +208,17 @@ async def _answer(line: bytes, caller: Caller, door: Door) -> dict[str, Any]:
         told("", False, caller.role, "unknown verb")
         return _refusal(name, f"{clean(verb, 40)} is unknown; known: {', '.join(VERBS)}")
     right = VERBS[verb]
-    role = caller.role_for(right) if right else caller.role if caller.rights else None
+    if right == "":
+        role: str | None = caller.role
+    else:
+        role = caller.role_for(right) if right else caller.role if caller.rights else None
     if role is None:
         told(verb, False, caller.role, f"no right to {right}" if right else "no right")
         needed = f"right to {right}" if right else "right to do this"
         who = _who_may(right, settings)
         return _refusal(name, f"{verb}: role {caller.role} has no {needed}; {who}")
-    told(verb, True, role)
+    if verb != "status":  # what everybody may read in a file is nobody's deed
+        told(verb, True, role)
     try:
         reply = await asyncio.wait_for(door.handle(Request(verb, data, role, caller.rights, caller.uid)), ANSWER_S)
     except UserError as fault:

@@ -14,6 +14,7 @@ from monitor.claims import Claims
 from monitor.command_socket import Request
 from monitor.daemon import deeds
 from monitor.daemon.alarms import AlarmList, Change, Refused
+from monitor.daemon.disk import why
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
 from monitor.plant import Settings
@@ -46,6 +47,9 @@ class Desk:
         """Record what a role asked for; returns number and head of its entry. Raises UserError in one line."""
         if request.verb not in deeds.RECORDED:
             raise UserError(_("{verb}: nothing waits for this here; see handwheel --help").format(verb=request.verb))
+        if self._writer.hangs:
+            words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=why(TimeoutError()))
+            raise UserError(words)
         async with self._turn:
             now_us = time.time_ns() // 1000
             draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, self._claims.place)
@@ -63,7 +67,7 @@ class Desk:
                     else (await self._writer.enter([draft]))[0]
                 )
             except (ValueError, *STORE_FAULTS) as fault:
-                words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=clean(fault))
+                words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=why(fault))
                 raise UserError(words) from fault
             for name, event, note, until_us in steps:
                 with suppress(Refused):

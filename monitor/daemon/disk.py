@@ -5,6 +5,7 @@ megabytes is kept in reserve, really allocated, and given up when a write finds 
 room. Standard library only: doctor asks `disk_health` without a daemon.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from monitor.heartbeat import NO_ROOM
 from monitor.state import State
-from monitor.words import _, number_text
+from monitor.words import _, clean, number_text
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -89,6 +90,22 @@ def no_room(fault: BaseException) -> bool:
     if isinstance(fault, OSError):
         return fault.errno in NO_ROOM
     return getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def why(fault: BaseException) -> str:
+    """What a failed write says of the disk, in one line."""
+    code, errno_ = getattr(fault, "sqlite_errorcode", 0) & 0xFF, getattr(fault, "errno", None)
+    if no_room(fault):
+        return _("the disk is full")
+    if isinstance(fault, TimeoutError):
+        return _("the disk does not answer")
+    if code == sqlite3.SQLITE_READONLY or errno_ == errno.EROFS:
+        words = _("the disk is read-only")
+    elif code == sqlite3.SQLITE_IOERR or errno_ == errno.EIO:
+        words = _("the disk fails or is read-only")  # SQLite does not tell which
+    else:
+        return clean(fault)
+    return f"{words} ({clean(fault, 120)})"
 
 
 class Ballast:

@@ -122,7 +122,7 @@ class Hearing:
 
     async def _read_inbox(self, until_s: float) -> None:
         """Take finished messages over: ledger first, then delete; a crash in between is recognised the next time."""
-        for path in handed_over(self._state):
+        for path in await self._writer.do(handed_over, self._state):
             if path in self._refused:
                 continue
             if time.monotonic() >= until_s:

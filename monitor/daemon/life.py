@@ -20,9 +20,10 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,9 +50,9 @@ from monitor.daemon.publishing import Publisher, binder_of, head_told, publish_f
 from monitor.daemon.room import Room
 from monitor.daemon.security_desk import SecurityDesk
 from monitor.daemon.sparing import Sparing
-from monitor.daemon.storing import Storing
+from monitor.daemon.storing import PATIENCE_S, Storing
 from monitor.daemon.supervisor import Worker
-from monitor.daemon.survey import RejectedFolder, Survey, alarm_rows, feed_rows
+from monitor.daemon.survey import RejectedFolder, Survey, alarm_rows, feed_rows, values_told
 from monitor.daemon.timetable import Timetable
 from monitor.daemon.watch import Watch
 from monitor.daemon.writer import STORE_FAULTS, Writer
@@ -94,7 +95,7 @@ class Daemon:
         self._alarms = AlarmList()
         self._writer = Writer(settings, state)
         self._storing = Storing(self._writer, self._alarms)
-        self._publisher = Publisher(state, self._writer)
+        self._publisher = Publisher(state)
         self._watch = Watch(self._alarms, self._storing.owe)
         self._hearing = Hearing(
             state, self._writer, self._claims, self._alarms, self._storing.owe, lambda: self._ask_soon("score")
@@ -248,13 +249,16 @@ class Daemon:
             await asyncio.wait(self._tasks, timeout=0.5)
         moment = self._moment()
         self._storing.owe(own("stop", {"planned": self._stop.is_set()}, moment.utc_us))
-        await self._write_ledger()
+        with suppress(TimeoutError):
+            await self._storing.settle(STOP_S)
+        await self._storing.in_time(partial(self._store, moment, {LATEST_EVERY_S}), STOP_S)
         await self._seal()
-        await self._commit(moment, latest=False, minute=False, stopping=True)
+        await self._publish(moment, sync=True, stopping=True)
         for work in (self._each_minute, self._keep_noise):
             if time.monotonic() - self._stop_s < STOP_SOON_S:
                 with suppress(*STORE_FAULTS):
                     await work()
+        self._publisher.close()
         await self._writer.close()
         LOG.info("stopped as planned" if self._stop.is_set() else "stopped by a fault")
 
@@ -344,6 +348,7 @@ class Daemon:
 
     async def _flush(self, now: Moment) -> None:
         """All that was judged by the old configuration is on the disk. Raises STORE_FAULTS."""
+        await self._storing.settle(STOP_S)
         await self._hearing.take_all()
         await self._storing.pay()
         await self._storing.commit(now, latest=True)
@@ -361,12 +366,9 @@ class Daemon:
                 now = self._moment()
                 self._watch_clock(now)
                 self._look_around(now)
-                await self._write_ledger()
-                latest, minute = now.mono_s >= every[LATEST_EVERY_S], now.mono_s >= every[MINUTE_S]
-                await self._commit(now, latest=latest, minute=minute)
-                if now.mono_s >= every[HOUR_S]:
-                    await self._keep_noise()
-                    await self._seal()
+                over = {period_s for period_s, next_s in every.items() if now.mono_s >= next_s}
+                await self._storing.in_time(partial(self._store, now, over))
+                await self._publish(now, sync=MINUTE_S in over)
             for period_s, next_s in every.items():
                 if now.mono_s >= next_s:
                     every[period_s] = now.mono_s + period_s
@@ -376,7 +378,7 @@ class Daemon:
                 await asyncio.wait_for(self._stop.wait(), due_s - time.monotonic())
 
     def _say_that_we_live(self, now: Moment) -> None:
-        """To the service manager: this tick is over, so the writer has answered, and pollers had their turn."""
+        """To the service manager: this tick is over, and pollers had their turn. A disk that hangs ends no life."""
         for line in self._sparing.quiet(now.utc_us / 1e6):
             LOG.warning("%s", line)
         if not self._ready and self._polling.begun:
@@ -438,20 +440,30 @@ class Daemon:
         except STORE_FAULTS as fault:
             self._storing.failed(fault)
 
-    async def _commit(self, now: Moment, *, latest: bool, minute: bool, stopping: bool = False) -> None:
-        """Store what came in, then publish, so that what is shown was stored."""
-        await self._storing.commit(now, latest=latest)
-        if latest:
+    async def _store(self, now: Moment, over: Collection[float]) -> None:
+        """Ledger first, then what came in as a frame, then what is done every few seconds, each minute, each hour."""
+        await self._write_ledger()
+        await self._storing.commit(now, latest=LATEST_EVERY_S in over)
+        if LATEST_EVERY_S in over:
             await self._look_at_disk(now)
         try:
-            if latest or stopping:
+            if LATEST_EVERY_S in over:
                 await self._writer.do(self._security.flush, now.utc_us)
-            if minute:
+            if MINUTE_S in over:
                 await self._each_minute()
         except STORE_FAULTS as fault:
             self._storing.failed(fault)
-        status = self._told = self._status(now, stopping)
-        await self._publisher.publish(status, self._survey.last_known, now, self._zone, sync=minute)
+        if HOUR_S in over:
+            await self._keep_noise()
+            await self._seal()
+
+    async def _publish(self, now: Moment, *, sync: bool, stopping: bool = False) -> None:
+        """What was stored is shown; also to who asks, where it cannot be published."""
+        self._told = self._status(now, stopping)
+        patience_s = STOP_SOON_S if stopping else PATIENCE_S
+        await self._publisher.publish(
+            self._told, self._survey.last_known, now, self._zone, sync=sync, patience_s=patience_s
+        )
 
     async def _look_at_disk(self, now: Moment) -> None:
         await self._room.look()
@@ -522,6 +534,8 @@ class Daemon:
 
     async def _carry_out(self, request: Request) -> Mapping[str, Any]:
         """One request of the command socket that its role may make."""
+        if request.verb == "status":
+            return {"status": self._told or {}, "values": values_told(self._survey.last_known())}
         if request.verb == "security_log":
             return await self._security_desk.answer(request)
         if request.verb == "reload":

@@ -4,16 +4,21 @@ The copy is complete and on the disk, so that nothing of the configuration is ne
 replaced as a whole, and only when it changed; a file that left the configuration leaves the copy.
 """
 
+import asyncio
 import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from monitor import heartbeat
-from monitor.daemon.writer import Writer
+from monitor.daemon.disk import why
+from monitor.daemon.storing import PATIENCE_S
+from monitor.daemon.writer import HANGS_S
 from monitor.heartbeat import LastKnown, Moment, last_known_text
 from monitor.pace import unhurried
 from monitor.plant import Settings
@@ -26,26 +31,49 @@ LAST_KNOWN_AT_ONCE, LAST_KNOWN_REST = 500, 20  # lines; times what writing them 
 
 
 class Publisher:
-    """The heartbeat. That it cannot be written is said once, until it can."""
+    """The heartbeat, in a thread of its own: a store that hangs must not stop it. Its trouble is said once."""
 
-    def __init__(self, state: State, writer: Writer) -> None:
-        self._state, self._writer = state, writer
-        self._published = True
-        self._last_known_due_s = 0.0  # monotonic [s]
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="publisher")
+        self._under_way: asyncio.Future[None] | None = None
+        self._failed = ""
+        self._began_s = self._last_known_due_s = 0.0  # monotonic [s]
 
     async def publish(
         self, status: Mapping[str, Any], known: Callable[[], Iterator[LastKnown]], now: Moment, zone: ZoneInfo,
-        *, sync: bool,
+        *, sync: bool, patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
-        """Replace status.json and, where it is its turn, last_known.txt; with `sync` both, onto the disk."""
-        rows = known() if sync or now.mono_s >= self._last_known_due_s else None
+        """Replace status.json and, where it is its turn, last_known.txt; with `sync` both, onto the disk.
+
+        Where the disk does not answer, it is asked again when it has.
+        """
+        if self._under_way is None:
+            rows = known() if sync or now.mono_s >= self._last_known_due_s else None
+            work = partial(self._write, status, rows, now, zone, sync)
+            self._under_way = asyncio.get_running_loop().run_in_executor(self._thread, work)
+            self._began_s = now.mono_s
+        done, _waiting = await asyncio.wait([self._under_way], timeout=patience_s)
+        if not done:
+            if now.mono_s - self._began_s > HANGS_S:
+                self._said(why(TimeoutError()))
+            return
+        self._under_way = None
         try:
-            await self._writer.do(self._write, status, rows, now, zone, sync)
-            self._published = True
+            done.pop().result()
         except OSError as fault:
-            if self._published:
-                LOG.error("cannot publish: %s", fault)
-            self._published = False
+            self._said(why(fault))
+        else:
+            self._said("")
+
+    def _said(self, words: str) -> None:
+        if words and words != self._failed:
+            LOG.error("cannot publish: %s", words)
+        self._failed = words
+
+    def close(self) -> None:
+        """No more."""
+        self._thread.shutdown(wait=False)
 
     def _write(
         self, status: Mapping[str, Any], rows: Iterator[LastKnown] | None, now: Moment, zone: ZoneInfo, sync: bool

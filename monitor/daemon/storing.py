@@ -2,26 +2,29 @@
 
 A store that cannot be written is said once, tried again each second, and never ends the polling: what was judged and
 what is owed waits in memory meanwhile, up to a bound. What falls over it, the oldest first, is counted, said, and a gap
-in the ledger as soon as there is one again.
+in the ledger as soon as there is one again. A disk that does not answer at all is not waited for, and not
+asked a second thing before it has answered the first.
 """
 
+import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
 from drivers.batch import Batch
 from monitor.daemon.alarms import Alarm, AlarmList, to_row
+from monitor.daemon.disk import why
 from monitor.daemon.drafts import gap, now_us
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.heartbeat import Moment
 from monitor.ledger import Draft
-from monitor.words import clean
 
 LOG = logging.getLogger("handwheel.daemon")
 BACKLOG_BYTES = 256 * 1024 * 1024  # of samples kept in memory while the store cannot be written
 ENTRIES_OWED, ENTRIES_AT_ONCE = 20_000, 2_000  # kept for the ledger; written in one tick
+PATIENCE_S = 0.7  # of a tick's second, so that what is published is never old
 _BATCH_BYTES, _TEXT_BYTES = 1_000, 100  # of an object with its arrays' heads; of a text, beside its length
 
 
@@ -42,7 +45,25 @@ class Storing:
         self._untold: Counter[str] = Counter()  # of them, what the ledger has not been told yet
         self._untold_us: tuple[int, int] | None = None  # and of what time it was
         self.wal_bytes = 0
+        self._work: asyncio.Task[None] | None = None  # that is at the disk
         self.state = ("ok", "")
+
+    async def in_time(self, work: Callable[[], Coroutine[Any, Any, None]], patience_s: float = PATIENCE_S) -> None:
+        """Begin `work` at the disk unless an earlier one is still at it, and wait a moment for it to end."""
+        if self._work is None:
+            self._work = asyncio.create_task(work())
+        done, _waiting = await asyncio.wait([self._work], timeout=patience_s)
+        if done:
+            self._work = None
+            done.pop().result()
+        elif self._writer.hangs:
+            self.failed(TimeoutError())
+
+    async def settle(self, patience_s: float) -> None:
+        """Wait until nothing is at the disk any more. Raises TimeoutError where it does not answer."""
+        if self._work is not None:
+            await asyncio.wait_for(asyncio.shield(self._work), patience_s)
+            self._work = None
 
     def keep(self, batch: Batch) -> None:
         """A judged batch, to be stored with the next tick."""
@@ -135,10 +156,11 @@ class Storing:
         hot.append(batches, t_ms)  # last: where anything fails, nothing of it is stored, and the next try doubles none
 
     def failed(self, fault: Exception) -> None:
-        """The store cannot be written: said once, until it can."""
-        if self.state[0] == "ok":
-            LOG.error("the store cannot be written: %s", fault)
-        self.state = ("failing", clean(fault))
+        """The store cannot be written: said once for each kind of trouble, until it can."""
+        words = why(fault)
+        if self.state != ("failing", words):
+            LOG.error("the store cannot be written: %s", words)
+        self.state = ("failing", words)
 
 
 def size_of(batch: Batch) -> int:

@@ -7,6 +7,7 @@ got an answer for its time; that says nothing of the plant. A last known value k
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from monitor.quality import STALE_LEAST_S, STALE_PERIODS, QualityMachine
 from monitor.words import clean, utc_text
 
 ALARMS_SHOWN = 10
+VALUES_TOLD = 5_000  # some 60 bytes each; an answer may have a megabyte
 _COMMS = np.uint32(Reason.COMMS | Reason.STALE)
 
 
@@ -239,3 +241,12 @@ class RejectedFolder:
                 self._at_us = found[newest] // 1000 if newest else 0
         age_s = max((now_us - self._at_us) / 1e6, 0.0) if self._count else None
         return RejectedStatus(self._count, clean(self._newest, 80), age_s)
+
+
+def values_told(rows: Iterable[LastKnown]) -> dict[str, list[Any]]:
+    """[value, quality, taken (UTC) [us]] by tag, for a screen that cannot read them: as many as fit into an answer."""
+    qualities = {"good": Quality.GOOD, "uncertain": Quality.UNCERTAIN}
+    return {
+        row.tag: [row.value, int(qualities.get(row.quality, Quality.BAD)), row.taken_us]
+        for row in islice(rows, VALUES_TOLD)
+    }

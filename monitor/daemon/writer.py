@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +18,7 @@ from monitor.state import State
 
 LOG = logging.getLogger("handwheel.daemon")
 STORE_FAULTS = (sqlite3.Error, OSError)  # a full disk, a file taken away: said, waited for, never fatal
+HANGS_S = 5.0  # one call that takes longer is not slow any more
 T = TypeVar("T")
 
 
@@ -27,6 +29,7 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._settings, self._state = settings, state
         self.ballast = Ballast(state.ballast, settings.disk.ballast_mb * MB)
+        self._began_s: float | None = None  # monotonic: of the call that is at the disk now
         self.hot: HotFile
         self.ledger: Ledger
         self.head = (0, "")  # the ledger's count and head as last written
@@ -35,8 +38,15 @@ class Writer:
         """Run a function in the writer thread and return what it returns; all of it is done or nothing."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_room, function, *args)
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the disk has not answered for so long that nobody should wait for it."""
+        began_s = self._began_s
+        return began_s is not None and time.monotonic() - began_s > HANGS_S
+
     def _with_room(self, function: Callable[..., T], *args: Any) -> T:
         """Where the disk has no room, once more in that of the ballast."""
+        self._began_s = time.monotonic()
         try:
             return function(*args)
         except STORE_FAULTS as fault:
@@ -46,6 +56,8 @@ class Writer:
                 "no room on the disk (%s): the reserve of %d MB was given up", fault, self._settings.disk.ballast_mb
             )
             return function(*args)
+        finally:
+            self._began_s = None
 
     async def open(self) -> None:
         """Open both files. Raises UserError where one is damaged."""

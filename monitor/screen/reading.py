@@ -46,6 +46,7 @@ LEDGER_KINDS = (
     "period",
 )  # fmt: skip
 HOT_EVERY_S = 1.0
+STATUS_WITHIN_S = 0.5
 FACTS_EVERY_S = 30.0  # tags and assets change with the configuration only
 TRENDS_EVERY_S = 300.0
 TREND_COLUMNS = 240
@@ -76,6 +77,7 @@ class Reading:
     _entries: list[Entry] = field(default_factory=list)
     _ledger_n: int = 0
     _head: str = ""
+    _values: Mapping[str, Any] = field(default_factory=dict)  # that the daemon cannot store
 
     def quick(self) -> Parts:
         """Status, liveness, open period; the hot file when it is due. Takes milliseconds."""
@@ -92,8 +94,22 @@ class Reading:
         moment = heartbeat.Moment(boot_id(), time.monotonic(), time.time_ns() // 1000)
         status = heartbeat.read(self.state)
         told = heartbeat.liveness(self.state, status, moment)
+        self._values = {}
+        unstored = isinstance(store := (status or {}).get("store"), dict) and store.get("state") == "failing"
+        in_trouble = told.word == "hung" or (told.word == "running" and unstored)
+        if in_trouble and (asked := self._ask_daemon()):
+            status, told = asked, heartbeat.liveness(self.state, asked, moment)
         life = Life(told.word, told.age_s, told.role, time_us(told.at))
         return {"now_us": moment.utc_us, "status": status or {}, "life": life}
+
+    def _ask_daemon(self) -> dict[str, Any] | None:
+        """The daemon's own word, and its newest values, where it lives and cannot write them."""
+        with contextlib.suppress(UserError):
+            answer = ask(self.state, "status", {}, STATUS_WITHIN_S)
+            if isinstance(answer.get("status"), dict) and isinstance(answer.get("values"), dict):
+                self._values = answer["values"]
+                return dict(answer["status"])
+        return None
 
     def hot(self) -> Parts:
         """Newest values, assessments, verdicts and alarms; a word for line 1 where the file cannot be read."""
@@ -104,7 +120,7 @@ class Reading:
             if now - self._facts_at >= FACTS_EVERY_S or not self._tags:
                 self._facts_at = now
                 found |= self.facts(reader)
-            found["points"] = points(self._tags, reader.latest())
+            found["points"] = points(self._tags, reader.latest(), self._values)
             found["assessments"] = reader.assessments()
             found["verdicts"] = by_asset(reader.verdicts())
             found["alarms"] = tuple(alarm(one) for one in reader.alarms()) if self.state.hot.exists() else None
@@ -256,12 +272,30 @@ def manual_command(state: State) -> list[str]:
     return [sys.executable, "-m", "fallback_procedures", "--state", str(state.root), "--lang", language()]
 
 
-def points(tags: Mapping[int, TagRow], latest: Mapping[int, Sample]) -> dict[str, tuple[Point, ...]]:
-    """The newest sample of each tag, by asset, in the order of the tag table; a tag without one is shown as bad."""
+def points(
+    tags: Mapping[int, TagRow], latest: Mapping[int, Sample], unstored: Mapping[str, Any] = {}
+) -> dict[str, tuple[Point, ...]]:
+    """The newest sample of each tag, by asset, in the order of the tag table; a tag without one is shown as bad.
+
+    `unstored`: what the daemon says of a tag that it could not store, [value, quality, taken (UTC) [us]] by name.
+    """
     found: dict[str, list[Point]] = {}
     for tag in tags.values():
-        found.setdefault(tag.asset, []).append(point(tag, latest.get(tag.number)))
+        stored = point(tag, latest.get(tag.number))
+        found.setdefault(tag.asset, []).append(newer(stored, unstored.get(tag.name)))
     return {asset: tuple(chosen) for asset, chosen in found.items()}
+
+
+def newer(stored: Point, told: object) -> Point:
+    """What the daemon said last, where that is newer than what is stored and can be understood."""
+    match told:
+        case [float() | int() | str() | None as value, 0 | 1 | 2 as quality, int(taken_us)]:
+            if stored.receive_us is not None and taken_us <= stored.receive_us:
+                return stored
+            number = None if value is None or isinstance(value, str) else float(value)
+            exact = value if isinstance(value, str) else ""
+            return replace(stored, value=number, exact=exact, quality=quality, reasons=0, receive_us=taken_us)
+    return stored
 
 
 def point(tag: TagRow, sample: Sample | None) -> Point:

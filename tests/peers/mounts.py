@@ -37,3 +37,25 @@ def mounted(place, *options):
         yield place
     finally:
         subprocess.run(["umount", "--lazy", str(place)], check=True, timeout=30)
+
+
+@contextmanager
+def ext4(image, place):
+    """A real ext4 of 40 MB that turns read-only at its first error; gives the function that makes the error."""
+    if not _may_mount() or shutil.which("mkfs.ext4") is None or not os.path.exists("/dev/loop-control"):
+        pytest.skip("needs root, mkfs.ext4 and loop devices")
+    if not image.exists():
+        with image.open("wb") as file:
+            file.truncate(40_000_000)
+        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", str(image)], check=True, timeout=60)
+    with mounted(place, "-o", "loop,errors=remount-ro", str(image)):
+        device = subprocess.check_output(["findmnt", "-n", "-o", "SOURCE", str(place)], text=True).strip()
+        trigger = f"/sys/fs/ext4/{os.path.basename(device)}/trigger_fs_error"
+        if not os.access(trigger, os.W_OK):
+            pytest.skip("needs a kernel that lets root provoke an error of ext4")
+
+        def fail():
+            with open(trigger, "w") as file:
+                file.write("1")
+
+        yield fail
