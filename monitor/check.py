@@ -97,7 +97,8 @@ def _ways(feed: FeedSpec, state: State) -> str:
 def missing_jobs(settings: Settings) -> list[str]:
     """The jobs that a control room needs and the timetable does not have."""
     planned = {job.name for job in settings.jobs}
-    return [name for name in JOBS if name not in planned]
+    needed = [name for name in JOBS if name != "retention" or settings.retention]  # without a rule it has no work
+    return [name for name in needed if name not in planned]
 
 
 def _source_lines(spec: SourceSpec, settings: Settings) -> list[str]:

@@ -44,6 +44,8 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "freeze": "freeze",
     "sign_audit": "sign",
     "erase": "erase",
+    "new_key": "seal",
+    "anchor": None,
     "security_log": "security",
     "export": None,
     "reload": "configure",

@@ -153,6 +153,16 @@ def binder(state: State, settings: Settings, now_us: int, args: Mapping[str, Any
     return JobResult(f"binder {mark} rendered", files=[state.binder])
 
 
+def retention(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
+    """Name what is old enough by [retention], words of people and vendors, so that the daemon erases it."""
+    from monitor.ledger import retention as rules
+
+    found = rules.look(state, settings, now_us)
+    going, held = sum(len(one.goes) for one in found), sum(len(one.held) for one in found)
+    erasure = rules.erasure(found, now_us)
+    return JobResult(f"{going} bodies and messages are due, {held} held", [erasure] if erasure else [])
+
+
 JOBS: Mapping[str, Job] = {
     "score": score,
     "learn": learn,
@@ -162,6 +172,7 @@ JOBS: Mapping[str, Job] = {
     "drift_audit": drift_audit,
     "comparison_report": comparison_report,
     "sovereignty_report": sovereignty_report,
+    "retention": retention,
     "binder": binder,
 }
 

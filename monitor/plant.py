@@ -89,7 +89,9 @@ ROLES = (
     "auditor",
     "administrator",
 )
-RIGHTS = ("acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase", "security", "configure")
+RIGHTS = (
+    "acknowledge", "decide", "finding", "confirm_baseline", "freeze", "sign", "erase", "seal", "security", "configure",
+)  # fmt: skip
 CHOICES = ("follow", "defer", "reject", "inspect_first")
 VERDICTS = ("agree", "vendor_only", "own_only", "cannot_tell")
 
@@ -200,7 +202,7 @@ class CrossCheck:
 class Job:
     """One row of the timetable: every N seconds, or a cron expression in UTC."""
 
-    name: str  # score, fold, verify, purge, drift_audit, comparison_report, sovereignty_report, binder
+    name: str  # score, fold, verify, purge, drift_audit, comparison_report, sovereignty_report, retention, binder
     every_s: float | None = None
     cron: str | None = None
 

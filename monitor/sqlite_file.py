@@ -104,6 +104,9 @@ def _begin(uri: str) -> sqlite3.Connection:
     except sqlite3.DatabaseError:
         db.close()
         raise
+    except UnicodeDecodeError as fault:  # SQLite's own message quotes the damaged bytes
+        db.close()
+        raise sqlite3.DatabaseError("its schema is damaged") from fault
     return db
 
 

@@ -61,17 +61,28 @@ class Desk:
             if draft.kind == "audit_signed":
                 await self._writer.do(self._known_audit, str(draft.data["audit_id"]))
             try:
-                entry = (
-                    await self._writer.erase(draft)
-                    if draft.kind == "erasure"
-                    else (await self._writer.enter([draft]))[0]
-                )
+                reply = await self._enter(draft)
             except (ValueError, *STORE_FAULTS) as fault:
                 words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=why(fault))
                 raise UserError(words) from fault
             for name, event, note, until_us in steps:
                 with suppress(Refused):
                     self._owe(self._alarms.apply(name, event, now_us, note=note, until_us=until_us))
+        return reply
+
+    async def _enter(self, draft: Draft) -> dict[str, Any]:
+        """Number and head of the entry, and what else the ledger itself has made."""
+        if draft.kind == "erasure":
+            entry = await self._writer.erase(draft)
+        elif draft.kind == "anchor":
+            entry, text = await self._writer.anchor(draft)
+            return {"n": entry.n, "head": entry.head, "text": text}
+        elif draft.kind == "key":
+            fingerprint = await self._writer.new_key(draft)
+            n, head = self._writer.head
+            return {"n": n, "head": head, "fingerprint": fingerprint}
+        else:
+            (entry,) = await self._writer.enter([draft])
         return {"n": entry.n, "head": entry.head}
 
     def _steps(self, draft: Draft) -> list[tuple[str, str, str, int | None]]:

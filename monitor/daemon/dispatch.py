@@ -78,7 +78,7 @@ class Dispatch:
             ok, words = bool(result["ok"]), str(result["words"])
         except JobLost as fault:
             ok, words = False, str(fault)
-        except (ValueError, KeyError, TypeError, *STORE_FAULTS) as fault:
+        except (UserError, ValueError, KeyError, TypeError, *STORE_FAULTS) as fault:
             ok, words = False, f"{name}: its result could not be taken in ({type(fault).__name__}: {fault})"
         finally:
             self._under_way.discard(name)
@@ -121,7 +121,10 @@ class Dispatch:
 
     async def _take(self, result: Mapping[str, Any]) -> None:
         drafts = [Draft(**row) for row in result["ledger"]]
-        await self._writer.enter(drafts)
+        await self._writer.enter([draft for draft in drafts if draft.kind != "erasure"])
+        for draft in drafts:
+            if draft.kind == "erasure":
+                await self._writer.erase(draft)
         if result["assessments"]:
             self.assessments |= {row["asset"]: row for row in result["assessments"]}
             await self._writer.do(self._writer.hot.set_assessments, result["assessments"])

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from monitor.daemon.disk import MB, Ballast, no_room
 from monitor.historian.hot import HotFile
 from monitor.ledger import Draft, Entry, Ledger, open_ledger
+from monitor.ledger.anchor import hand_over
 from monitor.ledger.erasure import carry_out
 from monitor.plant import Settings
 from monitor.state import State
@@ -93,8 +94,24 @@ class Writer:
 
     async def erase(self, draft: Draft) -> Entry:
         """Erase what a draft of an erasure names, and enter it. Raises UserError or STORE_FAULTS."""
-        role, via = draft.role or "", draft.via
-        made = await self.do(lambda: carry_out(self.ledger, draft.data, at_us=draft.at_us, role=role, via=via))
+        made = await self.do(
+            lambda: carry_out(self.ledger, draft.data, at_us=draft.at_us, role=draft.role, via=draft.via)
+        )
+        self.head = self.ledger.head()
+        return made
+
+    async def anchor(self, draft: Draft) -> tuple[Entry, str]:
+        """The signed text of the head for the party that a draft names, and its entry."""
+        utility, to = self._settings.utility, str(draft.data["to"])
+        made = await self.do(
+            lambda: hand_over(self.ledger, to, utility, at_us=draft.at_us, role=draft.role, via=draft.via)
+        )
+        self.head = self.ledger.head()
+        return made
+
+    async def new_key(self, draft: Draft) -> str:
+        """Seal with a new key from now on; returns its fingerprint. Raises UserError or STORE_FAULTS."""
+        made = await self.do(lambda: self.ledger.replace_key(at_us=draft.at_us, role=draft.role))
         self.head = self.ledger.head()
         return made
 

@@ -38,6 +38,10 @@ CREATE TABLE IF NOT EXISTS orphan(n INTEGER, salt BLOB, body BLOB);
 CREATE TABLE IF NOT EXISTS raw(sha256 TEXT PRIMARY KEY, bytes BLOB NOT NULL, kept_at TEXT NOT NULL);
 {INDEX};
 """
+ORPHANS = (  # what cannot be read has no time, and is old
+    "CASE WHEN json_valid(CAST(body AS TEXT)) THEN coalesce(json_extract(CAST(body AS TEXT), '$.at'), '') ELSE '' END"
+    " < ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ class Ledger:
         self._write(batch)
         self._key, self._sealed = key, sealed
 
-    def replace_key(self, *, at_us: int, role: str) -> str:
+    def replace_key(self, *, at_us: int, role: str | None) -> str:
         """Make a new key, have the old one seal the entry about it, and return its fingerprint. Raises UserError."""
         if is_credential():
             raise UserError("ledger new-key: the key is a credential of systemd; put another file in its place, and"
@@ -171,38 +175,48 @@ class Ledger:
             self._bodies.execute("INSERT OR IGNORE INTO raw VALUES (?, ?, ?)", (name, raw, utc_text(at_us)))
         return name
 
-    def erase(self, entries: Sequence[int], rule: str, *, at_us: int, role: str, via: str) -> Entry:
-        """Erase the bodies of `entries` under a retention rule; says so in an entry of its own, which comes first.
+    def erase(
+        self,
+        entries: Sequence[int],
+        rule: str,
+        *,
+        raw: Sequence[str] = (),
+        orphans_before_us: int | None = None,
+        at_us: int,
+        role: str | None,
+        via: str,
+    ) -> Entry:
+        """Erase bodies of entries and messages (`raw`, by SHA-256) under a retention rule; says so in one entry of its
+        own, which comes first. Digests stay, and an erased message is not kept a second time.
 
-        Raises ValueError for one that is not there, is erased already, or is of a kind that stays.
+        With `orphans_before_us`, bodies whose entry never came and that are older go too. Raises ValueError for one
+        that is not there, is erased already, or is of a kind that stays.
         """
-        chosen = sorted(set(entries))
-        if not chosen or chosen[0] < 1 or chosen[-1] > self._n:
+        chosen, names = sorted(set(entries)), sorted(set(raw))
+        orphans = 0
+        if orphans_before_us is not None:
+            before = utc_text(orphans_before_us)
+            orphans = self._bodies.execute(f"SELECT count(*) FROM orphan WHERE {ORPHANS}", (before,)).fetchone()[0]
+        if not names and not orphans and (not chosen or chosen[0] < 1 or chosen[-1] > self._n):
             raise ValueError(f"ledger: entries 1 to {self._n} can be erased, not {chosen}")
+        kinds: dict[str, int] = {}
         for n in chosen:
             row = self._bodies.execute("SELECT body FROM body WHERE n = ?", (n,)).fetchone()
             kind = json.loads(row[0])["kind"] if row and row[0] is not None else "erased"
             if kind not in ERASABLE:
                 raise ValueError(f"ledger: entry {n} is of kind {kind} and stays; erasable: {', '.join(ERASABLE)}")
-        entry = self.append("erasure", {"entries": chosen, "rule": rule}, at_us=at_us, role=role, via=via)
-        with transaction(self._bodies):
-            self._bodies.executemany("UPDATE body SET salt = NULL, body = NULL WHERE n = ?", [(n,) for n in chosen])
-        self._wipe()
-        return entry
-
-    def erase_raw(self, names: Sequence[str], rule: str, *, at_us: int, role: str, via: str) -> Entry:
-        """Erase vendors' messages by their SHA-256 under a retention rule; says so in an entry, which comes first.
-
-        Their digests stay in the entries that name them, and the same message is not kept a second time.
-        """
-        chosen = sorted(set(names))
-        kept = {name for (name,) in self._bodies.execute("SELECT sha256 FROM raw WHERE length(bytes) > 0")}
-        if not chosen or not kept.issuperset(chosen):
-            raise ValueError(f"ledger: no such message is kept: {sorted(set(chosen) - kept)[:3]}")
-        data = {"entries": [], "raw": chosen, "rule": rule}
+            kinds[kind] = kinds.get(kind, 0) + 1
+        for name in names:
+            if not self._bodies.execute("SELECT 1 FROM raw WHERE sha256 = ? AND length(bytes) > 0", (name,)).fetchone():
+                raise ValueError(f"ledger: no such message is kept: {name}")
+        told = {"kinds": kinds, "raw": names, "orphans": orphans}
+        data = {"entries": chosen, "rule": rule} | {name: value for name, value in told.items() if value}
         entry = self.append("erasure", data, at_us=at_us, role=role, via=via)
         with transaction(self._bodies):
-            self._bodies.executemany("UPDATE raw SET bytes = x'' WHERE sha256 = ?", [(name,) for name in chosen])
+            self._bodies.executemany("UPDATE body SET salt = NULL, body = NULL WHERE n = ?", [(n,) for n in chosen])
+            self._bodies.executemany("UPDATE raw SET bytes = x'' WHERE sha256 = ?", [(name,) for name in names])
+            if orphans:
+                self._bodies.execute(f"DELETE FROM orphan WHERE {ORPHANS}", (before,))
         self._wipe()
         return entry
 

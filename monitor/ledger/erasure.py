@@ -6,7 +6,6 @@ of vendors or of people can go. Counts of later reports lack an erased body, and
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -35,16 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """Show what would go, ask, erase it through the daemon or under the lock; 1 if the answer was no."""
-    from monitor import command_socket
-    from monitor.ledger.chain import open_ledger
-    from monitor.lock import hold_lock, lock_is_free
+    from monitor.ledger.through import allowed_role, through_daemon
 
     names = [_whole(state, name) for name in args.raw or ()]
     data = {"raw": names, "rule": args.rule} if names else {"entries": args.entry, "rule": args.rule}
-    caller = command_socket.caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
-    role = caller.role_for("erase")
-    if role is None:
-        raise UserError(f"ledger erase: role {caller.role} has no right to erase; see [roles] in site.toml")
+    allowed_role("erase", settings)
     for line in _shown(state, names, args.entry or ()):
         print(line)
     if not args.yes:
@@ -53,19 +47,11 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         if input(_("It cannot be brought back. Type erase: ")).strip() != "erase":
             print(_("nothing was erased"))
             return 1
-    if not lock_is_free(state):
-        reply = command_socket.ask(state, "erase", data)
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", "erase: refused"), 300))
-        n = int(reply["n"])
-    else:
-        with hold_lock(state):
-            ledger = open_ledger(state)
-            try:
-                n = carry_out(ledger, data, at_us=time.time_ns() // 1000, role=role, via="command").n
-            finally:
-                ledger.close()
-    print(_("erased; entry {n} tells of it").format(n=n))
+
+    def here(ledger: "Ledger", role: str) -> Mapping[str, Any]:
+        return {"n": carry_out(ledger, data, at_us=time.time_ns() // 1000, role=role, via="command").n}
+
+    print(_("erased; entry {n} tells of it").format(n=int(through_daemon(state, settings, "erase", data, here)["n"])))
     copies = [path for name in names for path in sorted(state.rejected.glob(f"*-{name[:16]}*"))]
     for path in copies:
         print(_("a copy lies in {path}; remove it there").format(path=clean(path)))
@@ -73,12 +59,13 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     return 0
 
 
-def carry_out(ledger: "Ledger", data: Mapping[str, Any], *, at_us: int, role: str, via: str) -> "Entry":
-    """Erase messages (`raw`) or bodies (`entries`) under a `rule`. Raises UserError for what is not there or stays."""
+def carry_out(ledger: "Ledger", data: Mapping[str, Any], *, at_us: int, role: str | None, via: str) -> "Entry":
+    """Erase messages (`raw`) and bodies (`entries`) under a `rule`. Raises UserError for what is not there or stays."""
     try:
-        if data.get("raw"):
-            return ledger.erase_raw(data["raw"], data["rule"], at_us=at_us, role=role, via=via)
-        return ledger.erase(data["entries"], data["rule"], at_us=at_us, role=role, via=via)
+        return ledger.erase(
+            data.get("entries") or (), data["rule"], raw=data.get("raw") or (),
+            orphans_before_us=data.get("orphans_before_us"), at_us=at_us, role=role, via=via,
+        )  # fmt: skip
     except ValueError as fault:
         raise UserError(f"{fault}; nothing was erased") from None
 

@@ -69,6 +69,8 @@ def verify(
         return Verification(False, 0, None, _("{path}: there is no such file").format(path=fault.args[0]))
     except FileDamaged as fault:
         return walk.result(str(fault))
+    except UnicodeDecodeError:  # SQLite's own message quotes the damaged bytes
+        return walk.result(_("{file} is damaged: {why}").format(file=state.root, why=_("it cannot be read")))
     return walk.result()
 
 

@@ -28,7 +28,10 @@ from monitor.settings.shapes import (
 from monitor.settings.sources import login, read_sources
 from monitor.words import LANGUAGES
 
-JOBS = ("learn", "score", "fold", "verify", "purge", "drift_audit", "comparison_report", "sovereignty_report", "binder")
+JOBS = (
+    "learn", "score", "fold", "verify", "purge", "drift_audit", "comparison_report", "sovereignty_report", "retention",
+    "binder",
+)  # fmt: skip
 T = TypeVar("T")
 
 
