@@ -89,7 +89,10 @@ def render(place: Place, library: Library, now_s: float) -> dict[str, Any]:
         for site, one in sorted({(section.site, section.language) for section in found}):
             use_language(one)
             mine = [section for section in found if (section.site, section.language) == (site, one)]
-            pages = [content(section.procedure, section.sheet, now_s, one, record["simulated"]) for section in mine]
+            pages = [
+                content(section.procedure, section.sheet, now_s, one, record["simulated"], place.ledger)
+                for section in mine
+            ]
             contents = contents_page(mine, pages, record["fingerprint"])
             folder = place.binder / one / (site or "any")
             _write(folder / "binder.txt", _whole([contents, *pages]).encode())
@@ -242,7 +245,9 @@ def _file_of(place: Place, section: Section, simulated: bool) -> Path:
     from fallback_procedures.journal import memory_folder
 
     now_s = time.time()
-    text = _whole([content(section.procedure, section.sheet, now_s, section.language, simulated)]).encode()
+    text = _whole(
+        [content(section.procedure, section.sheet, now_s, section.language, simulated, place.ledger)]
+    ).encode()
     there = place.manual is not None and place.manual.is_dir()  # a state folder that is gone is never made anew
     for folder in (place.binder if there else None, memory_folder()):
         if folder is not None:

@@ -26,8 +26,12 @@ TEMPLATE = Path(__file__).parent / "page.typ"
 Content = dict[str, Any]
 
 
-def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "", simulated: bool = False) -> Content:
+def content(
+    procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "", simulated: bool = False, ledger: str = ""
+) -> Content:
     """All that a page says, as plain data. `printed_s` since 1970 [s]; `asked`: the language that was wanted.
+
+    `ledger`: its head (N:HEAD), so that this paper can prove later what the ledger held when it was printed.
 
     `simulated`: the plant is a simulated one, and every page says so.
     """
@@ -62,6 +66,7 @@ def content(procedure: Procedure, sheet: Sheet, printed_s: float, asked: str = "
         "printed": f"{utc_text(printed_s, 0)} ({local_text(printed_s)})",
         "printed_word": _("printed"),
         "expires": _("written copies expire on {date}").format(date=expires),
+        "ledger": _("ledger {head}").format(head=ledger) if ledger else "",
         "page_word": _("page"),
         "of_word": _("of"),
         "facts": [
@@ -169,7 +174,7 @@ def _framed(page: Content, lines: list[str], number: int, last: int) -> list[str
         *(f"*** {warning} ***"[:WIDTH] for warning in page["warnings"]),
         "=" * WIDTH,
     ]
-    foot = ["-" * WIDTH, f"{page['printed_word']} {page['printed']}"[:WIDTH], page["expires"][:WIDTH]]
+    foot = ["-" * WIDTH, f"{page['printed_word']} {page['printed']}"[:WIDTH], _two(page["expires"], page["ledger"])]
     return [*head, *lines, *foot]
 
 

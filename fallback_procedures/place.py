@@ -6,6 +6,7 @@ library is used, and that is said.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ class Place:
     @property
     def journal(self) -> Path | None:
         return self.manual / "journal" if self.manual else None
+
+    @property
+    def ledger(self) -> str:
+        """The ledger's head as the daemon published it last, N:HEAD; "" where there is none that can be read."""
+        try:
+            words = (self.manual / "facts" / "ledger_head.txt").read_text("utf-8").split()[:6] if self.manual else []
+        except (OSError, ValueError):
+            return ""
+        told = ":".join(words[2::3])
+        return told if re.fullmatch(r"[1-9][0-9]{0,15}:[A-Z2-7]{4}(-[A-Z2-7]{4}){3}", told) else ""
 
     @property
     def binder(self) -> Path | None:

@@ -338,10 +338,10 @@ def binder_status(state: State) -> Mapping[str, Any]:
 def write(state: State, audit: Audit) -> tuple[dict[str, Path], dict[str, Any]]:
     """Render the audit into reports/ and return its files and the draft of its ledger entry."""
     from monitor.reports import audit as page
-    from monitor.reports.document import write_report
+    from monitor.reports.document import ledger_text, write_report
 
     name = "audit_" + audit.audit_id[:19].replace(":", "").replace("-", "")
-    files = write_report(page.build(audit), state.reports, name)
+    files = write_report(page.build(audit, ledger_text(state)), state.reports, name)
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
     data = {"audit_id": audit.audit_id, "word": audit.word, "checks": [asdict(one) for one in audit.checks],
             "files": digests}  # fmt: skip

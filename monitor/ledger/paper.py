@@ -14,7 +14,7 @@ _PAGE = """
 #set text(size: 11pt)
 = #sys.inputs.title
 #image(bytes(sys.inputs.svg), width: 10cm, alt: sys.inputs.title)
-#raw(sys.inputs.text, block: true)
+#text(size: 8.5pt, raw(sys.inputs.text, block: true))
 #sys.inputs.words
 """
 

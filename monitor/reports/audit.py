@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 ORDER = ("FAIL", "WARN", "CANNOT TELL", "PASS")
 
 
-def build(audit: "Audit") -> Document:
-    """The document of one finished audit."""
+def build(audit: "Audit", ledger: str) -> Document:
+    """The document of one finished audit; `ledger` says its count and head (document.ledger_text)."""
     counts = {word: sum(1 for check in audit.checks if check.word == word) for word in ORDER}
     boxes = tuple((word, str(count), _("of {n} checks").format(n=len(audit.checks))) for word, count in counts.items())
     open_ = [check for check in audit.checks if check.word != "PASS"]
@@ -28,6 +28,7 @@ def build(audit: "Audit") -> Document:
         meta=(
             (_("audit"), audit.audit_id),
             (_("made at"), local_text(audit.at_us)),
+            (_("ledger"), ledger),
             (_("made again by"), "handwheel audit run"),
         ),
         sections=(

@@ -14,7 +14,7 @@ import pandas as pd
 from models.bias.evidence import FLAG
 from monitor import delays, review
 from monitor.labels import choice_word, role_word
-from monitor.ledger import entries, head
+from monitor.ledger import entries
 from monitor.plant import Settings
 from monitor.records import tables
 from monitor.reports import plots
@@ -29,6 +29,7 @@ from monitor.reports.document import (
     Signatures,
     Table,
     command_text,
+    ledger_text,
 )
 from monitor.state import State
 from monitor.words import _, age_text, clean, interval_text, language, local_text, number_text, share_text, utc_text
@@ -51,7 +52,6 @@ def build(state: State, settings: Settings, told: review.Answer) -> Document:
     """The report on one review from the ledger as it stands."""
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
     records = tables(state, start_us, end_us)
-    n, top = head(state)
     period = f"{local_text(start_us, UTC, DAY)[:10]} - {local_text(end_us - 1, UTC, DAY)[:10]}"
     return Document(
         title=_("Vendor comparison"),
@@ -62,7 +62,7 @@ def build(state: State, settings: Settings, told: review.Answer) -> Document:
             (_("period"), period),
             (_("vendor"), clean(vendor, 40) if vendor else _("all")),
             (_("assets"), str(told.result.assets)),
-            (_("ledger"), _("{n} entries, head {head}").format(n=n, head=top) + _erased_words(state)),
+            (_("ledger"), ledger_text(state) + _erased_words(state)),
             (_("configuration"), settings.sha256[:16]),
             (_("parameters"), told.sha256[:16]),
             (_("made again by"), _again(state, settings, told)),

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from monitor.ledger import head
 from monitor.plant import Settings
 from monitor.state import State, atomic_write
-from monitor.words import number_text
+from monitor.words import _, number_text
 
 Cell = str | int | float | None
 
@@ -23,6 +24,12 @@ def command_text(settings: Settings, state: State, *words: str) -> str:
     """A command as it is typed, with the folders that it needs to say the same again."""
     folders = ("--config", str(settings.folder.resolve()), "--state", str(state.root.resolve()))
     return shlex.join(("handwheel", *words, *folders))
+
+
+def ledger_text(state: State) -> str:
+    """The ledger's count and head, as `handwheel ledger verify --head` takes it."""
+    n, top = head(state)
+    return _("{n} entries, head {head}").format(n=n, head=f"{n}:{top}" if n else "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,11 @@ class Document:
     simulated: bool = False
     language: str = "en"
 
+    def about(self) -> Table:
+        """What stands below the title, as rows: from which ledger and configuration the other tables are."""
+        rows = (("title", self.title), *self.meta, ("sha256", self.sha256))
+        return Table("about", (_("what"), _("value")), rows)
+
     def tables(self) -> Iterator[Table]:
         """All tables in order."""
         return (block for section in self.sections for block in section.blocks if isinstance(block, Table))
@@ -134,17 +146,19 @@ def as_data(document: Document) -> dict[str, Any]:
 
 
 def write_report(document: Document, folder: Path, name: str) -> dict[str, Path]:
-    """Write NAME.txt, .html, .pdf and one NAME_table.csv per table into `folder`; returns format -> path."""
+    """Write NAME.txt, .html, .pdf, NAME_about.csv and one NAME_table.csv per table; returns format -> path."""
     from monitor.reports.page import render_html
     from monitor.reports.pdf import render_pdf
     from monitor.reports.sheet import render_csv
     from monitor.reports.text import render_text
 
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf"}
+    files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf",
+             "csv about": folder / f"{name}_about.csv"}  # fmt: skip
     atomic_write(files["text"], render_text(document))
     atomic_write(files["html"], render_html(document))
     atomic_write(files["pdf"], render_pdf(document))
+    atomic_write(files["csv about"], render_csv(document.about()))
     for table in document.tables():
         files[f"csv {table.name}"] = folder / f"{name}_{table.name}.csv"
         atomic_write(files[f"csv {table.name}"], render_csv(table))

@@ -9,9 +9,20 @@ from datetime import UTC, datetime
 
 from monitor import delays
 from monitor import sovereignty as sv
-from monitor.ledger import entries, head
+from monitor.ledger import entries
 from monitor.plant import Asset, Contract, Settings
-from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Signatures, Table, command_text
+from monitor.reports.document import (
+    Block,
+    Cell,
+    Document,
+    Numbers,
+    Paragraph,
+    Section,
+    Signatures,
+    Table,
+    command_text,
+    ledger_text,
+)
 from monitor.state import State
 from monitor.words import _, age_text, clean, language, local_text, number_text, share_text
 
@@ -21,7 +32,6 @@ def build(state: State, settings: Settings, now_us: int) -> Document:
     today = datetime.fromtimestamp(now_us / 1e6, UTC).date()
     found = sv.standings(settings, today)
     told = delays.arrivals(entries(state, ["vendor_alert", "clock_step"])) if state.ledger.is_file() else ()
-    n, top = head(state) if state.ledger.is_file() else (0, "-")
     return Document(
         title=_("Sovereignty register"),
         subtitle=_("Who is told, who decides, by what logic, whose data, and what without them: {utility}").format(
@@ -30,7 +40,7 @@ def build(state: State, settings: Settings, now_us: int) -> Document:
         meta=(
             (_("as of"), local_text(now_us)),
             (_("configuration"), settings.sha256[:16]),
-            (_("ledger"), _("{n} entries, head {head}").format(n=n, head=top)),
+            (_("ledger"), ledger_text(state)),
             (_("made again by"), command_text(settings, state, "report", "sovereignty")),
         ),
         sections=(
