@@ -94,7 +94,7 @@ def mail_text(text: str, address: str, at_us: int) -> str:
     words = _("Please keep this text. It proves what the ledger of {utility} held; it names nobody and holds no entry."
               "\nHow to check it later: docs/ledger.md")  # fmt: skip
     mail.set_content(f"{words.format(utility=anchor.utility)}\n\n{text}", cte="8bit")
-    return mail.as_string()
+    return mail.as_bytes().decode()
 
 
 def check_address(text: str) -> str:

@@ -16,13 +16,13 @@ from monitor.words import utc_text
 _CHUNK = 900  # bodies at a time: below the 999 parameters that any SQLite takes
 _YEAR_9998_US = 253_339_228_800_000_000
 _TEXT = "CAST(body AS TEXT)"
-_KIND = (
+KIND = (
     f"CASE WHEN body IS NULL THEN NULL WHEN json_valid({_TEXT}) THEN coalesce(json_extract({_TEXT}, '$.kind'), '')"
     " ELSE '' END"
 )
 _AT = f"CASE WHEN json_valid({_TEXT}) THEN json_extract({_TEXT}, '$.at') END"
-INDEX = f"CREATE INDEX IF NOT EXISTS body_of_kind ON body({_KIND}, {_AT})"
-UNREADABLE = f"SELECT min(n) FROM body WHERE {_KIND} = '' AND n <= ?"
+INDEX = f"CREATE INDEX IF NOT EXISTS body_of_kind ON body({KIND}, {_AT})"
+UNREADABLE = f"SELECT min(n) FROM body WHERE {KIND} = '' AND n <= ?"
 
 
 def entries(
@@ -55,7 +55,7 @@ def last(state: State, kind: str) -> Record | None:
     try:
         with reading(state.bodies) as db:
             row = db.execute(
-                f"SELECT n, body FROM body WHERE {_KIND} = ? AND n <= ? ORDER BY n DESC LIMIT 1", (kind, head(state)[0])
+                f"SELECT n, body FROM body WHERE {KIND} = ? AND n <= ? ORDER BY n DESC LIMIT 1", (kind, head(state)[0])
             ).fetchone()
     except FileNotFoundError:
         return None
@@ -106,7 +106,7 @@ def _numbers(
     state: State, kinds: list[str], start_us: int | None, end_us: int | None, after_n: int, upto: int
 ) -> list[int]:
     marks = ",".join("?" * (len(kinds) + 1))
-    query = f"SELECT n FROM body WHERE {_KIND} IN ({marks}) AND n > ? AND n <= ?"
+    query = f"SELECT n FROM body WHERE {KIND} IN ({marks}) AND n > ? AND n <= ?"
     values: list[object] = ["", *kinds, after_n, upto]
     if start_us is not None or end_us is not None:
         # to the millisecond, as bodies tell it; to the microsecond is the caller's to look

@@ -107,6 +107,8 @@ def find_keys(state: State, active: bytes | None) -> tuple[Key, Key | None]:
     if coming is not None and coming.public == active:  # named already: the last step of new-key did not happen
         install(state)
         kept = coming
+    elif coming is not None and kept is not None:  # made, and named nowhere: new-key did not come so far
+        (state.keys / "next.key").unlink()
     if is_credential():
         told = _key(read_secret(_OWNER, credential=CREDENTIAL), f"credential {CREDENTIAL}")
         return told, kept if kept is not None and kept.public == active != told.public else None

@@ -10,12 +10,13 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from monitor.ledger.entry import START, head_text
-from monitor.ledger.reading import UNREADABLE
+from monitor.ledger.reading import KIND, UNREADABLE
 from monitor.ledger.seals import EVERY, fingerprint, is_signed, public_key, seal_message
 from monitor.sqlite_file import FileDamaged, reading
 from monitor.state import State
@@ -118,7 +119,8 @@ class _Walk:
         self.faults: list[tuple[int, str]] = []  # (entry, what is wrong with it)
         self.file_fault = ""
         self.erased: set[int] = set()
-        self.told: set[int] = set()  # entries that an erasure names
+        self.claimed: set[int] = set()  # entries that an erasure names, by whatever lies in the file
+        self.told: set[int] = set()  # the same by what the chain proves
         self.keys: list[_Named] = []
         self.sealed = 0
         self.unsealed = 0  # entries since the last seal or the first key
@@ -133,6 +135,7 @@ class _Walk:
             if self.file_fault:
                 return
             self._messages(bodies)
+            self._claims(bodies)
             for n, digest, prev, link, has_body, salt, body in _chain_with_bodies(chain, bodies):
                 fault = self._entry(n, digest, prev, link, has_body, salt, body)
                 if not fault and body is not None:
@@ -159,6 +162,8 @@ class _Walk:
         if not has_body:
             return _("has no body")
         if salt is None and body is None:
+            if n not in self.claimed:
+                return _("was erased, and no entry tells of it")
             self.erased.add(n)
             self.unsealed += bool(self.keys)
             return ""
@@ -250,6 +255,11 @@ class _Walk:
                 self.blank_raw.add(str(name))
             elif not isinstance(raw, bytes) or hashlib.sha256(raw).hexdigest() != name:
                 self.changed_raw.append(str(name))
+
+    def _claims(self, bodies: sqlite3.Connection) -> None:
+        for (body,) in bodies.execute(f"SELECT body FROM body WHERE {KIND} = 'erasure'"):
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                self.claimed |= set(map(int, json.loads(body)["data"]["entries"]))
 
     def _at_the_end(self, chain: sqlite3.Connection, bodies: sqlite3.Connection) -> None:
         """What only the whole chain tells."""
