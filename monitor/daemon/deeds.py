@@ -10,7 +10,6 @@ from typing import Any
 
 from drivers.errors import UserError
 from monitor.ledger import Draft
-from monitor.ledger.anchor import PARTIES as SECOND_PARTIES
 from monitor.plant import CHOICES, Settings
 from monitor.words import _, clean, parse_utc, utc_text
 
@@ -201,14 +200,6 @@ def export(deed: Deed) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def anchor(deed: Deed) -> dict[str, Any]:
-    return {"to": deed.word("to", SECOND_PARTIES)}
-
-
-def new_key(deed: Deed) -> dict[str, Any]:
-    return {}
-
-
 # verb -> (kind of entry, what makes its data, whether asset and component come from the alert that it names)
 RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "decide": ("decision", decide, True),
@@ -221,8 +212,6 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "probe": ("probe", probe, False),
     "erase": ("erasure", erase, False),
     "export": ("export", export, False),
-    "anchor": ("anchor", anchor, False),
-    "new_key": ("key", new_key, False),
 }
 
 

@@ -21,6 +21,8 @@ from monitor.plant import Settings
 from monitor.state import State
 from monitor.words import _, clean, parse_utc, utc_text
 
+OF_THE_LEDGER = ("anchor", "new_key")
+
 
 class Desk:
     """Carries out the recording verbs of the command socket, one after the other."""
@@ -45,12 +47,14 @@ class Desk:
 
     async def record(self, request: Request) -> dict[str, Any]:
         """Record what a role asked for; returns number and head of its entry. Raises UserError in one line."""
-        if request.verb not in deeds.RECORDED:
+        if request.verb not in deeds.RECORDED and request.verb not in OF_THE_LEDGER:
             raise UserError(_("{verb}: nothing waits for this here; see handwheel --help").format(verb=request.verb))
         if self._writer.hangs:
             words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=why(TimeoutError()))
             raise UserError(words)
         async with self._turn:
+            if request.verb in OF_THE_LEDGER:
+                return await self._of_the_ledger(request)
             now_us = time.time_ns() // 1000
             draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, self._claims.place)
             steps = self._steps(draft)
@@ -70,17 +74,25 @@ class Desk:
                     self._owe(self._alarms.apply(name, event, now_us, note=note, until_us=until_us))
         return reply
 
+    async def _of_the_ledger(self, request: Request) -> dict[str, Any]:
+        """What only the writer of the ledger can make: a signed head for a second party, a new key."""
+        now_us = time.time_ns() // 1000
+        try:
+            if request.verb == "anchor":
+                to = clean(request.data.get("to", ""), 40)
+                entry, text = await self._writer.anchor(to, at_us=now_us, role=request.role)
+                return {"n": entry.n, "head": entry.head, "text": text}
+            fingerprint = await self._writer.new_key(at_us=now_us, role=request.role)
+        except STORE_FAULTS as fault:
+            words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=clean(fault))
+            raise UserError(words) from fault
+        n, head = self._writer.head
+        return {"n": n, "head": head, "fingerprint": fingerprint}
+
     async def _enter(self, draft: Draft) -> dict[str, Any]:
-        """Number and head of the entry, and what else the ledger itself has made."""
+        """Number and head of the entry."""
         if draft.kind == "erasure":
             entry = await self._writer.erase(draft)
-        elif draft.kind == "anchor":
-            entry, text = await self._writer.anchor(draft)
-            return {"n": entry.n, "head": entry.head, "text": text}
-        elif draft.kind == "key":
-            fingerprint = await self._writer.new_key(draft)
-            n, head = self._writer.head
-            return {"n": n, "head": head, "fingerprint": fingerprint}
         else:
             (entry,) = await self._writer.enter([draft])
         return {"n": entry.n, "head": entry.head}

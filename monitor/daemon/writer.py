@@ -100,18 +100,16 @@ class Writer:
         self.head = self.ledger.head()
         return made
 
-    async def anchor(self, draft: Draft) -> tuple[Entry, str]:
-        """The signed text of the head for the party that a draft names, and its entry."""
-        utility, to = self._settings.utility, str(draft.data["to"])
-        made = await self.do(
-            lambda: hand_over(self.ledger, to, utility, at_us=draft.at_us, role=draft.role, via=draft.via)
-        )
+    async def anchor(self, to: str, *, at_us: int, role: str) -> tuple[Entry, str]:
+        """The entry and the signed text of the head for a second party. Raises UserError or STORE_FAULTS."""
+        utility = self._settings.utility
+        made = await self.do(lambda: hand_over(self.ledger, to, utility, at_us=at_us, role=role, via="screen"))
         self.head = self.ledger.head()
         return made
 
-    async def new_key(self, draft: Draft) -> str:
+    async def new_key(self, *, at_us: int, role: str) -> str:
         """Seal with a new key from now on; returns its fingerprint. Raises UserError or STORE_FAULTS."""
-        made = await self.do(lambda: self.ledger.replace_key(at_us=draft.at_us, role=draft.role))
+        made = await self.do(lambda: self.ledger.replace_key(at_us=at_us, role=role))
         self.head = self.ledger.head()
         return made
 
