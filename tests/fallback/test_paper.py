@@ -203,16 +203,23 @@ def test_without_a_printer_system_the_file_is_named(tmp_path, monkeypatch):
     assert "no printer system here" in send(tmp_path / "x")[0]
 
 
-def test_every_page_of_a_simulated_plant_says_so(place, state):
+def test_every_page_of_a_simulated_plant_says_so_and_has_the_ledgers_head_as_verify_takes_it(place, state):
     state.publish(moment(), simulated=True)
+    (state.manual / "facts").mkdir(exist_ok=True)
+    (state.manual / "facts" / "ledger_head.txt").write_text(PUBLISHED)
     library = load(state.manual)
+    mark = fingerprint(sections(place, library))
     record = render(place, library, 1_795_400_000.0)
+    assert record["fingerprint"] == mark  # the head changes each minute, what the binder says does not
     assert record["simulated"]
     for text in (place.binder / "en" / "R").glob("*.txt"):
-        assert all("SIMULATED" in page.split("\n")[0] for page in text.read_text().split("\f"))
+        for page in text.read_text().split("\f"):
+            assert "SIMULATED" in page.split("\n")[0]
+            assert f"ledger {HEAD}" in page.split("\n")[-2]
     if record["pdf"]:
         for page in pages_of((place.binder / "en" / "R" / "binder.pdf").read_bytes()).pages:
             assert "SIMULATED" in page.extract_text()
+            assert f"ledger {HEAD}" in page.extract_text()
     state.publish(moment(), simulated=False)
     file = print_one(place, library, "P-03", "R", "en")[0]
     assert "now" in file
@@ -229,3 +236,27 @@ def test_signatures_never_stand_on_a_page_without_a_step():
         if can_make_pdf():
             printed = pages_of(pdf("x", [page], 0.0)).pages[-1].extract_text()
             assert page["blocks"][-1]["text"][:20] in " ".join(printed.split()), name
+
+
+HEAD = "12345:TBGS-2YVY-D34O-72BO"
+PUBLISHED = "ledger entries  12345\nledger head     TBGS-2YVY-D34O-72BO\nat              2026-11-23T13:22:05.800Z\n"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        b"",
+        b"\xff" * 99,
+        PUBLISHED.replace("12345", "0").encode(),
+        PUBLISHED.replace("TBGS", "#x[").encode(),
+        b"ledger entries  0\nledger head     -\nat              2026-11-23T13:22:05.800Z\n",
+    ],
+)
+def test_without_a_head_that_can_be_read_a_page_says_nothing_of_the_ledger(place, state, told):
+    (state.manual / "facts").mkdir(exist_ok=True)
+    if told is not None:
+        (state.manual / "facts" / "ledger_head.txt").write_bytes(told)
+    assert place.ledger == ""
+    page = content(parse((SHIPPED / "en" / "F1.txt").read_bytes())[0], Sheet(), NOW_S, ledger=place.ledger)
+    assert "ledger" not in text_pages(page)[0]

@@ -24,6 +24,7 @@ from monitor.handover import hand_over
 from monitor.historian.checks import row_check
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, raw_message, verify
+from monitor.ledger.anchor import parse_anchor
 from monitor.settings import load
 from monitor.state import State
 from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server
@@ -378,6 +379,22 @@ async def test_a_message_is_erased_over_the_socket_while_the_daemon_runs(bench):
     assert raw_message(bench.state, alert.data["raw_sha256"]) is None
     assert [one.n for one in entries(bench.state, ["erasure"])] == [done["n"]]
     assert verify(bench.state).ok
+
+
+async def test_the_head_is_handed_out_and_the_key_replaced_over_the_socket_while_the_daemon_runs(bench):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    refused = await asked(bench, "anchor", {"to": "Lieselotte"})
+    assert "is no party" in refused["error"]
+    handed = await asked(bench, "anchor", {"to": "union"})
+    anchor = parse_anchor(handed["text"])
+    assert verify(bench.state, anchor=anchor).ok
+    replaced = await asked(bench, "new_key", {})
+    assert replaced["ok"], replaced
+    bench.kill(signal.SIGTERM)
+    assert await asyncio.to_thread(bench.ended) == 0
+    result = verify(bench.state, anchor=anchor)
+    assert (result.ok, result.key) == (True, replaced["fingerprint"])
+    assert [one.role for one in entries(bench.state, ["anchor", "key"])] == [None, "administrator", "administrator"]
 
 
 async def test_a_status_bit_is_an_alert_with_the_time_at_which_we_saw_it(bench, tmp_path, server):

@@ -6,14 +6,17 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from pypdf import PdfReader
 
 from drivers.sim.fleet import simulate
-from monitor import review
+from monitor import audit, review
 from monitor.cli import main
-from monitor.ledger import Draft, Ledger
+from monitor.ledger import Draft, Ledger, verify
+from monitor.ledger import head as ledger_head
 from monitor.plant import Asset, Component
+from monitor.reports import audit as audit_page
 from monitor.reports import comparison, sovereignty
-from monitor.reports.document import Document, Table, write_report
+from monitor.reports.document import Document, Table, ledger_text, write_report
 from monitor.reports.page import render_html
 from monitor.reports.text import render_text
 from monitor.settings import load
@@ -207,3 +210,23 @@ def test_the_sovereignty_report_keeps_every_unknown(settings, tmp_path):
     assert [row[2] for row in standing.rows] == ["0 - 100 %", "0 - 100 %"]
     assert len(table(document, "unknown").rows) == 17
     assert "cannot tell" in render_text(document)
+
+
+def test_every_report_has_the_ledgers_head_as_verify_takes_it_in_text_html_pdf_and_csv(settings, tmp_path):
+    state = State(tmp_path / "state").make()
+    ledger = Ledger(state)
+    ledger.append("restart", {"version": "1"}, at_us=END_US - YEAR_US, via="daemon")
+    ledger.close()
+    head = ":".join(map(str, ledger_head(state)))
+    assert verify(state, head).ok
+    done = audit.Audit("A-1", END_US, "Golden Water", False, (), "PASS")
+    told = review.answer(state, settings, START_US, END_US)
+    documents = (
+        comparison.build(state, settings, told), sovereignty.build(state, settings, END_US),
+        audit_page.build(done, ledger_text(state)),
+    )  # fmt: skip
+    for number, document in enumerate(documents):
+        files = write_report(document, tmp_path / "out", str(number))
+        for kind in ("text", "html", "csv about"):
+            assert head in files[kind].read_text(), (number, kind)
+        assert head in PdfReader(files["pdf"]).pages[0].extract_text()
