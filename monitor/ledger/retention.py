@@ -142,7 +142,8 @@ def command(args: argparse.Namespace, settings: "Settings", state: State, now_us
     if not settings.retention:
         print(_("no rule: nothing is ever erased by itself; see [retention] in site.toml"))
         return 0
-    print(f"{_('rule (days)'):<24} {_('due now'):>8} {_('held'):>8}  {_('the next falls due')}")
+    rule, now, held, later = _("rule (days)"), _("due now"), _("held"), _("the next falls due")
+    print(f"{rule:<24} {now:>8} {held:>8}  {later}")
     for one in look(state, settings, now_us):
         after = local_text(one.next_us) if one.next_us is not None else "-"
         print(f"{one.rule:<24} {len(one.goes):>8} {len(one.held):>8}  {after}")
