@@ -12,7 +12,7 @@ import numpy as np
 from drivers.batch import Batch
 from monitor.historian.frame import COUNT, HEAD, MAGIC, NEAR, NO_TIME, NONE_NEAR, FrameError, Place, layout, texts_of
 
-_TYPES = ("<i4", "<i8", "<i8", "<f8", "<u4", "u1")
+TYPES = ("<i4", "<i8", "<i8", "<f8", "<u4", "u1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def pack(frame: Columns, n: int = 0, t_ms: int = 0) -> tuple[bytes, int]:
         texts = json.dumps(told, ensure_ascii=False).encode()  # JSON makes strings of the row numbers
     arrays = (frame.tag, frame.receive_us, frame.source_us, frame.value, frame.reasons, frame.quality)
     near = (None, None, frame.receive_us, None, None, None)
-    parts = [part for column in zip(arrays, _TYPES, near, strict=True) for part in _packed(*column)]
+    parts = [part for column in zip(arrays, TYPES, near, strict=True) for part in _packed(*column)]
     blob = b"".join([HEAD.pack(MAGIC, len(frame.tag), len(texts), n, t_ms), *parts, texts])
     return blob, crc32(blob)
 
@@ -70,7 +70,7 @@ def _packed(array: np.ndarray, kind: str, receive_us: np.ndarray | None) -> tupl
     """A column as it lies in the blob: each number, or what says the same in fewer bytes."""
     column = np.ascontiguousarray(array, kind)
     bits = column.view(f"<u{column.itemsize}")  # a NaN is the same as the one before it where its bits are
-    if kind == _TYPES[0]:
+    if kind == TYPES[0]:
         bits = bits - np.arange(len(bits), dtype=bits.dtype)
     starts = np.flatnonzero(np.concatenate([[True], bits[1:] != bits[:-1]])[: len(bits)])
     if not len(starts) or len(starts) * (4 + column.itemsize) >= column.nbytes:
@@ -90,7 +90,7 @@ def columns(blob: bytes, crc: int | None = None) -> Columns:
     Raises FrameError if it is not a frame or the CRC (when given) does not agree.
     """
     found = layout(blob, crc)
-    views = [_unpacked(blob, kind, place, found.rows) for kind, place in zip(_TYPES, found.columns, strict=True)]
+    views = [_unpacked(blob, kind, place, found.rows) for kind, place in zip(TYPES, found.columns, strict=True)]
     if found.columns[2].runs == NEAR:
         views[2] = np.where(views[2] == NONE_NEAR, NO_TIME, views[1] + views[2])
     return Columns(views[0], views[1], views[2], views[3], views[4], views[5], *texts_of(blob, found))
@@ -106,7 +106,7 @@ def _unpacked(blob: bytes, kind: str, place: Place, rows: int) -> np.ndarray:
     lengths = np.diff(ends, prepend=0)
     if ends[-1] != rows or (lengths <= 0).any():
         raise FrameError("not a frame: its runs do not follow one another")
-    if kind == _TYPES[0]:
+    if kind == TYPES[0]:
         numbers = numbers - (ends - lengths).astype(np.int32)
         column = np.repeat(numbers, lengths) + np.arange(rows, dtype=np.int32)
     else:

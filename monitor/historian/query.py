@@ -6,7 +6,7 @@ the tags and the time, by their statistics.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from drivers.batch import NO_TIME
-from monitor.historian.arrays import columns, text_column
+from monitor.historian.arrays import text_column
 from monitor.historian.cold import Cold, Stored, Unreachable, cold_of, in_quarantine, sites, stored
-from monitor.historian.frame import FrameError
 from monitor.historian.merging import WHOLE, pieces_in
 from monitor.historian.parquet import WORKERS, TagFacts, day_of, opened, tag_facts
+from monitor.historian.picking import picked
 from monitor.historian.reader import HotReader, TagRow, folded_upto
 from monitor.state import State
 
@@ -34,6 +34,9 @@ TEXTS = ("exact", "detail")
 _READ = ("tag", "source_ms", "receive_ms", "value", "quality", "reasons")
 
 KINDS: Mapping[str, str] = {**COLUMNS, **dict.fromkeys(TEXTS, "object")}
+
+_OPEN_AT_ONCE = 64  # files
+_UNREADABLE = (OSError, pa.ArrowException, ValueError)
 
 Kinds = Mapping[str, str]
 Choose = Callable[[Mapping[str, TagFacts]], set[str]]
@@ -70,12 +73,10 @@ def search(
             first, last = day_of(low_ms), day_of(high_ms - 1)
             damaged += [cold.shown(name) for name in in_quarantine(cold, site, first, last)]
             files = list(files_of(cold, site, start_us, end_us, (hot_id, upto)))
-            parts = _read_cold(cold, files, choose, low_ms, high_ms, damaged, kinds)
         except Unreachable as fault:
-            parts = []
             reached = False
             damaged.append(str(fault))
-        parts.append(_read_hot(hot, choose, upto, low_ms, high_ms, kinds))
+        parts = _read(cold, files, hot, upto, choose, (low_ms, high_ms), damaged, kinds)
         # a fold in between has moved frames, or made one file of several: look again
         same = folded_upto(state.history, hot_id) == upto
         if same and (not reached or list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files):
@@ -109,32 +110,48 @@ def _held(cold: Cold, whole: str) -> Mapping[str, Any]:
         return {}  # it cannot be read either, and is said to be damaged where its rows are asked for
 
 
-def _read_cold(
-    cold: Cold, files: Sequence[Stored], choose: Choose, low_ms: int, high_ms: int, damaged: list[str], kinds: Kinds
-) -> list[_Part]:
-    texts = [name for name in TEXTS if name in kinds]
+def _read(
+    cold: Cold, files: Sequence[Stored], hot: HotReader, after_n: int, choose: Choose, edges_ms: tuple[int, int],
+    damaged: list[str], kinds: Kinds,
+) -> list[_Part]:  # fmt: skip
+    """The parts of all files in their order, then that of the hot file; `choose` is asked in the same order."""
+    columns = [*_READ, *(name for name in TEXTS if name in kinds)]
+    parts: list[_Part | None] = []
+    pending: list[Future[_Part | None]] = []
 
-    def one_file(one: Stored) -> _Part | None:
-        try:
-            with opened(cold, one.name) as file:
-                names = sorted(choose(tag_facts(file.schema_arrow)))
-                groups = _groups(file, names, low_ms, high_ms)
-                if not groups:
-                    return None
-                table = file.read_row_groups(groups, columns=[*_READ, *texts], use_threads=False)
-            return _rows_of(table, names, low_ms, high_ms, texts)
-        except FileNotFoundError:
-            return None  # a piece that became part of its day just now: the files have changed, all is read again
-        except (OSError, pa.ArrowException, ValueError):
+    def refuse(one: Stored, fault: Exception) -> None:
+        if not isinstance(fault, FileNotFoundError):  # it became part of its day just now: all is read again
             damaged.append(cold.shown(one.name))
+
+    def head(one: Stored) -> tuple[pq.ParquetFile, Mapping[str, TagFacts]] | None:
+        try:
+            file = opened(cold, one.name)
+            return file, tag_facts(file.schema_arrow)
+        except _UNREADABLE as fault:
+            refuse(one, fault)
             return None
 
-    if len(files) < 2:
-        found = [one_file(one) for one in files]
-    else:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            found = list(pool.map(one_file, files))
-    return [part for part in found if part is not None]
+    def rows(one: Stored, file: pq.ParquetFile, names: Sequence[str]) -> _Part | None:
+        try:
+            with file:
+                groups = _groups(file, names, *edges_ms)
+                table = file.read_row_groups(groups, columns=columns, use_threads=False) if groups else None
+            return None if table is None else _rows_of(table, names, *edges_ms)
+        except _UNREADABLE as fault:
+            refuse(one, fault)
+            return None
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for at in range(0, len(files), _OPEN_AT_ONCE):
+            parts += [one.result() for one in pending]
+            some = files[at : at + _OPEN_AT_ONCE]
+            heads = [(one, *told) for one, told in zip(some, pool.map(head, some), strict=True) if told is not None]
+            asked = [(one, file, sorted(choose(facts))) for one, file, facts in heads]
+            pending = [pool.submit(rows, *each) for each in asked]
+        tags = {n: row.name for n, row in hot.tags(retired=True).items() if choose({row.name: facts_of(row)})}
+        newest = pool.submit(_read_hot, hot, tags, after_n, edges_ms, kinds)
+        parts += [*(one.result() for one in pending), newest.result()]
+    return [part for part in parts if part is not None]
 
 
 def _groups(file: pq.ParquetFile, names: Sequence[str], low_ms: int, high_ms: int) -> list[int]:
@@ -164,37 +181,39 @@ def _edges(about: pq.FileMetaData, group: int, column: int) -> tuple[Any, Any]:
     return told.min_raw, told.max_raw
 
 
-def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int, texts: Sequence[str]) -> _Part:
+def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int) -> _Part:
     words = table["tag"].unify_dictionaries().combine_chunks()
     place = {name: at for at, name in enumerate(names)}
     places = np.array([place.get(word, -1) for word in words.dictionary.to_pylist()], np.int64)
     tag = places[words.indices.to_numpy()]
     receive_ms = table["receive_ms"].cast(pa.int64()).to_numpy()
-    rows = (tag >= 0) & (receive_ms >= low_ms) & (receive_ms < high_ms)
+    rows = np.flatnonzero((tag >= 0) & (receive_ms >= low_ms) & (receive_ms < high_ms))
     source_ms = pc.fill_null(table["source_ms"].cast(pa.int64()), NO_TIME).to_numpy()
     source_us = np.where(source_ms == NO_TIME, NO_TIME, source_ms * 1000)
     columns = {
         "tag": tag, "receive_us": receive_ms * 1000, "source_us": source_us,
         "value": pc.fill_null(table["value"], np.nan).to_numpy(), "quality": table["quality"].to_numpy(),
-        "reasons": table["reasons"].to_numpy(), **{name: table[name].to_numpy() for name in texts},
+        "reasons": table["reasons"].to_numpy(),
     }  # fmt: skip
-    return names, columns if rows.all() else {name: column[rows] for name, column in columns.items()}
+    chosen = columns if len(rows) == len(tag) else {name: column[rows] for name, column in columns.items()}
+    return names, chosen | {name: _texts_of(table[name], rows) for name in TEXTS if name in table.column_names}
 
 
-def _read_hot(hot: HotReader, choose: Choose, after_n: int, low_ms: int, high_ms: int, kinds: Kinds) -> _Part:
-    found = {number: row.name for number, row in hot.tags(retired=True).items() if choose({row.name: facts_of(row)})}
+def _texts_of(column: pa.ChunkedArray, rows: np.ndarray) -> np.ndarray:
+    if column.null_count == len(column):
+        return np.full(len(rows), None, object)
+    return np.asarray(column.take(pa.array(rows)).to_numpy(), object)
+
+
+def _read_hot(hot: HotReader, found: Mapping[int, str], after_n: int, edges_ms: tuple[int, int], kinds: Kinds) -> _Part:
+    low_ms, high_ms = edges_ms
     words = sorted(set(found.values()))
     chosen = np.array(sorted(found), np.int64)
     place = np.array([words.index(found[number]) for number in chosen.tolist()], np.int64)
     parts: list[dict[str, np.ndarray]] = []
-    for n, _t_ms, crc, blob in hot.frames(after_n, 2**62) if found else ():
-        try:
-            one = columns(blob, crc)
-        except FrameError:
-            hot.damaged.add(n)
-            continue
+    for one in picked(hot.frames(after_n, 2**62), chosen, hot.damaged) if found else ():
         receive_ms = one.receive_us // 1000
-        mine = np.flatnonzero(np.isin(one.tag, chosen) & (receive_ms >= low_ms) & (receive_ms < high_ms))
+        mine = np.flatnonzero((receive_ms >= low_ms) & (receive_ms < high_ms))
         if len(mine):
             source_ms = one.source_us[mine] // 1000
             none = (one.source_us[mine] == NO_TIME) | (source_ms == receive_ms[mine])

@@ -182,11 +182,11 @@ def test_a_reader_overtaken_by_the_merge_of_a_day_looks_again(state, monkeypatch
     append(hot, 0, 1)
     fold(state, upto_ms=at_ms(5))
     assert values(state) == [0, 1]
-    really = query._read_cold
+    really = query._read
 
     def overtaken(cold, files, *rest):
         merging.merge_days(cold, "2026-11-24")
         return really(cold, files, *rest)
 
-    monkeypatch.setattr(query, "_read_cold", overtaken)
+    monkeypatch.setattr(query, "_read", overtaken)
     assert values(state) == [0, 1]
