@@ -2,8 +2,9 @@
 
 What the model assumes of a disk, and nothing more: what fsync or fdatasync of a file returned for is on it (contents
 and size, not the file's name); what fsync of a folder returned for is on it (the names in that folder); a sector is
-written as a whole. Everything since the last sync of the same file or folder may be there or not, sector by sector, in
-any order, and each sector as it was at any moment since. A disk that says "synced" and lies is outside of it.
+written as a whole, and so is the record of a file's size. Everything since the last sync of the same file or folder may
+be there or not, sector by sector, in any order, and each sector as it was at any moment since. A disk that says "synced"
+and lies is outside of it.
 """
 
 import random
@@ -31,17 +32,16 @@ class Call:
     second: bytes
 
 
-def recorder(folder: Path) -> Path:
-    """The compiled recorder; a machine without a C compiler skips the test."""
+def compiled(folder: Path, name: str) -> Path:
+    """A library of this folder, `recorder` or `slow_disk`; a machine without a C compiler skips the test."""
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
-        pytest.skip("no C compiler here: what a program writes cannot be recorded")
-    made = folder / "recorder.so"
-    source = Path(__file__).with_name("recorder.c")
+        pytest.skip("no C compiler here: what a program writes cannot be looked at")
+    made, source = folder / f"{name}.so", Path(__file__).with_name(f"{name}.c")
     command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(made), str(source), "-ldl", "-lpthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"the recorder cannot be compiled here: {done.stderr.splitlines()[:1]}")
+        pytest.skip(f"{source.name} cannot be compiled here: {done.stderr.splitlines()[:1]}")
     return made
 
 
@@ -84,21 +84,25 @@ class File:
             for change in self.since:
                 _change(whole, change)
             return bytes(whole)
-        sizes = [len(self.synced)]
-        for change in self.since:
-            sizes.append(change if isinstance(change, int) else max(sizes[-1], change[0] + len(change[1])))
-        found = bytearray(self.synced).ljust(max(sizes), b"\0")
-        # each sector is as it was after some of the changes; often all or none, or too much would always be torn
-        until: dict[int, int] = {}
-        for number, change in enumerate(self.since):
-            start, end = (change, len(found)) if isinstance(change, int) else (change[0], change[0] + len(change[1]))
+        # a change of size is one change of the file's own record: it is there or not, and what follows it as well
+        cuts = [number for number, change in enumerate(self.since) if isinstance(change, int)]
+        done = self.since[: rng.choice([*cuts, len(self.since)])]
+        found, sizes = bytearray(self.synced), [len(self.synced)]
+        until: dict[int, int] = {}  # each sector is as it was after so many of the changes
+        for number, change in enumerate(done):
+            if isinstance(change, int):
+                _change(found, change)
+                sizes = [change]
+                continue
+            start, end = change[0], change[0] + len(change[1])
+            sizes.append(max(sizes[-1], end))
+            found.extend(bytes(max(end - len(found), 0)))
             for sector in range(start // kept, -(-end // kept)):
-                if sector not in until:
-                    until[sector] = rng.choice((0, len(self.since), rng.randint(0, len(self.since))))
+                if sector not in until:  # often all or none, or too much would always be torn
+                    until[sector] = rng.choice((0, len(done), rng.randint(0, len(done))))
                 if number < until[sector]:
                     low, high = max(start, sector * kept), min(end, sector * kept + kept)
-                    new = bytes(high - low) if isinstance(change, int) else change[1][low - start : high - start]
-                    found[low:high] = new
+                    found[low:high] = change[1][low - start : high - start]
         return bytes(found[: rng.choice((sizes[-1], rng.choice(sizes)))])
 
 

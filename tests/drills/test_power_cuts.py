@@ -16,7 +16,7 @@ from monitor.historian.hot import HotFile
 from monitor.ledger import open_ledger
 from monitor.state import State
 from tests.drills import keeping
-from tests.drills.disk import Disk, calls, cut_points, recorded_by, recorder
+from tests.drills.disk import Disk, calls, compiled, cut_points, recorded_by
 from tests.drills.keeping import TICKS
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ def recorded(folder, seed, turns):
     root, log = folder / "state", folder / "log"
     root.mkdir()
     command = [sys.executable, "-m", "tests.drills.keeping", str(root), str(seed), str(turns)]
-    environment = os.environ | recorded_by(recorder(folder), root, log)
+    environment = os.environ | recorded_by(compiled(folder, "recorder"), root, log)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return Disk(root), list(calls(log.read_bytes()))
