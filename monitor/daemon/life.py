@@ -590,6 +590,7 @@ class Daemon:
 
 def run(settings: Settings, state: State) -> int:
     """Run until SIGTERM or Ctrl-C; returns 0. Raises UserError (one line) where STATE is held by another process."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it can be obeyed it must not end us
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sparing = Sparing()

@@ -2,9 +2,9 @@
 
 What the model assumes of a disk, and nothing more: what fsync or fdatasync of a file returned for is on it (contents
 and size, not the file's name); what fsync of a folder returned for is on it (the names in that folder); a sector is
-written as a whole, and so is the record of a file's size. Everything since the last sync of the same file or folder may
-be there or not, sector by sector, in any order, and each sector as it was at any moment since. A disk that says "synced"
-and lies is outside of it.
+written as a whole, and so is the record of a file's size. Everything since the last sync of the same file or folder
+may be there or not, sector by sector, in any order, and each sector as it was at any moment since. A disk that says
+that it synced, and lies, is outside of it.
 """
 
 import random
