@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from drivers.batch import Batch
 from drivers.record import Quality
@@ -55,15 +56,20 @@ class Ticks:
         """All samples of so many ticks are there once, as they were, and of at most `more` after them. How many."""
         found = read(state, NAMES, *EVERYTHING)
         assert found.attrs["damaged"] == [], f"damaged: {found.attrs['damaged']}"
-        at = ((found["receive_us"] // 1000 - self.begin_ms) // self.step_ms).to_numpy()
-        number = found["tag"].map({name: one for one, name in enumerate(NAMES)}).to_numpy(np.int64)
-        counts = np.bincount(at * TAGS + number, minlength=ticks * TAGS)
+        counts = np.bincount(self.as_written(found), minlength=ticks * TAGS)
         missing, twice = np.flatnonzero(counts == 0), np.flatnonzero(counts > 1)
         assert not len(missing), f"{len(missing)} samples are missing, first of tick {missing[0] // TAGS} of {ticks}"
         assert not len(twice), f"{len(twice)} samples are there twice, first of tick {twice[0] // TAGS} of {ticks}"
         assert ticks * TAGS <= len(counts) <= (ticks + more) * TAGS, "ticks that nobody wrote"
-        assert (found["value"].to_numpy() == at + number / 1024).all(), "a sample was changed"
         return len(counts)
+
+    def as_written(self, found: pd.DataFrame) -> np.ndarray:
+        """tick * TAGS + tag of each sample that was read; each has the value that was written."""
+        at = ((found["receive_us"] // 1000 - self.begin_ms) // self.step_ms).to_numpy(np.int64)
+        number = found["tag"].map({name: one for one, name in enumerate(NAMES)}).to_numpy(np.int64)
+        assert (found["receive_us"].to_numpy(np.int64) == 1000 * (self.begin_ms + at * self.step_ms)).all()
+        assert (found["value"].to_numpy() == at + number / 1024).all(), "a sample was changed"
+        return np.asarray(at * TAGS + number)
 
 
 TICKS = Ticks(1_795_392_000_000, 1_200_000)  # from 2026-11-23T00:00:00Z

@@ -6,12 +6,18 @@ from collections import Counter
 
 import pytest
 
+from drivers.errors import UserError
+from monitor.historian.history import read
+from monitor.historian.hot import HotFile
+from monitor.historian.proof import damages
+from monitor.historian.reader import HotReader
 from monitor.ledger import Draft, entries, head, open_ledger, raw_message, verify
 from monitor.sqlite_file import FileDamaged
 from monitor.state import State
 from tests.drills import keeping
 
 AT_US = 1_795_440_000_000_000
+SECONDS = keeping.Ticks(1_795_440_000_000, 1_000)
 
 
 def flip_each(memory, times, seed, tell):
@@ -20,7 +26,7 @@ def flip_each(memory, times, seed, tell):
     A memory has `paths`, what verify says of it (`found`, "" for nothing), all that readers get (`answers`), and its
     writer's next work (`go_on`).
     """
-    rng, whole, outcomes = random.Random(seed), memory.answers(), Counter()
+    rng, whole, outcomes, rest = random.Random(seed), memory.answers(), Counter(), []
     assert memory.found() == ""
     original = {path: path.read_bytes() for path in memory.paths}
     for _ in range(times):
@@ -32,6 +38,7 @@ def flip_each(memory, times, seed, tell):
         where = f"bit {bit} of byte {byte} of {path.name} (seed {seed})"
         if memory.found():
             outcomes[path.name, "found"] += 1
+            rest.append(memory.rest())
         else:
             assert memory.answers() == whole, f"{where} went unseen"
             try:
@@ -46,8 +53,14 @@ def flip_each(memory, times, seed, tell):
             name.write_bytes(content)
     assert memory.found() == ""
     assert memory.answers() == whole
-    tell(f"  seed {seed}, {times} flips: " + "; ".join(f"{n} {' '.join(key)}" for key, n in sorted(outcomes.items())))
+    counted = "; ".join(f"{n} {' '.join(key)}" for key, n in sorted(outcomes.items()))
+    tell(f"  seed {seed}, {times} flips: {counted}; readable beside the damage: {describe(rest)}")
     return outcomes
+
+
+def describe(rest):
+    """How much is readable beside what was damaged."""
+    return f"median {sorted(rest)[len(rest) // 2]:,}, least {min(rest):,} of {max(rest):,}" if rest else "-"
 
 
 class LedgerMemory:
@@ -57,6 +70,7 @@ class LedgerMemory:
         self.state, self.paths = state, [state.ledger, state.bodies]
         self._write(size, erasing=[4, 6])
         self._paper = "{}:{}".format(*head(state))
+        self._whole = {one.n: one for one in entries(state)}
 
     def _write(self, size, erasing=()):
         ledger = open_ledger(self.state)
@@ -84,6 +98,13 @@ class LedgerMemory:
         messages = [raw_message(self.state, one.data["raw_sha256"]) for one in told if "raw_sha256" in one.data]
         return told, messages, head(self.state)
 
+    def rest(self):
+        """How many entries are still read as they were; who reads them for evidence verifies."""
+        try:
+            return sum(one == self._whole[one.n] for one in entries(self.state) if one.n in self._whole)
+        except UserError:
+            return 0
+
     def go_on(self):
         self._write(3)
 
@@ -97,3 +118,59 @@ def test_five_hundred_bits_flipped_in_the_ledger_are_found_or_change_nothing(tmp
     outcomes = flip_each(LedgerMemory(State(tmp_path).make(), 60), 500, seed, tell)
     assert outcomes["ledger.sqlite", "found"] > 10
     assert outcomes["bodies.sqlite", "found"] > 100
+
+
+class HotMemory:
+    """Frames, the newest samples, rollups and the small tables of a hot file that was closed."""
+
+    def __init__(self, state, ticks):
+        self.state, self.paths, self._ticks = state, [state.hot], 0
+        self._write(ticks)
+
+    def _write(self, ticks):
+        hot = HotFile(self.state.hot)
+        hot.publish_tags(keeping.settings_of())
+        hot.set_alarms([{"id": f"a{number}", "text": "worn"} for number in range(20)])
+        hot.set_assessments([{"asset": "pump1", "at_ms": 5, "index": 88.0}])
+        hot.set_verdicts([{"asset": "pump1", "component": "seal", "word": "agree"}])
+        for tick in range(self._ticks, self._ticks + ticks):
+            hot.append([SECONDS.batch(tick)], SECONDS.at_ms(tick))
+        self._ticks += ticks
+        hot.roll(SECONDS.at_ms(self._ticks))
+        hot.close()
+
+    def found(self):
+        return "; ".join(one.what for one in damages(self.state))
+
+    def answers(self):
+        reader = HotReader(self.state.hot)
+        small = reader.meta(), reader.tags(retired=True), reader.assets(), reader.assessments(), reader.verdicts()
+        rolled = [reader.rollups(span_s, 0) for span_s in (60, 3_600)]
+        samples = [reader.series(number, 0) for number in (0, keeping.TAGS - 1)]
+        found = read(self.state, keeping.NAMES, *keeping.EVERYTHING)
+        assert not reader.damaged
+        assert found.attrs["damaged"] == []
+        rows = found["tag"].tolist(), found["receive_us"].tolist(), found["value"].tolist(), found["reasons"].tolist()
+        return small, reader.alarms(), reader.latest(), reader.newest_ms(), rolled, samples, rows
+
+    def rest(self):
+        """How many samples are still readable; each of them as it was."""
+        try:
+            found = read(self.state, keeping.NAMES, *keeping.EVERYTHING)
+        except FileDamaged:
+            return 0
+        return len(SECONDS.as_written(found))
+
+    def go_on(self):
+        self._write(5)
+        self._ticks -= 5
+
+
+def test_a_bit_flipped_in_the_hot_file_is_found_or_changes_nothing(tmp_path, seed):
+    flip_each(HotMemory(State(tmp_path).make(), 130), 25, f"{seed} short", lambda _: None)
+
+
+@pytest.mark.drill
+def test_three_hundred_bits_flipped_in_the_hot_file_are_found_or_change_nothing(tmp_path, seed, tell):
+    outcomes = flip_each(HotMemory(State(tmp_path).make(), 600), 300, seed, tell)
+    assert outcomes["hot.sqlite", "found"] > 200
