@@ -7,10 +7,12 @@ from collections import Counter
 import pytest
 
 from drivers.errors import UserError
-from monitor.historian.history import read
+from monitor.historian.cold import cold_of
+from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
 from monitor.historian.proof import damages
 from monitor.historian.reader import HotReader
+from monitor.historian.verifying import verify as verify_history
 from monitor.ledger import Draft, entries, head, open_ledger, raw_message, verify
 from monitor.sqlite_file import FileDamaged
 from monitor.state import State
@@ -23,8 +25,8 @@ SECONDS = keeping.Ticks(1_795_440_000_000, 1_000)
 def flip_each(memory, times, seed, tell):
     """Flip one bit at a time and count what comes of it.
 
-    A memory has `paths`, what verify says of it (`found`, "" for nothing), all that readers get (`answers`), and its
-    writer's next work (`go_on`).
+    A memory has `paths`, the `total` of what it holds, what verify says of it (`found`, "" for nothing), all that
+    readers get (`answers`), how much is readable beside damage (`rest`), and its writer's next work (`go_on`).
     """
     rng, whole, outcomes, rest = random.Random(seed), memory.answers(), Counter(), []
     assert memory.found() == ""
@@ -54,13 +56,13 @@ def flip_each(memory, times, seed, tell):
     assert memory.found() == ""
     assert memory.answers() == whole
     counted = "; ".join(f"{n} {' '.join(key)}" for key, n in sorted(outcomes.items()))
-    tell(f"  seed {seed}, {times} flips: {counted}; readable beside the damage: {describe(rest)}")
+    tell(f"  seed {seed}, {times} flips: {counted}; readable beside the damage: {describe(rest)} of {memory.total:,}")
     return outcomes
 
 
 def describe(rest):
     """How much is readable beside what was damaged."""
-    return f"median {sorted(rest)[len(rest) // 2]:,}, least {min(rest):,} of {max(rest):,}" if rest else "-"
+    return f"median {sorted(rest)[len(rest) // 2]:,}, least {min(rest):,}" if rest else "-"
 
 
 class LedgerMemory:
@@ -71,6 +73,7 @@ class LedgerMemory:
         self._write(size, erasing=[4, 6])
         self._paper = "{}:{}".format(*head(state))
         self._whole = {one.n: one for one in entries(state)}
+        self.total = len(self._whole)
 
     def _write(self, size, erasing=()):
         ledger = open_ledger(self.state)
@@ -126,6 +129,7 @@ class HotMemory:
     def __init__(self, state, ticks):
         self.state, self.paths, self._ticks = state, [state.hot], 0
         self._write(ticks)
+        self.total = ticks * keeping.TAGS
 
     def _write(self, ticks):
         hot = HotFile(self.state.hot)
@@ -166,11 +170,65 @@ class HotMemory:
         self._ticks -= 5
 
 
+class HistoryMemory:
+    """Parquet: two sites, a day that was made one file and one that still lies in pieces; nothing in the hot file."""
+
+    def __init__(self, state, ticks):
+        self.state, self.total = state, ticks * keeping.TAGS
+        hot = HotFile(state.hot)
+        hot.publish_tags(keeping.settings_of())
+        for tick in range(ticks):
+            hot.append([keeping.TICKS.batch(tick)], keeping.TICKS.at_ms(tick))
+            if tick % 40 == 39:
+                fold(state)
+        hot.roll(keeping.TICKS.at_ms(ticks))
+        hot.purge(fold(state).purge_before_ms)
+        hot.close()
+        self.paths = sorted(state.history.rglob("*.parquet"))
+
+    def found(self):
+        told = verify_history(cold_of(self.state))
+        return "; ".join(one.why for one in told.faults)
+
+    def answers(self):
+        found = read(self.state, keeping.NAMES, *keeping.EVERYTHING)
+        assert found.attrs["damaged"] == []
+        return [found[name].tolist() for name in found]
+
+    def rest(self):
+        """What is readable after what is damaged went to quarantine, which every reader is told."""
+        kept = {path: path.read_bytes() for path in self.state.history.rglob("*") if path.is_file()}
+        assert verify_history(cold_of(self.state), move=True).faults
+        found = read(self.state, keeping.NAMES, *keeping.EVERYTHING)
+        assert found.attrs["damaged"]
+        assert all("_quarantine" in one for one in found.attrs["damaged"])
+        for path in self.state.history.rglob("*"):
+            if path.is_file() and path not in kept:
+                path.unlink()
+        for path, content in kept.items():
+            path.write_bytes(content)
+        return len(keeping.TICKS.as_written(found))
+
+    def go_on(self):
+        pass  # a file of history is never written again
+
+
 def test_a_bit_flipped_in_the_hot_file_is_found_or_changes_nothing(tmp_path, seed):
     flip_each(HotMemory(State(tmp_path).make(), 130), 25, f"{seed} short", lambda _: None)
+
+
+def test_a_bit_flipped_in_history_is_found_and_goes_to_quarantine(tmp_path, seed):
+    outcomes = flip_each(HistoryMemory(State(tmp_path).make(), 100), 25, f"{seed} short", lambda _: None)
+    assert {outcome for _name, outcome in outcomes} == {"found"}
 
 
 @pytest.mark.drill
 def test_three_hundred_bits_flipped_in_the_hot_file_are_found_or_change_nothing(tmp_path, seed, tell):
     outcomes = flip_each(HotMemory(State(tmp_path).make(), 600), 300, seed, tell)
     assert outcomes["hot.sqlite", "found"] > 200
+
+
+@pytest.mark.drill
+def test_three_hundred_bits_flipped_in_history_are_found_and_go_to_quarantine(tmp_path, seed, tell):
+    outcomes = flip_each(HistoryMemory(State(tmp_path).make(), 200), 300, seed, tell)
+    assert {outcome for _name, outcome in outcomes} == {"found"}
