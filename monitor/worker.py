@@ -21,6 +21,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -80,6 +81,8 @@ def main() -> int:
     end_with(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's to answer
     os.nice(10)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")  # where memory runs out, it goes before the daemon
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     serve(State(Path(args.state)), Path(args.config), sys.stdin, answers)

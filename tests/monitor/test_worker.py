@@ -126,3 +126,98 @@ def test_each_line_has_its_answer_whatever_a_job_makes_of_it(tmp_path):
     assert [one["ok"] for one in told] == [False, True, False]
     assert told[1]["ledger"][0]["kind"] == "report"
     assert set(told[1]) == {"id", "ok", "words", "ledger", "assessments", "verdicts", "files", "purge_before_ms"}
+
+
+HOSTILE = """
+import json, os, sys, time
+for line in sys.stdin:
+    asked = json.loads(line)
+    answer = {"id": asked["id"], "ok": True, "words": "done"}
+    match asked["job"]:
+        case "hog":
+            kept = []
+            while True:
+                kept.append(bytearray(os.urandom(1_000_000) * 20))
+                time.sleep(0.01)
+        case "nonsense":
+            print("{[", flush=True)
+        case "list":
+            print("[1]", flush=True)
+        case "another":
+            print(json.dumps({**answer, "id": "0"}), flush=True)
+        case "flood":
+            for number in range(200_000):
+                sys.stderr.write(f"line {number} \\x1b[2J of a library that cannot be quiet\\n")
+            sys.stderr.flush()
+            print(json.dumps(answer), flush=True)
+        case "progress":
+            for number in range(20_000):
+                print(json.dumps({"id": asked["id"], "progress": {"done": number}}))
+            print(json.dumps(answer), flush=True)
+        case _:
+            print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture
+async def hostile(tmp_path):
+    made = Worker(State(tmp_path / "state").make(), CONFIG, memory=300_000_000)
+    made._command = (sys.executable, "-c", HOSTILE)
+    yield made
+    await made.stop()
+
+
+class Beat:
+    """How late a loop that has something to do each 10 ms is at most [s]."""
+
+    async def __aenter__(self):
+        self.late_s, self._task = 0.0, asyncio.create_task(self._run())
+        return self
+
+    async def _run(self):
+        while True:
+            due_s = time.monotonic() + 0.01
+            await asyncio.sleep(0.01)
+            self.late_s = max(self.late_s, time.monotonic() - due_s)
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+
+
+async def test_a_worker_that_takes_too_much_memory_is_ended_and_said(hostile):
+    async with Beat() as beat:
+        with pytest.raises(JobLost, match=r"hog: the worker was ended: it took 0\.\d GB of memory, 0\.3 are allowed"):
+            await hostile.ask("hog", {}, NOW, 60.0)
+    assert beat.late_s < 2.0
+    assert (await hostile.ask("anything", {}, NOW, 60.0))["ok"]
+    assert (hostile.lost, hostile.restarts) == (1, 1)
+
+
+@pytest.mark.parametrize("job", ["nonsense", "list", "another"])
+async def test_a_worker_that_answers_nonsense_is_ended_and_the_next_job_gets_its_own_answer(hostile, job):
+    with pytest.raises(JobLost, match="what it answered is no answer"):
+        await hostile.ask(job, {}, NOW, 60.0)
+    assert (await hostile.ask("anything", {}, NOW, 60.0))["words"] == "done"
+
+
+async def test_a_job_that_floods_its_output_neither_fills_the_log_nor_holds_up_the_daemon(hostile, caplog):
+    caplog.set_level("INFO")
+    async with Beat() as beat:
+        assert (await hostile.ask("flood", {}, NOW, 60.0))["ok"]
+        assert (await hostile.ask("progress", {}, NOW, 60.0))["ok"]
+    await hostile.stop()
+    await asyncio.wait_for(hostile._relaying, 60)
+    assert beat.late_s < 2.0
+    lines = [record.message for record in caplog.records if record.name == "handwheel.worker"]
+    assert len(lines) < 1_000
+    assert "\x1b" not in "".join(lines)
+    held = sum(int(line.split()[3]) for line in lines if "more lines" in line)
+    assert held + sum("of a library" in line for line in lines) >= 200_000
+
+
+async def test_a_worker_that_stands_still_loses_its_job_when_the_time_is_over(hostile):
+    await hostile.ask("anything", {}, NOW, 60.0)
+    os.kill(hostile.pid, signal.SIGSTOP)
+    with pytest.raises(JobLost, match="no result after 1 s"):
+        await hostile.ask("anything", {}, NOW, 1.0)
+    assert (await hostile.ask("anything", {}, NOW, 60.0))["ok"]
