@@ -42,6 +42,7 @@ from monitor.daemon.desk import Desk
 from monitor.daemon.difference import difference, renumbered, unchanged
 from monitor.daemon.dispatch import Dispatch
 from monitor.daemon.drafts import gap, now_us, of_alarm, of_configuration, own
+from monitor.daemon.files import Files
 from monitor.daemon.hearing import Hearing
 from monitor.daemon.notify import ServiceManager
 from monitor.daemon.poller import LinkChange
@@ -135,6 +136,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(self._try_to_reload(None)))
         try:
             await self._writer.open()
+            self._files = Files(self.settings, self.state, self._writer)
             await self._take_up()
         except sqlite3.Error as fault:
             raise damaged(self.state.root, fault) from fault
@@ -435,6 +437,7 @@ class Daemon:
     async def _write_ledger(self) -> None:
         """What devices said, what lies in the inbox, and our own entries; while that fails, nothing is let go of."""
         try:
+            self._storing.owe_all(await self._writer.do(self._files.look))
             await self._hearing.take()
             await self._storing.pay()
         except STORE_FAULTS as fault:
@@ -466,6 +469,8 @@ class Daemon:
         )
 
     async def _look_at_disk(self, now: Moment) -> None:
+        files, self._files.news = self._files.words or self._files.news, ""
+        self._watch.tell("files", bool(files), "warning", files, now, cause=files)
         await self._room.look()
         self._watch.tell("disk", self._room.full, "warning", self._room.words, now, cause=self._room.cause)
         if self._room.due(now) and not self._stop.is_set():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from monitor.daemon.disk import MB, Ballast, no_room
 from monitor.historian.hot import HotFile
@@ -23,6 +23,30 @@ HANGS_S = 5.0  # one call that takes longer is not slow any more
 T = TypeVar("T")
 
 
+class Shut(OSError):
+    """The ledger is not written: what lies in its place is not what we wrote."""
+
+
+class ShutLedger:
+    """Stands where the ledger stood: refuses every entry in words, and still knows the head."""
+
+    def __init__(self, words: str, head: tuple[int, str]) -> None:
+        self._words, self._head = words, head
+
+    def head(self) -> tuple[int, str]:
+        """The number of entries and the head that we wrote last."""
+        return self._head
+
+    def refuse(self, *_what: Any) -> NoReturn:
+        """Raises Shut."""
+        raise Shut(self._words)
+
+    append_many = keep_raw = seal = refuse
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class Writer:
     """Every call waits for its turn and for the disk. The caller holds daemon.lock."""
 
@@ -32,7 +56,7 @@ class Writer:
         self.ballast = Ballast(state.ballast, settings.disk.ballast_mb * MB)
         self._began_s: float | None = None  # monotonic: of the call that is at the disk now
         self.hot: HotFile
-        self.ledger: Ledger
+        self.ledger: Ledger | ShutLedger
         self.head = (0, "")  # the ledger's count and head as last written
 
     async def do(self, function: Callable[..., T], *args: Any) -> T:
@@ -92,10 +116,14 @@ class Writer:
         made = await self.do(both)
         self.head = (made[-1].n, made[-1].head)
 
+    def _open_ledger(self) -> Ledger:
+        """The ledger, where it may be written. Raises Shut."""
+        return self.ledger if isinstance(self.ledger, Ledger) else self.ledger.refuse()
+
     async def erase(self, draft: Draft) -> Entry:
         """Erase what a draft of an erasure names, and enter it. Raises UserError or STORE_FAULTS."""
         made = await self.do(
-            lambda: carry_out(self.ledger, draft.data, at_us=draft.at_us, role=draft.role, via=draft.via)
+            lambda: carry_out(self._open_ledger(), draft.data, at_us=draft.at_us, role=draft.role, via=draft.via)
         )
         self.head = self.ledger.head()
         return made
@@ -103,13 +131,13 @@ class Writer:
     async def anchor(self, to: str, *, at_us: int, role: str) -> tuple[Entry, str]:
         """The entry and the signed text of the head for a second party. Raises UserError or STORE_FAULTS."""
         utility = self._settings.utility
-        made = await self.do(lambda: hand_over(self.ledger, to, utility, at_us=at_us, role=role, via="screen"))
+        made = await self.do(lambda: hand_over(self._open_ledger(), to, utility, at_us=at_us, role=role, via="screen"))
         self.head = self.ledger.head()
         return made
 
     async def new_key(self, *, at_us: int, role: str) -> str:
         """Seal with a new key from now on; returns its fingerprint. Raises UserError or STORE_FAULTS."""
-        made = await self.do(lambda: self.ledger.replace_key(at_us=at_us, role=role))
+        made = await self.do(lambda: self._open_ledger().replace_key(at_us=at_us, role=role))
         self.head = self.ledger.head()
         return made
 

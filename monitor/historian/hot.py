@@ -297,6 +297,11 @@ class HotFile:
         pages, size = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size"))
         return int(pages * size)
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """For who must save what the open file holds: it may have lost its name."""
+        return self._db
+
     def close(self) -> None:
         """Write the latest samples and let go of the file; other users can read it afterwards."""
         if self._latest.newest_us is not None:

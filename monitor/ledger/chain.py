@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from drivers.errors import UserError
@@ -227,6 +228,11 @@ class Ledger:
     def head(self) -> tuple[int, str]:
         """The number of entries and the head as printed."""
         return self._n, head_text(self._hash)
+
+    @property
+    def connections(self) -> dict[Path, sqlite3.Connection]:
+        """For who must save what the open files hold: they may have lost their names."""
+        return {self._state.ledger: self._chain, self._state.bodies: self._bodies}
 
     def close(self) -> None:
         """Seal, and let go of both files; other users can read them afterwards."""
