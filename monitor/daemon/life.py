@@ -59,7 +59,8 @@ from monitor.daemon.watch import Watch
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.heartbeat import Moment, build_status
 from monitor.historian.reader import HotReader
-from monitor.ledger import entries
+from monitor.ledger import Draft, entries
+from monitor.ledger.contracts import changed_contracts
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Job, Settings
 from monitor.quality import machine_of
@@ -197,6 +198,7 @@ class Daemon:
         if configured != self.settings.sha256:
             words = f"{len(self.settings.sources)} sources, {len(self.settings.tags)} tags"
             drafts.append(own("config", {"sha256": self.settings.sha256, "words": words}, at_us))
+        drafts += await self._writer.do(self._contracts, self.settings, at_us)
         if told > self._writer.head[0]:
             LOG.error("the ledger has %d entries, %d were published: its tail is gone", self._writer.head[0], told)
             drafts.append(gap("ledger", at_us, at_us, counts={"entries_told": told}))
@@ -206,6 +208,10 @@ class Daemon:
         await self._writer.enter(drafts)
         await self._writer.do(publish_folder, self.settings, self.state)
         await self._writer.do(write_facts, self.state, self._writer.head, at_us)
+
+    def _contracts(self, settings: Settings, at_us: int) -> list[Draft]:
+        """What was agreed anew, otherwise, or no longer, since the ledger was told last."""
+        return changed_contracts(settings.contracts, entries(self.state, ("contract",)), at_us)
 
     async def _record_program(self) -> dict[str, str]:
         """Which files run from now on, for whoever asks later whether they were changed."""
@@ -314,7 +320,9 @@ class Daemon:
         await self._polling.end(ending)
         try:
             await self._flush(now)
-            await self._writer.reconfigure(old, new, [of_configuration(old, new, changes, role, now.utc_us)])
+            contracts = await self._writer.do(self._contracts, new, now.utc_us)
+            entered = [of_configuration(old, new, changes, role, now.utc_us), *contracts]
+            await self._writer.reconfigure(old, new, entered)
         except (ValueError, *STORE_FAULTS) as fault:
             again = [one for one in old.sources if one.name in ending]
             self._polling.start(old.sources, make_sources(again, self._claims.standing()))

@@ -113,8 +113,8 @@ class Writer:
                 self.hot.publish_tags(old)
                 raise
 
-        made = await self.do(both)
-        self.head = (made[-1].n, made[-1].head)
+        await self.do(both)
+        self.head = self.ledger.head()
 
     def _open_ledger(self) -> Ledger:
         """The ledger, where it may be written. Raises Shut."""
