@@ -85,7 +85,7 @@ async def test_it_reads_stores_and_publishes_and_ends_as_planned(bench):
     }
     assert latest["pump1.discharge_pressure"].value == pytest.approx(4.2)
     assert latest["pump1.flow"].reasons == Reason.OK
-    assert kinds(bench.state) == ["key", "seal", "restart", "config", "stop", "seal"]
+    assert kinds(bench.state) == ["key", "seal", "restart", "config", "contract", "stop", "seal"]
     assert verify(bench.state).ok
     assert bench.status["ledger"]["head"] in (bench.state.facts / "ledger_head.txt").read_text()
 
@@ -111,7 +111,7 @@ async def test_killed_it_leaves_everything_readable_and_the_next_life_says_the_g
     await bench.until(lambda s: source(s)["good"] == 4)
     assert bench.liveness().word == "running"
     found = list(entries(bench.state))
-    assert [one.kind for one in found] == ["key", "seal", "restart", "config", "restart", "gap"]
+    assert [one.kind for one in found] == ["key", "seal", "restart", "config", "contract", "restart", "gap"]
     assert found[-1].data["source"] == "all"
 
 
@@ -326,7 +326,7 @@ async def test_a_ledger_that_lost_its_tail_while_nobody_ran_is_said_in_the_ledge
     bench.start()
     await bench.until(lambda s: source(s)["good"] == 4)
     (gap,) = [one for one in entries(bench.state, ["gap"]) if one.data["source"] == "ledger"]
-    assert gap.data["entries_told"] == 6
+    assert gap.data["entries_told"] == 7
     assert "its tail is gone" in bench.log_text()
 
 
