@@ -9,6 +9,7 @@ import io
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from urllib.parse import parse_qsl, urlsplit
 
 from drivers.errors import UserError
 from drivers.source import FeedSpec, SourceSpec
@@ -55,7 +56,8 @@ def run(settings: Settings, state: State, *, as_csv: bool = False, as_nft: bool 
 def flows(settings: Settings) -> list[Flow]:
     """All connections over the network that this configuration makes."""
     sources = [_of_source(spec) for spec in settings.sources if spec.driver != "modbus_rtu"]
-    return [*sources, *(_of_feed(feed) for feed in settings.feeds if feed.kind == "mqtt")]
+    feeds = [_of_feed(feed) for feed in settings.feeds if feed.kind == "mqtt"]
+    return [*sources, *feeds, *_of_history(settings.history.url), *_of_fleet(settings.fleet.scheduler)]
 
 
 def listeners(settings: Settings) -> list[Listener]:
@@ -129,6 +131,30 @@ def _of_feed(feed: FeedSpec) -> Flow:
     protocol = "MQTT over TLS" if options.get("tls", True) else "MQTT, not encrypted"
     purpose = f"takes in messages of {clean(feed.vendor, 30)} ({feed.name})"
     return Flow("handwheel intake", str(options["host"]), int(options["port"]), protocol, "out", purpose)
+
+
+def _of_history(url: str | None) -> list[Flow]:
+    """To where the cold part is kept, unless that is a folder of this machine."""
+    place = urlsplit(url or "")
+    if not place.scheme or place.scheme == "file":
+        return []
+    options = dict(parse_qsl(place.query))
+    secure = options.get("scheme", "https") == "https"
+    protocol = place.scheme
+    if place.scheme == "s3":
+        region = options.get("region", "us-east-1")
+        protocol = "S3, encrypted" if secure else "S3, NOT encrypted"
+        place = urlsplit(f"s3://{options.get('endpoint_override') or f's3.{region}.amazonaws.com'}")
+    port = place.port or (443 if secure else 80)
+    return [Flow("handwheel run", place.hostname or "", port, protocol, "out", "its worker keeps history")]
+
+
+def _of_fleet(scheduler: str | None) -> list[Flow]:
+    place = urlsplit(scheduler or "")
+    if not place.hostname:
+        return []
+    protocol = "Dask over TLS" if place.scheme == "tls" else "Dask, NOT encrypted"
+    return [Flow("handwheel run", place.hostname, place.port or 8786, protocol, "out", "its worker learns and audits")]
 
 
 def address_of(spec: SourceSpec) -> tuple[str, int]:

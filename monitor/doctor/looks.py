@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import psutil
 
+from drivers.errors import UserError
 from monitor.check import missing_jobs
 from monitor.daemon.clock import clock_health
-from monitor.daemon.disk import disk_health
-from monitor.flows import Flow, flows
+from monitor.daemon.disk import disk_health, size_text
+from monitor.flows import Flow, flows, listeners
 from monitor.heartbeat import liveness, read
+from monitor.historian.health import health
 from monitor.ledger import verify
 from monitor.ledger.anchor import last_anchor
 from monitor.plant import Settings
@@ -21,6 +23,8 @@ from monitor.state import State
 from monitor.words import age_text, clean, parse_utc
 
 ANCHOR_OLD_S = 92 * 86_400.0  # a quarter of a year: what is written anew is younger than what others hold
+UNFOLDED_S = 6 * 3_600.0  # folding is each hour's work
+WAL_LARGE = 256_000_000  # bytes
 PAPER_OLD_S = 366 * 86_400.0  # a binder is looked through once a year at least
 COUNTED = {  # what is said of drivers.source.Counts
     "requests": "requests",
@@ -105,18 +109,22 @@ def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:
         yield Check("sockets", "CANNOT TELL", "not allowed to look at the daemon's sockets; run as its user")
         return
     known = {place for flow in flows(settings) if flow.process == "handwheel run" for place in _places(flow)}
+    ours = {(one.host, one.port) for one in listeners(settings)}
     listening = [one.laddr for one in open_sockets if one.status == psutil.CONN_LISTEN]
     strange = [
         one.raddr
         for one in open_sockets
-        if one.raddr and not {(one.raddr.ip.removeprefix("::ffff:"), one.raddr.port), ("", one.raddr.port)} & known
+        if one.raddr and (one.laddr.ip, one.laddr.port) not in ours
+        if not {(one.raddr.ip.removeprefix("::ffff:"), one.raddr.port), ("", one.raddr.port)} & known
     ]
-    for address in listening:
-        yield Check("sockets", "FAIL", f"the daemon listens on {address.ip}:{address.port}; it should listen nowhere")
+    unasked = [address for address in listening if (address.ip, address.port) not in ours]
+    for address in unasked:
+        yield Check("sockets", "FAIL", f"the daemon listens on {address.ip}:{address.port}, which nobody configured")
     for address in strange:
         yield Check("sockets", "FAIL", f"a connection to {address.ip}:{address.port} that is in no source")
-    if not listening and not strange:
-        yield Check("sockets", "PASS", f"{len(open_sockets)} connections, all to configured sources; none listens")
+    if not unasked and not strange:
+        heard = f"listens on loopback, port {settings.metrics_port}, as configured" if listening else "none listens"
+        yield Check("sockets", "PASS", f"{len(open_sockets)} sockets, all configured; {heard}")
 
 
 def _places(flow: Flow) -> set[tuple[str, int]]:
@@ -126,6 +134,29 @@ def _places(flow: Flow) -> set[tuple[str, int]]:
     except OSError:
         return {("", flow.port)}
     return {(str(address[0]), flow.port) for *_, address in found}
+
+
+def look_at_store(settings: Settings, state: State) -> Iterator[Check]:
+    """Does history grow, and was anything of it damaged?"""
+    if not state.hot.is_file():
+        yield Check("history", "CANNOT TELL", "there is none yet; the daemon makes it")
+        return
+    try:
+        found = health(state)
+    except UserError as fault:
+        yield Check("history", "FAIL", str(fault))
+        return
+    words = f"{size_text(found.hot_bytes)} hot, {size_text(found.cold_bytes)} in Parquet on this machine"
+    since_s = None if found.oldest_ms is None else time.time() - found.oldest_ms / 1000
+    late = found.unfolded > 0 and since_s is not None and since_s > UNFOLDED_S
+    if late:
+        words += f"; the oldest frames are {age_text(since_s)} old and lie nowhere else: see `handwheel jobs`"
+    if found.wal_bytes > WAL_LARGE:
+        words += f"; {size_text(found.wal_bytes)} wait in the WAL because somebody holds the file open for long"
+    if found.damaged:
+        words += f"; {found.damaged} damaged frames were set aside in {state.root / 'quarantine'}"
+    bad = late or found.wal_bytes > WAL_LARGE or found.damaged
+    yield Check("history", "WARN" if bad else "PASS", words)
 
 
 def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
@@ -218,6 +249,7 @@ LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_disk,
     look_at_daemon,
     look_at_sockets,
+    look_at_store,
     look_at_ledger,
     look_at_anchor,
     look_at_rejected,

@@ -193,3 +193,25 @@ def test_the_flows_as_csv_and_as_rules_that_let_out_just_that(wired, capsys):
 def test_the_forms_of_the_flows_belong_to_the_flows(wired, capsys):
     assert checked(wired, capsys, "--csv") == (2, "check: --csv and --nft belong to --flows; add it\n")
     assert checked(wired, capsys, "--flows", "--csv", "--nft")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('[history]\nurl = "s3://bucket/hw?endpoint_override=store.plant:9000&scheme=http"\n',
+         "handwheel run,store.plant,9000,\"S3, NOT encrypted\",out,its worker keeps history"),
+        ('[fleet]\nscheduler = "tls://10.0.0.7"\n', "handwheel run,10.0.0.7,8786,Dask over TLS,out,its worker learns"),
+    ],
+)  # fmt: skip
+def test_where_history_is_kept_and_models_are_learned_elsewhere_is_a_flow(wired, capsys, table, expected):
+    site = wired / "config/site.toml"
+    site.write_text(site.read_text() + table)
+    assert expected in checked(wired, capsys, "--flows", "--csv")[1]
+    assert checked(wired, capsys, "--flows", "--nft")[0] == 0
+
+
+def test_a_folder_of_this_machine_is_no_flow(wired, capsys):
+    before = checked(wired, capsys, "--flows", "--csv")[1]
+    site = wired / "config/site.toml"
+    site.write_text(site.read_text() + '[history]\nurl = "file:///srv/history"\n')
+    assert checked(wired, capsys, "--flows", "--csv")[1] == before

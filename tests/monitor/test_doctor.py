@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from drivers.batch import batch_of
+from drivers.record import Sample
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
 from monitor.doctor.looks import (
@@ -18,8 +20,10 @@ from monitor.doctor.looks import (
     look_at_daemon,
     look_at_disk,
     look_at_sockets,
+    look_at_store,
 )
 from monitor.heartbeat import Moment, SourceStatus, build_status
+from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger
 from monitor.lock import boot_id, hold_lock
 from monitor.settings import load
@@ -143,3 +147,36 @@ def test_a_head_that_nobody_else_holds_or_held_too_long_ago_is_a_warning(tmp_pat
     [check] = look_at_anchor(load(GOLDEN), state)
     assert check.word == word
     assert ("union" in check.text) == (days is not None)
+
+
+def test_a_listener_passes_only_where_it_was_configured_and_so_does_who_reads_from_it(tmp_path):
+    state, settings = State(tmp_path).make(), load(GOLDEN)
+    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid()), None)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        reader, _ = server.accept()
+        port = server.getsockname()[1]
+        told = {}
+        for configured in (None, port):
+            checks = look_at_sockets(replace(settings, metrics_port=configured), state)
+            told[configured] = [
+                check.text for check in checks if check.word == "FAIL" and f"127.0.0.1:{port}" in check.text
+            ]
+        reader.close()
+    assert len(told[None]) == 2  # that it listens, and the reader's own end, which this test has open as well
+    assert [text for text in told[port] if "listens" in text] == []
+
+
+def test_damage_and_what_was_not_folded_for_long_is_a_warning_and_a_file_that_is_none_a_failure(tmp_path):
+    state, settings = State(tmp_path).make(), load(GOLDEN)
+    assert [check.word for check in look_at_store(settings, state)] == ["CANNOT TELL"]
+    for hours, word in ((0, "PASS"), (7, "WARN")):
+        hot = HotFile(state.hot)
+        at_us = time.time_ns() // 1000 - hours * 3_600_000_000
+        hot.append([batch_of("pump1", at_us, [Sample(0, at_us, 1.0)])], at_us // 1000)
+        hot.close()
+        [check] = look_at_store(settings, state)
+        assert check.word == word
+        state.hot.unlink()
+    assert "jobs" in check.text
+    state.hot.write_bytes(b"no database" * 100)
+    assert [check.word for check in look_at_store(settings, state)] == ["FAIL"]
