@@ -4,19 +4,25 @@ what is damaged be believed. The long forms, with kills and power cuts, are in t
 
 import shutil
 import sqlite3
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from drivers.batch import batch_of
 from drivers.record import Alert, Sample
+from monitor.cli import main
 from monitor.daemon.alarms import AlarmList
 from monitor.daemon.storing import Storing
 from monitor.daemon.writer import Writer
 from monitor.heartbeat import Moment
 from monitor.historian import merging, query
+from monitor.historian.buckets import rollup
 from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import FOLDED, HotReader, folded_upto
+from monitor.settings import load
 from monitor.state import State
 from tests.monitor.plants import plant
 
@@ -190,3 +196,45 @@ def test_a_reader_overtaken_by_the_merge_of_a_day_looks_again(state, monkeypatch
 
     monkeypatch.setattr(query, "_read", overtaken)
     assert values(state) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("day", "hours", "of_two"),
+    [
+        ("2026-10-25", 25, ["2026-10-25T02:30:00.000+02:00", "2026-10-25T02:30:00.000+01:00"]),
+        ("2026-03-29", 23, []),
+        ("2026-10-24", 24, ["2026-10-24T02:30:00.000+02:00"]),
+    ],
+)
+def test_a_day_has_as_many_hours_as_it_has_and_both_half_past_two_stand_apart(state, day, hours, of_two):
+    """6 kW for the first half of each hour and 2 kW for the second: 4 kWh in each hour that the day really has."""
+    golden = Path(__file__).parents[1] / "golden/config"
+    zone = ZoneInfo("Europe/Berlin")
+    begin_s, end_s = (int((datetime.fromisoformat(day).replace(tzinfo=zone) + timedelta(days=n)).timestamp())
+                      for n in (0, 1))  # fmt: skip
+    assert end_s - begin_s == 3600 * hours
+    settings = load(golden)
+    hot = HotFile(state.hot)
+    hot.publish_tags(settings)
+    flow = next(tag.number for tag in settings.tags if tag.name == TAG)
+    for hour_s in range(begin_s - 7200, end_s + 7200, 3600):
+        rows = [
+            batch_of("s", (hour_s + 600 * n) * 1_000_000, [Sample(flow, 0, 6.0 if n < 3 else 2.0)]) for n in range(6)
+        ]
+        hot.append(rows, hour_s * 1000 + 3_599_000)
+    for then in ("hot", "folded"):
+        if then == "folded":
+            assert fold_and_purge(state, hot) == hours + 4
+        hourly = rollup(state, [TAG], 3600, begin_s, end_s)
+        assert len(hourly) == hours
+        assert hourly["mean"].sum() == 4.0 * hours
+        assert hourly["n"].sum() == 6 * hours
+        out = state.root / f"{then}.csv"
+        words = ["export", "values", TAG, "--from", day, "--to", day, "--out", str(out)]
+        assert main([*words, "--config", str(golden), "--state", str(state.root)]) == 0
+        rows = [line for line in out.read_text("utf-8-sig").splitlines() if TAG in line]
+        assert len(rows) == len(set(rows)) == 6 * hours
+        local = [line.split(",")[5] for line in rows]
+        assert [told for told in local if told.startswith(f"{day}T02:30")] == of_two
+    assert (state.root / "hot.csv").read_text() == (state.root / "folded.csv").read_text()
+    hot.close()

@@ -136,7 +136,7 @@ class Race:
 
     async def kill_workers(self):
         while True:
-            await asyncio.sleep(self.rng.uniform(3.0, 9.0))
+            await asyncio.sleep(self.rng.uniform(5.0, 15.0))
             pid = (self.bench.status or {}).get("worker", {}).get("pid")
             if pid and psutil.pid_exists(pid):
                 os.kill(pid, signal.SIGKILL)
@@ -190,6 +190,9 @@ async def everything_at_once(folder, monkeypatch, seconds, kills, seed, tell=lam
                 race.starting.set()
             tell(f"  {dict(race.counts)}, {len(race.seen):,} samples seen, {len(race.acknowledged):,} entries "
                  f"acknowledged, daemon at most {race.most_mb:.0f} MB")  # fmt: skip
+        tasks[works.index(race.kill_workers)].cancel()
+        hot_id = HotReader(bench.state.hot).meta()["id"]
+        await bench.until(lambda _: folded_upto(bench.state.history, hot_id) > 0, "nothing was folded")
         status = bench.status
         reloading.cancel()
         bench.kill(signal.SIGTERM)
