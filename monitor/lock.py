@@ -43,21 +43,26 @@ def hold_lock(state: State) -> Iterator[None]:
 
     Whoever writes hot file or ledger holds it: the daemon, or a command while no daemon runs.
     """
-    handle = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o640)
+    folder = os.open(state.root, os.O_RDONLY | os.O_DIRECTORY)
+    handle = -1
     try:
+        _take(folder, state)  # the file can be deleted under its holder, and a second one would take a new file
+        handle = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o640)
         _take(handle, state)
         text = json.dumps({"pid": os.getpid(), "boot_id": boot_id(), "mono_s": time.monotonic()})
         os.ftruncate(handle, 0)
         os.pwrite(handle, text.encode(), 0)
         yield
     finally:
-        os.close(handle)
+        for one in (handle, folder):
+            if one >= 0:
+                os.close(one)
 
 
 def lock_is_free(state: State) -> bool | None:
     """Whether nobody holds the lock; None where this user may not look."""
     try:
-        handle = os.open(state.lock, os.O_RDONLY)
+        handle = os.open(state.lock if state.lock.exists() else state.root, os.O_RDONLY)
     except FileNotFoundError:
         return True
     except OSError:

@@ -22,6 +22,7 @@ from monitor.historian.buckets import rollup
 from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import FOLDED, HotReader, folded_upto
+from monitor.lock import LockHeld, hold_lock, lock_is_free
 from monitor.settings import load
 from monitor.state import State
 from tests.monitor.plants import plant
@@ -238,3 +239,15 @@ def test_a_day_has_as_many_hours_as_it_has_and_both_half_past_two_stand_apart(st
         assert [told for told in local if told.startswith(f"{day}T02:30")] == of_two
     assert (state.root / "hot.csv").read_text() == (state.root / "folded.csv").read_text()
     hot.close()
+
+
+def test_a_lock_file_that_was_deleted_lets_no_second_writer_in(state):
+    assert lock_is_free(state)
+    with hold_lock(state):
+        state.lock.unlink()
+        assert lock_is_free(state) is False
+        with pytest.raises(LockHeld), hold_lock(state):
+            pass
+    assert lock_is_free(state)
+    with hold_lock(state):
+        assert lock_is_free(state) is False
