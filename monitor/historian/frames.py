@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from drivers.record import Reason
+from drivers.record import FROM_ELSEWHERE, Reason
 from monitor.historian.parquet import TagFacts
 from monitor.historian.query import search
 from monitor.plant import QUANTITIES
@@ -25,8 +25,10 @@ def wide(
     """(values, share_good) of one asset: a column per quantity, a row per cell [t, t + every_s) from `start_us`.
 
     A value is the mean of the good samples of its cell; of a state, flag or counter it is the last good one. NaN where
-    there is none. A forced sample is shown to people and never trained on: it counts as not good here. share_good is 0
-    where there is no sample. The index is UTC, the left edge of each cell.
+    there is none. Where a cell has samples that we read ourselves, what was brought in or entered by hand is left out;
+    what a person entered is uncertain and makes no value anywhere. A forced sample is shown to people and never trained
+    on: it counts as not good here. share_good is 0 where there is no sample. The index is UTC, the left edge of each
+    cell.
 
     `values.attrs`: units by quantity; left_out, tags whose unit was another one than today's; damaged, as in `read`.
     Where an asset has several tags for a quantity, the first of the configuration that the device does not merely
@@ -86,9 +88,13 @@ def _cells(
     # a start between two ms: its first cell also holds the sample that history cut to that ms
     cell = np.maximum((rows["receive_us"].to_numpy() - start_us) // every_us, 0)
     number = rows["value"].to_numpy()
-    forced = (rows["reasons"].to_numpy() & int(Reason.FORCED)) != 0
-    good = (rows["quality"].to_numpy() == 0) & ~forced & np.isfinite(number)
-    total = np.bincount(cell, minlength=cells)
+    reasons = rows["reasons"].to_numpy()
+    own = (reasons & np.uint32(FROM_ELSEWHERE)) == 0
+    counts = own | (np.bincount(cell[own], minlength=cells) == 0)[cell]
+    good = (
+        (rows["quality"].to_numpy() == 0) & ((reasons & np.uint32(Reason.FORCED)) == 0) & np.isfinite(number) & counts
+    )
+    total = np.bincount(cell[counts], minlength=cells)
     count = np.bincount(cell[good], minlength=cells)
     np.divide(count, total, out=share, where=total > 0)
     if QUANTITIES[quantity][1] == "analog":

@@ -24,7 +24,7 @@ from monitor.historian.latest import Latest
 from monitor.historian.reader import FORMAT, HotReader, SetAside, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
 from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, transaction
-from monitor.state import atomic_write
+from monitor.state import State, atomic_write
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -257,6 +257,8 @@ class HotFile:
         """
         upto = min(self._rolled(), folded_upto(self._path.parent / "history", self._meta("id")))
         chosen = "SELECT n, t_ms, crc, blob FROM frame WHERE n <= ? AND t_ms < ? ORDER BY n LIMIT ?"
+        if self._latest.newest_us is not None:  # it may stand in frames only that are about to leave
+            self.write_latest(self._latest.newest_us // 1000)
         removed = 0
         while rows := self._db.execute(chosen, (upto, before_ms, _PURGE_AT_ONCE)).fetchall():
             for n, t_ms, crc, blob in rows:
@@ -278,13 +280,13 @@ class HotFile:
         """Take the frames that were found damaged out of the file, each into a file of STATE/quarantine."""
         made = []
         for n in sorted(self.damaged):
-            row = self._db.execute("SELECT t_ms, blob FROM frame WHERE n = ?", (n,)).fetchone()
+            row = self._db.execute("SELECT t_ms, CAST(blob AS BLOB) FROM frame WHERE n = ?", (n,)).fetchone()
             if row is not None:
-                folder = self._path.parent / "quarantine"
-                folder.mkdir(mode=0o2770, exist_ok=True)
-                file = folder / f"hot-{self._meta('id')}-frame-{n}.bin"
-                atomic_write(file, bytes(row[1]))
-                made.append(SetAside(n, int(row[0]), str(file), "its checksum does not agree"))
+                folder = State(self._path.parent).quarantine
+                folder.mkdir(mode=0o2770, parents=True, exist_ok=True)
+                file = folder / f"hot-frame-{self._meta('id')}-{n}.bin"
+                atomic_write(file, row[1])
+                made.append(SetAside(n, row[0], str(file), "its checksum does not agree"))
                 with transaction(self._db):
                     self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)", astuple(made[-1]))
                     self._db.execute("DELETE FROM frame WHERE n = ?", (n,))

@@ -244,7 +244,8 @@ def _joined(parts: Sequence[_Part], kinds: Kinds) -> pd.DataFrame:
         columns = {name: column[order] for name, column in columns.items()}
     told = pa.DictionaryArray.from_arrays(columns["tag"].astype(np.int32), pa.array(words, pa.string()))
     named = {"tag": told.cast(pa.string()).to_pandas()}
-    return pd.DataFrame({**columns, **named}).astype({"tag": "str"})
+    words_too = {name: pd.Series(columns[name], dtype="object") for name in TEXTS if name in kinds}  # or NaN
+    return pd.DataFrame({**columns, **named, **words_too}).astype({"tag": "str"})
 
 
 def facts_of(row: TagRow) -> TagFacts:

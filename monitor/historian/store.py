@@ -12,6 +12,7 @@ import pandas as pd
 from drivers.batch import Batch
 from drivers.errors import UserError
 from drivers.record import Quality, Reason, Sample
+from monitor.historian.buckets import rollup
 from monitor.historian.frames import wide
 from monitor.historian.gaps import Gap, gaps
 from monitor.historian.health import Health, health
@@ -36,6 +37,9 @@ class Historian(Protocol):
 
     def read(self, tags: Sequence[str], start_us: int, end_us: int) -> pd.DataFrame:
         """The samples of these tags with start <= receive < end, sorted by tag and time (monitor.historian.query)."""
+
+    def rollup(self, tags: Sequence[str], span_s: int, start_s: int, end_s: int) -> pd.DataFrame:
+        """What the samples of each minute or hour of a span (UTC [s]) come to (monitor.historian.buckets)."""
 
     def frames(self, asset_id: str, start_us: int, end_us: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """(values, share of good) of an asset on a regular grid (monitor.historian.frames)."""
@@ -69,6 +73,9 @@ class Store:
 
     def read(self, tags: Sequence[str], start_us: int, end_us: int) -> pd.DataFrame:
         return read(self._state, tags, start_us, end_us)
+
+    def rollup(self, tags: Sequence[str], span_s: int, start_s: int, end_s: int) -> pd.DataFrame:
+        return rollup(self._state, tags, span_s, start_s, end_s)
 
     def frames(self, asset_id: str, start_us: int, end_us: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         return wide(self._state, self._settings, asset_id, start_us, end_us, every_s)
