@@ -24,7 +24,7 @@ from monitor.historian.latest import Latest
 from monitor.historian.reader import FORMAT, HotReader, SetAside, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
 from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, transaction
-from monitor.state import State, atomic_write
+from monitor.state import atomic_write
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -282,7 +282,7 @@ class HotFile:
         for n in sorted(self.damaged):
             row = self._db.execute("SELECT t_ms, CAST(blob AS BLOB) FROM frame WHERE n = ?", (n,)).fetchone()
             if row is not None:
-                folder = State(self._path.parent).quarantine
+                folder = self._path.parent / "quarantine"
                 folder.mkdir(mode=0o2770, parents=True, exist_ok=True)
                 file = folder / f"hot-frame-{self._meta('id')}-{n}.bin"
                 atomic_write(file, row[1])
