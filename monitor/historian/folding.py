@@ -27,7 +27,7 @@ from monitor.state import State, atomic_write
 
 _PIECE_FRAMES = 4_000  # frames, and
 _PIECE_ROWS = 4_000_000  # rows that are held in memory at once: an hour of 1,000 tags at 1 Hz
-_PIECE_GROUP_ROWS = 65_536
+_PIECE_GROUP_ROWS = 32_768
 _KINDS = {
     "tag": "i4", "receive_us": "i8", "source_us": "i8", "value": "f8", "reasons": "u4", "quality": "u1",
 }  # fmt: skip

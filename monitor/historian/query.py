@@ -135,8 +135,10 @@ def _read(
         try:
             with file:
                 groups = _groups(file, names, *edges_ms)
-                table = file.read_row_groups(groups, columns=columns, use_threads=False) if groups else None
-            return None if table is None else _rows_of(table, names, *edges_ms)
+                same = _same(file.metadata, groups, columns)
+                differ = [name for name in columns if name not in same]
+                table = file.read_row_groups(groups, columns=differ, use_threads=False) if groups else None
+            return None if table is None else _rows_of(table, same, names, edges_ms, kinds)
         except _UNREADABLE as fault:
             refuse(one, fault)
             return None
@@ -181,28 +183,52 @@ def _edges(about: pq.FileMetaData, group: int, column: int) -> tuple[Any, Any]:
     return told.min_raw, told.max_raw
 
 
-def _rows_of(table: pa.Table, names: Sequence[str], low_ms: int, high_ms: int) -> _Part:
+def _same(about: pq.FileMetaData, groups: Sequence[int], columns: Sequence[str]) -> dict[str, int | None]:
+    """The columns that say the same in all rows of these groups, and what: a code, or nothing. They need no reading."""
+    found: dict[str, int | None] = {}
+    for name in columns:
+        at = about.schema.names.index(name)
+        chunks = [about.row_group(group).column(at) for group in groups]
+        told = [chunk.statistics for chunk in chunks]
+        if not all(one is not None and one.has_null_count for one in told):
+            continue
+        if all(one.null_count == chunk.num_values for one, chunk in zip(told, chunks, strict=True)):
+            found[name] = None
+        elif name in ("quality", "reasons") and all(one.has_min_max and not one.null_count for one in told):
+            codes = {code for one in told for code in (one.min_raw, one.max_raw)}
+            if len(codes) == 1:
+                found[name] = codes.pop()
+    return found
+
+
+def _rows_of(
+    table: pa.Table, same: Mapping[str, int | None], names: Sequence[str], edges_ms: tuple[int, int], kinds: Kinds
+) -> _Part:
     words = table["tag"].unify_dictionaries().combine_chunks()
     place = {name: at for at, name in enumerate(names)}
     places = np.array([place.get(word, -1) for word in words.dictionary.to_pylist()], np.int64)
-    tag = places[words.indices.to_numpy()]
-    receive_ms = table["receive_ms"].cast(pa.int64()).to_numpy()
-    rows = np.flatnonzero((tag >= 0) & (receive_ms >= low_ms) & (receive_ms < high_ms))
-    source_ms = pc.fill_null(table["source_ms"].cast(pa.int64()), NO_TIME).to_numpy()
-    source_us = np.where(source_ms == NO_TIME, NO_TIME, source_ms * 1000)
-    columns = {
-        "tag": tag, "receive_us": receive_ms * 1000, "source_us": source_us,
-        "value": pc.fill_null(table["value"], np.nan).to_numpy(), "quality": table["quality"].to_numpy(),
-        "reasons": table["reasons"].to_numpy(),
+    codes = words.indices.to_numpy()
+    mine = np.flatnonzero(places[codes] >= 0)
+    receive_ms = table["receive_ms"].cast(pa.int64()).to_numpy()[mine]
+    rows = mine[(receive_ms >= edges_ms[0]) & (receive_ms < edges_ms[1])]
+    count = len(rows)
+
+    def column(name: str, kind: str, none: Any) -> np.ndarray:
+        if name in same:
+            return np.full(count, none if same[name] is None else same[name], kind)
+        told = table[name].cast(pa.int64()) if kind == "int64" else table[name]
+        if told.null_count and kind == "object":
+            return np.asarray(told.take(pa.array(rows)).to_numpy(), object)
+        return np.asarray((pc.fill_null(told, none) if told.null_count else told).to_numpy()[rows], kind)
+
+    receive_us, source_us = column("receive_ms", "int64", 0) * 1000, column("source_ms", "int64", NO_TIME)
+    chosen = {
+        "tag": places[codes[rows]], "receive_us": receive_us,
+        "source_us": np.where(source_us == NO_TIME, NO_TIME, source_us * 1000),
+        "value": column("value", "float64", np.nan), "quality": column("quality", "uint8", 0),
+        "reasons": column("reasons", "uint32", 0),
     }  # fmt: skip
-    chosen = columns if len(rows) == len(tag) else {name: column[rows] for name, column in columns.items()}
-    return names, chosen | {name: _texts_of(table[name], rows) for name in TEXTS if name in table.column_names}
-
-
-def _texts_of(column: pa.ChunkedArray, rows: np.ndarray) -> np.ndarray:
-    if column.null_count == len(column):
-        return np.full(len(rows), None, object)
-    return np.asarray(column.take(pa.array(rows)).to_numpy(), object)
+    return names, chosen | {name: column(name, "object", None) for name in TEXTS if name in kinds}
 
 
 def _read_hot(hot: HotReader, found: Mapping[int, str], after_n: int, edges_ms: tuple[int, int], kinds: Kinds) -> _Part:
