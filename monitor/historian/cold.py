@@ -103,7 +103,10 @@ def _s3(told: History) -> fs.FileSystem:
         who = {"access_key": told.user, "secret_key": secret}
     # a store that is away must be said soon, not after minutes of trying
     retry = fs.AwsStandardS3RetryStrategy(max_attempts=2)
-    return fs.S3FileSystem(**who, **options, connect_timeout=3, request_timeout=20, retry_strategy=retry)
+    return fs.S3FileSystem(
+        **who, **options, connect_timeout=3, request_timeout=20, retry_strategy=retry,
+        allow_delayed_open=True,  # a small object is one request
+    )  # fmt: skip
 
 
 @contextmanager

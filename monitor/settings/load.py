@@ -1,6 +1,6 @@
 """The whole configuration: reads the files, checks what one says of another, and freezes the result."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -81,12 +81,18 @@ def load(folder: Path) -> plant.Settings:
         sha256=reader.hash.hexdigest(),
         files=reader.files,
         crosschecks=crosschecks,
-        history=_frozen(plant.History, site_file.history),
+        history=_history(folder, site_file),
         disk=_frozen(plant.Disk, site_file.disk),
         fleet=_frozen(plant.Fleet, site_file.fleet),
         retention=dict(site_file.retention),
         metrics_port=site_file.metrics.port if site_file.metrics else None,
     )
+
+
+def _history(folder: Path, file: SiteFile) -> plant.History:
+    history = _frozen(plant.History, file.history)
+    secret = history.password_file
+    return history if secret is None else replace(history, password_file=str(folder / secret))
 
 
 def _frozen(kind: type[T], row: BaseModel) -> T:

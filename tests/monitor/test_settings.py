@@ -613,6 +613,13 @@ def with_tables(tree, text):
     return tree
 
 
+def test_the_secret_of_an_object_store_lies_beside_the_configuration(tree):
+    store = '[history]\nurl = "s3://bucket/plant"\nuser = "me"\npassword_file = "history.secret"\n'
+    history = load(with_tables(tree, store)).history
+    assert (history.url, history.user) == ("s3://bucket/plant", "me")
+    assert history.password_file == str(tree / "history.secret")
+
+
 def test_how_long_and_where_things_are_kept_has_defaults_and_can_be_said(tree):
     before = load(tree)
     assert (before.history.url, before.history.keep_days, before.disk.full_at) == (None, None, 0.9)
@@ -627,6 +634,9 @@ def test_how_long_and_where_things_are_kept_has_defaults_and_can_be_said(tree):
     ("text", "expected"),
     [
         ("[history]\nkeep_days = 30\n", "is less than least_days = 90"),
+        ('[history]\nurl = "s3://me:word@bucket/x"\n', "history.url: holds a login"),
+        ('[history]\nuser = "me"\npassword_file = "secret"\n', "history.user: belongs to an object store"),
+        ('[history]\nurl = "s3://bucket/x"\nuser = "me"\n', "history.user: needs password_file"),
         ("[retention]\nverdict = 30\n", "kind whose words can be erased"),
         ("[metrics]\nport = 80\n", "metrics.port"),
     ],
