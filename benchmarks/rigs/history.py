@@ -24,7 +24,7 @@ from monitor.historian.arrays import Columns, pack
 from monitor.historian.checks import row_check
 from monitor.historian.history import fold
 from monitor.historian.hot import HotFile
-from monitor.historian.reader import TagRow, folded_upto
+from monitor.historian.reader import HotReader, TagRow, folded_upto
 from monitor.state import State
 
 DAY_MS = 86_400_000
@@ -104,24 +104,7 @@ def fill(state: State, mix: Mix, start_ms: int, seconds: int) -> Span:
     quality = quality_array(made.reasons.T.ravel()).reshape(seconds, mix.tags)
     with sqlite3.connect(state.hot) as db:
         db.execute("PRAGMA synchronous=OFF")
-        rows = [
-            (
-                row.number,
-                row.name,
-                row.site,
-                row.asset,
-                row.quantity,
-                row.unit,
-                row.low,
-                row.high,
-                0,
-                row.description,
-                1,
-            )
-            for row in mix.rows().values()
-        ]
-        checked = [(*row, row_check(row)) for row in rows]
-        db.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", checked)
+        _describe(db, mix)
         last = folded_upto(state.history, db.execute("SELECT value FROM meta WHERE key = 'id'").fetchone()[0])
         first = 1 + max(last, db.execute("SELECT coalesce(max(n), 0) FROM frame").fetchone()[0])
         for n, tick in enumerate(made.tick_ms.tolist()):
@@ -134,6 +117,32 @@ def fill(state: State, mix: Mix, start_ms: int, seconds: int) -> Span:
             db.execute("INSERT INTO minute VALUES (?, ?)", (first + n, (tick + 60) // 60_000 * 60_000))
     db.close()
     return made
+
+
+def describe(path: Path, mix: Mix) -> None:
+    """Write the table of tags into a hot file."""
+    with sqlite3.connect(path) as db:
+        _describe(db, mix)
+    db.close()
+
+
+def _describe(db: sqlite3.Connection, mix: Mix) -> None:
+    rows = [
+        (one.number, one.name, one.site, one.asset, one.quantity, one.unit, one.low, one.high, 0, one.description, 1)
+        for one in mix.rows().values()
+    ]
+    checked = [(*row, row_check(row)) for row in rows]
+    db.executemany("INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", checked)
+
+
+def hours_before(path: Path, end_s: int, hours: int) -> None:
+    """So many hourly rollups of each tag up to `end_s` (UTC [s]), as if the file had taken in samples since then."""
+    began_s = end_s // 3_600 * 3_600 - 3_600 * hours
+    hot = HotFile(path)
+    hot.set_meta("since_ms", str(1000 * began_s))
+    values = {row.name: np.full(hours, float(number)) for number, row in HotReader(path).tags().items()}
+    hot.bring_in(began_s + 3_600 * np.arange(hours), values)
+    hot.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ second. What is measured is what lies in its hot file afterwards: the times at w
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -16,7 +15,7 @@ from typing import Self
 
 import numpy as np
 
-from benchmarks.rigs.history import PER_SOURCE
+from benchmarks.rigs.history import PER_SOURCE, hours_before
 from monitor.historian.arrays import columns
 from monitor.historian.hot import HotFile
 from monitor.historian.parquet import write_grid
@@ -141,17 +140,9 @@ def lay_down_year(state: State, end_s: int, days: int, seed: int) -> None:
     """A past for a STATE whose tags are published: hourly rollups and Parquet of so many days, and a ledger."""
     random = np.random.default_rng(seed)
     hours = end_s // HOUR_S * HOUR_S - HOUR_S * np.arange(24 * days, 0, -1)
+    hours_before(state.hot, end_s, 24 * days)
     rows = HotReader(state.hot).tags()
     numbers = sorted(rows)
-    with sqlite3.connect(state.hot, isolation_level=None) as db:
-        db.execute("BEGIN")
-        for t_s in hours.tolist():
-            db.executemany(
-                "INSERT OR IGNORE INTO rollup VALUES (3600, ?, ?, 3600, 3600, 1, 2, 3, 2, ?)",
-                [(t_s, number, t_s * 1_000_000) for number in numbers],
-            )
-        db.execute("COMMIT")
-    db.close()
     some = [rows[number] for number in numbers[:PER_SOURCE]]
     facts = {row.name: {"asset": row.asset, "quantity": row.quantity, "unit": row.unit} for row in some}
     values = {row.name: random.normal(100, 5, len(hours)).round(1) for row in some}
