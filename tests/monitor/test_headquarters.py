@@ -14,6 +14,7 @@ from drivers.batch import batch_of
 from drivers.record import Sample
 from monitor import learning
 from monitor.cli import main
+from monitor.historian.checks import row_check
 from monitor.historian.hot import HotFile
 from monitor.islands import find
 from monitor.state import State
@@ -125,9 +126,9 @@ def test_a_hot_file_from_elsewhere_names_no_file_outside_its_folder(two_sites, t
         state = State(tmp_path / name)
         shutil.copytree(two_sites / "north", state.root)
         with sqlite3.connect(state.hot) as db:
-            (body,) = db.execute("SELECT body FROM asset").fetchone()
-            told = json.loads(body) | forged if isinstance(forged, dict) else forged
-            db.execute("UPDATE asset SET body = ?", (json.dumps(told),))
+            name, body = db.execute("SELECT id, body FROM asset").fetchone()
+            row = (name, json.dumps(json.loads(body) | forged if isinstance(forged, dict) else forged))
+            db.execute("UPDATE asset SET body = ?, crc = ?", (row[1], row_check(row)))
         db.close()
     told = said(capsys, "learn", *(tmp_path / name for name in ("up", "odd", "list")), "--out", tmp_path / "out")
     assert told["rows"] == []
