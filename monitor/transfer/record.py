@@ -7,7 +7,7 @@ from typing import Any
 
 from drivers.errors import UserError
 from monitor import command_socket
-from monitor.ledger import Ledger
+from monitor.ledger import open_ledger
 from monitor.lock import hold_lock, lock_is_free
 from monitor.plant import Settings
 from monitor.state import State
@@ -26,7 +26,7 @@ def record(settings: Settings, state: State, verb: str, data: Mapping[str, Any])
         return f"{reply['n']}:{reply['head']}"
     role = role_for(settings, verb)
     with hold_lock(state):
-        ledger = Ledger(state)
+        ledger = open_ledger(state)
         try:
             entry = ledger.append(verb, data, at_us=time.time_ns() // 1000, via="command", role=role)
         finally:
