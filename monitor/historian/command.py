@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.historian.cold import Cold, Stored, cold_of, sites, stored
 from monitor.historian.parquet import opened
 from monitor.historian.verifying import verify
-from monitor.progress import on_terminal
+from monitor.progress import Work, on_terminal
 from monitor.state import State
 from monitor.words import _, clean, number_text
 
@@ -40,6 +40,9 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         print(_("{files} files: {faults} damaged; the job verify of the daemon moves them to quarantine").format(
             files=found.files, faults=len(found.faults)))  # fmt: skip
         return 1
+    if not found.files:
+        print(_("there is no history in {place}").format(place=cold.address))
+        return 0
     print(_("OK: {files} files, {size} MB: all as they were written").format(
         files=found.files, size=number_text(found.bytes / 1e6, 4)))  # fmt: skip
     if found.unnoted:
@@ -49,19 +52,16 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
 
 def _show(cold: Cold, letters: int) -> None:
     print(_("history lies in {place}").format(place=cold.address))
+    files = [one for site in sites(cold) for one in stored(cold, site)]
+    with Work(_("history, files"), len(files), on_terminal()) as work:
+        rows = {one.name: _rows(cold, one) for one in work.over(files)}
     heads = (_("site"), _("from"), _("to"), _("days"), _("files"), _("samples"), _("MB"), _("B/sample"))
     print("{:<8} {:<10} {:<10} {:>5} {:>6} {:>14} {:>10} {:>9}".format(*heads))
-    total: list[Stored] = []
-    rows = 0
-    for site in sites(cold):
-        for _month, group in groupby(stored(cold, site), lambda one: one.day[:letters]):
-            files = list(group)
-            samples = sum(_rows(cold, one) for one in files)
-            print(_line(site, files, samples))
-            total += files
-            rows += samples
-    if total:
-        print(_line(_("all"), sorted(total, key=attrgetter("day")), rows))
+    for (site, _span), group in groupby(files, lambda one: (one.site, one.day[:letters])):
+        some = list(group)
+        print(_line(site, some, sum(rows[one.name] for one in some)))
+    if files:
+        print(_line(_("all"), sorted(files, key=attrgetter("day")), sum(rows.values())))
 
 
 def _line(site: str, files: list[Stored], samples: int) -> str:
