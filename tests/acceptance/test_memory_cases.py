@@ -251,3 +251,26 @@ def test_a_lock_file_that_was_deleted_lets_no_second_writer_in(state):
     assert lock_is_free(state)
     with hold_lock(state):
         assert lock_is_free(state) is False
+
+
+def test_a_bit_flipped_in_what_a_killed_daemon_left_takes_what_is_behind_it_and_changes_nothing_before(state, tmp_path):
+    hot = opened(state)
+    append(hot, *range(40))
+    log = state.hot.with_name("hot.sqlite-wal")
+    lost = set()
+    for turn in range(12):
+        copy = State(tmp_path / f"copy{turn}").make()
+        shutil.copy(state.hot, copy.hot)
+        damaged = bytearray(log.read_bytes())
+        damaged[len(damaged) * (turn + 1) // 13] ^= 1 << turn % 8
+        (copy.root / log.name).write_bytes(damaged)
+        again = HotFile(copy.hot)
+        again.publish_tags(plant())
+        left = values(copy)
+        assert left == list(range(len(left)))
+        append(again, 40)
+        assert values(copy) == [*left, 40]
+        again.close()
+        lost.add(40 - len(left))
+    assert max(lost) > 10
+    hot.close()
