@@ -39,6 +39,7 @@ class JobResult:
     verdicts: Sequence[Mapping[str, Any]] = ()
     files: Sequence[Path | str] = ()
     purge_before_ms: int | None = None  # frames before this time (UTC [ms]) may leave the hot file
+    brought_in: Sequence[Path] = ()  # imports whose hours belong into the hot file; then their folders go
 
     def to_json(self) -> dict[str, Any]:
         """The answer of the worker's protocol."""
@@ -46,6 +47,7 @@ class JobResult:
             "words": self.words, "ledger": [dict(row) for row in self.ledger],
             "assessments": [dict(row) for row in self.assessments], "verdicts": [dict(row) for row in self.verdicts],
             "files": [os.fspath(path) for path in self.files], "purge_before_ms": self.purge_before_ms,
+            "brought_in": [os.fspath(path) for path in self.brought_in],
         }  # fmt: skip
 
 
@@ -163,6 +165,14 @@ def retention(state: State, settings: Settings, now_us: int, args: Mapping[str, 
     return JobResult(f"{going} bodies and messages are due, {held} held", [erasure] if erasure else [])
 
 
+def take_imports(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
+    """Take in each import that was recorded and waits; its hours go into the hot file."""
+    from monitor.transfer.arrival import take_all
+
+    taken = take_all(state, settings, now_us, tell)
+    return JobResult(taken.words, taken.ledger, brought_in=taken.folders)
+
+
 JOBS: Mapping[str, Job] = {
     "score": score,
     "learn": learn,
@@ -174,6 +184,7 @@ JOBS: Mapping[str, Job] = {
     "sovereignty_report": sovereignty_report,
     "retention": retention,
     "binder": binder,
+    "take_imports": take_imports,
 }
 
 

@@ -79,6 +79,11 @@ class State:
         return self.root / "inbox"
 
     @property
+    def imports(self) -> Path:
+        """Imports that are decoded and wait to be taken in, a folder each."""
+        return self.root / "imports"
+
+    @property
     def rejected(self) -> Path:
         return self.root / "rejected"
 

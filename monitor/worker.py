@@ -4,7 +4,8 @@
 (JSON both ways):
 
     {"id", "job", "args", "now_us"}
-    {"id", "ok", "words", "ledger": [..], "assessments": [..], "verdicts": [..], "files": [..], "purge_before_ms"}
+    {"id", "ok", "words", "ledger": [..], "assessments": [..], "verdicts": [..], "files": [..], "purge_before_ms",
+     "brought_in": [..]}
 
 Before the answer to a job that takes longer than a second come lines that say how far it is (monitor.progress):
 

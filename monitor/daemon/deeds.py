@@ -17,9 +17,11 @@ GRADES = ("A", "B", "C", "D", "E")
 PARTIES = ("utility", "vendor", "third")
 TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
 ACTIONS = ("inspect", "service", "replace")
+IMPORTED = ("values", "findings", "work_orders", "alerts")
 TEXT_LIMIT = 1_000
 _YEAR_9999_US = 253_370_764_800_000_000
 _QUANTITY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})? \S.{0,15}")
+_IMPORT_ID = re.compile(r"[0-9a-f]{16}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
@@ -200,6 +202,20 @@ def export(deed: Deed) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def bring_in(deed: Deed) -> dict[str, Any]:
+    """An import begins: its rows wait in STATE/imports, and the worker takes them in once this is entered."""
+    told = {name: deed.text(name, needed=True) for name in ("id", "file", "sha256", "mapping_sha256", "rows_sha256")}
+    for name in ("sha256", "mapping_sha256", "rows_sha256"):
+        if not _HEX.fullmatch(told[name]):
+            raise deed.fault(name, _("64 hexadecimal digits are expected"))
+    if not _IMPORT_ID.fullmatch(told["id"]):
+        raise deed.fault("id", _("16 hexadecimal digits are expected"))
+    return {
+        **told, "kind": deed.word("kind", IMPORTED), "rows": deed.count("rows"), "rejected": deed.count("rejected"),
+        "start": deed.time("start"), "end": deed.time("end"), "stage": "begun",
+    }  # fmt: skip
+
+
 # verb -> (kind of entry, what makes its data, whether asset and component come from the alert that it names)
 RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "decide": ("decision", decide, True),
@@ -212,6 +228,7 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "probe": ("probe", probe, False),
     "erase": ("erasure", erase, False),
     "export": ("export", export, False),
+    "import": ("import", bring_in, False),
 }
 
 

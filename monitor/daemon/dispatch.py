@@ -6,11 +6,13 @@ The table of last runs lies in the hot file: by it the next life of the daemon k
 import asyncio
 import json
 import logging
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from drivers.errors import UserError
@@ -21,6 +23,7 @@ from monitor.daemon.timetable import TIMEOUT_S
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.historian.reader import HotReader
 from monitor.ledger import Draft
+from monitor.transfer.hours import bring_hours
 from monitor.words import _, clean, utc_text
 
 LOG = logging.getLogger("handwheel.jobs")
@@ -135,6 +138,11 @@ class Dispatch:
                 alert = alert_of(draft.data, draft.asset or "", draft.component or "", "own", draft.at_us)
                 self._claims.add_own(alert.alert_id, alert.asset, alert.component)
                 self._on_own_alert(alert)
+        for folder in map(Path, result["brought_in"]):
+            for hours_s, values in bring_hours(folder):
+                with suppress(KeyError):  # a tag that is not configured any more has no place on the screen
+                    await self._writer.do(self._writer.hot.bring_in, hours_s, values)
+            shutil.rmtree(folder, ignore_errors=True)
         if result["purge_before_ms"] is not None and not self._clock_suspect():
             before_ms = min(int(result["purge_before_ms"]), _now_us() // 1000 - int(HOT_KEEP_S * 1000))
             await self._writer.do(self._writer.hot.purge, before_ms)

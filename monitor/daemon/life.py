@@ -150,6 +150,8 @@ class Daemon:
             ) as self._door:
                 heartbeat.clear_planned_stop(self.state)
                 late = self._timetable.start(datetime.now(UTC))
+                if any(self.state.imports.glob("*/facts.json")):  # what a last life did not end
+                    self._spawn(self._jobs.run_soon("take_imports", 0.5))
                 LOG.info("running: %d sources, %d tags, state %s%s", len(sources), len(self.settings.tags),
                          self.state.root, f"; done once now: {', '.join(late)}" if late else "")  # fmt: skip
                 await metrics.try_to_listen(self._endpoint, self.settings.metrics_port)
@@ -558,7 +560,10 @@ class Daemon:
                 raise UserError(error)
             return {"changes": changes[:CHANGES_TOLD]}
         if request.verb != "run_job":
-            return await self._desk.record(request)
+            made = await self._desk.record(request)
+            if request.verb == "import":
+                self._spawn(self._jobs.run_soon("take_imports", 0.5))
+            return made
         name = self._jobs.check(request.data.get("job"))
         LOG.info("job %s asked for by %s", name, request.role)
         self._spawn(self._jobs.run(name, {"role": request.role}))

@@ -64,11 +64,11 @@ class Opened:
 class Reading:
     """One pass over history; `faults` grows while it is read."""
 
-    def __init__(self, state: State, spill: Path) -> None:
-        """`spill` is a folder of our own, for what is still hot."""
+    def __init__(self, state: State, spill: Path | None) -> None:
+        """`spill` is a folder of our own, for what is still hot; None: what is hot is not asked for."""
         self.faults: list[str] = []
         self._state, self._cold = state, cold_of(state)
-        self._spill = in_place(spill)
+        self._spill = None if spill is None else in_place(spill)
         self._folded: tuple[str, int] | None = None  # which hot file, folded up to where, lies in the spill
 
     def pieces(self, choose: Choose, start_us: int, end_us: int, tell: Tell = silent) -> Iterator[Piece]:
@@ -86,23 +86,23 @@ class Reading:
     def first_us(self) -> int | None:
         """When history begins: the first moment of its first day (UTC [us]); None where there is none."""
         found = self._days()
-        return min(_day_us(day) for _, day in found) if found else None
+        return min(day_us(day) for _, day in found) if found else None
 
     def _days(self) -> list[tuple[str, str]]:
         self._take_hot()
-        return sorted(
-            {(site, day) for cold in (self._cold, self._spill) for site in sites(cold) for day in days(cold, site)}
-        )
+        places = [self._cold] if self._spill is None else [self._cold, self._spill]
+        return sorted({(site, day) for cold in places for site in sites(cold) for day in days(cold, site)})
 
     def _take_hot(self) -> tuple[str, int]:
         """Write to the spill what lies in no verified Parquet yet; once more where a fold has ended since."""
         hot_id = HotReader(self._state.hot).meta().get("id", "")
         folded = (hot_id, folded_upto(self._state.history, hot_id))
         if self._folded != folded:
-            for path in self._spill.scratch.rglob("*.parquet"):
-                path.unlink()
-            damaged = write_newest(self._state, folded[1], self._spill)
-            self.faults += [f"hot frame {n}: its checksum does not agree" for n in damaged]
+            if self._spill is not None:
+                for path in self._spill.scratch.rglob("*.parquet"):
+                    path.unlink()
+                damaged = write_newest(self._state, folded[1], self._spill)
+                self.faults += [f"hot frame {n}: its checksum does not agree" for n in damaged]
             self._folded = folded
         return folded
 
@@ -110,10 +110,11 @@ class Reading:
         """The files of a day, opened: what is opened stays readable when a fold puts another in its place."""
         while True:
             folded = self._take_hot()
-            at_us = _day_us(day)
+            at_us = day_us(day)
             found = []
             names = [(self._cold, one.name) for one in files_of(self._cold, site, at_us, at_us + 1, folded)]
-            names += [(self._spill, one.name) for one in in_folder(self._spill, day_folder(site, day))]
+            if self._spill is not None:
+                names += [(self._spill, one.name) for one in in_folder(self._spill, day_folder(site, day))]
             for cold, name in names:
                 try:
                     file = kept.enter_context(opened(cold, name))
@@ -133,7 +134,7 @@ class Reading:
     def _day(self, site: str, day: str, files: Sequence[Opened], start_us: int, end_us: int) -> Iterator[Piece]:
         tags = sorted({name for one in files for name in one.chosen})
         low, high = (pa.scalar(-(-edge // 1000), pa.int64()).cast(TIME) for edge in (start_us, end_us))
-        whole = start_us <= _day_us(day) and _day_us(day) + _DAY_US <= end_us
+        whole = start_us <= day_us(day) and day_us(day) + _DAY_US <= end_us
         for names in _groups(files, tags):
             wanted = pa.array(names, pa.string())
             parts = []
@@ -171,7 +172,7 @@ def _units(tags: pa.ChunkedArray, facts: Mapping[str, TagFacts]) -> pa.Array:
     return units.take(coded.indices)
 
 
-def _day_us(day: str) -> int:
+def day_us(day: str) -> int:
     return _DAY_US * (date.fromisoformat(day).toordinal() - _EPOCH)
 
 

@@ -1,0 +1,249 @@
+"""`handwheel import`: history and records from elsewhere, shown before anything is kept, each an entry by role."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from drivers.errors import UserError
+from monitor.state import State, atomic_write
+from monitor.words import _, clean, local_text, quantity_text, utc_text
+
+if TYPE_CHECKING:
+    from monitor.ledger import Record
+    from monitor.plant import Settings
+    from monitor.transfer.decoding import Decoded
+    from monitor.transfer.staging import Facts, Found
+
+_WAIT_S, _LOOK_S = 3_600.0, 0.3
+_TAGS_SHOWN = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `handwheel import`."""
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    for name, help_text in (
+        ("values", "samples of tags, from CSV or Parquet"),
+        ("findings", "what was found at inspections, from CSV"),
+        ("work_orders", "jobs, from CSV"),
+        ("alerts", "what a vendor claimed, from CSV"),
+    ):
+        one = verbs.add_parser(name, help=help_text)
+        one.add_argument("file", help="the file; archives are not opened")
+        one.add_argument("--map", required=True, metavar="TOML", help="what its columns mean: docs/history.md")
+        one.add_argument("--check", action="store_true", help="only show what would come in")
+        one.add_argument("--rejects", metavar="FILE", help="where to list lines that cannot come in")
+        one.add_argument("--yes", action="store_true", help="bring it in without asking you")
+    verbs.add_parser("list", help="imports so far; which of them did not end")
+
+
+def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
+    """0 when it came in (or was only to be shown), 1 when lines were rejected, nobody agreed, or an import is open."""
+    if args.what == "list":
+        return _list(settings, state)
+    from monitor.lock import lock_is_free
+    from monitor.transfer.record import role_for
+
+    role_for(settings, "import")  # who may not is told before the work, not after it
+    with tempfile.TemporaryDirectory(prefix="handwheel-import-", dir=_room(state, args)) as place:
+        folder = Path(place)
+        facts, rejected = _stage(args, settings, state, folder)
+        if rejected:
+            _keep_rejects(args, folder / "rejects.csv")
+        if args.check or not facts.rows:
+            print(_("nothing was brought in") if args.check else _("nothing in it can be brought in"))
+            return 1 if rejected or not facts.rows else 0
+        if not args.yes:
+            if not sys.stdin.isatty():
+                raise UserError("import: nobody can be asked here; add --yes. Nothing was brought in")
+            if input(_("It cannot be taken back. Type import: ")).strip() != "import":
+                print(_("nothing was brought in"))
+                return 1
+        target = state.imports / facts.id
+        shutil.copytree(folder, target)
+        target.chmod(0o2770)
+        atomic_write(target / "facts.json", (folder / "facts.json").read_bytes())
+    by_daemon = not lock_is_free(state)
+    words = _through_daemon(state, facts) if by_daemon else _under_lock(settings, state, facts)
+    print(words)
+    return 1 if rejected else 0
+
+
+def _room(state: State, args: argparse.Namespace) -> Path | None:
+    """Where to decode: the disk of STATE, unless it is only to be looked at."""
+    if args.check:
+        return None
+    if not state.root.is_dir():
+        raise UserError(f"{state.root}: there is no such folder; give --state DIR, or start `handwheel run` once")
+    state.imports.mkdir(mode=0o2770, exist_ok=True)
+    return state.imports
+
+
+def _stage(args: argparse.Namespace, settings: "Settings", state: State, folder: Path) -> tuple["Facts", int]:
+    from monitor.progress import on_terminal
+    from monitor.transfer import mapping, records, staging
+
+    path, now_us = Path(args.file), time.time_ns() // 1000
+    zone = ZoneInfo(settings.time_zone)
+    if args.what == "values":
+        told = mapping.load_values(Path(args.map), settings)
+
+        def show(one: "Decoded") -> str:
+            shown = one.exact if one.exact is not None else quantity_text(one.value, one.target.tag.unit, 6)
+            words = " ".join(word for word in one.reasons.words if word != "imported") or "good"
+            at = local_text(one.at_us, zone, "%Y-%m-%d %H:%M:%S")
+            return f"{one.target.tag.name}  {at}  {shown}  {words}  {clean(one.detail, 60)}".rstrip()
+
+        found = staging.stage_values(path, told, folder, now_us, show, on_terminal())
+        content, mapped = folder / "rows.parquet", told.sha256
+    else:
+        recorded = mapping.load_records(Path(args.map), records.FIELDS[args.what])
+        found = records.stage(path, args.what, recorded, folder, settings, state, now_us)
+        content, mapped = folder / "entries.jsonl", recorded.sha256
+    first = min((span.first_us for span in found.spans.values()), default=None)
+    last = max((span.last_us for span in found.spans.values()), default=None)
+    facts = staging.Facts(
+        staging.new_id(), args.what, clean(path.name, 120), staging.digest(path), mapped, found.rows, found.rejected,
+        staging.digest(content), None if first is None else utc_text(first), None if last is None else utc_text(last),
+        dict(found.days),
+    )  # fmt: skip
+    staging.write_facts(folder, facts)
+    for line in _shown(path, found, zone):
+        print(line)
+    return facts, found.rejected
+
+
+def _shown(path: Path, found: "Found", zone: ZoneInfo) -> list[str]:
+    """What would come in, in lines."""
+    lines = [_("{file}: {lines} lines, {rows} can come in, {rejected} cannot").format(
+        file=clean(path.name, 60), lines=found.lines, rows=found.rows, rejected=found.rejected)]  # fmt: skip
+    for name, span in sorted(found.spans.items())[:_TAGS_SHOWN]:
+        gap = ""
+        if span.gap_us:
+            gap = _("; longest gap {hours} h after {at}").format(
+                hours=round(span.gap_us / 3.6e9, 2), at=local_text(span.gap_at_us, zone)
+            )
+        lines.append(
+            _("  {tag}: {rows} from {first} to {last}{gap}").format(
+                tag=clean(name, 60),
+                rows=span.rows,
+                first=local_text(span.first_us, zone),
+                last=local_text(span.last_us, zone),
+                gap=gap,
+            )
+        )
+    if len(found.spans) > _TAGS_SHOWN:
+        lines.append(_("  and {n} more").format(n=len(found.spans) - _TAGS_SHOWN))
+    if found.shown:
+        lines.append(_("the first, as they would be kept:"))
+        lines += [f"  {clean(line, 160)}" for line in found.shown]
+    if found.unmapped:
+        lines.append(_("columns that the mapping does not name: {names}").format(names=_few(found.unmapped)))
+    if found.strange:
+        from monitor.transfer.decoding import counted
+
+        lines.append(_("names that the mapping does not have: {names}").format(names=counted(found.strange)))
+    if found.faults:
+        lines.append(_("the first that cannot come in:"))
+        lines += [f"  {clean(line, 200)}" for line in found.faults]
+    return lines
+
+
+def _few(names: Sequence[str], limit: int = 10) -> str:
+    more = f" ... ({len(names)})" if len(names) > limit else ""
+    return ", ".join(clean(name, 40) for name in names[:limit]) + more
+
+
+def _keep_rejects(args: argparse.Namespace, made: Path) -> None:
+    target = Path(args.rejects) if args.rejects else Path(f"{Path(args.file).name}.rejected.csv")
+    try:
+        atomic_write(target, made.read_bytes())
+    except OSError as fault:
+        raise UserError(f"{clean(target)}: cannot be written ({fault.strerror}); give --rejects FILE") from fault
+    print(_("all that cannot come in, with the reason: {file}").format(file=clean(target)))
+
+
+def _through_daemon(state: State, facts: "Facts") -> str:
+    """Ask the daemon and wait until its worker has taken the rows in."""
+    from monitor import command_socket
+    from monitor.ledger import entries
+
+    folder = state.imports / facts.id
+    try:
+        reply = command_socket.ask(state, "import", facts.entry())
+        if not reply.get("ok"):
+            raise UserError(clean(reply.get("error", "import: refused"), 300))
+    except UserError:
+        if not any(one.data.get("id") == facts.id for one in entries(state, ["import"])):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    until_s = time.monotonic() + _WAIT_S
+    while time.monotonic() < until_s:
+        for one in entries(state, ["import"], after_n=int(reply["n"])):
+            if one.data.get("id") == facts.id:
+                return done_words(one.data, one.n)
+        time.sleep(_LOOK_S)
+    return _("entry {n} is made; the daemon goes on taking it in, see handwheel import list").format(n=reply["n"])
+
+
+def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
+    """The same without a daemon, in its place."""
+    from monitor.historian.hot import HotFile
+    from monitor.ledger import Draft, Ledger
+    from monitor.lock import hold_lock
+    from monitor.progress import on_terminal
+    from monitor.transfer.arrival import take_all
+    from monitor.transfer.hours import bring_hours
+    from monitor.transfer.record import role_for
+
+    role, now_us = role_for(settings, "import"), time.time_ns() // 1000
+    with hold_lock(state):
+        ledger, hot = Ledger(state), HotFile(state.hot)
+        try:
+            hot.publish_tags(settings)
+            ledger.append("import", {**facts.entry(), "stage": "begun"}, at_us=now_us, via="command", role=role)
+            taken = take_all(state, settings, now_us, on_terminal())
+            made = ledger.append_many(Draft(**row) for row in taken.ledger)
+            for folder in taken.folders:
+                for hours_s, values in bring_hours(folder):
+                    hot.bring_in(hours_s, values)
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            hot.close()
+            ledger.close()
+    mine = [(row["data"], entry.n) for row, entry in zip(taken.ledger, made, strict=True) if _is_of(row, facts)]
+    return done_words(*mine[-1]) if mine else taken.words
+
+
+def _is_of(row: Mapping[str, Any], facts: "Facts") -> bool:
+    return bool(row["kind"] == "import" and row["data"].get("id") == facts.id)
+
+
+def done_words(told: Mapping[str, Any], n: int) -> str:
+    """How an import ended, from its last entry."""
+    if told.get("stage") == "refused":
+        return _("NOT brought in: {why}; entry {n} tells of it").format(why=clean(told.get("why", ""), 200), n=n)
+    return _("{added} brought in, {there} were there already; entry {n} tells of it").format(
+        added=told.get("added"), there=told.get("there"), n=n
+    )
+
+
+def _list(settings: "Settings", state: State) -> int:
+    from monitor.ledger import entries
+
+    zone = ZoneInfo(settings.time_zone)
+    begun: dict[object, Record] = {}
+    ended: dict[object, Record] = {}
+    for one in entries(state, ["import"]):
+        (begun if one.data.get("stage") == "begun" else ended)[one.data.get("id", one.n)] = one
+    for name, one in begun.items():
+        end = ended.get(name)
+        words = done_words(end.data, end.n) if end else _("NOT ENDED: the daemon ends it at its next start")
+        print(f"{one.n:>6}  {local_text(one.at_us, zone)}  {one.role or '-'}  {clean(one.data['kind'], 12)}  "
+              f"{clean(one.data['file'], 60)}: {words}")  # fmt: skip
+    return 1 if begun.keys() - ended.keys() else 0
