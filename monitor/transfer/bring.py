@@ -172,6 +172,7 @@ def _through_daemon(state: State, facts: "Facts") -> str:
     """Ask the daemon and wait until its worker has taken the rows in."""
     from monitor import command_socket
     from monitor.ledger import entries
+    from monitor.lock import lock_is_free
 
     folder = state.imports / facts.id
     try:
@@ -187,8 +188,12 @@ def _through_daemon(state: State, facts: "Facts") -> str:
         for one in entries(state, ["import"], after_n=int(reply["n"])):
             if one.data.get("id") == facts.id:
                 return done_words(one.data, one.n)
+        if lock_is_free(state):
+            break
         time.sleep(_LOOK_S)
-    return _("entry {n} is made; the daemon goes on taking it in, see handwheel import list").format(n=reply["n"])
+    return _("entry {n} is made; it is not ended yet, the daemon goes on with it: see handwheel import list").format(
+        n=reply["n"]
+    )
 
 
 def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
