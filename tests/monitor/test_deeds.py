@@ -30,6 +30,8 @@ GOOD = {
     "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
     "probe": {"source": "pump1", "device": "1", "asked": "input, wire 0 to 9", "file": "x.jsonl", "asset": "pump1"},
     "export": {"what": "values", "files": {"a.csv": "0" * 64}, "rows": 3, "start": None, "end": "2026-11-23T00:00:00Z"},
+    "import": {"id": "0123456789abcdef", "kind": "values", "file": "a.csv", "rows": 3, "rejected": 0, "start": None,
+               "end": "2026-11-23T00:00:00Z", "sha256": "0" * 64, "mapping_sha256": "0" * 64, "rows_sha256": "0" * 64},
     "erase": {"raw": ["0" * 64], "entries": [], "rule": "messages older than two years"},
 }  # fmt: skip
 
@@ -45,7 +47,7 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
     assert (draft.role, draft.at_us) == ("operator", NOW)
     if verb == "probe":
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", None)
-    elif verb not in ("sign_audit", "freeze", "erase", "export"):
+    elif verb not in ("sign_audit", "freeze", "erase", "export", "import"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", "seal")
 
 
@@ -71,6 +73,8 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
         ("acknowledge", {"note": "x" * 2000}, "note: a text of 1000 characters"),
         ("freeze", {"parameters": []}, "parameters: is missing"),
         ("export", {"files": {"a.csv": "x"}}, "files: names"),
+        ("import", {"id": "../../../etc/pas"}, "id: 16 hexadecimal"),
+        ("import", {"kind": "persons"}, "kind: 'persons' is not one of values, findings"),
         ("export", {"rows": -1}, "rows: a whole number"),
         ("erase", {"rule": ""}, "rule: is missing"),
         ("erase", {"raw": ["x"]}, "raw: 64 hexadecimal"),
