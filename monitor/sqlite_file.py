@@ -41,9 +41,15 @@ def damaged(path: Path, fault: Exception) -> FileDamaged:
     return FileDamaged(f"{path}: cannot be read or written ({fault}); {advice}")
 
 
-def close_writer(db: sqlite3.Connection) -> None:
-    """Close so that other users can read the file afterwards."""
+def close_writer(db: sqlite3.Connection, *, slow_disk: bool = False) -> None:
+    """Close so that other users can read the file afterwards.
+
+    On a slow disk without the last steps of that: its readers then take the file as it stands while nobody writes.
+    """
     try:
+        if slow_disk:
+            db.close()
+            return
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.execute("PRAGMA journal_mode=DELETE")
     except sqlite3.OperationalError:

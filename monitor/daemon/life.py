@@ -74,7 +74,7 @@ LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
 CHANGES_TOLD = 300  # lines of an answer; the ledger has more
 STOP_S = 4.5  # a stop that takes longer is given up
-STOP_SOON_S = 2.5  # and after so long whatever can be left out is
+STOP_SOON_S = 1.0  # and after so long whatever can be left out is: the disk is slow
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
 
 
@@ -261,15 +261,18 @@ class Daemon:
         self._storing.owe(own("stop", {"planned": self._stop.is_set()}, moment.utc_us))
         with suppress(TimeoutError):
             await self._storing.settle(STOP_S)
-        await self._storing.in_time(partial(self._store, moment, {LATEST_EVERY_S}), STOP_S)
-        await self._seal()
+        await self._storing.in_time(partial(self._store, moment, ()), STOP_S)
         await self._publish(moment, sync=True, stopping=True)
-        for work in (self._each_minute, self._keep_noise):
+        for work in (
+            partial(self._writer.do, self._security.flush, moment.utc_us),
+            self._each_minute,
+            self._keep_noise,
+        ):
             if time.monotonic() - self._stop_s < STOP_SOON_S:
                 with suppress(*STORE_FAULTS):
                     await work()
         self._publisher.close()
-        await self._writer.close()
+        await self._writer.close(slow_disk=time.monotonic() - self._stop_s > STOP_SOON_S)
         LOG.info("stopped as planned" if self._stop.is_set() else "stopped by a fault")
 
     # a new configuration
@@ -328,6 +331,7 @@ class Daemon:
         except (ValueError, *STORE_FAULTS) as fault:
             again = [one for one in old.sources if one.name in ending]
             self._polling.start(old.sources, make_sources(again, self._claims.standing()))
+            await metrics.try_to_listen(self._endpoint, old.metrics_port)
             raise UserError(
                 _("reload: cannot be recorded, nothing was changed: {why}").format(why=clean(fault))
             ) from fault
@@ -390,7 +394,10 @@ class Daemon:
                 await asyncio.wait_for(self._stop.wait(), due_s - time.monotonic())
 
     def _say_that_we_live(self, now: Moment) -> None:
-        """To the service manager: this tick is over, and pollers had their turn. A disk that hangs ends no life."""
+        """To the service manager: this tick is over, and pollers had their turn.
+
+        A disk that hangs is lived through for as long as the watchdog waits; after that a new start is tried.
+        """
         for line in self._sparing.quiet(now.utc_us / 1e6):
             LOG.warning("%s", line)
         if not self._ready and self._polling.begun:
@@ -398,7 +405,7 @@ class Daemon:
             self._systemd.ready(self._words())
         if self._ready:
             self._systemd.status(self._words())
-        if self._polling.gets_on(now.mono_s):
+        if self._polling.gets_on(now.mono_s) and self._writer.waits_s <= (self._systemd.watchdog_s or 0.0):
             self._systemd.alive(now.mono_s)
 
     def _words(self) -> str:

@@ -43,7 +43,7 @@ class ShutLedger:
 
     append_many = keep_raw = seal = refuse
 
-    def close(self) -> None:
+    def close(self, *, slow_disk: bool = False) -> None:
         """There is nothing to close."""
 
 
@@ -64,10 +64,15 @@ class Writer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_room, function, *args)
 
     @property
+    def waits_s(self) -> float:
+        """How long the disk has not answered now [s]."""
+        began_s = self._began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    @property
     def hangs(self) -> bool:
         """Whether the disk has not answered for so long that nobody should wait for it."""
-        began_s = self._began_s
-        return began_s is not None and time.monotonic() - began_s > HANGS_S
+        return self.waits_s > HANGS_S
 
     def _with_room(self, function: Callable[..., T], *args: Any) -> T:
         """Where the disk has no room, once more in that of the ballast."""
@@ -154,12 +159,12 @@ class Writer:
                 sizes += path.with_name(f"{path.name}-wal").stat().st_size
         return sizes
 
-    async def close(self) -> None:
+    async def close(self, *, slow_disk: bool = False) -> None:
         """Flush and let go; other users can read the files afterwards."""
-        await self.do(self._close)
+        await self.do(self._close, slow_disk)
         self._thread.shutdown()
 
-    def _close(self) -> None:
+    def _close(self, slow_disk: bool) -> None:
         for file in (self.hot, self.ledger):
             with suppress(*STORE_FAULTS):
-                file.close()
+                file.close(slow_disk=slow_disk)

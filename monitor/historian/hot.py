@@ -304,11 +304,11 @@ class HotFile:
         """For who must save what the open file holds: it may have lost its name."""
         return self._db
 
-    def close(self) -> None:
+    def close(self, *, slow_disk: bool = False) -> None:
         """Write the latest samples and let go of the file; other users can read it afterwards."""
         if self._latest.newest_us is not None:
             self.write_latest(self._latest.newest_us // 1000)
-        close_writer(self._db)
+        close_writer(self._db, slow_disk=slow_disk)
 
     def _renumbered(self, tick: Columns) -> Columns:
         if self._file_number is None:

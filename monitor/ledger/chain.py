@@ -234,12 +234,12 @@ class Ledger:
         """For who must save what the open files hold: they may have lost their names."""
         return {self._state.ledger: self._chain, self._state.bodies: self._bodies}
 
-    def close(self) -> None:
+    def close(self, *, slow_disk: bool = False) -> None:
         """Seal, and let go of both files; other users can read them afterwards."""
         with suppress(sqlite3.Error):  # a full disk: the next life seals
             self.seal(time.time_ns() // 1000)
-        close_writer(self._chain)
-        close_writer(self._bodies)
+        close_writer(self._chain, slow_disk=slow_disk)
+        close_writer(self._bodies, slow_disk=slow_disk)
 
 
 def open_ledger(state: State) -> Ledger:
