@@ -42,6 +42,7 @@ COMMANDS = {
     "reload": ("monitor.reload", "let the daemon read its configuration again, all or nothing; what is different then"),
     "history": ("monitor.historian.command", "show what history there is, verify that it is as it was written"),
     "import": ("monitor.transfer.bring", "bring in history or records that lie elsewhere: CSV or Parquet"),
+    "reading": ("monitor.readings", "enter what was read from gauges by hand, with the time it was read"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),
 }
 # the same for those that also work without a configuration: command(args, settings or None, state)

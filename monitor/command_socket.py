@@ -40,6 +40,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "finding": "finding",
     "work_order": "finding",
     "import": "finding",
+    "reading": "acknowledge",
     "confirm_baseline": "confirm_baseline",
     "freeze": "freeze",
     "sign_audit": "sign",

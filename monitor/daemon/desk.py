@@ -18,10 +18,12 @@ from monitor.daemon.disk import why
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
 from monitor.plant import Settings
+from monitor.readings import made_of
 from monitor.state import State
 from monitor.words import _, clean, parse_utc, utc_text
 
 OF_THE_LEDGER = ("anchor", "new_key")
+READING = "reading"
 
 
 class Desk:
@@ -47,7 +49,7 @@ class Desk:
 
     async def record(self, request: Request) -> dict[str, Any]:
         """Record what a role asked for; returns number and head of its entry. Raises UserError in one line."""
-        if request.verb not in deeds.RECORDED and request.verb not in OF_THE_LEDGER:
+        if request.verb not in (*deeds.RECORDED, *OF_THE_LEDGER, READING):
             raise UserError(_("{verb}: nothing waits for this here; see handwheel --help").format(verb=request.verb))
         if self._writer.hangs:
             words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=why(TimeoutError()))
@@ -55,6 +57,8 @@ class Desk:
         async with self._turn:
             if request.verb in OF_THE_LEDGER:
                 return await self._of_the_ledger(request)
+            if request.verb == READING:
+                return await self._take_readings(request)
             now_us = time.time_ns() // 1000
             draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, self._claims.place)
             steps = self._steps(draft)
@@ -73,6 +77,17 @@ class Desk:
                 with suppress(Refused):
                     self._owe(self._alarms.apply(name, event, now_us, note=note, until_us=until_us))
         return reply
+
+    async def _take_readings(self, request: Request) -> dict[str, Any]:
+        """What people read from gauges: each an entry, and a sample at the time it was read."""
+        now_us = time.time_ns() // 1000
+        made = made_of(request.data.get("rows"), request.role, "screen", now_us, self._settings)
+        try:
+            entry = await self._writer.take_readings(made, now_us)
+        except STORE_FAULTS as fault:
+            words = _("{verb}: cannot be recorded: {why}").format(verb=request.verb, why=why(fault))
+            raise UserError(words) from fault
+        return {"n": entry.n, "head": entry.head}
 
     async def _of_the_ledger(self, request: Request) -> dict[str, Any]:
         """What only the writer of the ledger can make: a signed head for a second party, a new key."""

@@ -15,6 +15,7 @@ from monitor.ledger import Draft, Entry, Ledger, open_ledger
 from monitor.ledger.anchor import hand_over
 from monitor.ledger.erasure import carry_out
 from monitor.plant import Settings
+from monitor.readings import Made, record
 from monitor.state import State
 
 LOG = logging.getLogger("handwheel.daemon")
@@ -106,6 +107,12 @@ class Writer:
         made = await self.do(self.ledger.append_many, drafts)
         self.head = self.ledger.head()
         return made
+
+    async def take_readings(self, made: Made, now_us: int) -> Entry:
+        """Enter what people read and store its samples; returns the last entry. Raises UserError or STORE_FAULTS."""
+        entered = await self.do(lambda: record(self._state, self._open_ledger(), self.hot, made, now_us))
+        self.head = self.ledger.head()
+        return entered[-1]
 
     async def reconfigure(self, old: Settings, new: Settings, drafts: Sequence[Draft]) -> None:
         """Publish the tags of `new` and enter what changed, both or neither. Raises STORE_FAULTS."""
