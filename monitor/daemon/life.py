@@ -263,11 +263,9 @@ class Daemon:
             await self._storing.settle(STOP_S)
         await self._storing.in_time(partial(self._store, moment, ()), STOP_S)
         await self._publish(moment, sync=True, stopping=True)
-        for work in (
-            partial(self._writer.do, self._security.flush, moment.utc_us),
-            self._each_minute,
-            self._keep_noise,
-        ):
+        with suppress(*STORE_FAULTS):
+            await self._writer.do(self._security.flush, moment.utc_us)
+        for work in (self._each_minute, self._keep_noise):
             if time.monotonic() - self._stop_s < STOP_SOON_S:
                 with suppress(*STORE_FAULTS):
                     await work()
@@ -331,7 +329,8 @@ class Daemon:
         except (ValueError, *STORE_FAULTS) as fault:
             again = [one for one in old.sources if one.name in ending]
             self._polling.start(old.sources, make_sources(again, self._claims.standing()))
-            await metrics.try_to_listen(self._endpoint, old.metrics_port)
+            if new.metrics_port != old.metrics_port:
+                await metrics.try_to_listen(self._endpoint, old.metrics_port)
             raise UserError(
                 _("reload: cannot be recorded, nothing was changed: {why}").format(why=clean(fault))
             ) from fault
