@@ -170,7 +170,7 @@ async def test_it_ends_in_time_whatever_hangs_just_then(tmp_path, server, benche
     timetable = '[[job]]\nname = "binder"\nevery_s = 86400\n[[job]]\nname = "score"\nevery_s = 60\n'
     async with hostile_server(silent) as port:
         bench = start(benches, tmp_path, port, timetable=timetable)
-        status = await bench.until(lambda s: s["worker"]["job"])
+        status = await bench.until(lambda s: s["worker"]["job"] and s["worker"]["pid"])
         os.kill(status["worker"]["pid"], signal.SIGSTOP)
         _reader, writer = await asyncio.open_unix_connection(str(bench.state.socket))
         writer.write(b'{"format":1,')
