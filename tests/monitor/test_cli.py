@@ -12,7 +12,7 @@ from monitor.cli import COMMANDS, DEVICE_COMMANDS, build_parser, main
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = (
     "init", "check", "probe", "browse", "run", "intake", "screen", "report", "review", "audit", "ledger", "doctor",
-    "demo", "trust", "reload", "jobs", "history", "security-log", "export", "import",
+    "demo", "trust", "reload", "jobs", "history", "security-log", "export", "import", "reading",
 )  # fmt: skip
 
 
