@@ -37,7 +37,7 @@ from monitor.words import _
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _DAY_US = DAY_MS * 1000
-AT_ONCE = 1_000_000  # rows of one table, more only where one tag has more in a day
+AT_ONCE = 300_000  # rows of one table, more only where one tag has more in a day
 FORM = pa.schema(FIELDS)
 Choose = Callable[[str, str, TagFacts], bool]  # site, tag name, what the file says of it
 
