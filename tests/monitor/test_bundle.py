@@ -38,14 +38,14 @@ def state(tmp_path: Path) -> State:
     (config / "sheets/key.txt").write_bytes(b"-----BEGIN PRIVATE KEY-----\n" + SECRET)
     (config / "elsewhere.toml").write_bytes(b'url = "mqtts://us:' + SECRET + b'@broker"\n')
     (config / "own.pem").write_bytes(SECRET)
-    for name in ("keys/ledger.key", "keys/x.toml", "noise.bin", "security.sqlite-x", "access.log"):
+    for name in ("keys/other.key", "keys/x.toml", "noise.bin", "security.sqlite-x", "access.log"):
         path = state.root / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(SECRET)
     log = SecurityLog(state.root / "security.sqlite")
     log.note(0, os.getuid(), "decide", "", "operator")
     (state.reports / "2026-10-25_audit.txt").write_text("an audit")
-    (state.reports / "key").symlink_to(state.root / "keys/ledger.key")
+    (state.reports / "key").symlink_to(state.root / "keys/other.key")
     (state.journal / "2026.jsonl").write_text("{}\n")
     return state
 
@@ -70,7 +70,17 @@ def test_no_secret_and_no_log_of_accesses_is_in_it(away, state):
         if path.suffix != ".csv" or path.name != "mqtt.csv":
             assert SECRET not in path.read_bytes(), path
     names = {path.name for path in away.rglob("*")}
-    assert not names & {"ledger.key", "security.sqlite", "own.pem", "key.txt", "elsewhere.txt", "key", "access.log"}
+    assert not names & {
+        "keys",
+        "ledger.key",
+        "other.key",
+        "security.sqlite",
+        "own.pem",
+        "key.txt",
+        "elsewhere.txt",
+        "key",
+        "access.log",
+    }
 
 
 def test_a_file_that_a_key_for_secrets_names_is_left_out(state, tmp_path):
