@@ -146,6 +146,7 @@ class Files:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o2770)
+            sync_folder(folder.parent)
         stamp = utc_text(now_us())[:19].replace(":", "")
         return folder / f"{stamp}-{secrets.token_hex(2)}-{path.name}"
 

@@ -206,8 +206,8 @@ def set_aside(cold: Cold, name: str) -> str:
             Path(cold.path(target)).parent.mkdir(parents=True, exist_ok=True)
         cold.files.move(cold.path(name), cold.path(target))
         if cold.local:
-            for place in (Path(cold.path(name)).parent, *list(Path(cold.path(target)).parents)[:4]):
-                sync_folder(place)
+            for place in (*list(Path(cold.path(target)).parents)[:4], Path(cold.path(name)).parent):
+                sync_folder(place)  # the new name first: a cut in between leaves two, never none
     with reaching(cold), suppress(FileNotFoundError):
         cold.files.delete_file(cold.path(_noted_in(name)))
     return target

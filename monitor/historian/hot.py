@@ -24,7 +24,7 @@ from monitor.historian.latest import Latest
 from monitor.historian.reader import FORMAT, HotReader, SetAside, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
 from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, transaction
-from monitor.state import atomic_write
+from monitor.state import atomic_write, sync_folder
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -284,6 +284,7 @@ class HotFile:
             if row is not None:
                 folder = self._path.parent / "quarantine"
                 folder.mkdir(mode=0o2770, parents=True, exist_ok=True)
+                sync_folder(folder.parent)
                 file = folder / f"hot-frame-{self._meta('id')}-{n}.bin"
                 atomic_write(file, row[1])
                 made.append(SetAside(n, row[0], str(file), "its checksum does not agree"))
