@@ -50,7 +50,7 @@ def opened_again(place, said):
     hot.close()
     ledger.close()
     keeping.kept(state, [*said, f"tick {ticks}"], more=0)
-    assert list(state.history.rglob("*.parquet.*.part")) == [], "what the cut left half written was not cleared away"
+    assert list(state.history.rglob("_*.parquet.*.part")) == [], "what the cut left half written was not cleared away"
     return ticks, entries
 
 
