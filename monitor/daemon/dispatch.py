@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Dispatch:
         self._clock_suspect = clock_suspect
         self.assessments: dict[str, dict[str, Any]] = {}  # by asset: what the models said last
         self.last_runs: dict[str, dict[str, Any]] = {}
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, int] = {}  # job -> since when, UTC [us]
         self._awaited: set[str] = set()  # jobs that `run_soon` will start
         self._ended_s: dict[str, float] = {}  # monotonic [s]
         self._left_out: Counter[str] = Counter()  # runs since the job's last one
@@ -56,8 +56,9 @@ class Dispatch:
         self.last_runs = last_runs(reader)
 
     def last_starts(self) -> dict[str, datetime]:
-        """When each job was last started, UTC."""
-        return {name: datetime.fromisoformat(run["started"]) for name, run in self.last_runs.items()}
+        """When each job was last started, UTC; also those that are at work."""
+        starts = {name: datetime.fromisoformat(run["started"]) for name, run in self.last_runs.items()}
+        return starts | {name: datetime.fromtimestamp(at_us / 1e6, UTC) for name, at_us in self._under_way.items()}
 
     def check(self, name: object) -> str:
         """The name of a job that may be started now. Raises UserError in one line."""
@@ -73,8 +74,7 @@ class Dispatch:
         if name in self._under_way:
             self.leave_out(name, "it is still at its last run")
             return
-        self._under_way.add(name)
-        started_us = _now_us()
+        started_us = self._under_way[name] = _now_us()
         try:
             result = await self.worker.ask(name, args or {}, started_us, TIMEOUT_S[name])
             await self._take(result)
@@ -84,7 +84,7 @@ class Dispatch:
         except (UserError, ValueError, KeyError, TypeError, *STORE_FAULTS) as fault:
             ok, words = False, f"{name}: its result could not be taken in ({type(fault).__name__}: {fault})"
         finally:
-            self._under_way.discard(name)
+            del self._under_way[name]
             self._ended_s[name] = time.monotonic()
         await self._note(name, started_us, ok, clean(words, _WORDS_LIMIT))
 

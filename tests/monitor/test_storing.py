@@ -2,13 +2,17 @@
 
 import sqlite3
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from drivers.batch import NO_TIME, Batch
+from drivers.record import Alert
+from monitor.claims import Claims
 from monitor.daemon.alarms import AlarmList
 from monitor.daemon.drafts import own
+from monitor.daemon.hearing import ALERTS_WAITING, Hearing
 from monitor.daemon.storing import ENTRIES_AT_ONCE, ENTRIES_OWED, Storing, size_of
 from monitor.daemon.writer import Writer
 from monitor.heartbeat import Moment
@@ -96,4 +100,20 @@ async def test_entries_that_are_owed_have_a_bound_and_are_written_in_pieces(writ
     steps = [one.at_us // SECOND for one in found if one.kind == "clock_step"]
     assert steps == list(range(ENTRIES_OWED))
     assert [one.data["entries_lost"] for one in found if one.kind == "gap"] == [50]
+    assert sum("are lost" in record.message for record in caplog.records) == 1
+
+
+async def test_alerts_that_no_ledger_could_follow_are_cut_counted_and_a_gap(writer, tmp_path, caplog):
+    owed, alarms, state = [], AlarmList(), State(tmp_path / "state")
+    hearing = Hearing(state, writer, Claims(plant()), alarms, owed.append, lambda: None)
+    told = Alert("", "vendor", "pump1", "seal", "wear", "warning", "", 1, vendor="SmartPump", feed="status_bit")
+    for number in range(3):
+        hearing.hear([replace(told, alert_id=f"{number}-{at}") for at in range(ALERTS_WAITING // 2 + 10)])
+    assert (hearing.waiting, hearing.lost) == (ALERTS_WAITING, ALERTS_WAITING // 2 + 30)
+    await hearing.take()
+    assert hearing.waiting == ALERTS_WAITING - 100  # the tick goes on, the rest waits for the next
+    hearing._heard.clear()
+    await hearing.take()
+    (gap,) = [draft for draft in owed if draft.kind == "gap"]
+    assert gap.data["alerts_lost"] == ALERTS_WAITING // 2 + 30
     assert sum("are lost" in record.message for record in caplog.records) == 1
