@@ -262,9 +262,11 @@ class Daemon:
         with suppress(TimeoutError):
             await self._storing.settle(STOP_S)
         await self._storing.in_time(partial(self._store, moment, ()), STOP_S)
-        await self._publish(moment, sync=True, stopping=True)
+        await self._seal()
         with suppress(*STORE_FAULTS):
+            await self._writer.do(write_facts, self.state, self._writer.head, moment.utc_us)
             await self._writer.do(self._security.flush, moment.utc_us)
+        await self._publish(moment, sync=True, stopping=True)
         for work in (self._each_minute, self._keep_noise):
             if time.monotonic() - self._stop_s < STOP_SOON_S:
                 with suppress(*STORE_FAULTS):
