@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library, content_hash
 from fallback_procedures.paper import Content, can_make_pdf, content, pdf, text_pages
 from fallback_procedures.place import Place, sites_of
@@ -179,7 +180,7 @@ def _differing(current: dict[str, str], record: dict[str, Any]) -> list[str]:
 
 def _record(place: Place, name: str) -> dict[str, Any]:
     try:
-        record = json.loads((place.binder / name).read_text("utf-8")) if place.binder else {}
+        record = json.loads(read_plain(place.binder / name, 1_000_000)) if place.binder else {}
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

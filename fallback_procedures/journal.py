@@ -9,6 +9,7 @@ written once is held by this process too: a folder that is moved away or deleted
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -42,11 +43,18 @@ def memory_folder(journal: Path | None = None) -> Path:
     return root / f"handwheel-manual-{user}" / mark
 
 
+def read_plain(path: Path, limit: int) -> bytes:
+    """At most `limit` bytes of a plain file; OSError for a pipe or a device, which could make us wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is no plain file", os.fspath(path))
+    with path.open("rb") as file:
+        return file.read(limit)
+
+
 def read_lines(path: Path) -> tuple[list[Line], int]:
     """The whole entries of a file in order, and how many lines were torn (by a power cut) or are no entries."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(FILE_LIMIT)
+        raw = read_plain(path, FILE_LIMIT)
     except OSError:
         return [], 0
     lines, torn = [], 0

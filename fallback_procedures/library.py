@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fallback_procedures.journal import read_plain
 from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, parse
 from fallback_procedures.sheet import Sheet, read_sheet, used
 from fallback_procedures.words import LANGUAGES, clean
@@ -144,7 +145,6 @@ def _texts(folder: Path, notes: list[str]) -> list[Path]:
 
 def _bytes(path: Path) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return file.read(SIZE_LIMIT + 1)
+        return read_plain(path, SIZE_LIMIT + 1)
     except OSError:
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fallback_procedures.journal import catch_up
+from fallback_procedures.journal import catch_up, read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import values_of
 from fallback_procedures.run import Desk, Due, Period, Refused, open_journal
@@ -44,7 +44,9 @@ class Place:
     def ledger(self) -> str:
         """The ledger's head as the daemon published it last, N:HEAD; "" where there is none that can be read."""
         try:
-            words = (self.manual / "facts" / "ledger_head.txt").read_text("utf-8").split()[:6] if self.manual else []
+            words = []
+            if self.manual:
+                words = read_plain(self.manual / "facts" / "ledger_head.txt", 4096).decode().split()[:6]
         except (OSError, ValueError):
             return ""
         told = ":".join(words[2::3])

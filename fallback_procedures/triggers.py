@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import Applies, Procedure
 from fallback_procedures.run import Period
@@ -83,8 +84,7 @@ def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
         return None, _("there is no state folder")
     path = manual / "status.json"
     try:
-        with path.open("rb") as file:
-            status = json.loads(file.read(STATUS_LIMIT).decode())
+        status = json.loads(read_plain(path, STATUS_LIMIT).decode())
     except FileNotFoundError:
         return None, _("handwheel has published nothing here")
     except (OSError, ValueError, RecursionError):
@@ -92,7 +92,7 @@ def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
     if not isinstance(status, dict) or status.get("format") != 1:
         return None, _("the status of handwheel has another format")
     try:
-        stop = json.loads((manual / "planned_stop.json").read_bytes().decode())
+        stop = json.loads(read_plain(manual / "planned_stop.json", STATUS_LIMIT).decode())
         status["daemon"] = {**_table(status, "daemon"), "planned_stop": stop}
     except (OSError, ValueError, RecursionError):
         pass
@@ -263,8 +263,7 @@ def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> 
     if manual is None:
         return []
     try:
-        with (manual / "last_known.txt").open("rb") as file:
-            lines = file.read(STATUS_LIMIT).decode("utf-8", "replace").splitlines()
+        lines = read_plain(manual / "last_known.txt", STATUS_LIMIT).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
     boot = next((line.rsplit("boot ", 1)[1].strip() for line in lines[:4] if "boot " in line), "")

@@ -16,7 +16,7 @@ from typing import Any
 
 from drivers.source import Counts
 from monitor.lock import boot_id, holder, lock_is_free
-from monitor.state import State, atomic_write
+from monitor.state import State, atomic_write, read_plain
 from monitor.words import _, clean, local_text, parse_utc, quantity_text, utc_text
 
 FORMAT = 1
@@ -227,8 +227,7 @@ def _write_over(path: Path, text: str) -> None:
 def read(state: State) -> dict[str, Any] | None:
     """The published status, or None where there is none that can be read."""
     try:
-        with state.status.open("rb") as file:
-            told = json.loads(file.read(_SIZE_LIMIT))
+        told = json.loads(read_plain(state.status, _SIZE_LIMIT))
     except (OSError, ValueError, RecursionError):
         return None
     return told if isinstance(told, dict) and told.get("format") == FORMAT else None
@@ -275,7 +274,7 @@ def liveness(state: State, status: Mapping[str, Any] | None, now: Moment | None 
 
 def _without_daemon(state: State, status: Mapping[str, Any] | None, age: float | None, now: Moment) -> Liveness:
     try:
-        told = json.loads((state.manual / "planned_stop.json").read_text())
+        told = json.loads(read_plain(state.manual / "planned_stop.json", _SIZE_LIMIT))
         stopped_s = now.mono_s - float(told["mono_s"]) if told["boot_id"] == now.boot_id else None
         role, at = clean(told["role"], 40), utc_text(parse_utc(told["at"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from monitor.state import State, atomic_write
+from monitor.state import State, atomic_write, read_plain
 
 OURS = ("drivers", "models", "monitor", "fallback_procedures")
 ON_THE_WIRE = ("pymodbus", "pyserial", "asyncua", "cryptography")  # what speaks with devices, and what seals
@@ -44,7 +44,7 @@ def record(state: State) -> str:
 def recorded(state: State) -> dict[str, str] | None:
     """What STATE/program.json says; None where there is none that can be read."""
     try:
-        told = json.loads(state.program.read_text("utf-8"))
+        told = json.loads(read_plain(state.program, 16_000_000))
     except (OSError, ValueError, RecursionError):
         return None
     fit = isinstance(told, dict) and all(isinstance(one, str) for one in told.values())

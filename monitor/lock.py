@@ -7,6 +7,7 @@ leave it behind. The file's text says who took it and when, for people and for t
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drivers.errors import UserError
-from monitor.state import State
+from monitor.state import State, read_plain
 
 _PATIENCE_S = 1.0  # a reader that asks whether the lock is free holds it for microseconds
 
@@ -43,11 +44,10 @@ def hold_lock(state: State) -> Iterator[None]:
 
     Whoever writes hot file or ledger holds it: the daemon, or a command while no daemon runs.
     """
-    folder = os.open(state.root, os.O_RDONLY | os.O_DIRECTORY)
-    handle = -1
+    folder, handle = os.open(state.root, os.O_RDONLY | os.O_DIRECTORY), -1
     try:
         _take(folder, state)  # the file can be deleted under its holder, and a second one would take a new file
-        handle = os.open(state.lock, os.O_RDWR | os.O_CREAT, 0o640)
+        handle = _open(state)
         _take(handle, state)
         text = json.dumps({"pid": os.getpid(), "boot_id": boot_id(), "mono_s": time.monotonic()})
         os.ftruncate(handle, 0)
@@ -59,10 +59,21 @@ def hold_lock(state: State) -> Iterator[None]:
                 os.close(one)
 
 
+def _open(state: State) -> int:
+    try:
+        handle = os.open(state.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o640)
+    except OSError as fault:
+        raise UserError(f"{state.lock}: cannot be opened ({fault.strerror}); mend the disk or its rights") from fault
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError(f"{state.lock}: is no plain file; remove it")
+    return handle
+
+
 def lock_is_free(state: State) -> bool | None:
     """Whether nobody holds the lock; None where this user may not look."""
     try:
-        handle = os.open(state.lock if state.lock.exists() else state.root, os.O_RDONLY)
+        handle = os.open(state.lock if state.lock.exists() else state.root, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return True
     except OSError:
@@ -79,7 +90,7 @@ def lock_is_free(state: State) -> bool | None:
 def holder(state: State) -> Holder | None:
     """Who took the lock last, as far as its text can be read."""
     try:
-        told = json.loads(state.lock.read_text())
+        told = json.loads(read_plain(state.lock, 1_000))
         return Holder(int(told["pid"]), str(told["boot_id"]), float(told["mono_s"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

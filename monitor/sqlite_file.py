@@ -24,6 +24,8 @@ class FileDamaged(UserError):
 
 def open_writer(path: Path, schema: str) -> sqlite3.Connection:
     """The writer's connection; the tables of `schema` are made where missing. The caller holds daemon.lock."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise damaged(path, OSError("is no plain file"))
     try:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         db.text_factory = _text
@@ -78,6 +80,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """
     if not path.exists():
         raise FileNotFoundError(path)
+    if not path.is_file():  # SQLite would wait for whoever writes into a pipe
+        raise damaged(path, OSError("is no plain file"))
     try:
         db = _open_reader(path)
         try:

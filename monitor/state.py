@@ -3,8 +3,10 @@
 Standard library only: the screen, the command line and the daemon all find each other through it.
 """
 
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -181,6 +183,7 @@ def replaced(path: Path, *, sync: bool = True, mode: int = 0o640) -> Iterator[Bi
 
     Where the block fails, the old file stays and nothing is left of the new one.
     """
+    _refuse_planted(path)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -195,6 +198,23 @@ def replaced(path: Path, *, sync: bool = True, mode: int = 0o640) -> Iterator[Bi
         raise
     if sync:
         sync_folder(path.parent)
+
+
+def _refuse_planted(path: Path) -> None:
+    """Links to folders are followed where root or we made them: anybody else of the group could lead us elsewhere."""
+    for folder in path.parents:
+        told = folder.lstat()
+        if stat.S_ISLNK(told.st_mode) and told.st_uid not in (0, os.geteuid()):
+            raise OSError(errno.ELOOP, "is a link that somebody else made; remove it", os.fspath(folder))
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """At most `limit` bytes of a plain file. OSError for a pipe, a device, a folder or a link: nobody is waited for."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "is no plain file; remove it", os.fspath(path))
+        return file.read(limit)
 
 
 def sync_folder(folder: Path) -> None:

@@ -29,6 +29,7 @@ from monitor.words import _, clean, utc_text
 LOG = logging.getLogger("handwheel.jobs")
 HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history
 SOON_S = 10.0  # a job that is asked for by what happens rests so long after its last run
+REMOVING = ("purge", "retention")
 _WORDS_LIMIT = 400
 
 
@@ -73,6 +74,9 @@ class Dispatch:
         """Do one job, unless it is under way already, and note how it went."""
         if name in self._under_way:
             self.leave_out(name, "it is still at its last run")
+            return
+        if name in REMOVING and self._clock_suspect():
+            self.leave_out(name, "the clock is in doubt, and nothing leaves by its word")
             return
         started_us = self._under_way[name] = _now_us()
         try:

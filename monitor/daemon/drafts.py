@@ -18,11 +18,15 @@ def own(kind: str, data: Mapping[str, Any], at_us: int, site: str | None = None)
 
 
 def gap(
-    source: str, start_us: int, end_us: int, *, counts: Mapping[str, int] | None = None, site: str | None = None
-) -> Draft:
+    source: str, start_us: int, end_us: int, *, counts: Mapping[str, int] | None = None, site: str | None = None,
+    **more: str,
+) -> Draft:  # fmt: skip
     """From `start_us` to `end_us` (UTC [us]) nothing came from `source`, or what came was lost."""
     return own(
-        "gap", {"source": source, "start": utc_text(start_us), "end": utc_text(end_us), **(counts or {})}, end_us, site
+        "gap",
+        {"source": source, "start": utc_text(start_us), "end": utc_text(end_us), **(counts or {}), **more},
+        end_us,
+        site,
     )
 
 

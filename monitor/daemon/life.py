@@ -61,18 +61,20 @@ from monitor.heartbeat import Moment, build_status
 from monitor.historian.reader import HotReader
 from monitor.ledger import Draft, entries
 from monitor.ledger.contracts import changed_contracts
+from monitor.ledger.reading import head_at
 from monitor.lock import boot_id, hold_lock
 from monitor.plant import Job, Settings
 from monitor.quality import machine_of
 from monitor.security_log import SecurityLog
 from monitor.settings import load
 from monitor.sqlite_file import damaged
-from monitor.state import State, atomic_write
+from monitor.state import State, atomic_write, read_plain
 from monitor.words import _, clean, utc_text
 
 LOG = logging.getLogger("handwheel.daemon")
 TICK_S, LATEST_EVERY_S, MINUTE_S, HOUR_S = 1.0, 5.0, 60.0, 3_600.0
 CHANGES_TOLD = 300  # lines of an answer; the ledger has more
+NOISE_LIMIT = 64_000_000  # bytes; some dozens for each tag
 STOP_S = 4.5  # a stop that takes longer is given up
 STOP_SOON_S = 1.0  # and after so long whatever can be left out is: the disk is slow
 STOP_ROLE = "administrator"  # only somebody with rights over the process can send it a signal
@@ -181,7 +183,7 @@ class Daemon:
         """Take up where the last life ended: claims, alarms, last runs; and say since when nothing was read."""
         at_us = now_us()
         reader = HotReader(self.state.hot)
-        told = head_told(self.state)
+        n, head = head_told(self.state)
         records = await self._writer.do(lambda: list(entries(self.state, ("vendor_alert", "own_alert", "config"))))
         self._claims.learn(one for one in records if one.kind != "config")
         names = {tag.number: tag.name for tag in self.settings.tags}
@@ -201,9 +203,12 @@ class Daemon:
             words = f"{len(self.settings.sources)} sources, {len(self.settings.tags)} tags"
             drafts.append(own("config", {"sha256": self.settings.sha256, "words": words}, at_us))
         drafts += await self._writer.do(self._contracts, self.settings, at_us)
-        if told > self._writer.head[0]:
-            LOG.error("the ledger has %d entries, %d were published: its tail is gone", self._writer.head[0], told)
-            drafts.append(gap("ledger", at_us, at_us, counts={"entries_told": told}))
+        if n > self._writer.head[0]:
+            LOG.error("the ledger has %d entries, %d were published: its tail is gone", self._writer.head[0], n)
+            drafts.append(gap("ledger", at_us, at_us, counts={"entries_told": n}, head_told=head))
+        elif n and (found := head_at(self.state, n)) != head:
+            LOG.error("the ledger's entry %d has head %s, %s was published: this is another chain", n, found, head)
+            drafts.append(gap("ledger", at_us, at_us, counts={"entries_told": n}, head_told=head))
         newest_ms = reader.newest_ms()
         if newest_ms is not None:
             drafts.append(gap("all", newest_ms * 1000, at_us))
@@ -226,7 +231,7 @@ class Daemon:
     def _learn_noise(self) -> None:
         """What the last life knew of the noise of each sensor; without it a day passes before anything is said."""
         try:
-            self._machine.noise.take_up(self.state.noise.read_bytes())
+            self._machine.noise.take_up(read_plain(self.state.noise, NOISE_LIMIT))
         except FileNotFoundError:
             return
         except (OSError, ValueError) as fault:

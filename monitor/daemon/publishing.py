@@ -22,7 +22,7 @@ from monitor.daemon.writer import HANGS_S
 from monitor.heartbeat import LastKnown, Moment, last_known_text
 from monitor.pace import unhurried
 from monitor.plant import Settings
-from monitor.state import State, atomic_write
+from monitor.state import State, atomic_write, read_plain
 from monitor.words import utc_text
 
 LOG = logging.getLogger("handwheel.daemon")
@@ -98,7 +98,7 @@ def publish_folder(settings: Settings, state: State) -> list[str]:
         for path in sorted(wanted):
             raw = (source / path).read_bytes()[:SIZE_LIMIT]
             copy = target / path
-            if not copy.is_file() or copy.read_bytes() != raw:
+            if not _holds(copy, raw):
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 atomic_write(copy, raw)
                 changed.append(f"{name}/{path}")
@@ -109,18 +109,26 @@ def publish_folder(settings: Settings, state: State) -> list[str]:
     return changed
 
 
+def _holds(copy: Path, raw: bytes) -> bool:
+    try:
+        return read_plain(copy, SIZE_LIMIT + 1) == raw
+    except OSError:
+        return False
+
+
 def write_facts(state: State, head: tuple[int, str], now_us: int) -> None:
     """The ledger's count and head, to be printed on paper and compared there later."""
     lines = f"ledger entries  {head[0]}\nledger head     {head[1] or '-'}\nat              {utc_text(now_us)}\n"
     atomic_write(state.facts / "ledger_head.txt", lines)
 
 
-def head_told(state: State) -> int:
-    """How many entries the ledger had by the facts that were published last; 0 where there are none to be read."""
+def head_told(state: State) -> tuple[int, str]:
+    """The ledger's count and head by the facts that were published last; (0, "") where there are none to be read."""
     try:
-        return int((state.facts / "ledger_head.txt").read_text("utf-8").split()[2])
+        words = read_plain(state.facts / "ledger_head.txt", SIZE_LIMIT).decode().split()
+        return int(words[2]), words[5]
     except (OSError, ValueError, IndexError):
-        return 0
+        return 0, ""
 
 
 def binder_of(state: State) -> tuple[str, str | None, str]:
@@ -135,7 +143,7 @@ def binder_of(state: State) -> tuple[str, str | None, str]:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        told = json.loads(path.read_text("utf-8"))
+        told = json.loads(read_plain(path, SIZE_LIMIT))
     except (OSError, ValueError):
         return {}
     return told if isinstance(told, dict) else {}

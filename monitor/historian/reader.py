@@ -16,6 +16,7 @@ from drivers.record import FROM_ELSEWHERE, Reason, Sample
 from monitor.historian.checks import CELL, cell_is_whole, is_whole
 from monitor.historian.frame import FrameError, proven, rows_of, unpack
 from monitor.sqlite_file import damaged, reading
+from monitor.state import read_plain
 
 FORMAT = 2
 NO_TIME = -1
@@ -342,7 +343,7 @@ def folded(history: Path) -> dict[str, int]:
     found: dict[str, int] = {}
     for name in FOLDED:
         try:
-            told = json.loads((history / name).read_bytes())
+            told = json.loads(read_plain(history / name, 1_000_000))
             if told["crc"] == crc32(json.dumps(told["folded"]).encode()):
                 found |= {hot: max(int(n), found.get(hot, 0)) for hot, n in told["folded"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

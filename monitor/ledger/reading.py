@@ -50,6 +50,16 @@ def entries(
             yield record
 
 
+def head_at(state: State, n: int) -> str:
+    """The head as printed after entry `n`; "" where there is none."""
+    try:
+        with reading(state.ledger) as db:
+            row = db.execute("SELECT hash FROM entry WHERE n = ?", (n,)).fetchone()
+    except FileNotFoundError:
+        return ""
+    return head_text(row[0]) if row else ""
+
+
 def last(state: State, kind: str) -> Record | None:
     """The newest entry of a kind that was not erased; None where there is none."""
     try:

@@ -37,7 +37,7 @@ from monitor.screen.room import (
     procedures,
     time_us,
 )
-from monitor.state import State
+from monitor.state import State, read_plain
 from monitor.words import _, language
 
 Parts = dict[str, Any]
@@ -144,8 +144,7 @@ class Reading:
         texts = []
         with contextlib.suppress(OSError):
             for path in sorted(self.state.journal.glob("*.jsonl"), reverse=True)[:8]:
-                with path.open("rb") as file:
-                    texts.append(file.read(JOURNAL_LIMIT).decode("utf-8", "replace"))
+                texts.append(read_plain(path, JOURNAL_LIMIT).decode("utf-8", "replace"))
         return open_period(texts)
 
     def slow(self, columns: int = 24) -> Parts:
@@ -198,8 +197,8 @@ class Reading:
                     made.append((path.stat().st_mtime, path))
         found = []
         for at_s, path in sorted(made, reverse=True)[:REJECTED_LIMIT]:
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                when, _space, reason = file.read(REASON_LIMIT).decode("utf-8", "replace").partition(" ")
+            with contextlib.suppress(OSError):
+                when, _space, reason = read_plain(path, REASON_LIMIT).decode("utf-8", "replace").partition(" ")
                 at_us = time_us(when) or int(at_s * 1e6)
                 found.append(Rejected(path.name.removesuffix(REASON_END), at_us, reason.strip(), str(path)))
         return tuple(found)
@@ -341,5 +340,4 @@ def report(stem: str, files: list[Path]) -> Report:
 
 def text_of(path: str) -> str:
     """The text of a report, as far as a screen can show it; OSError where it cannot be read."""
-    with Path(path).open("rb") as file:
-        return file.read(TEXT_LIMIT).decode("utf-8", "replace")
+    return read_plain(Path(path), TEXT_LIMIT).decode("utf-8", "replace")

@@ -6,17 +6,20 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
 
 from monitor.command_socket import ask
 from monitor.historian.reader import HotReader
-from monitor.ledger import entries, verify
+from monitor.ledger import Ledger, entries, verify
 from monitor.sqlite_file import FileDamaged
-from monitor.state import State
+from monitor.state import State, atomic_write
 from tests.drivers.servers import modbus_server
-from tests.monitor.plant_bench import Bench, configure, device
+from tests.monitor.plant_bench import COMMAND, Bench, configure, device
+from tests.peers.seen import fallback, screen_text
 
 
 @pytest.fixture
@@ -149,3 +152,76 @@ async def test_a_state_folder_that_was_moved_is_said_and_goes_on_when_it_is_back
     assert bench.process.poll() is None
     os.rename(tmp_path / "moved", bench.state.root)
     await whole(bench, before)
+
+
+async def test_pipes_folders_and_links_in_the_place_of_files_make_nobody_wait_and_lead_nowhere(bench, tmp_path):
+    state, outside = bench.state, tmp_path / "outside"
+    outside.write_text("not ours")
+    os.mkfifo(state.manual / "planned_stop.json")
+    os.mkfifo(state.journal / "2026-11-27.jsonl")
+    os.mkfifo(state.rejected / "a.reason.txt")
+    os.mkfifo(state.inbox / "a.json")
+    for path in (state.status, state.last_known, state.facts / "ledger_head.txt", next(state.sheets.glob("*.txt"))):
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    await bench.until(lambda s: s["sources"][0]["good"] == 4)  # each is a plain file again
+    assert "98.7 m3/h" in await asyncio.to_thread(screen_text, state)
+    assert (await asyncio.to_thread(fallback, state, "--list", "--json")).returncode == 0
+    state.last_known.unlink()
+    state.last_known.symlink_to(outside)
+    await until(lambda: not state.last_known.is_symlink())
+    assert outside.read_text() == "not ours"
+    bench.kill(signal.SIGTERM)
+    assert await asyncio.to_thread(bench.ended) == 0
+    os.mkfifo(state.binder / "fingerprint.json")
+    state.noise.unlink(missing_ok=True)
+    state.noise.mkdir()
+    bench.start()
+    await bench.until(lambda s: s["sources"][0]["good"] == 4)
+
+
+@pytest.mark.parametrize("name", ["daemon.lock", "hot.sqlite", "ledger.sqlite"])
+async def test_a_pipe_or_a_link_in_the_place_of_lock_or_store_is_refused_in_one_line(bench, tmp_path, name):
+    bench.kill(signal.SIGTERM)
+    await asyncio.to_thread(bench.ended)
+    path = bench.state.root / name
+    command = [sys.executable, "-c", COMMAND, "run", "--config", str(bench.config), "--state", str(bench.state.root)]
+    for plant in (os.mkfifo, lambda path: path.symlink_to(tmp_path / "elsewhere")):
+        path.unlink()
+        plant(path)
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2, done.stderr
+        assert (name in done.stderr, done.stderr.count("\n")) == (True, 1), done.stderr
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_another_user_made_a_link_is_not_written_through(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give a link to somebody else")
+    target, link = tmp_path / "target", tmp_path / "reports"
+    target.mkdir()
+    link.symlink_to(target)
+    atomic_write(link / "ours.txt", "a link that we made is followed")
+    os.lchown(link, 65534, 65534)
+    with pytest.raises(OSError, match="somebody else made"):
+        atomic_write(link / "theirs.txt", "")
+    assert [path.name for path in target.iterdir()] == ["ours.txt"]
+
+
+async def test_another_chain_in_the_place_of_the_ledger_is_said_at_the_next_start_with_the_lost_head(bench):
+    state = bench.state
+    assert (await order(bench, 1))["ok"]
+    bench.kill(signal.SIGTERM)
+    await asyncio.to_thread(bench.ended)
+    head = bench.status["ledger"]["head"]
+    for path in (state.ledger, state.bodies):
+        path.unlink()
+    ledger = Ledger(state)
+    for n in range(60):
+        ledger.append("restart", {"version": str(n)}, at_us=n, via="test")
+    ledger.close()
+    bench.start()
+    await bench.until(lambda s: s["sources"][0]["good"] == 4)
+    (gap,) = [one.data for one in entries(state, ["gap"]) if one.data["source"] == "ledger"]
+    assert gap["head_told"] == head
+    assert "this is another chain" in bench.log_text()
