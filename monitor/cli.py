@@ -39,6 +39,7 @@ COMMANDS = {
     "doctor": ("monitor.doctor.command", "self-check: files, versions, sockets, clock, disk, links, ledger, binder"),
     "security-log": ("monitor.security_log", "who was let in or refused; for two people of different roles together"),
     "jobs": ("monitor.joblist", "what the worker did last, how it went, and when it is due again"),
+    "clock": ("monitor.clock_command", "how far the clock can be believed; confirm it where no time service does"),
     "reload": ("monitor.reload", "let the daemon read its configuration again, all or nothing; what is different then"),
     "history": ("monitor.historian.command", "show what history there is, verify that it is as it was written"),
     "import": ("monitor.transfer.bring", "bring in history or records that lie elsewhere: CSV or Parquet"),

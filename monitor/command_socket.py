@@ -50,6 +50,7 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "security_log": "security",
     "export": None,
     "reload": "configure",
+    "confirm_clock": "configure",
     "run_job": None,
     "probe": None,
 }

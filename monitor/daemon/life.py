@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -40,6 +41,7 @@ from monitor.daemon.breaks import Breaks
 from monitor.daemon.clock import Clock, boottime_s, read_kernel, time_services
 from monitor.daemon.desk import Desk
 from monitor.daemon.difference import difference, renumbered, unchanged
+from monitor.daemon.disk import why
 from monitor.daemon.dispatch import Dispatch
 from monitor.daemon.drafts import gap, now_us, of_alarm, of_configuration, own
 from monitor.daemon.files import Files
@@ -572,6 +574,8 @@ class Daemon:
             if error:
                 raise UserError(error)
             return {"changes": changes[:CHANGES_TOLD]}
+        if request.verb == "confirm_clock":
+            return await self._confirm_clock(request.role)
         if request.verb != "run_job":
             made = await self._desk.record(request)
             if request.verb == "import":
@@ -581,6 +585,16 @@ class Daemon:
         LOG.info("job %s asked for by %s", name, request.role)
         self._spawn(self._jobs.run(name, {"role": request.role}))
         return {"job": name, "words": _("{job}: started; its result goes into the ledger").format(job=name)}
+
+    async def _confirm_clock(self, role: str) -> Mapping[str, Any]:
+        """A person compared the clock: entered as a step of nothing, by role, and believed."""
+        data = {"step": "0.000 s", "confirmed": True}
+        try:
+            (made,) = await self._writer.enter([replace(own("clock_step", data, now_us()), role=role)])
+        except STORE_FAULTS as fault:
+            raise UserError(_("confirm_clock: cannot be recorded: {why}").format(why=why(fault))) from fault
+        self._clock.confirm()
+        return {"n": made.n, "head": made.head}
 
     def _note_access(self, uid: int, verb: str, allowed: bool, role: str, why: str) -> None:
         """Each message of the command socket, before it is carried out."""

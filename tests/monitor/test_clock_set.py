@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from monitor.command_socket import ask
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
 from monitor.state import State
@@ -72,6 +73,10 @@ async def test_an_hour_ahead_and_back_is_entered_and_nothing_is_lost_and_jobs_go
     await folds(bench)
     steps = [float(one.data["step"].split()[0]) for one in entries(bench.state, ["clock_step"])]
     assert steps == [pytest.approx(HOUR_S, abs=1.0), pytest.approx(-HOUR_S, abs=1.0)]
+    assert bench.status["clock"]["state"] == "suspect"
+    assert (await asyncio.to_thread(ask, bench.state, "confirm_clock", {}, 20.0))["ok"]
+    await bench.until(lambda s: s["clock"]["state"] == "manual")
+    assert [one.role for one in entries(bench.state, ["clock_step"])] == [None, None, "administrator"]
     after = stored(bench.state)
     assert before.items() <= after.items()
     assert any(abs(at_us - ahead_us) < 60e6 for _tag, at_us in after), "what came in that hour is still readable"
