@@ -32,7 +32,7 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.executescript(f"BEGIN; {schema} COMMIT;")  # all tables or none, also after a power cut
-    except sqlite3.DatabaseError as fault:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         raise damaged(path, fault) from fault
     return db
 
@@ -90,7 +90,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
             yield db
         finally:
             db.close()
-    except sqlite3.DatabaseError as fault:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         raise damaged(path, fault) from fault
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from monitor.daemon.alarms import Change
 from monitor.ledger import Draft
 from monitor.plant import Settings
-from monitor.words import utc_text
+from monitor.words import clean, utc_text
 
 CHANGES = 2_000  # lines of one entry
 
@@ -28,6 +28,11 @@ def gap(
         end_us,
         site,
     )
+
+
+def quarantined(file: str, why: str, moved_to: str) -> Draft:
+    """What was found damaged is never read again, and kept."""
+    return own("quarantine", {"file": file, "why": clean(why), "moved_to": moved_to}, now_us())
 
 
 def of_alarm(change: Change) -> Draft:

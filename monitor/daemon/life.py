@@ -43,7 +43,7 @@ from monitor.daemon.desk import Desk
 from monitor.daemon.difference import difference, renumbered, unchanged
 from monitor.daemon.disk import why
 from monitor.daemon.dispatch import Dispatch
-from monitor.daemon.drafts import gap, now_us, of_alarm, of_configuration, own
+from monitor.daemon.drafts import gap, now_us, of_alarm, of_configuration, own, quarantined
 from monitor.daemon.files import Files
 from monitor.daemon.hearing import Hearing
 from monitor.daemon.notify import ServiceManager
@@ -214,6 +214,11 @@ class Daemon:
         newest_ms = reader.newest_ms()
         if newest_ms is not None:
             drafts.append(gap("all", newest_ms * 1000, at_us))
+        if (lost := self._writer.abandoned) is not None:
+            words = _("{file}: was damaged; it is kept as {kept}, a new one was begun")
+            self._files.news = words.format(file=self.state.hot.name, kept=lost.moved_to)
+            LOG.error("%s (%s)", self._files.news, lost.why)
+            drafts += [quarantined(self.state.hot.name, lost.why, lost.moved_to), gap("all", lost.last_us, at_us)]
         await self._writer.enter(drafts)
         await self._writer.do(publish_folder, self.settings, self.state)
         await self._writer.do(write_facts, self.state, self._writer.head, at_us)
@@ -506,6 +511,9 @@ class Daemon:
         at_us = now_us()
         await self._writer.do(write_facts, self.state, self._writer.head, at_us)
         await self._writer.do(self._writer.hot.roll, None if self._clock.health.suspect else at_us // 1000)
+        for one in await self._writer.do(self._writer.hot.set_aside):
+            LOG.error("frame %d of the hot file is damaged and was set aside: %s", one.n, one.file)
+            self._storing.owe(quarantined(f"{self.state.hot.name}, frame {one.n}", one.why, one.file))
         await self._writer.do(self._writer.hot.set_meta, "clock", self._clock.saved())
         changed = await self._writer.do(publish_folder, self.settings, self.state)
         if changed:

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 from monitor.daemon.disk import MB, Ballast, no_room
 from monitor.historian.hot import HotFile
+from monitor.historian.opening import Abandoned, open_hot
 from monitor.ledger import Draft, Entry, Ledger, open_ledger
 from monitor.ledger.anchor import hand_over
 from monitor.ledger.erasure import carry_out
@@ -57,6 +58,7 @@ class Writer:
         self.ballast = Ballast(state.ballast, settings.disk.ballast_mb * MB)
         self._began_s: float | None = None  # monotonic: of the call that is at the disk now
         self.hot: HotFile
+        self.abandoned: Abandoned | None = None  # the hot file of the last life, where it could not be read
         self.ledger: Ledger | ShutLedger
         self.head = (0, "")  # the ledger's count and head as last written
 
@@ -91,12 +93,11 @@ class Writer:
             self._began_s = None
 
     async def open(self) -> None:
-        """Open both files. Raises UserError where one is damaged."""
+        """Open both files; a damaged hot file is put aside. Raises UserError where the ledger is damaged."""
         await self.do(self._open)
 
     def _open(self) -> None:
-        self.hot = HotFile(self._state.hot)
-        self.hot.publish_tags(self._settings)
+        self.hot, self.abandoned = open_hot(self._state, self._settings, time.time_ns() // 1000)
         self.ledger = open_ledger(self._state)
         self.head = self.ledger.head()
 

@@ -21,7 +21,7 @@ from monitor.historian.arrays import Columns, columns, joined, pack
 from monitor.historian.checks import is_whole, row_check
 from monitor.historian.frame import FrameError, proven
 from monitor.historian.latest import Latest
-from monitor.historian.reader import FORMAT, HotReader, SetAside, folded_upto
+from monitor.historian.reader import COPY, FORMAT, HotReader, SetAside, facts_of, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
 from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, transaction
 from monitor.state import atomic_write, sync_folder
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _PURGE_AT_ONCE = 500  # frames per transaction, so that a purge never holds up a tick for long
 _ROLL_AT_ONCE = 120  # frames per transaction: a few minutes' buckets at a time, whatever a long stop left to do
 _RUN_MS = 60_000
+_KEPT_TWICE = ("format", "id", "rolled_n")  # without them the file could not be used
 
 # rollup is keyed by time before tag: a minute's rows then lie together and cost one page, not one page per tag. Frames
 # are found by time through the first of each minute: an index over all of them would cost a page with each commit.
@@ -74,14 +75,15 @@ class HotFile:
         self._db.execute("PRAGMA secure_delete=OFF")  # or each frame that leaves is written once more, as zeroes
         try:
             self._take_up()
-        except sqlite3.DatabaseError as fault:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
             self._db.close()
             raise damaged(path, fault) from fault
 
     def _take_up(self) -> None:
         with transaction(self._db):
-            for key, value in (("format", str(FORMAT)), ("id", secrets.token_hex(4)), ("rolled_n", "0")):
-                self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?)", _checked(key, value))
+            if not self._db.execute("SELECT 1 FROM meta").fetchone():
+                for key, value in (("format", str(FORMAT)), ("id", secrets.token_hex(4)), ("rolled_n", "0")):
+                    self.set_meta(key, value)
         # a number is used once: not again after its frame left, nor where an older copy of this file was put back
         self._n = max(
             self._number("SELECT max(n) FROM frame"), self._number("SELECT n FROM latest"),
@@ -96,6 +98,7 @@ class HotFile:
             by_time.setdefault(sample.receive_us, []).append(sample)
         if by_time:
             self._latest.take(joined([batch_of("", receive_us, samples) for receive_us, samples in by_time.items()]))
+        self._news: list[SetAside] = []
         self.damaged = {n for n in self._reader.damaged if n}  # frames that were found damaged and not yet set aside
 
     def publish_tags(self, settings: "Settings") -> None:
@@ -182,6 +185,7 @@ class HotFile:
                     self._db.executemany("DELETE FROM rollup WHERE span_s = ? AND t_s < ?", over)
             taken += upto - rolled - sum(rolled < n <= upto for n in self.damaged)
             if upto == self._n:
+                self._set_aside()
                 return taken
 
     def _frames(self, after: int, upto: int) -> Iterator[Columns]:
@@ -248,6 +252,8 @@ class HotFile:
     def set_meta(self, key: str, value: str) -> None:
         """Keep one fact of the daemon's own under `key`; readers find it in `HotReader.meta`."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _checked(key, value))
+        if key in _KEPT_TWICE:
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", _checked(key + COPY, value))
 
     def purge(self, before_ms: int) -> int:
         """Remove frames committed before `before_ms` (UTC [ms]) and return how many.
@@ -266,7 +272,7 @@ class HotFile:
                     proven(blob, crc, n, t_ms)
                 except FrameError:
                     self.damaged.add(n)
-            self.set_damaged_aside()
+            self._set_aside()
             with transaction(self._db):
                 removed += self._db.execute(
                     f"DELETE FROM frame WHERE n IN ({', '.join('?' * len(rows))})", [row[0] for row in rows]
@@ -276,9 +282,13 @@ class HotFile:
                 )
         return removed
 
-    def set_damaged_aside(self) -> list[SetAside]:
-        """Take the frames that were found damaged out of the file, each into a file of STATE/quarantine."""
-        made = []
+    def set_aside(self) -> list[SetAside]:
+        """The damaged frames that were taken out of the file since this was asked last."""
+        news, self._news = self._news, []
+        return news
+
+    def _set_aside(self) -> None:
+        """What was found damaged leaves the file, each frame into a file of STATE/quarantine."""
         for n in sorted(self.damaged):
             row = self._db.execute("SELECT t_ms, CAST(blob AS BLOB) FROM frame WHERE n = ?", (n,)).fetchone()
             if row is not None:
@@ -287,12 +297,12 @@ class HotFile:
                 sync_folder(folder.parent)
                 file = folder / f"hot-frame-{self._meta('id')}-{n}.bin"
                 atomic_write(file, row[1])
-                made.append(SetAside(n, row[0], str(file), "its checksum does not agree"))
+                one = SetAside(n, row[0], str(file), "its checksum does not agree")
                 with transaction(self._db):
-                    self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)", astuple(made[-1]))
+                    self._db.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?)", astuple(one))
                     self._db.execute("DELETE FROM frame WHERE n = ?", (n,))
+                self._news.append(one)
             self.damaged.discard(n)
-        return made
 
     @property
     def free_bytes(self) -> int:
@@ -304,6 +314,10 @@ class HotFile:
     def connection(self) -> sqlite3.Connection:
         """For who must save what the open file holds: it may have lost its name."""
         return self._db
+
+    def let_go(self) -> None:
+        """Close the file as it is: it cannot be used."""
+        self._db.close()
 
     def close(self, *, slow_disk: bool = False) -> None:
         """Write the latest samples and let go of the file; other users can read it afterwards."""
@@ -322,13 +336,14 @@ class HotFile:
         return replace(tick, tag=tag)
 
     def _meta(self, key: str) -> str:
-        return self._reader.meta()[key]
+        rows = self._db.execute("SELECT key, value, crc FROM meta WHERE key IN (?, ?)", (key, key + COPY))
+        try:
+            return facts_of(row for row in rows if is_whole(row))[key]
+        except KeyError:
+            raise sqlite3.DatabaseError(f"its {key} was lost") from None
 
     def _rolled(self) -> int:
-        row = self._db.execute("SELECT key, value, crc FROM meta WHERE key = 'rolled_n'").fetchone()
-        if row is None or not is_whole(row):
-            raise damaged(self._path, ValueError("how far it is rolled up was lost"))
-        return int(row[1])
+        return int(self._meta("rolled_n"))
 
     def _number(self, query: str) -> int:
         row = self._db.execute(query).fetchone()

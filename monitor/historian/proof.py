@@ -64,8 +64,16 @@ def _latest(state: State) -> Iterator[Damage]:
 
 
 def _frames(state: State) -> Iterator[Damage]:
+    """Each frame, and the first of each minute, by which frames are found."""
+    with reading(state.hot) as db:
+        firsts = dict(db.execute("SELECT n, t_ms FROM minute"))
+    before: int | None = None
     for n, t_ms, crc, blob in HotReader(state.hot).frames(0, 2**62):
         yield from _of_blob(f"frame {n}", n, t_ms, crc, blob)
+        minute = t_ms // 60_000 * 60_000 if isinstance(t_ms, int) else 0
+        if firsts.get(n, minute) != minute or (before not in (None, minute) and n not in firsts):
+            yield Damage(f"the minute of frame {n}", "is not that of its frame")
+        before = minute
 
 
 def _of_blob(what: str, n: int, t_ms: int, crc: int, blob: bytes) -> Iterator[Damage]:

@@ -6,7 +6,7 @@ none looks at a file that was replaced. A frame whose checksum does not agree is
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from monitor.state import read_plain
 FORMAT = 2
 NO_TIME = -1
 FOLDED = ("_folded.json", "_folded.copy.json")  # tools that read the whole folder leave such names out
+COPY = ".copy"
 _LAST = 2**62
 _FRAMES = "SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM frame"
 _LAST_FRAMES = 900  # where the row `latest` is damaged, that many frames stand in for it
@@ -107,7 +108,7 @@ class HotReader:
 
     def meta(self) -> dict[str, str]:
         """Facts by key: id, format, utility, time_zone, currency, simulated, config_sha256, sites and labels (JSON)."""
-        return dict((row[0], row[1]) for row in self._whole("fact", "SELECT key, value, crc FROM meta"))
+        return facts_of(self._whole("fact", "SELECT key, value, crc FROM meta"))
 
     def tags(self, *, retired: bool = False) -> dict[int, TagRow]:
         """The tags by their number; with `retired` also those that are no longer configured."""
@@ -153,8 +154,8 @@ class HotReader:
         samples = []
         for n, t_ms, crc, blob in self.frames(self.before(since_ms), _LAST):
             try:
-                if t_ms >= since_ms:
-                    for receive_us, source_us, value, reasons, exact, detail in rows_of(blob, tag, crc):
+                if proven(blob, crc, n, t_ms).t_ms >= since_ms:
+                    for receive_us, source_us, value, reasons, exact, detail in rows_of(blob, tag):
                         samples.append(_sample(tag, receive_us, source_us, value, reasons, exact, detail))
             except FrameError:
                 self.damaged.add(n)
@@ -212,7 +213,7 @@ class HotReader:
         """Rollups with the frames that are not in them yet, in one view of the file."""
         try:
             with reading(self._path) as db:
-                meta = {row[0]: row[1] for row in db.execute("SELECT key, value, crc FROM meta") if is_whole(row)}
+                meta = facts_of(row for row in db.execute("SELECT key, value, crc FROM meta") if is_whole(row))
                 rolled = int(meta.get("rolled_n", 0))
                 rows = db.execute(*_rollup_query(tags, span_s, since_s, until_s)).fetchall()
                 frames = db.execute(f"{_FRAMES} WHERE n > ? ORDER BY n", (rolled,)).fetchall()
@@ -308,6 +309,13 @@ class HotReader:
                 texts = frame.exact.get(row), frame.detail.get(row, "")
                 found[tag] = _sample(tag, receive_us, source_us, value, reasons, *texts)
         return True
+
+
+def facts_of(rows: Iterable[Sequence[Any]]) -> dict[str, str]:
+    """Facts by key; what is kept twice (COPY) is taken from its copy where the first was damaged."""
+    found = {row[0]: row[1] for row in rows}
+    copies = {key.removesuffix(COPY): value for key, value in found.items() if key.endswith(COPY)}
+    return copies | {key: value for key, value in found.items() if not key.endswith(COPY)}
 
 
 def _rollup_query(tags: Sequence[int], span_s: int, since_s: int, until_s: int) -> tuple[str, dict[str, int]]:
