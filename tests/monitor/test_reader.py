@@ -80,7 +80,7 @@ def test_a_damaged_frame_is_counted_and_skipped_and_never_believed(state):
     assert reader.damaged == {20}
     again = HotFile(state.hot)
     assert again.roll(NOON_MS) == 19
-    assert again.damaged == {20}
+    assert [one.n for one in again.set_aside()] == [20]
     again.close()
 
 
