@@ -59,6 +59,10 @@ CREATE TABLE IF NOT EXISTS set_aside(n INTEGER PRIMARY KEY, t_ms INTEGER, file T
 """
 
 
+class OtherFormat(FileDamaged):
+    """A hot file that another version wrote."""
+
+
 class HotFile:
     """The one writer of hot.sqlite, in the process that holds daemon.lock."""
 
@@ -70,7 +74,7 @@ class HotFile:
         self._path = path
         self._reader = HotReader(path)
         if path.exists() and (found := self._reader.format()) not in (None, FORMAT):
-            raise FileDamaged(f"{path}: is of format {found}, this version writes {FORMAT}; move it away")
+            raise OtherFormat(f"{path}: is of format {found}, this version writes {FORMAT}; move it away")
         self._db = open_writer(path, _SCHEMA)
         self._db.execute("PRAGMA secure_delete=OFF")  # or each frame that leaves is written once more, as zeroes
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.historian.hot import HotFile
+from monitor.historian.hot import HotFile, OtherFormat
 from monitor.sqlite_file import FileDamaged, damaged
 from monitor.state import State, sync_folder
 from monitor.words import utc_text
@@ -56,7 +56,11 @@ def _opened(state: State, settings: "Settings") -> HotFile:
 
 def _is_damage(fault: FileDamaged) -> bool:
     """Whether the bytes are wrong, and not the disk, the rights or a lock."""
-    return not isinstance(fault.__cause__, sqlite3.OperationalError)
+    cause = fault.__cause__
+    return isinstance(fault, OtherFormat) or (
+        isinstance(cause, sqlite3.DatabaseError | UnicodeDecodeError)
+        and not isinstance(cause, sqlite3.OperationalError)
+    )
 
 
 def _put_aside(state: State, why: str, now_us: int) -> Abandoned:
