@@ -15,7 +15,9 @@ from drivers.errors import UserError
 from monitor.lock import lock_is_free
 from monitor.state import State
 
+WAL_BYTES = 16_000_000  # what is not yet in the file proper; more only while somebody holds one view of it for long
 _BUSY_S = 5.0
+_PATIENCE_MS = 200
 
 
 class FileDamaged(UserError):
@@ -31,6 +33,7 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         db.text_factory = _text
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         db.executescript(f"BEGIN; {schema} COMMIT;")  # all tables or none, also after a power cut
     except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         raise damaged(path, fault) from fault
@@ -41,6 +44,29 @@ def damaged(path: Path, fault: Exception) -> FileDamaged:
     """One line: which file, why, what to do."""
     advice = "make room on the disk" if "full" in str(fault) else "move it away or put back a copy"
     return FileDamaged(f"{path}: cannot be read or written ({fault}); {advice}")
+
+
+def wal_bytes(path: Path) -> int:
+    """How much was written that does not lie in the file proper yet, or lay there last."""
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except OSError:
+        return 0
+
+
+def shorten_wal(db: sqlite3.Connection, path: Path) -> int:
+    """Begin the WAL anew where it has grown beyond WAL_BYTES; returns how long it is then.
+
+    Many short views can hinder that, each for a moment: they are waited for a little. One that is held for long cannot
+    be ended from here; the writer goes on behind it.
+    """
+    if wal_bytes(path) > WAL_BYTES:
+        db.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}")
+        try:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            db.execute(f"PRAGMA busy_timeout={round(_BUSY_S * 1000)}")
+    return wal_bytes(path)
 
 
 def close_writer(db: sqlite3.Connection, *, slow_disk: bool = False) -> None:

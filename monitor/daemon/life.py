@@ -69,7 +69,7 @@ from monitor.plant import Job, Settings
 from monitor.quality import machine_of
 from monitor.security_log import SecurityLog
 from monitor.settings import load
-from monitor.sqlite_file import damaged
+from monitor.sqlite_file import WAL_BYTES, damaged
 from monitor.state import State, atomic_write, read_plain
 from monitor.words import _, clean, utc_text
 
@@ -511,6 +511,9 @@ class Daemon:
         at_us = now_us()
         await self._writer.do(write_facts, self.state, self._writer.head, at_us)
         await self._writer.do(self._writer.hot.roll, None if self._clock.health.suspect else at_us // 1000)
+        size = await self._writer.do(self._writer.hot.shorten_wal)
+        words = _("hot.sqlite: somebody holds one view of it for long; {size} MB wait beside it")
+        self._watch.tell("reader", size > 4 * WAL_BYTES, "note", words.format(size=round(size / 1e6)), self._moment())
         for one in await self._writer.do(self._writer.hot.set_aside):
             LOG.error("frame %d of the hot file is damaged and was set aside: %s", one.n, one.file)
             self._storing.owe(quarantined(f"{self.state.hot.name}, frame {one.n}", one.why, one.file))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.historian.reader import HotReader, folded_upto
+from monitor.sqlite_file import wal_bytes
 from monitor.state import State
 
 
@@ -36,7 +37,7 @@ def health(state: State) -> Health:
     folded = folded_upto(state.history, hot.meta().get("id", ""))
     return Health(
         hot_bytes=_size(state.hot),
-        wal_bytes=_size(Path(f"{state.hot}-wal")),
+        wal_bytes=wal_bytes(state.hot),
         cold_bytes=_tree_size(state.history),
         frames=last - first + 1 if last else 0,
         oldest_ms=there.oldest_ms,

@@ -23,7 +23,7 @@ from monitor.historian.frame import FrameError, proven
 from monitor.historian.latest import Latest
 from monitor.historian.reader import COPY, FORMAT, HotReader, SetAside, facts_of, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
-from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, transaction
+from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, shorten_wal, transaction
 from monitor.state import atomic_write, sync_folder
 
 if TYPE_CHECKING:
@@ -285,6 +285,10 @@ class HotFile:
                     "DELETE FROM minute WHERE n < (SELECT max(n) FROM minute WHERE n <= ?)", (rows[-1][0] + 1,)
                 )
         return removed
+
+    def shorten_wal(self) -> int:
+        """See sqlite_file.shorten_wal."""
+        return shorten_wal(self._db, self._path)
 
     def set_aside(self) -> list[SetAside]:
         """The damaged frames that were taken out of the file since this was asked last."""

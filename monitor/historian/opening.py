@@ -57,10 +57,8 @@ def _opened(state: State, settings: "Settings") -> HotFile:
 def _is_damage(fault: FileDamaged) -> bool:
     """Whether the bytes are wrong, and not the disk, the rights or a lock."""
     cause = fault.__cause__
-    return isinstance(fault, OtherFormat) or (
-        isinstance(cause, sqlite3.DatabaseError | UnicodeDecodeError)
-        and not isinstance(cause, sqlite3.OperationalError)
-    )
+    wrong_bytes = isinstance(cause, sqlite3.DatabaseError | UnicodeDecodeError)
+    return isinstance(fault, OtherFormat) or (wrong_bytes and not isinstance(cause, sqlite3.OperationalError))
 
 
 def _put_aside(state: State, why: str, now_us: int) -> Abandoned:
