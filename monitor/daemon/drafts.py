@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitor.daemon.alarms import Change
-from monitor.ledger import Draft
+from monitor.ledger import Draft, entries
+from monitor.ledger.contracts import changed_contracts
 from monitor.plant import Settings
+from monitor.state import State
 from monitor.words import clean, utc_text
 
 CHANGES = 2_000  # lines of one entry
@@ -54,6 +56,11 @@ def of_configuration(old: Settings, new: Settings, changes: Sequence[str], role:
         "changes": list(changes[:CHANGES]),
     }
     return Draft("config", data, at_us, "daemon", role)
+
+
+def of_contracts(state: State, settings: Settings, at_us: int) -> list[Draft]:
+    """What was agreed anew, otherwise, or no longer, since the ledger was told last."""
+    return changed_contracts(settings.contracts, entries(state, ("contract",)), at_us)
 
 
 def now_us() -> int:

@@ -17,7 +17,7 @@ from drivers.vendor import file_drop
 from monitor.claims import Claims
 from monitor.command_socket import ask
 from monitor.daemon.dispatch import Dispatch
-from monitor.daemon.life import Daemon
+from monitor.daemon.parts import Parts
 from monitor.daemon.supervisor import JobLost
 from monitor.daemon.writer import Writer
 from monitor.handover import hand_over
@@ -239,14 +239,14 @@ async def test_a_message_of_thousands_of_alerts_is_entered_at_once(bench):
 
 
 def test_an_alarm_ends_when_the_last_claim_behind_it_does_and_by_nobody_else_s_word(tmp_path):
-    daemon = Daemon(load(GOLDEN / "config"), State(tmp_path).make())
+    parts = Parts(load(GOLDEN / "config"), State(tmp_path).make())
     said = Alert("one", "vendor", "pump1", "seal", "wear", "warning", "", 1, vendor="SmartPump", feed="mail")
 
     def told(alert_id, **changes):
         alert = replace(said, alert_id=alert_id, **changes)
-        daemon._claims.entered(alert)
-        daemon._hearing.to_alarms(alert)
-        return {one.id: one.active for one in daemon._alarms}
+        parts.claims.entered(alert)
+        parts.hearing.to_alarms(alert)
+        return {one.id: one.active for one in parts.alarms}
 
     (alarm,) = told("one").keys()
     told("two")
@@ -257,15 +257,15 @@ def test_an_alarm_ends_when_the_last_claim_behind_it_does_and_by_nobody_else_s_w
 
 
 def test_an_alarm_says_the_claim_issued_last_of_those_that_stand_and_their_number(tmp_path):
-    daemon = Daemon(load(GOLDEN / "config"), State(tmp_path).make())
+    parts = Parts(load(GOLDEN / "config"), State(tmp_path).make())
     said = Alert("", "vendor", "pump1", "seal", "wear", "warning", "", 1, vendor="SmartPump", feed="mail")
 
     def told(alert_id, issued_us, active=True, severity="warning"):
         alert = replace(said, alert_id=alert_id, text=f"text of {alert_id}", issued_us=issued_us, active=active,
                         severity=severity)  # fmt: skip
-        daemon._claims.entered(alert)
-        daemon._hearing.to_alarms(alert)
-        (alarm,) = daemon._alarms
+        parts.claims.entered(alert)
+        parts.hearing.to_alarms(alert)
+        (alarm,) = parts.alarms
         return alarm.text, alarm.claims, alarm.alert_ids[-1], alarm.priority, alarm.active
 
     assert told("b", 20) == ("text of b", 1, "b", 2, True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.batch import batch_of
 from drivers.record import Node, Reason, Register, Sample, Tag
-from monitor.daemon.life import Daemon
+from monitor.daemon.parts import Parts
 from monitor.quality import QualityMachine
 from monitor.quality.noise import COLLAPSED
 from monitor.state import State
@@ -193,7 +193,7 @@ _BLOBS: list[bytes] = []
 def test_the_daemon_says_in_one_line_that_the_file_cannot_be_used(tmp_path, caplog):
     state = State(tmp_path / "state").make()
     state.noise.write_bytes(b"rubbish")
-    daemon = Daemon(plant(()), state)
+    judging = Parts(plant(()), state).judging
     with caplog.at_level(logging.WARNING, "handwheel.daemon"):
-        daemon._learn_noise()
+        judging.learn_noise(state)
     assert [record.getMessage().partition("(")[0] for record in caplog.records] == [f"{state.noise}: cannot be used "]
