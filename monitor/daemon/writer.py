@@ -17,10 +17,11 @@ from monitor.ledger.anchor import hand_over
 from monitor.ledger.erasure import carry_out
 from monitor.plant import Settings
 from monitor.readings import Made, record
+from monitor.sqlite_file import FileDamaged
 from monitor.state import State
 
 LOG = logging.getLogger("handwheel.daemon")
-STORE_FAULTS = (sqlite3.Error, OSError)  # a full disk, a file taken away: said, waited for, never fatal
+STORE_FAULTS = (sqlite3.Error, OSError, FileDamaged)  # a full disk, a file taken away: said, waited for, never fatal
 HANGS_S = 5.0  # one call that takes longer is not slow any more
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.command_socket import ask
 from monitor.ledger import entries
 from monitor.security_log import KEEP_DAYS, PAGE, TOGETHER_S, SecurityLog, TwoTogether, line
 from monitor.state import State
@@ -193,3 +194,13 @@ async def test_the_daemon_shows_it_to_an_auditor_and_an_administrator_together_a
     assert told == [("security log", ["auditor", "administrator"])]
     assert b"12301" not in state.bodies.read_bytes() + state.hot.read_bytes() + state.status.read_bytes()
     assert state.security_log.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_security_log_that_cannot_be_written_is_said_and_ends_nothing(bench):
+    await bench.until(lambda _: bench.state.socket.exists())
+    bench.state.security_log.write_bytes(b"no database" * 1_000)
+    await asyncio.to_thread(ask, bench.state, "whoami", {})
+    await bench.until(lambda status: "security.sqlite" in status["store"]["note"])
+    bench.state.security_log.unlink()
+    await bench.until(lambda _: bench.state.security_log.exists())  # what was asked meanwhile is not lost
+    await bench.until(lambda status: status["store"]["state"] == "ok")
