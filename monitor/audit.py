@@ -385,14 +385,12 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
 
 def _run_now(state: State, settings: Settings) -> None:
     """Through the daemon where one runs, for it alone writes the ledger; else under the lock."""
-    from monitor import command_socket
+    from monitor.command_socket import obtain
     from monitor.ledger import open_ledger
     from monitor.lock import hold_lock, lock_is_free
 
     if lock_is_free(state) is False:
-        reply = command_socket.ask(state, "run_job", {"job": "drift_audit"}, timeout_s=JOB_TIMEOUT_S)
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", "audit run: refused")))
+        reply = obtain(state, "run_job", {"job": "drift_audit"}, JOB_TIMEOUT_S)
         print(clean(reply.get("words", _("asked of the daemon; see `handwheel audit list`"))))
         return
     state.make()

@@ -7,9 +7,8 @@ role did is entered. Until then a clock that was set by far is suspect, and noth
 import argparse
 from typing import TYPE_CHECKING
 
-from drivers.errors import UserError
 from monitor import heartbeat
-from monitor.command_socket import ask
+from monitor.command_socket import obtain
 from monitor.daemon.clock import clock_health
 from monitor.state import State
 from monitor.words import _, clean
@@ -26,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """Print the word for the clock; 1 where it is suspect. Raises UserError where it cannot be confirmed."""
     if args.confirm:
-        told = ask(state, "confirm_clock", {})
-        if not told.get("ok"):
-            raise UserError(str(told.get("error")))
+        told = obtain(state, "confirm_clock", {})
         print(_("confirmed; entry {n} tells of it").format(n=told["n"]))
         return 0
     status = heartbeat.read(state)

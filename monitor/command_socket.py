@@ -79,6 +79,13 @@ class Caller:
         able = [role for role, rights in self.roles.items() if right in rights]
         return able[-1] if able else None
 
+    def role_to(self, verb: str) -> str | None:
+        """The role in whose name the verb may be used; None if there is none."""
+        right = VERBS[verb]
+        if right:
+            return self.role_for(right)
+        return self.role if right == "" or self.rights else None
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -212,10 +219,7 @@ async def _answer(line: bytes, caller: Caller, door: Door) -> dict[str, Any]:
         told("", False, caller.role, "unknown verb")
         return _refusal(name, f"{clean(verb, 40)} is unknown; known: {', '.join(VERBS)}")
     right = VERBS[verb]
-    if right == "":
-        role: str | None = caller.role
-    else:
-        role = caller.role_for(right) if right else caller.role if caller.rights else None
+    role = caller.role_to(verb)
     if role is None:
         told(verb, False, caller.role, f"no right to {right}" if right else "no right")
         needed = f"right to {right}" if right else "right to do this"
@@ -312,6 +316,15 @@ def ask(state: State, verb: str, data: Mapping[str, Any], timeout_s: float = 5.0
         raise UserError(f"{verb}: the daemon broke off without an answer; look whether it was recorded") from fault
     if not isinstance(told, dict) or told.get("id") not in (name, ""):
         raise UserError(f"{verb}: the daemon gave an answer to another question; look whether it was recorded")
+    return told
+
+
+def obtain(state: State, verb: str, data: Mapping[str, Any], timeout_s: float = 5.0) -> dict[str, Any]:
+    """Ask the daemon for something that it can refuse: then UserError in its words, as where it does not answer."""
+    told = ask(state, verb, data, timeout_s)
+    if not told.get("ok"):
+        why = str(told.get("error", f"{verb}: refused"))
+        raise UserError("\n".join(clean(line, 400) for line in why.splitlines()))
     return told
 
 

@@ -7,8 +7,7 @@ Asked over the command socket, so that the ledger has the role that did it: it n
 import argparse
 from typing import TYPE_CHECKING
 
-from drivers.errors import UserError
-from monitor.command_socket import ask
+from monitor.command_socket import obtain
 from monitor.state import State
 from monitor.words import _, clean
 
@@ -24,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """Ask and print the difference. Raises UserError in the daemon's words where nothing was changed."""
-    told = ask(state, "reload", {}, PATIENCE_S)
-    if not told.get("ok"):
-        raise UserError(str(told.get("error")))
+    told = obtain(state, "reload", {}, PATIENCE_S)
     changes = [clean(line, 400) for line in told.get("changes", ())]
     print("\n".join(changes) if changes else _("nothing has changed"))
     return 0

@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import hashlib
 import math
-import os
 import textwrap
 import time
 from collections import Counter
@@ -170,30 +169,12 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
 
     Through the daemon's socket when it runs, else under the lock; either way the caller needs the right to freeze.
     """
-    from monitor import command_socket
-    from monitor.ledger import open_ledger
-    from monitor.lock import hold_lock, lock_is_free
+    from monitor.ledger.through import enter
     from monitor.records import tables
 
     data = freeze_data(parameters(settings, tables(state), vendor))
-    sha256 = str(data["sha256"])
-    if not lock_is_free(state):
-        reply = command_socket.ask(state, "freeze", data)
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", "freeze: refused")))
-        return sha256
-    caller = command_socket.caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
-    role = caller.role_for("freeze")
-    if role is None:
-        raise UserError(f"review freeze: role {caller.role} has no right to freeze; see [roles] in site.toml")
-    state.make()
-    with hold_lock(state):
-        ledger = open_ledger(state)
-        try:
-            ledger.append("review_freeze", data, at_us=now_us, via="command", role=role)
-        finally:
-            ledger.close()
-    return sha256
+    enter(state, settings, "freeze", data, now_us, kind="review_freeze")
+    return str(data["sha256"])
 
 
 def frozen(state: State, chosen: "Parameters") -> Freeze:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drivers.errors import UserError
 from monitor.sqlite_file import close_writer, open_writer, transaction
 from monitor.state import State
 from monitor.words import _, clean, local_text
@@ -147,13 +146,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """Ask the daemon for the log; 1 while the second role is awaited."""
-    from monitor import command_socket
+    from monitor.command_socket import obtain
 
     before: int | None = None
     while True:
-        reply = command_socket.ask(state, "security_log", {"before": before})
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", "security_log: refused"), 300))
+        reply = obtain(state, "security_log", {"before": before})
         if not reply.get("open"):
             print(_("asked for; within {n} minutes somebody of another role with this right has to ask as well, then"
                     " both can read").format(n=int(TOGETHER_S // 60)))  # fmt: skip

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
-from monitor import command_socket
+from monitor.command_socket import VERBS, Caller, caller_of, obtain
 from monitor.ledger.chain import Ledger, open_ledger
 from monitor.lock import hold_lock, lock_is_free
 from monitor.state import State
-from monitor.words import clean
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -17,14 +16,18 @@ if TYPE_CHECKING:
 TIMEOUT_S = 30.0  # an erasure waits for the disk more than once
 
 
+def this_user(settings: "Settings") -> Caller:
+    """Who runs this command, as the daemon would see it."""
+    return caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
+
+
 def allowed_role(verb: str, settings: "Settings") -> str:
-    """The role in whose name this user may do it. Raises UserError where there is none."""
-    caller = command_socket.caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
-    right = command_socket.VERBS[verb]
-    role = caller.role_for(right) if right else caller.role if caller.rights else None
+    """The role in whose name this user may use the verb. Raises UserError where there is none."""
+    caller = this_user(settings)
+    role = caller.role_to(verb)
     if role is None:
-        words = f"role {caller.role} has no right to {right or 'do this'}; see [roles] in site.toml"
-        raise UserError(f"ledger {verb.replace('_', '-')}: {words}")
+        words = f"role {caller.role} has no right to {VERBS[verb] or 'do this'}; see [roles] in site.toml"
+        raise UserError(f"{verb}: {words}")
     return role
 
 
@@ -36,12 +39,9 @@ def through_daemon(
     here: Callable[[Ledger, str], Mapping[str, Any]],
 ) -> Mapping[str, Any]:
     """What the daemon answers to `verb`, or what `here` (ledger, role) makes where none runs. Raises UserError."""
+    if not lock_is_free(state):
+        return obtain(state, verb, data, TIMEOUT_S)
     role = allowed_role(verb, settings)
-    if lock_is_free(state) is False:
-        reply = command_socket.ask(state, verb, data, timeout_s=TIMEOUT_S)
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", f"{verb}: refused"), 300))
-        return reply
     state.make()
     with hold_lock(state):
         ledger = open_ledger(state)
@@ -49,3 +49,17 @@ def through_daemon(
             return here(ledger, role)
         finally:
             ledger.close()
+
+
+def enter(
+    state: State, settings: "Settings", verb: str, data: Mapping[str, Any], at_us: int, *, kind: str = "",
+    asset: str = "",
+) -> None:  # fmt: skip
+    """Enter `data` at `at_us` (UTC [us]); `kind` where it has another name than the verb. Raises UserError, OSError."""
+    site = next((one.site for one in settings.assets if one.id == asset), None)
+
+    def here(ledger: Ledger, role: str) -> Mapping[str, Any]:
+        ledger.append(kind or verb, data, at_us=at_us, via="command", role=role, site=site, asset=asset or None)
+        return {}
+
+    through_daemon(state, settings, verb, {**data, "asset": asset} if asset else data, here)

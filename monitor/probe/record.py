@@ -4,7 +4,6 @@ STATE/probes/TIME_SOURCE.jsonl is written line by line, so that a probe that too
 """
 
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -13,8 +12,9 @@ from typing import Any
 
 from drivers.errors import UserError
 from monitor import plant
+from monitor.ledger.through import enter, this_user
 from monitor.state import State
-from monitor.words import clean, utc_text
+from monitor.words import utc_text
 
 
 class ProbeRecord:
@@ -36,7 +36,10 @@ class ProbeRecord:
         path = folder / f"{stamp}_{re.sub(r'[^A-Za-z0-9_-]', '-', source)}.jsonl"
         asset = assets[0].id if len(assets) == 1 else ""
         asked = {"source": source, "device": str(device_id), "asked": "; ".join(plan), "file": path.name}
-        role = "not configured" if settings is None else enter(settings, state, asked, asset, at_us)
+        role = "not configured"
+        if settings is not None:
+            enter(state, settings, "probe", asked, at_us, asset=asset)
+            role = this_user(settings).role
         try:
             folder.mkdir(mode=0o2770, parents=True, exist_ok=True)
             record = cls(path)
@@ -63,27 +66,3 @@ class ProbeRecord:
     def _write(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
-
-
-def enter(settings: plant.Settings, state: State, asked: dict[str, str], asset: str, at_us: int) -> str:
-    """Write the probe to the ledger, through the daemon where it runs, else under the lock; returns the role."""
-    from monitor import command_socket
-    from monitor.ledger import open_ledger
-    from monitor.lock import hold_lock, lock_is_free
-
-    caller = command_socket.caller_of(os.geteuid(), os.getegid(), settings.groups, settings.rights)
-    if not lock_is_free(state):
-        reply = command_socket.ask(state, "probe", {**asked, "asset": asset})
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", "probe: refused")))
-        return caller.role
-    if not caller.rights:
-        raise UserError(f"probe: role {caller.role} may only look at values; see [roles] in site.toml")
-    site = next((one.site for one in settings.assets if one.id == asset), None)
-    with hold_lock(state):
-        ledger = open_ledger(state)
-        try:
-            ledger.append("probe", asked, at_us=at_us, via="command", role=caller.role, site=site, asset=asset or None)
-        finally:
-            ledger.close()
-    return caller.role

@@ -46,10 +46,10 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     """0 when it came in (or was only to be shown), 1 when lines were rejected, nobody agreed, or an import is open."""
     if args.what == "list":
         return _list(settings, state)
+    from monitor.ledger.through import allowed_role
     from monitor.lock import lock_is_free
-    from monitor.transfer.record import role_for
 
-    role_for(settings, "import")  # who may not is told before the work, not after it
+    allowed_role("import", settings)  # who may not is told before the work, not after it
     with tempfile.TemporaryDirectory(prefix="handwheel-import-", dir=_room(state, args)) as place:
         folder = Path(place)
         facts, rejected = _stage(args, settings, state, folder)
@@ -170,15 +170,13 @@ def _keep_rejects(args: argparse.Namespace, made: Path) -> None:
 
 def _through_daemon(state: State, facts: "Facts") -> str:
     """Ask the daemon and wait until its worker has taken the rows in."""
-    from monitor import command_socket
+    from monitor.command_socket import obtain
     from monitor.ledger import entries
     from monitor.lock import lock_is_free
 
     folder = state.imports / facts.id
     try:
-        reply = command_socket.ask(state, "import", facts.entry())
-        if not reply.get("ok"):
-            raise UserError(clean(reply.get("error", "import: refused"), 300))
+        reply = obtain(state, "import", facts.entry())
     except UserError:
         if not any(one.data.get("id") == facts.id for one in entries(state, ["import"])):
             shutil.rmtree(folder, ignore_errors=True)
@@ -200,13 +198,13 @@ def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
     """The same without a daemon, in its place."""
     from monitor.historian.hot import HotFile
     from monitor.ledger import Draft, Ledger
+    from monitor.ledger.through import allowed_role
     from monitor.lock import hold_lock
     from monitor.progress import on_terminal
     from monitor.transfer.arrival import take_all
     from monitor.transfer.hours import bring_hours
-    from monitor.transfer.record import role_for
 
-    role, now_us = role_for(settings, "import"), time.time_ns() // 1000
+    role, now_us = allowed_role("import", settings), time.time_ns() // 1000
     with hold_lock(state):
         ledger, hot = Ledger(state), HotFile(state.hot)
         try:

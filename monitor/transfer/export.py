@@ -216,11 +216,12 @@ def tell_ledger(
     settings: "Settings", state: State, what: str, files: dict[str, str], rows: int, span: tuple[int, int] | None
 ) -> None:
     """Enter that something was given out; where that cannot be, say so: whoever may read may also take."""
-    from monitor.transfer.record import record
+    from monitor.ledger.through import enter
 
     start, end = (utc_text(us) for us in span) if span else (None, None)
     try:
-        record(settings, state, "export", {"what": what, "files": files, "rows": rows, "start": start, "end": end})
+        data = {"what": what, "files": files, "rows": rows, "start": start, "end": end}
+        enter(state, settings, "export", data, time.time_ns() // 1000)
     except (UserError, OSError) as fault:
         why = fault if isinstance(fault, UserError) else f"{os.fspath(state.root)}: {fault.strerror}"
         print(f"this export is not in the ledger: {clean(why, 300)}", file=sys.stderr)

@@ -83,7 +83,8 @@ async def test_nothing_that_is_sent_to_the_socket_ends_or_stops_the_daemon(bench
             assert "Traceback" not in one.get("error", "")
 
     await asyncio.to_thread(attack)
-    for blob in (b"x" * (LINE_LIMIT + 10), b"[" * 60_000, b'{"a":' * 10_000):
+    unknown = b'{"format": 1, "id": "", "verb": "open_valve", "data": {}}'
+    for blob in (b"x" * (LINE_LIMIT + 10), b"[" * 60_000, b'{"a":' * 10_000, unknown):
         await asyncio.to_thread(answers, [blob + b"\n"])
     told = ("not understood", "too long", "unknown verb")
     await bench.until(lambda s: all(s["socket"].get(why) for why in told), "refusals are counted")

@@ -159,7 +159,7 @@ def test_who_may_only_look_may_not_probe(place, tmp_path, capsys):
     site = tmp_path / "config/site.toml"
     site.write_text(SITE + '[roles.groups]\nnobody-has-this = "engineer"\n')
     assert main(["probe", "x", "--sanity", "--yes", *more]) == 2
-    assert "role viewer may only look" in capsys.readouterr().err
+    assert "probe: role viewer has no right to" in capsys.readouterr().err
 
 
 def test_nobody_to_ask_means_that_nothing_is_asked(place, tmp_path, capsys, monkeypatch):
