@@ -13,13 +13,14 @@ from zlib import crc32
 
 CELL = struct.Struct("<4I4dqQ")  # n, good, numbers, 0, min, mean, max, last, last_us, sum
 _WORDS = struct.Struct("<7Q")
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _MASK = (1 << 64) - 1
 FACTORS = tuple(0x9E3779B97F4A7C15 * (2 * at + 1) & _MASK for at in range(10))  # of 7 words, then span, time and tag
 
 
 def row_check(values: Iterable[Any]) -> int:
     """The check of a row of a small table."""
-    return crc32(json.dumps(list(values), ensure_ascii=False).encode())
+    return crc32(_encode(list(values)).encode())
 
 
 def is_whole(row: Sequence[Any]) -> bool:

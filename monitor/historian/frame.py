@@ -147,12 +147,15 @@ def unpack(blob: bytes, crc: int | None = None) -> Frame:
     return Frame(tag, receive_us, source_us, value, reasons, quality, *texts_of(blob, found))
 
 
-def rows_of(blob: bytes, tag: int, crc: int | None = None) -> list[tuple[int, int, float, int, str | None, str]]:
+def rows_of(
+    blob: bytes, tag: int, crc: int | None = None, found: Layout | None = None
+) -> list[tuple[int, int, float, int, str | None, str]]:
     """(receive_us, source_us, value, reasons, exact, detail) of each row of one tag, without unpacking the others.
 
-    One tag out of an hour of frames is what a trend on the screen asks for. Raises FrameError as `unpack` does.
+    One tag out of an hour of frames is what a trend on the screen asks for. `found` is its layout, where that is known.
+    Raises FrameError as `unpack` does.
     """
-    found = layout(blob, crc)
+    found = found or layout(blob, crc)
     rows = _rows_with(blob, found, tag)
     if not rows:
         return []

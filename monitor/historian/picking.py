@@ -17,6 +17,7 @@ from monitor.historian.frame import HEAD, NEAR, NONE_NEAR, FrameError, Layout, l
 
 _AT_ONCE = 1_000  # frames of one array
 _Frame = tuple[int, int, int, bytes]  # n, t_ms, CRC, blob
+_Places = dict[bytes, tuple[np.ndarray, np.ndarray]]  # by what frames say of their tags: rows and numbers of ours
 
 
 def picked(frames: Iterable[_Frame], tags: np.ndarray, damaged: set[int]) -> Iterator[Columns]:
@@ -24,17 +25,19 @@ def picked(frames: Iterable[_Frame], tags: np.ndarray, damaged: set[int]) -> Ite
 
     A frame that does not prove itself (checksum, number, time) is named in `damaged` and left out.
     """
+    places: _Places = {}
     for _size, group in groupby(_sound(frames, damaged), lambda frame: len(frame[3])):
-        waiting = list(group)
-        while waiting:
+        waiting, done, at_once = list(group), 0, _AT_ONCE
+        while done < len(waiting):
             try:
-                rows, count = _picked(waiting[:_AT_ONCE], tags)
+                rows, count = _picked(waiting[done : done + at_once], tags, places)
             except FrameError:
-                damaged.add(waiting[0][0])
+                damaged.add(waiting[done][0])
                 count = 1
             else:
                 yield rows
-            waiting = waiting[count:]
+            done += count
+            at_once = min(max(2 * count, 4), _AT_ONCE)  # where each lies otherwise, not many are compared for one
 
 
 def _sound(frames: Iterable[_Frame], damaged: set[int]) -> Iterator[_Frame]:
@@ -46,11 +49,15 @@ def _sound(frames: Iterable[_Frame], damaged: set[int]) -> Iterator[_Frame]:
             damaged.add(n)
 
 
-def _picked(frames: list[_Frame], tags: np.ndarray) -> tuple[Columns, int]:
+def _picked(frames: list[_Frame], tags: np.ndarray, places: "_Places") -> tuple[Columns, int]:
     """The rows of the first frame and of those after it that lie as it does; of how many frames they are."""
     first = frames[0][3]
     found = layout(first)
-    at = np.flatnonzero(np.isin(columns(first).tag, tags))
+    if (held := _tag_bytes(first, found)) not in places:
+        tag = columns(first).tag
+        at = np.flatnonzero(np.isin(tag, tags))
+        places[held] = at, tag[at]
+    at, mine = places[held]
     cells = np.frombuffer(b"".join(blob for *_, blob in frames), np.uint8).reshape(len(frames), len(first))
     shape = np.concatenate([np.arange(low, high) for low, high in _shape(found)])
     alike = (cells[:, shape] == cells[0, shape]).all(axis=1)
@@ -60,15 +67,24 @@ def _picked(frames: list[_Frame], tags: np.ndarray) -> tuple[Columns, int]:
     )
     if found.columns[2].runs == NEAR:
         source_us = np.where(source_us == NONE_NEAR, NO_TIME, receive_us + source_us)
-    rows = Columns(np.tile(columns(first).tag[at], count), receive_us, source_us, value, reasons, quality, {}, {})
+    rows = Columns(np.tile(mine, count), receive_us, source_us, value, reasons, quality, {}, {})
     if len(first) == found.texts_at:
         return rows, count
     exact: dict[int, str] = {}
     detail: dict[int, str] = {}
+    names = [b'"%d"' % place for place in at.tolist()]
     for n, (*_, blob) in enumerate(frames[:count]):
+        if not any(blob.find(name, found.texts_at) > 0 for name in names):
+            continue  # none of these rows has words
         for kept, told in zip((exact, detail), texts_of(blob, found), strict=True):
             kept.update((n * len(at) + place, told[row]) for place, row in enumerate(at.tolist()) if row in told)
     return replace(rows, exact=exact, detail=detail), count
+
+
+def _tag_bytes(blob: bytes, found: Layout) -> bytes:
+    """What a frame says of its tags, as it says it."""
+    runs, start = found.columns[0]
+    return blob[start - 4 : start + (runs * 8 if runs else found.rows * 4)]
 
 
 def _shape(found: Layout) -> Iterator[tuple[int, int]]:

@@ -151,12 +151,12 @@ class HotReader:
 
     def series(self, tag: int, since_ms: int) -> list[Sample]:
         """The samples of one tag in frames committed since `since_ms` (UTC [ms]), in time order."""
-        samples = []
+        samples: list[Sample] = []
         for n, t_ms, crc, blob in self.frames(self.before(since_ms), _LAST):
             try:
-                if proven(blob, crc, n, t_ms).t_ms >= since_ms:
-                    for receive_us, source_us, value, reasons, exact, detail in rows_of(blob, tag):
-                        samples.append(_sample(tag, receive_us, source_us, value, reasons, exact, detail))
+                found = proven(blob, crc, n, t_ms)
+                if t_ms >= since_ms:
+                    samples += [_sample(tag, *row) for row in rows_of(blob, tag, found=found)]
             except FrameError:
                 self.damaged.add(n)
         return sorted(samples, key=lambda sample: sample.receive_us)

@@ -102,13 +102,23 @@ def sums(span_s: int, t_s: np.ndarray, tags: np.ndarray, cells: np.ndarray) -> n
 
 def read_cells(span_s: int, rows: Sequence[tuple[int, int, bytes]]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """(t_s, tag, cells, damaged) of rows (t_s, tag, cell) of one span; what is damaged is counted and left out."""
-    whole = [row for row in rows if [*map(type, row)] == [int, int, bytes] and len(row[2]) == CELL.size]
-    t_s, tag = (np.array([row[at] for row in whole], np.int64) for at in (0, 1))
-    cells = np.frombuffer(b"".join([row[2] for row in whole]), CELLS)
-    right = cells["sum"] == sums(span_s, t_s, tag, cells)
-    if not right.all():
+    t_s, tag, cells, right = _proven(span_s, rows)
+    if not right.all():  # one row of another length or kind puts all behind it out of place: each by itself then
+        fit = [row for row in rows if [*map(type, row)] == [int, int, bytes] and len(row[2]) == CELL.size]
+        t_s, tag, cells, right = _proven(span_s, fit)
         t_s, tag, cells = t_s[right], tag[right], cells[right]
     return t_s, tag, cells, len(rows) - len(cells)
+
+
+def _proven(span_s: int, rows: Sequence[tuple[int, int, bytes]]) -> tuple[np.ndarray, ...]:
+    """(t_s, tag, cells, whether each is whole)."""
+    count = len(rows)
+    try:
+        t_s, tag = (np.fromiter((row[at] for row in rows), np.int64, count) for at in (0, 1))
+        cells = np.frombuffer(b"".join([row[2] for row in rows]), CELLS, count)
+    except (TypeError, ValueError, OverflowError):
+        return np.empty(0), np.empty(0), np.empty(0, CELLS), np.zeros(1, bool)
+    return t_s, tag, cells, cells["sum"] == sums(span_s, t_s, tag, cells)
 
 
 def added_up(parts: Iterable[Columns]) -> dict[tuple[int, int], Bucket]:
