@@ -137,6 +137,14 @@ def number_text(value: float | None, digits: int = 3) -> str:
     return text if _language == "en" else text.replace(".", ",")
 
 
+def size_text(size: float) -> str:
+    """Bytes in one short word: "812 kB", "1.2 GB"."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{number_text(size / factor, 2)} {unit}"
+    return f"{size:.0f} B"
+
+
 def quantity_text(value: float | str | None, unit: str, digits: int = 3) -> str:
     """A value with its unit as a person reads it: "4.20 bar"; "-" for none."""
     if isinstance(value, str):

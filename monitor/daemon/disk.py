@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from monitor.heartbeat import NO_ROOM
 from monitor.state import State
-from monitor.words import _, clean, number_text
+from monitor.words import _, clean, size_text
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -154,11 +154,3 @@ def leftovers(state: State) -> Iterator[Path]:
                 path = Path(folder, name)
                 if name.startswith(".") and name.endswith(".part") and path.lstat().st_mtime < now_s - LEFT_S:
                     yield path
-
-
-def size_text(size: float) -> str:
-    """Bytes in one short word: "812 kB", "1.2 GB"."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= factor:
-            return f"{number_text(size / factor, 2)} {unit}"
-    return f"{size:.0f} B"

@@ -1,8 +1,4 @@
-"""The parts of one daemon, made of a configuration and wired to each other; what each does stands in its own file.
-
-What the daemon does with them is told elsewhere: `life` starts, ticks and stops, `taking_up` begins where the last life
-ended, `reloading` exchanges the configuration, `answering` is for who asks, `telling` says how it goes.
-"""
+"""The parts of one daemon, made of a configuration and wired to each other; what each does stands in its own file."""
 
 import asyncio
 import time

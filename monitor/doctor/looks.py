@@ -12,7 +12,7 @@ import psutil
 from drivers.errors import UserError
 from monitor.check import missing_jobs
 from monitor.daemon.clock import clock_health
-from monitor.daemon.disk import disk_health, size_text
+from monitor.daemon.disk import disk_health
 from monitor.flows import Flow, flows, listeners
 from monitor.heartbeat import liveness, read
 from monitor.historian.health import health
@@ -20,7 +20,7 @@ from monitor.ledger import verify
 from monitor.ledger.anchor import last_anchor
 from monitor.plant import Settings
 from monitor.state import State
-from monitor.words import age_text, clean, parse_utc
+from monitor.words import age_text, clean, parse_utc, size_text
 
 ANCHOR_OLD_S = 92 * 86_400.0  # a quarter of a year: what is written anew is younger than what others hold
 UNFOLDED_S = 6 * 3_600.0  # folding is each hour's work

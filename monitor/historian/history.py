@@ -1,9 +1,6 @@
 """History: the door to all that is kept for longer than the hot file.
 
-cold says where it lies, parquet how a file is written, folding makes files of frames and merging one file of a day;
-added takes in what comes from elsewhere, query reads over hot and cold alike, frames puts samples on a grid for models,
-verifying finds damage, purging lets old days go. Only the worker, reports, audits and commands come here: it needs
-pandas and pyarrow.
+Only the worker, reports, audits and commands come here: it needs pandas and pyarrow.
 """
 
 from monitor.historian.added import add_rows

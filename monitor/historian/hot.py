@@ -2,7 +2,7 @@
 
 Used by the daemon's writer thread alone. One row per sample keyed by tag would write 7 kB to the disk per sample; a
 frame writes about 31 bytes. Rollups of a minute and an hour let the screen draw days without opening history. Nothing
-leaves the file before its Parquet file was verified (monitor.historian.history says up to where).
+leaves the file before its Parquet file was verified (_folded.json says up to where).
 """
 
 import json

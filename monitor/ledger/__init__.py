@@ -2,6 +2,19 @@
 
 This is its door. The chain cannot tell that its tail was cut: for that its head is printed on paper, and `verify`
 compares. Reading needs the standard library only.
+
+    entry      what an entry is, by kind
+    chain      the one writer
+    reading    read by anybody
+    verifying  whether it is what was written
+    seals      signatures over the head, and their keys
+    anchor     the head for a second party
+    paper      the same as a QR code
+    erasure    a body leaves, and the chain says so
+    retention  which bodies are due to leave
+    contracts  what was agreed, from which day
+    through    how a command writes: by the daemon, else under the lock
+    command    `handwheel ledger`
 """
 
 from monitor.ledger.chain import Entry, Ledger, open_ledger

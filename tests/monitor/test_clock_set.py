@@ -10,24 +10,12 @@ from monitor.command_socket import ask
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
 from monitor.state import State
-from tests.drivers.servers import modbus_server
-from tests.monitor.plant_bench import Bench, configure, device
-from tests.peers.weather import Weather, needs_weather
+from tests.monitor.plant_bench import Bench, configure
+from tests.peers.weather import needs_weather
 
 pytestmark = needs_weather
 HOUR_S, YEAR_S = 3_600.0, 365 * 86_400.0
 JOBS = '[[job]]\nname = "fold"\nevery_s = 2\n'
-
-
-@pytest.fixture
-async def server():
-    async with modbus_server(device()) as running:
-        yield running
-
-
-@pytest.fixture
-def weather(tmp_path):
-    return Weather(tmp_path, tmp_path / "state")
 
 
 @pytest.fixture

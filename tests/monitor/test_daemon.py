@@ -33,19 +33,6 @@ from tests.monitor.plant_bench import COMMAND, GOLDEN, Bench, configure, device
 MESSAGE = (GOLDEN / "vendor_message.json").read_bytes()
 
 
-@pytest.fixture
-async def server():
-    async with modbus_server(device()) as running:
-        yield running
-
-
-@pytest.fixture
-def bench(tmp_path, server):
-    made = Bench(configure(tmp_path / "config", server.port), State(tmp_path / "state")).start()
-    yield made
-    made.end()
-
-
 def source(status):
     return status["sources"][0]
 

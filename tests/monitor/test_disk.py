@@ -16,8 +16,7 @@ from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
 from monitor.settings import load
 from monitor.state import State
-from tests.drivers.servers import modbus_server
-from tests.monitor.plant_bench import GOLDEN, Bench, configure, device
+from tests.monitor.plant_bench import GOLDEN, Bench, configure
 from tests.peers.mounts import mounted, needs_mount
 from tests.peers.seen import fallback, screen_text
 
@@ -71,12 +70,6 @@ def test_the_cold_part_has_a_disk_of_its_own_only_where_it_is_a_folder_of_this_m
     assert local_folder(None) is None
     assert local_folder("s3://bucket/handwheel") is None
     assert str(local_folder("file:///srv/history%20cold")) == "/srv/history cold"
-
-
-@pytest.fixture
-async def server():
-    async with modbus_server(device()) as running:
-        yield running
 
 
 @pytest.fixture

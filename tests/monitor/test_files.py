@@ -17,15 +17,8 @@ from monitor.historian.reader import HotReader
 from monitor.ledger import Ledger, entries, verify
 from monitor.sqlite_file import FileDamaged
 from monitor.state import State, atomic_write
-from tests.drivers.servers import modbus_server
-from tests.monitor.plant_bench import COMMAND, Bench, configure, device
+from tests.monitor.plant_bench import COMMAND, Bench, configure
 from tests.peers.seen import fallback, screen_text
-
-
-@pytest.fixture
-async def server():
-    async with modbus_server(device()) as running:
-        yield running
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from monitor.command_socket import ask
 from monitor.daemon.notify import ServiceManager
 from monitor.state import State
-from tests.drivers.servers import hostile_server, modbus_server
-from tests.monitor.plant_bench import COMMAND, Bench, configure, device
+from tests.drivers.servers import hostile_server
+from tests.monitor.plant_bench import COMMAND, Bench, configure
 
 STOP_S = 5.0
 SLOW_DISK = """
@@ -60,12 +60,6 @@ class Manager:
         while line not in self.lines()[after:]:
             assert time.monotonic() < end, self.heard
             await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def server():
-    async with modbus_server(device()) as running:
-        yield running
 
 
 @pytest.fixture

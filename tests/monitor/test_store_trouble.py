@@ -13,24 +13,12 @@ from monitor.command_socket import ask
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
 from monitor.state import State
-from tests.drivers.servers import modbus_server
-from tests.monitor.plant_bench import COMMAND, Bench, configure, device
+from tests.monitor.plant_bench import COMMAND, Bench, configure
 from tests.peers.mounts import ext4, needs_mount
 from tests.peers.seen import fallback, screen_text
-from tests.peers.weather import Weather, needs_weather
+from tests.peers.weather import needs_weather
 
 ORDER = {"wo_id": "WO-1", "asset": "pump1", "opened": "2026-11-20T07:00:00Z", "trigger": "own", "action": "inspect"}
-
-
-@pytest.fixture
-async def server():
-    async with modbus_server(device()) as running:
-        yield running
-
-
-@pytest.fixture
-def weather(tmp_path):
-    return Weather(tmp_path, tmp_path / "state")
 
 
 @pytest.fixture

@@ -4,16 +4,12 @@ import asyncio
 import subprocess
 import sys
 
-import pytest
-
 from drivers.record import Reason
 from monitor.historian.history import read
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
-from monitor.state import State
 from monitor.transfer.bundle_check import command as check
-from tests.drivers.servers import modbus_server
-from tests.monitor.plant_bench import COMMAND, Bench, configure, device
+from tests.monitor.plant_bench import COMMAND
 
 MAP = """\
 [file]
@@ -33,14 +29,6 @@ CSV = "t,flow\n2026-09-01T00:00Z,90.5\n2026-09-01T00:30Z,91.5\n2026-09-01T01:00Z
 async def handwheel(bench, *words):
     line = [sys.executable, "-c", COMMAND, *words, "--config", str(bench.config), "--state", str(bench.state.root)]
     return await asyncio.to_thread(subprocess.run, line, capture_output=True, text=True, timeout=120, check=False)
-
-
-@pytest.fixture
-async def bench(tmp_path):
-    async with modbus_server(device()) as server:
-        made = Bench(configure(tmp_path / "config", server.port), State(tmp_path / "state")).start()
-        yield made
-        made.end()
 
 
 async def test_what_a_running_daemon_is_given_comes_in_and_what_it_has_goes_out(bench, tmp_path):
