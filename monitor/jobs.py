@@ -83,15 +83,18 @@ def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any],
 def verify(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """Check every file of history; what is damaged goes to quarantine and is entered."""
     from monitor.historian.cold import cold_of
+    from monitor.historian.proof import damages
     from monitor.historian.verifying import verify as verify_history
 
     cold = cold_of(state)
+    wrong = damages(state)  # the hot file is its writer's to mend: it sets damaged frames aside by itself
     found = verify_history(cold, move=True, tell=tell)
     entries = [
         _entry("quarantine", {"file": fault.name, "why": fault.why, "moved_to": fault.moved_to}, now_us)
         for fault in found.faults
     ]
-    return JobResult(f"history: {found.words}", entries)
+    words = f"; hot file: {len(wrong)} damaged, {wrong[0].what}: {wrong[0].why}" if wrong else "; hot file: sound"
+    return JobResult(f"history: {found.words}{words}", entries)
 
 
 def purge(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.historian.cold import Cold, Stored, cold_of, sites, stored
 from monitor.historian.parquet import opened
+from monitor.historian.proof import damages
 from monitor.historian.verifying import verify
 from monitor.progress import Work, on_terminal
 from monitor.state import State
@@ -31,6 +32,9 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if args.history_verb == "show":
         _show(cold, 10 if args.days else 7)
         return 0
+    wrong = damages(state)
+    for damage in wrong:
+        print(_("FAULT: {file}: {why}").format(file=f"{state.hot}: {damage.what}", why=clean(damage.why, 200)))
     found = verify(cold, deep=args.deep, tell=on_terminal())
     for fault in found.faults:
         print(_("FAULT: {file}: {why}").format(file=cold.shown(fault.name), why=clean(fault.why, 200)))
@@ -39,6 +43,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if found.faults:
         print(_("{files} files: {faults} damaged; the job verify of the daemon moves them to quarantine").format(
             files=found.files, faults=len(found.faults)))  # fmt: skip
+    if found.faults or wrong:
         return 1
     if not found.files:
         print(_("there is no history in {place}").format(place=cold.address))

@@ -13,12 +13,14 @@ from drivers.batch import Batch
 from drivers.errors import UserError
 from drivers.record import Quality, Reason, Sample
 from monitor.historian.buckets import rollup
+from monitor.historian.cold import cold_of
 from monitor.historian.frames import wide
 from monitor.historian.gaps import Gap, gaps
 from monitor.historian.health import Health, health
 from monitor.historian.proof import Damage, damages
 from monitor.historian.query import read
 from monitor.historian.reader import HotReader
+from monitor.historian.verifying import verify
 from monitor.state import State
 
 if TYPE_CHECKING:
@@ -88,7 +90,9 @@ class Store:
         return gaps(own["receive_us"].to_numpy(), bad, start_us, end_us, longer_than_s)
 
     def verify(self) -> list[Damage]:
-        return damages(self._state)
+        cold = cold_of(self._state)
+        found = [Damage(cold.shown(fault.name), fault.why) for fault in verify(cold).faults]
+        return damages(self._state) + found
 
     def purge(self, before_ms: int) -> int:
         return self._writer.purge(before_ms)

@@ -1,5 +1,6 @@
 """Damage of the hot file: each flipped bit that changes anything is found, none is believed, and the plant goes on."""
 
+import argparse
 import asyncio
 import random
 import signal
@@ -10,6 +11,7 @@ import pytest
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
+from monitor.historian.command import command
 from monitor.historian.hot import HotFile
 from monitor.historian.opening import open_hot
 from monitor.historian.proof import damages
@@ -93,6 +95,17 @@ def test_each_flipped_bit_that_changes_anything_is_found_and_none_is_believed(st
             pass  # said in one line
     assert changed > 100
     assert found == changed
+
+
+def test_the_command_names_what_is_damaged_in_the_hot_file(state, capsys):
+    asked = argparse.Namespace(history_verb="verify", deep=False)
+    assert command(asked, plant(), state) == 0
+    with sqlite3.connect(state.hot) as db:
+        db.execute("UPDATE frame SET crc = crc + 1 WHERE n = 9")
+    db.close()
+    assert command(asked, plant(), state) == 1
+    assert "hot.sqlite: frame 9: the frame's checksum does not agree" in capsys.readouterr().out
+    assert [one.what for one in Store(state, plant()).verify()] == ["frame 9"]
 
 
 def test_a_sound_file_is_found_sound(state):
