@@ -123,7 +123,9 @@ def _lines(status: Mapping[str, Any], links: list[Link], mono_s: float, version:
     yield from _family("store_ok", "gauge", "1: what is read can be stored.",
                        [({}, status["store"]["state"] == "ok")])  # fmt: skip
     yield from _family("store_wal_bytes", "gauge", "Size of the write-ahead logs.", [({}, status["wal_bytes"])])
-    yield from _family("disk_used_ratio", "gauge", "Share of the disk that is used.", [({}, status["disk"]["share"])])
+    disk = status["disk"]  # None until it was looked at
+    yield from _family("disk_used_ratio", "gauge", "Share of the disk that is used.",
+                       [({}, disk["share"])] if disk else [])  # fmt: skip
     yield from _family("ledger_entries", "gauge", "Entries of the ledger.", [({}, status["ledger"]["n"])])
     yield from _family("clock_state", "gauge", "The word for the clock.",
                        [({"state": status["clock"]["state"]}, 1)])  # fmt: skip

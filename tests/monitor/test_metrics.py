@@ -81,7 +81,11 @@ async def test_a_real_daemon_tells_of_sources_store_worker_and_jobs(tmp_path):
         config = with_metrics(configure(tmp_path / "config", server.port, timetable=timetable), port)
         bench = Bench(config, State(tmp_path / "state")).start()
         try:
-            await bench.until(lambda s: s["sources"][0]["good"] == 4 and "binder" in s["worker"]["jobs"])
+            status = await bench.until(
+                lambda s: s["sources"][0]["good"] == 4 and "binder" in s["worker"]["jobs"] and s["disk"]
+            )
+            early = parsed(metrics.text(status | {"disk": None}, [], 0.0, "1"))  # the disk is looked at after seconds
+            assert ("handwheel_store_ok",) in early and ("handwheel_disk_used_ratio",) not in early
             headers, text = await asyncio.to_thread(fetched, port)
             assert headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
             found = parsed(text)
