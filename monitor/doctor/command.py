@@ -1,7 +1,7 @@
 """`handwheel doctor`: every look at the host, as lines or as JSON; it changes nothing.
 
 What it cannot look at it says, instead of calling it fine. The exit code tells the worst that was seen, as programs
-that watch over hosts expect it: 0 all passes, 1 a warning, 2 a failure, 3 something could not be told, nothing worse.
+that watch over hosts expect it: 2 a failure, else 1 a warning, else 3 something could not be told, else 0.
 """
 
 import argparse
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 
+from monitor.doctor import looks, memory
 from monitor.doctor.installed import look_at_files, look_at_libraries
-from monitor.doctor.looks import LOOKS, Check
+from monitor.doctor.looks import Check
 from monitor.plant import Settings
 from monitor.state import State
 from monitor.words import utc_text
@@ -30,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="compare the files of every library, not only of what is on the wire",
     )
-    parser.epilog = "exit code: 0 all passes, 1 a warning, 2 a failure, 3 something could not be told"
+    parser.epilog = "exit code, by the worst: 2 a failure, 1 a warning, 3 something could not be told, 0 all passes"
 
 
 def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
     """Print every check; the exit code says the worst."""
-    checks = [check for look in LOOKS for check in look(settings, state)]
+    checks = [check for look in (*looks.LOOKS, *memory.LOOKS) for check in look(settings, state)]
     checks += look_at_files(settings, state, everything=args.all_files)
     checks += look_at_libraries()
     print(_json(checks, state) if args.json else "\n".join(map(_line, checks)))

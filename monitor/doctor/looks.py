@@ -13,18 +13,14 @@ from drivers.errors import UserError
 from monitor.check import missing_jobs
 from monitor.daemon.clock import clock_health
 from monitor.daemon.disk import disk_health
+from monitor.daemon.dispatch import last_runs
 from monitor.flows import Flow, flows, listeners
 from monitor.heartbeat import liveness, read
-from monitor.historian.health import health
-from monitor.ledger import verify
-from monitor.ledger.anchor import last_anchor
+from monitor.historian.reader import HotReader
 from monitor.plant import Settings
 from monitor.state import State
-from monitor.words import age_text, clean, parse_utc, size_text
+from monitor.words import age_text, clean, parse_utc
 
-ANCHOR_OLD_S = 92 * 86_400.0  # a quarter of a year: what is written anew is younger than what others hold
-UNFOLDED_S = 6 * 3_600.0  # folding is each hour's work
-WAL_LARGE = 256_000_000  # bytes
 PAPER_OLD_S = 366 * 86_400.0  # a binder is looked through once a year at least
 COUNTED = {  # what is said of drivers.source.Counts
     "requests": "requests",
@@ -52,13 +48,17 @@ def look_at_state(settings: Settings, state: State) -> Iterator[Check]:
         yield Check("state", "FAIL", f"{state.root}: missing; `handwheel run` makes it")
         return
     if not os.access(state.root, os.W_OK):
-        yield Check(
-            "state", "WARN", f"{state.root}: not writable by this user (fine for the screen, not for the daemon)"
-        )
+        yield Check("state", "WARN", f"{state.root}: {_not_writable(state)}")
     elif state.root.stat().st_mode & 0o002:
         yield Check("state", "FAIL", f"{state.root}: writable by everybody; chmod o-w {state.root}")
     else:
         yield Check("state", "PASS", f"{state.root}")
+
+
+def _not_writable(state: State) -> str:
+    if os.statvfs(state.root).f_flag & os.ST_RDONLY:
+        return "lies on a file system that is mounted read-only: nothing can be stored; look at the disk"
+    return "not writable by this user (fine for the screen, not for the daemon)"
 
 
 def look_at_disk(settings: Settings, state: State) -> Iterator[Check]:
@@ -77,23 +77,35 @@ def look_at_disk(settings: Settings, state: State) -> Iterator[Check]:
         yield Check("disk", "WARN", "no ballast is held in reserve; the daemon makes it where there is room")
 
 
+DAEMON = {"running": "PASS", "stopped": "WARN"}  # blind, hung and never are failures: nobody looks at the plant
+LINKS = {"up": "PASS", "down": "FAIL"}  # else: WARN
+
+
 def look_at_daemon(settings: Settings, state: State) -> Iterator[Check]:
-    """Does it live, and which sources answer?"""
-    status = read(state)
-    alive = liveness(state, status)
-    word = "PASS" if alive.word == "running" else "WARN"
+    """Does it live, which sources answer, was anything lost because there was too much of it?"""
+    status = read(state) or {}
+    alive = liveness(state, status or None)
     sign = (
         "no sign of life since this machine started"
         if alive.age_s is None
         else f"last sign of life {age_text(alive.age_s)} ago"
     )
-    yield Check("daemon", word, f"{alive.word}, {sign}")
-    for source in (status or {}).get("sources", []):
-        word = "PASS" if source.get("state") == "up" else "WARN"
-        words = [f"{clean(source.get('name'), 40)}: {clean(source.get('state'), 20)}", clean(source.get("note", ""))]
+    lives = alive.word == "running"
+    yield Check("daemon", DAEMON.get(alive.word, "FAIL"), f"{alive.word}, {sign}")
+    for source in status.get("sources", []):
+        link, name = clean(source.get("state"), 20), clean(source.get("name"), 40)
+        words = [f"{name}: {link}" if lives else f"{name}: was {link} when the daemon ended", clean(source.get("note"))]
         counts = source.get("counts") or {}
         seen = [f"{counts[key]} {told}" for key, told in COUNTED.items() if counts.get(key)]
-        yield Check("link", word, "; ".join(part for part in (*words, ", ".join(seen)) if part))
+        text = "; ".join(part for part in (*words, ", ".join(seen)) if part)
+        yield Check("link", LINKS.get(link, "WARN") if lives else "CANNOT TELL", text)
+    store = status.get("store") or {}
+    if lives and store.get("state") not in (None, "ok"):
+        yield Check("store", "FAIL", f"{clean(store.get('state'), 20)}: {clean(store.get('note'))}")
+    lost = {key: n for key, n in (status.get("overload") or {}).items() if isinstance(n, int) and n}
+    if lives and lost:
+        told = ", ".join(f"{clean(key.replace('_', ' '), 30)} {n}" for key, n in lost.items())
+        yield Check("overload", "WARN", f"since the daemon started: {told}")
 
 
 def look_at_sockets(settings: Settings, state: State) -> Iterator[Check]:
@@ -136,70 +148,41 @@ def _places(flow: Flow) -> set[tuple[str, int]]:
     return {(str(address[0]), flow.port) for *_, address in found}
 
 
-def look_at_store(settings: Settings, state: State) -> Iterator[Check]:
-    """Does history grow, and was anything of it damaged?"""
-    if not state.hot.is_file():
-        yield Check("history", "CANNOT TELL", "there is none yet; the daemon makes it")
-        return
-    try:
-        found = health(state)
-    except UserError as fault:
-        yield Check("history", "FAIL", str(fault))
-        return
-    words = f"{size_text(found.hot_bytes)} hot, {size_text(found.cold_bytes)} in Parquet on this machine"
-    since_s = None if found.oldest_ms is None else time.time() - found.oldest_ms / 1000
-    late = found.unfolded > 0 and since_s is not None and since_s > UNFOLDED_S
-    if late:
-        words += f"; the oldest frames are {age_text(since_s)} old and lie nowhere else: see `handwheel jobs`"
-    if found.wal_bytes > WAL_LARGE:
-        words += f"; {size_text(found.wal_bytes)} wait in the WAL because somebody holds the file open for long"
-    if found.damaged:
-        words += f"; {found.damaged} damaged frames were set aside in {state.root / 'quarantine'}"
-    bad = late or found.wal_bytes > WAL_LARGE or found.damaged
-    yield Check("history", "WARN" if bad else "PASS", words)
-
-
-def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
-    """Does the chain hold from the first entry to the last?"""
-    if not state.ledger.is_file():
-        yield Check("ledger", "CANNOT TELL", "there is none yet; the daemon makes it")
-        return
-    result = verify(state)
-    yield Check("ledger", "PASS" if result.ok else "FAIL", result.words)
-
-
-def look_at_anchor(settings: Settings, state: State) -> Iterator[Check]:
-    """Root on this host could write another past and seal it: only a head that somebody else keeps shows that."""
-    if not state.ledger.is_file():
-        return
-    handed = last_anchor(state)
-    if handed is None:
-        yield Check("anchor", "WARN", "the ledger's head was never handed to a second party; `handwheel ledger anchor`")
-        return
-    age_s = time.time() - handed.at_us / 1e6
-    words = f"the head was handed to {clean(handed.data['to'], 40)} {age_text(age_s)} ago"
-    old = not 0 <= age_s <= ANCHOR_OLD_S
-    yield Check(
-        "anchor", "WARN" if old else "PASS", words + ("; do it again: `handwheel ledger anchor`" if old else "")
-    )
-
-
-def look_at_rejected(settings: Settings, state: State) -> Iterator[Check]:
-    """A message that was rejected may be urgent: a person reads it."""
-    found = sorted(path.stat().st_mtime for path in state.rejected.glob("*.reason.txt"))
-    if found:
-        oldest, newest = (age_text(time.time() - at_s) for at_s in (found[0], found[-1]))
-        words = f"{len(found)} vendor messages rejected, the oldest {oldest} ago, the newest {newest}"
-        yield Check("messages", "WARN", f"{words}; read them, then remove them: {state.rejected}")
-    else:
-        yield Check("messages", "PASS", "no vendor message was rejected")
-
-
 def look_at_timetable(settings: Settings, state: State) -> Iterator[Check]:
-    """What no job does is not done."""
+    """What no job does is not done, and a job that fails does nothing."""
     missing = missing_jobs(settings)
-    words = f"nobody does {', '.join(missing)}; add them to timetable.toml" if missing else f"{len(settings.jobs)} jobs"
-    yield Check("timetable", "WARN" if missing else "PASS", words)
+    if missing:
+        yield Check("timetable", "WARN", f"nobody does {', '.join(missing)}; add them to timetable.toml")
+    try:
+        runs = last_runs(HotReader(state.hot))
+    except (UserError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        yield Check("timetable", "CANNOT TELL", f"how the jobs went cannot be read: {clean(fault)}")
+        return
+    failed = [job.name for job in settings.jobs if job.name in runs and not runs[job.name].get("ok")]
+    never = [job.name for job in settings.jobs if job.name not in runs]
+    for name in failed:
+        yield Check("timetable", "WARN", f"{name} FAILED last: {clean(runs[name].get('words'), 160)}; `handwheel jobs`")
+    late = _stuck(state)
+    if late:
+        yield Check("timetable", "WARN", late)
+    if not (missing or failed or late):
+        words = f"{len(settings.jobs)} jobs, each went well last" + (
+            f"; never ran: {', '.join(never)}" if never else ""
+        )
+        yield Check("timetable", "PASS" if not never else "CANNOT TELL", words)
+
+
+def _stuck(state: State) -> str:
+    """Words for a job that is at work and does not get on."""
+    worker = (read(state) or {}).get("worker") or {}
+    pid = worker.get("pid")
+    if not worker.get("job") or not isinstance(pid, int) or liveness(state, read(state)).word != "running":
+        return ""
+    try:
+        asleep = psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return ""
+    return f"{clean(worker['job'], 40)} is at work, and its process {pid} stands still" if asleep else ""
 
 
 def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
@@ -249,10 +232,6 @@ LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_disk,
     look_at_daemon,
     look_at_sockets,
-    look_at_store,
-    look_at_ledger,
-    look_at_anchor,
-    look_at_rejected,
     look_at_timetable,
     look_at_binder,
     look_at_clock,

@@ -2,7 +2,11 @@
 
 import json
 import os
+import signal
 import socket
+import struct
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,19 +18,21 @@ from drivers.record import Sample
 from drivers.source import Counts, SourceSpec
 from monitor import heartbeat
 from monitor.doctor.looks import (
-    look_at_anchor,
     look_at_binder,
     look_at_clock,
     look_at_daemon,
     look_at_disk,
     look_at_sockets,
-    look_at_store,
+    look_at_timetable,
 )
+from monitor.doctor.memory import look_at_anchor, look_at_store
 from monitor.heartbeat import Moment, SourceStatus, build_status
 from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger
 from monitor.lock import boot_id, hold_lock
+from monitor.plant import Job
 from monitor.settings import load
+from monitor.settings.load import JOBS
 from monitor.state import State
 from monitor.words import utc_text
 
@@ -56,24 +62,91 @@ def test_a_connection_to_another_host_on_a_configured_port_is_strange(tmp_path):
     assert strange == {"127.0.0.1": ["FAIL"], "127.0.0.2": []}
 
 
+def publish(state, **told):
+    """As a daemon that lives: the caller holds the lock."""
+    more = {key: told.pop(key) for key in ("overload", "worker") if key in told}
+    status = build_status(heartbeat.present(), simulated=False, pid=os.getpid(), **told)
+    heartbeat.publish(state, status | more, None)
+
+
 def test_each_link_is_told_with_what_was_lost_and_refused_on_it(tmp_path):
-    state = State(tmp_path)
-    state.manual.mkdir()
+    state = State(tmp_path).make()
     seen = Counts(requests=900, timeouts=2, unfit=1, exceptions=4, refused=3, lost=7, connects=5)
     rows = [
         SourceStatus("good", "G", "up", 1.0, 4, 4, "", Counts(requests=10, connects=1)),
         SourceStatus("poor\x1b[2J", "G", "degraded", 1.0, 1, 4, "3 of 4 tags without an answer: exception 2", seen),
+        SourceStatus("gone", "G", "down", None, 0, 4, "no answer", Counts()),
     ]
-    heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=1, sources=rows), None)
-    good, poor = [check for check in look_at_daemon(load(GOLDEN), state) if check.name == "link"]
+    with hold_lock(state):
+        publish(state, sources=rows)
+        good, poor, gone = [check for check in look_at_daemon(load(GOLDEN), state) if check.name == "link"]
     assert (good.word, good.text) == ("PASS", "good: up; 10 requests, 1 connections")
-    assert poor.word == "WARN"
+    assert (poor.word, gone.word) == ("WARN", "FAIL")
     assert poor.text.endswith(
         "degraded; 3 of 4 tags without an answer: exception 2; 900 requests, 5 connections, "
         "2 without an answer in time, 1 answers that did not fit and were refused, 4 times the device said no, "
         "3 tags refused by the device, 7 values lost in a queue"
     )
     assert "\x1b" not in poor.text
+
+
+def test_a_dead_daemon_is_a_failure_and_nothing_is_known_of_its_links(tmp_path):
+    state = State(tmp_path).make()
+    with hold_lock(state):
+        publish(state, sources=[SourceStatus("pump1", "G", "up", 1.0, 4, 4)])
+    found = {check.name: (check.word, check.text) for check in look_at_daemon(load(GOLDEN), state)}
+    assert found["daemon"][0] == "FAIL" and found["daemon"][1].startswith("blind")
+    assert found["link"] == ("CANNOT TELL", "pump1: was up when the daemon ended")
+    heartbeat.mark_planned_stop(state, "administrator", heartbeat.present())
+    assert next(look_at_daemon(load(GOLDEN), state)).word == "WARN"
+    assert next(look_at_daemon(load(GOLDEN), State(tmp_path / "none"))).word == "FAIL"
+
+
+def test_a_store_that_fails_and_what_was_lost_by_too_much_are_told(tmp_path):
+    state = State(tmp_path).make()
+    with hold_lock(state):
+        publish(state, store=("failing", "disk full"), overload={"at": None, "polls_lost": 3, "alerts_lost": 0})
+        found = {check.name: check for check in look_at_daemon(load(GOLDEN), state)}
+    assert (found["store"].word, found["store"].text) == ("FAIL", "failing: disk full")
+    assert (found["overload"].word, found["overload"].text) == ("WARN", "since the daemon started: polls lost 3")
+
+
+def test_a_job_that_failed_last_is_named_with_its_words_and_one_that_stands_still_too(tmp_path):
+    state = State(tmp_path).make()
+    settings = replace(load(GOLDEN), jobs=tuple(Job(name, every_s=60) for name in JOBS))
+    assert [check.word for check in look_at_timetable(settings, state)] == ["CANNOT TELL"]
+    run = {"started": "2026-11-27T10:00:00.000Z", "ended": "2026-11-27T10:00:01.000Z", "ok": True, "words": "well"}
+    runs = {name: run for name in JOBS} | {"fold": run | {"ok": False, "words": "no room on the disk"}}
+    hot = HotFile(state.hot)
+    hot.set_meta("last_runs", json.dumps(runs))
+    hot.close()
+    [check] = look_at_timetable(settings, state)
+    assert check.word == "WARN" and "fold FAILED last: no room on the disk" in check.text
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        os.kill(child.pid, signal.SIGSTOP)
+        os.waitpid(child.pid, os.WUNTRACED)
+        with hold_lock(state):
+            publish(state, worker={"pid": child.pid, "job": "fold"})
+            told = [check.text for check in look_at_timetable(settings, state)]
+    finally:
+        child.kill()
+        child.wait()
+    assert f"fold is at work, and its process {child.pid} stands still" in told
+
+
+def test_bits_that_flipped_in_the_hot_file_and_files_that_were_set_aside_are_told(tmp_path):
+    state, settings = State(tmp_path).make(), load(GOLDEN)
+    hot = HotFile(state.hot)
+    at_us = time.time_ns() // 1000
+    hot.append([batch_of("pump1", at_us, [Sample(0, at_us, 123.456)])], at_us // 1000)
+    hot.close()
+    blob = state.hot.read_bytes()
+    state.hot.write_bytes(blob.replace(struct.pack("<d", 123.456), struct.pack("<d", 123.457)))
+    aside = state.history / "_quarantine" / "site=G" / "date=2026-11-20"
+    aside.mkdir(parents=True)
+    (aside / "part-0.parquet").write_bytes(b"")
+    assert [check.word for check in look_at_store(settings, state)] == ["PASS", "FAIL", "WARN"]
 
 
 def test_before_the_first_start_nothing_is_told_that_never_was(tmp_path):
