@@ -2,7 +2,8 @@
 
 The text (exposition format 0.0.4) is made of the status that was published last, so a question costs the daemon nothing
 but its writing, and says what everybody else sees. One answer per connection; a request that is long, late or another
-one is refused, a client that does not read is let go of.
+one is refused, a client that does not read is let go of. Where too many hold connections, a new one takes the place of
+the oldest that is silent.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ class Endpoint:
     def __init__(self, text: Callable[[], str]) -> None:
         self._text = text
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.StreamWriter] = set()
+        self._clients: dict[asyncio.StreamWriter, bool] = {}  # oldest first; whether it has asked
 
     async def listen(self, port: int | None) -> None:
         """Serve on this port from now on, or nowhere. OSError where it cannot be had: then it stays as it was."""
@@ -47,12 +48,12 @@ class Endpoint:
 
     async def _answer_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._clients) >= CLIENTS:
-            writer.transport.abort()
-            return
-        self._clients.add(writer)
+            self._let_go()
+        self._clients[writer] = False
         try:
             async with asyncio.timeout(PATIENCE_S):
                 request = await reader.readuntil(b"\r\n\r\n")
+            self._clients[writer] = True
             writer.write(answer(request, self._text))
             async with asyncio.timeout(PATIENCE_S):
                 await writer.drain()
@@ -61,7 +62,13 @@ class Endpoint:
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
         finally:
-            self._clients.discard(writer)
+            self._clients.pop(writer, None)
+
+    def _let_go(self) -> None:
+        """Make room for one that may be a scrape: the oldest that is silent goes, else the oldest."""
+        oldest = next((one for one, asked in self._clients.items() if not asked), next(iter(self._clients)))
+        del self._clients[oldest]
+        oldest.transport.abort()
 
 
 def answer(request: bytes, text: Callable[[], str]) -> bytes:

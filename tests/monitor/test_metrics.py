@@ -160,10 +160,6 @@ async def test_slow_long_and_many_clients_hold_nobody_up(monkeypatch):
         assert await raw(port, b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 20_000) == b""
         silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CLIENTS)]
         begun = time.monotonic()
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
-            await _reader.readexactly(1)
         silent[0][1].write(b"GET /metrics HTTP/1.1\r\n\r\n")  # and never reads the answer
         while endpoint._clients:
             assert time.monotonic() - begun < 30
@@ -172,6 +168,26 @@ async def test_slow_long_and_many_clients_hold_nobody_up(monkeypatch):
         for _reader, writer in silent:
             writer.close()
     finally:
+        endpoint.close()
+
+
+async def test_a_scrape_gets_in_where_hundreds_hold_connections_and_the_oldest_silent_one_goes():
+    endpoint, port = Endpoint(lambda: "x 1\n" * 2_000_000), free_port()
+    await endpoint.listen(port)
+    held = []
+    try:
+        slow = await asyncio.open_connection("127.0.0.1", port)
+        slow[1].write(b"GET /metrics HTTP/1.0\r\n\r\n")  # it asked, and takes its time to read
+        await slow[0].readexactly(1)
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(300)]
+        for _ in range(3):
+            assert (await raw(port, b"GET /metrics HTTP/1.1\r\n\r\n")).endswith(b"x 1\n")
+        assert len(endpoint._clients) <= CLIENTS
+        assert await asyncio.wait_for(held[0][0].read(), 30) == b"", "the oldest silent one is let go of"
+        assert (await asyncio.wait_for(slow[0].read(), 30)).endswith(b"x 1\n"), "who asked keeps its turn"
+    finally:
+        for _reader, writer in [slow, *held]:
+            writer.close()
         endpoint.close()
 
 
