@@ -161,16 +161,21 @@ def ask_as(state, uid, group, verb, data):
 
 
 @pytest.fixture
-def bench(tmp_path):
-    top = Path(tempfile.gettempdir())
-    for folder in (tmp_path, *(one for one in tmp_path.parents if top in one.parents)):
-        folder.chmod(folder.stat().st_mode | 0o011)  # other users reach the socket, and see nothing on the way
-    config = configure(tmp_path / "config", 1)
+def open_folder():
+    """One that other users may pass through: pytest's own are closed to them."""
+    with tempfile.TemporaryDirectory(prefix="handwheel-") as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+@pytest.fixture
+def bench(open_folder):
+    config = configure(open_folder / "config", 1)
     site = config / "site.toml"
     text = site.read_text().replace("[roles.groups]\n", '[roles.groups]\ngames = "auditor"\nmail = "administrator"\n')
     rights = '[roles.rights]\nauditor = ["security"]\nadministrator = ["security"]\n'
     site.write_text(text.replace("[roles.rights]\n", rights))
-    made = Bench(config, State(tmp_path / "s")).start()
+    made = Bench(config, State(open_folder / "s").make()).start()
     yield made
     made.end()
 
