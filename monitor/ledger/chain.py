@@ -28,12 +28,12 @@ from monitor.words import utc_text
 LOG = logging.getLogger("handwheel.ledger")
 _SALT = 16
 T = TypeVar("T")
-_CHAIN = """
+CHAIN = """
 CREATE TABLE IF NOT EXISTS entry(n INTEGER PRIMARY KEY, digest BLOB NOT NULL, prev BLOB NOT NULL, hash BLOB NOT NULL);
 CREATE TRIGGER IF NOT EXISTS no_change BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'entries never change'); END;
 CREATE TRIGGER IF NOT EXISTS no_removal BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'entries stay'); END;
 """
-_BODIES = f"""
+BODIES = f"""
 CREATE TABLE IF NOT EXISTS body(n INTEGER PRIMARY KEY, salt BLOB, body BLOB);
 CREATE TABLE IF NOT EXISTS orphan(n INTEGER, salt BLOB, body BLOB);
 CREATE TABLE IF NOT EXISTS raw(sha256 TEXT PRIMARY KEY, bytes BLOB NOT NULL, kept_at TEXT NOT NULL);
@@ -60,8 +60,8 @@ class Ledger:
         """Open or make both files. `orphans` counts bodies whose entry never came (a crash between the two commits):
         they are set aside in the table orphan, never taken as entries, and never thrown away."""
         self._state = state
-        self._chain = open_writer(state.ledger, _CHAIN)
-        self._bodies = open_writer(state.bodies, _BODIES)
+        self._chain = open_writer(state.ledger, CHAIN)
+        self._bodies = open_writer(state.bodies, BODIES)
         self._bodies.execute("PRAGMA secure_delete=ON")  # what is erased leaves nothing in unused pages
         self._n, self._hash = 0, START
         self._key: Key | None = None

@@ -10,11 +10,12 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
+from monitor.ledger.chain import BODIES, CHAIN
 from monitor.ledger.entry import START, head_text
 from monitor.ledger.reading import KIND, UNREADABLE
 from monitor.ledger.seals import EVERY, fingerprint, is_signed, public_key, seal_message
@@ -30,10 +31,8 @@ _LEAST = -(2**63)  # an entry with a number below 1 is an insertion too
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _KIND = b',"kind":"'  # its last place in canonical JSON is the kind of the entry: inside a text the quotes are escaped
 _RAW = re.compile(rb'"raw_sha256":"([0-9a-f]{64})"')
-_OURS = {
-    "ledger": {"entry", "no_change", "no_removal"},
-    "bodies": {"body", "orphan", "raw", "sqlite_autoindex_raw_1", "body_of_kind"},
-}
+_OURS = {"ledger": CHAIN, "bodies": BODIES}
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,9 +340,14 @@ class _Walk:
 
 
 def _foreign(db: sqlite3.Connection, file: str) -> str:
-    """A table, view or trigger that we never made could show a reader something else than what lies there."""
-    for kind, name in db.execute("SELECT type, name FROM sqlite_master"):
-        if name not in _OURS[file] or kind == "view":
+    """A table, view or trigger that we never made, or made otherwise, could show a reader something else than verify
+    sees: two bodies of one entry, for example, where the table was made anew without its key."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_OURS[file])
+        ours = set(model.execute(_SCHEMA))
+    for row in db.execute(_SCHEMA):
+        kind, name, _table, _sql = row
+        if row not in ours:
             return _("{file}.sqlite has {name}, which handwheel never made").format(
                 file=file, name=f"{clean(kind, 20)} {clean(name, 40)}"
             )

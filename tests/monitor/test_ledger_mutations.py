@@ -217,6 +217,23 @@ def test_a_view_trigger_or_table_that_we_never_made_is_named(whole, tmp_path, fi
     assert "never made" in result.words
 
 
+def test_a_second_body_of_one_entry_in_a_table_that_was_made_anew_is_found(whole, tmp_path):
+    state = copied(whole, tmp_path)
+    with sqlite3.connect(state.bodies) as db:
+        (index,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'body_of_kind'").fetchone()
+        rows = db.execute("SELECT n, salt, body FROM body ORDER BY n").fetchall()
+        db.execute("DROP TABLE body")
+        db.execute("CREATE TABLE body(n INTEGER, salt BLOB, body BLOB)")
+        db.execute(index)
+        forged = (5, b"", rows[4][2].replace("ä".encode(), b"z"))
+        db.executemany("INSERT INTO body VALUES (?, ?, ?)", [*rows[:4], forged, *rows[4:]])
+    db.close()
+    assert [one.n for one in entries(state, ["acknowledge"])].count(5) == 2  # what a reader would be shown
+    result = verify(state)
+    assert not result.ok
+    assert "bodies.sqlite has table body, which handwheel never made" in result.words
+
+
 @pytest.mark.parametrize("n", [0, -7, LAST + 1])
 def test_a_body_that_belongs_to_no_entry_is_no_entry(whole, tmp_path, n):
     state = copied(whole, tmp_path)
