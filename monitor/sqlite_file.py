@@ -5,6 +5,9 @@ kill and a power cut. Readers open it read-only. A WAL file that was closed clea
 without write rights, so the writer ends in journal_mode=DELETE where nobody reads just then. Standard library only.
 """
 
+import logging
+import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +18,11 @@ from drivers.errors import UserError
 from monitor.lock import lock_is_free
 from monitor.state import State
 
+LOG = logging.getLogger("handwheel.store")
 WAL_BYTES = 16_000_000  # what is not yet in the file proper; more only while somebody holds one view of it for long
 _BUSY_S = 5.0
 _PATIENCE_MS = 200
+_BESIDE = ("-wal", "-shm", "-journal")
 
 
 class FileDamaged(UserError):
@@ -25,9 +30,13 @@ class FileDamaged(UserError):
 
 
 def open_writer(path: Path, schema: str) -> sqlite3.Connection:
-    """The writer's connection; the tables of `schema` are made where missing. The caller holds daemon.lock."""
+    """The writer's connection; the tables of `schema` are made where missing. The caller holds daemon.lock.
+
+    Raises FileDamaged for a file that belongs to a stranger; a stranger's log beside it is set aside.
+    """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise damaged(path, OSError("is no plain file"))
+    _keep_strangers_out(path)
     try:
         db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         db.text_factory = _text
@@ -38,6 +47,26 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as fault:
         raise damaged(path, fault) from fault
     return db
+
+
+def _keep_strangers_out(path: Path) -> None:
+    """Only root, the owner of the folder and ourselves write here, but others of the group can put files into it.
+
+    SQLite would write a log (-wal, -journal) that somebody planted beside a file into it, page by page.
+    """
+    ours = {0, os.geteuid(), path.parent.stat().st_uid}
+    for one in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
+        try:
+            owner = one.lstat().st_uid
+        except FileNotFoundError:
+            continue
+        if owner in ours:
+            continue
+        if one == path:
+            raise FileDamaged(f"{path}: belongs to another user, who could have written anything; put back your own")
+        aside = one.with_name(f".{one.name}.{secrets.token_hex(4)}.stranger")
+        os.replace(one, aside)
+        LOG.error("%s: was put there by another user; it was not read and lies in %s", one, aside)
 
 
 def damaged(path: Path, fault: Exception) -> FileDamaged:

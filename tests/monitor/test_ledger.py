@@ -3,7 +3,10 @@
 import argparse
 import hashlib
 import json
+import os
+import shutil
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ from monitor.ledger import (
     verify,
 )
 from monitor.ledger.command import add_arguments, command
+from monitor.sqlite_file import FileDamaged
 from monitor.state import State
 from monitor.words import parse_utc
 
@@ -72,6 +76,39 @@ def damage(path: Path, query: str, values: tuple = ()) -> None:
         db.execute("DROP TRIGGER IF EXISTS no_removal")
         db.execute(query, values)
     db.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put a file there in the name of another user")
+@pytest.mark.parametrize("end", ["-wal", "-journal"])
+def test_a_log_that_another_user_planted_beside_the_ledger_is_never_written_into_it(state, tmp_path, end):
+    write_golden(state)
+    before = head(state)
+    forger = State(tmp_path / "forger").make()
+    for path in (state.ledger, state.bodies):
+        shutil.copyfile(path, forger.root / path.name)
+    forged = Ledger(forger)
+    forged.append("restart", {"version": "never"}, at_us=AT, via="daemon")
+    for path in (state.ledger, state.bodies):
+        planted = path.with_name(f"{path.name}{end}")
+        shutil.copyfile(forger.root / f"{path.name}-wal", planted)
+        os.chown(planted, 65_534, -1)
+    forged.close()
+    Ledger(state).close()
+    assert head(state) == before
+    assert len(list(state.root.glob(f".*{end}.*.stranger"))) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_ledger_that_belongs_to_another_user_is_not_gone_on_with(state):
+    write_golden(state)
+    os.chown(state.bodies, 65_534, -1)
+    with pytest.raises(FileDamaged, match="belongs to another user"):
+        Ledger(state)
+
+
+def test_nobody_takes_away_what_others_put_into_the_state(tmp_path):
+    state = State(tmp_path / "new").make()
+    assert stat.S_IMODE(state.root.stat().st_mode) == 0o3770
 
 
 def test_the_golden_ledger_is_made_again_byte_for_byte_from_its_salts(state):
