@@ -138,6 +138,9 @@ class Bundle:
         target = self._folder / "history" / name
         if target.exists():
             return True
+        if self._cold.local and Path(self._cold.path(name)).is_symlink():
+            self.faults.append(f"{self._cold.shown(name)}: is a link and was left out")
+            return True
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             if self._cold.local and not self._copy:
@@ -246,7 +249,11 @@ class Bundle:
             shutil.copyfile(path, target)
 
     def _tree(self, source: Path, name: str) -> None:
-        """The plain files below a folder; no link is followed out of it."""
+        """The plain files below a folder of STATE; no link is followed, the folder is none either."""
+        root, part = self._state.root, source.relative_to(self._state.root)
+        if any((root / one).is_symlink() for one in (part, *part.parents) if one.name):
+            self.faults.append(f"{source}: is a link and was left out")
+            return
         for path in sorted(source.rglob("*")) if source.is_dir() else ():
             if path.is_symlink() or not path.is_file() or path.name.startswith("."):
                 continue

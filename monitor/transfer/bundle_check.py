@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from drivers.errors import UserError
-from monitor.ledger import verify
+from monitor.ledger import head_text, verify
 from monitor.progress import Work, on_terminal
 from monitor.state import State
 from monitor.transfer.bundle import MANIFEST
@@ -62,20 +62,24 @@ def manifest_faults(root: Path) -> Iterator[str]:
 
 def chain_faults(root: Path) -> Iterator[str]:
     """What is wrong with the ledger: in its lines, and in the files of the program."""
-    lines = root / "ledger/chain.jsonl"
+    lines, file = root / "ledger/chain.jsonl", root / "ledger/ledger.sqlite"
     if not lines.is_file():
+        if file.exists():
+            yield "ledger/chain.jsonl: is missing"
         return
     last, n = "0" * 64, 0
-    with lines.open(encoding="utf-8", errors="replace") as file:
-        while line := file.readline(_LINE_LIMIT):
+    with lines.open(encoding="utf-8", errors="replace") as told:
+        while line := told.readline(_LINE_LIMIT):
             n += 1
             fault = _fault_of(line, n, last)
             if fault:
                 yield f"ledger/chain.jsonl, line {n}: {fault}"
                 return
             last = json.loads(line)["hash"]
-    if (root / "ledger/ledger.sqlite").is_file():
-        result = verify(State(root / "ledger"))
+    if not file.is_file():
+        yield "ledger/ledger.sqlite: is missing"
+    else:
+        result = verify(State(root / "ledger"), f"{n}:{head_text(bytes.fromhex(last))}" if n else None)
         if not result.ok:
             yield f"ledger: {result.words}"
         elif result.n != n:

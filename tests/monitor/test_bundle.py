@@ -21,6 +21,7 @@ from monitor.security_log import SecurityLog
 from monitor.state import State
 from monitor.transfer import tables
 from monitor.transfer.bundle import configuration
+from monitor.transfer.bundle_check import chain_faults
 from monitor.words import use_language
 from tests.monitor.transfer_bench import a_night, configured, handwheel
 
@@ -158,6 +159,32 @@ def test_check_needs_no_configuration_and_finds_what_was_changed_removed_or_adde
         "NOT WHOLE: 6",
     ):
         assert words in told
+
+
+def test_another_chain_of_the_same_length_or_a_missing_one_is_no_whole_bundle(away, capsys):
+    lines, last = [], bytes(32)
+    for n in range(1, len((away / "ledger/chain.jsonl").read_text().splitlines()) + 1):
+        digest = hashlib.sha256(b"saltforged").digest()
+        link = hashlib.sha256(last + digest).digest()
+        told = {"n": n, "digest": digest.hex(), "prev": last.hex(), "hash": link.hex()}
+        lines.append(json.dumps(told | {"salt": b"salt".hex(), "body": "forged"}) + "\n")
+        last = link
+    (away / "ledger/chain.jsonl").write_text("".join(lines))
+    assert any("has head" in fault for fault in chain_faults(away))
+    (away / "ledger/chain.jsonl").unlink()
+    assert list(chain_faults(away)) == ["ledger/chain.jsonl: is missing"]
+
+
+def test_no_link_that_somebody_put_into_the_state_brings_a_key_out(state, tmp_path, capsys):
+    config = configured(tmp_path / "plain")
+    (state.root / "probes").symlink_to("keys")
+    planted = state.history / "site=G/date=2026-01-01/part-0.parquet"
+    planted.parent.mkdir(parents=True)
+    planted.symlink_to(state.keys / "other.key")
+    for name, more in (("one", []), ("two", ["--copy"])):
+        assert handwheel(config, state, "export", "everything", str(tmp_path / name), *more) == 1
+        assert capsys.readouterr().out.count("is a link and was left out") == 2
+        assert not [path for path in (tmp_path / name).rglob("*") if path.is_file() and SECRET in path.read_bytes()]
 
 
 def test_the_schema_has_words_for_every_column_and_field_there_is(away):
