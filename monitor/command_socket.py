@@ -12,6 +12,7 @@ import os
 import pwd
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -148,12 +149,17 @@ async def serve(
     """
     door = Door(settings, handle, on_access)
     clients: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+    users: dict[asyncio.StreamWriter, int] = {}  # in the order in which they came
 
     async def answer_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         clients[writer] = asyncio.current_task()
         try:
             uid, gid = _peer(writer)
-            if len(clients) > CLIENTS:
+            users[writer] = uid
+            if len(clients) > CLIENTS and (one := _to_let_go(users, uid)) is not None:
+                on_access(users.pop(one), "", False, "", TOO_MANY)
+                one.transport.abort()
+            elif len(clients) > CLIENTS:
                 on_access(uid, "", False, "", TOO_MANY)
                 await _send(writer, _refusal("", f"{CLIENTS} clients are connected already; try again in a moment"))
                 return
@@ -162,6 +168,7 @@ async def serve(
             pass  # the client went away or does not read: its affair
         finally:
             clients.pop(writer, None)
+            users.pop(writer, None)
             writer.close()
 
     try:
@@ -179,6 +186,13 @@ async def serve(
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
         state.socket.unlink(missing_ok=True)
+
+
+def _to_let_go(users: Mapping[asyncio.StreamWriter, int], uid: int) -> asyncio.StreamWriter | None:
+    """The oldest client of the user who has most, where `uid` has fewer: nobody keeps the others out of the room."""
+    counted = Counter(users.values())
+    crowd, most = counted.most_common(1)[0]
+    return next(one for one, user in users.items() if user == crowd) if most > counted[uid] else None
 
 
 def _peer(writer: asyncio.StreamWriter) -> tuple[int, int]:

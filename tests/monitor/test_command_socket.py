@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import UserError
-from monitor.command_socket import CLIENTS, LINE_LIMIT, VERBS, ask, caller_of, parse_message, serve
+from monitor.command_socket import CLIENTS, LINE_LIMIT, VERBS, _to_let_go, ask, caller_of, parse_message, serve
 from monitor.plant import RIGHTS
 from monitor.state import State
 from tests.monitor.plants import plant
@@ -194,6 +194,13 @@ async def test_many_clients_and_silent_ones_do_not_keep_the_others_out(state):
         assert "clients are connected already; try again" in refused["error"]
         for _, writer in silent + more:
             writer.close()
+
+
+def test_a_user_who_holds_most_connections_makes_room_for_others_and_for_nobody_of_his_own():
+    users = dict(enumerate([7] + [1] * 40 + [2] * 23)) | {64: 7}
+    assert _to_let_go(users, 7) == 1
+    assert _to_let_go(users | {65: 2}, 2) == 1
+    assert _to_let_go(users, 1) is None
 
 
 async def test_the_server_stops_while_clients_are_connected(state):
