@@ -65,8 +65,9 @@ def _take(
             taken = taking.take_values(state, settings, folder, facts, origin, now_us, tell)
             rows: list[dict[str, Any]] = []
         else:
-            taken, rows = records.take(state, settings, folder, facts, entry.role or "")
-    except staging.Unfit as fault:
+            taken, rows = records.take(state, settings, folder, facts, entry.role or "", now_us)
+    except (staging.Unfit, ValueError, TypeError, KeyError, RecursionError) as fault:
+        # whoever may write into the folder may have made it by hand: one that cannot be read holds up no other
         made.ledger.append({"kind": "import", "data": {**base, "stage": "refused", "why": clean(fault, 300)}, **by})
         made.folders.append(folder)
         return str(fault)

@@ -19,7 +19,7 @@ from monitor.state import State
 from monitor.transfer.decoding import Clock, number_reader
 from monitor.transfer.foreign import Foreign, Row
 from monitor.transfer.mapping import RecordMapping
-from monitor.transfer.staging import Facts, Found, Rejects, Span, Unfit, digest
+from monitor.transfer.staging import Facts, Found, Rejects, Span, Unfit, prove
 from monitor.transfer.taking import Taken
 from monitor.words import clean, utc_text
 
@@ -89,12 +89,11 @@ def stage(
 
 
 def take(
-    state: State, settings: Settings, folder: Path, facts: Facts, role: str
+    state: State, settings: Settings, folder: Path, facts: Facts, role: str, now_us: int
 ) -> tuple[Taken, list[dict[str, Any]]]:  # fmt: skip
     """The entries of a staged import that the ledger does not have yet, as rows of ledger.Draft. Raises Unfit."""
     path = folder / "entries.jsonl"
-    if digest(path) != facts.rows_sha256:
-        raise Unfit(f"{path}: was changed since it was recorded; nothing of it is taken in, import the file again")
+    prove(path, facts.rows_sha256)
     name = _ID[facts.kind]
     known = {str(one.data.get(name)) for one in entries(state, [_KIND[facts.kind]])}
     rows: list[dict[str, Any]] = []
@@ -107,6 +106,8 @@ def take(
             draft = _draft(facts.kind, data, role, settings)
         except UserError as fault:
             raise Unfit(f"{clean(data[name], 60)}: {fault}; nothing was brought in") from fault
+        if draft.at_us > now_us:
+            raise Unfit(f"{clean(data[name], 60)}: lies in the future; nothing was brought in")
         rows.append(
             {
                 "kind": draft.kind, "data": {**draft.data, "import": facts.id}, "at_us": draft.at_us, "via": "import",

@@ -204,6 +204,12 @@ def read_facts(folder: Path) -> Facts:
         raise Unfit(f"{clean(folder)}: cannot be taken in ({clean(fault, 120)}); import the file again") from fault
 
 
+def prove(path: Path, sha256: str) -> None:
+    """Raises Unfit where a staged file is not the one that was recorded."""
+    if path.is_symlink() or not path.is_file() or digest(path) != sha256:
+        raise Unfit(f"{path}: was changed since it was recorded; nothing of it is taken in, import the file again")
+
+
 def digest(path: Path) -> str:
     """SHA-256 [hex] of a file."""
     with path.open("rb") as file:

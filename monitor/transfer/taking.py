@@ -6,6 +6,7 @@ were new. So no row is there without an entry that came before it, and an import
 is ended by the next run: rows that are there already are told from new ones one by one.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,17 +20,18 @@ from drivers.errors import UserError
 from drivers.record import Reason
 from monitor.historian.added import add_rows
 from monitor.historian.cold import cold_of
-from monitor.historian.parquet import TIME, TagFacts
+from monitor.historian.parquet import DAY_MS, TIME, TagFacts, day_of
 from monitor.historian.rollup import HOUR_S, KEEP_S
 from monitor.plant import Settings
 from monitor.progress import Tell, Work, silent
 from monitor.state import State
 from monitor.transfer.hours import NAME, write_hours
 from monitor.transfer.samples import Reading, day_us
-from monitor.transfer.staging import ROWS, Facts, Unfit, digest
+from monitor.transfer.staging import ROWS, Facts, Unfit, prove
 from monitor.words import _, clean
 
 _AT_ONCE = 250_000  # rows
+_BROUGHT = pa.scalar(int(Reason.IMPORTED), pa.uint32())
 _KEY = ("tag", "receive_ms", "value", "exact", "reasons")
 
 
@@ -50,8 +52,7 @@ def take_values(
     Raises Unfit where the rows are not those that the entry names, UserError where history cannot be read just now.
     """
     path = folder / "rows.parquet"
-    if digest(path) != facts.rows_sha256:
-        raise Unfit(f"{path}: was changed since it was recorded; nothing of it is taken in, import the file again")
+    prove(path, facts.rows_sha256)
     cold = cold_of(state)
     tags = {tag.name: tag for tag in settings.tags}
     site_of = {asset.id: asset.site for asset in settings.assets}
@@ -59,7 +60,7 @@ def take_values(
         tag.name: {"asset": tag.asset, "quantity": tag.quantity, "unit": tag.unit, "description": tag.description}
         for tag in settings.tags
     }
-    _prove(path, set(tags))
+    _prove(path, set(tags), facts.days)
     added = there = 0
     hours: dict[str, dict[int, float]] = {}
     with Work(_("import, rows"), facts.rows, tell) as work, pq.ParquetFile(path) as file:
@@ -79,13 +80,21 @@ def take_values(
     return Taken(added, there)
 
 
-def _prove(path: Path, known: set[str]) -> None:
-    """What would stop in the middle is found before the first row is added."""
+def _prove(path: Path, known: set[str], days: Mapping[str, int]) -> None:
+    """What would stop in the middle is found before the first row is added, and so is a row that would be left out."""
+    found: Counter[str] = Counter()
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
-            names = set(pc.unique(file.read_row_group(group, columns=["tag"])["tag"]).to_pylist())
-            if unknown := sorted(names - known):
+            rows = file.read_row_group(group).cast(ROWS)
+            if unknown := sorted(set(map(str, pc.unique(rows["tag"]).to_pylist())) - known):
                 raise Unfit(f"import: {clean(unknown[0], 60)} is not configured any more; nothing was brought in")
+            if not pc.all(pc.equal(pc.bit_wise_and(rows["reasons"], _BROUGHT), _BROUGHT)).as_py():
+                raise Unfit("import: a row is not marked as imported; nothing was brought in")
+            numbers = rows["receive_ms"].cast(pa.int64()).to_numpy() // DAY_MS
+            for number, count in zip(*np.unique(numbers, return_counts=True), strict=True):
+                found[day_of(int(number) * DAY_MS)] += int(count)
+    if found != days:
+        raise Unfit("import: its rows lie on other days than it says; nothing was brought in")
 
 
 def _spans(days: Mapping[str, int]) -> Iterator[tuple[str, str]]:

@@ -21,18 +21,20 @@ from drivers.errors import UserError
 from drivers.record import Reason
 from monitor.historian.history import fold, read
 from monitor.historian.hot import HotFile
+from monitor.historian.parquet import TIME
 from monitor.historian.reader import HotReader
 from monitor.ledger import Draft, Ledger, entries, verify
 from monitor.lock import hold_lock
 from monitor.settings import load
 from monitor.settings.reader import SettingsError
 from monitor.state import State
-from monitor.transfer import arrival
+from monitor.transfer import arrival, staging
 from monitor.transfer.decoding import Clock, number_reader
 from monitor.transfer.foreign import Foreign
 from monitor.transfer.hours import bring_hours
 from monitor.transfer.mapping import FileTable, Times, load_records, load_values
 from monitor.transfer.records import FIELDS
+from monitor.transfer.staging import ROWS
 from tests.monitor.transfer_bench import GOLDEN, a_night, configured, handwheel
 
 SETTINGS = load(GOLDEN / "config")
@@ -312,6 +314,58 @@ def test_rows_that_were_changed_after_they_were_recorded_never_come_in(plant):
     end(plant)
     assert stages(plant) == ["begun", "refused"]
     assert plant.rows() == []
+
+
+MARKED = int(Reason.IMPORTED)
+
+
+@pytest.mark.parametrize(
+    ("reasons", "days", "columns"),
+    [
+        (0, {"2026-11-01": 1}, ROWS.names),  # as if we had measured it ourselves
+        (int(Reason.MANUAL), {"2026-11-01": 1}, ROWS.names),
+        (MARKED, {"2025-01-01": 1}, ROWS.names),  # so that the row would be passed over
+        (MARKED, {"../../x": 1}, ROWS.names),
+        (MARKED, {"2026-11-01": "x"}, ROWS.names),
+        (MARKED, {"2026-11-01": 1}, list("abcdef")),
+    ],
+)
+def test_an_import_that_was_made_by_hand_is_refused_and_holds_up_no_other(plant, reasons, days, columns):
+    begun(plant)
+    values = [[PRESSURE], [1_793_491_200_000], [1.0], [None], [reasons], [None]]
+    kinds = [pa.int64() if form.type == TIME else form.type for form in ROWS]
+    forged = pa.table([pa.array(one, kind) for one, kind in zip(values, kinds, strict=True)], names=columns)
+    record_by_hand(plant, "values", days, forged)
+    end(plant)
+    assert sorted(stages(plant)) == ["begun", "begun", "done", "refused"]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", "{}", '{"wo_id": ' + "[" * 20_000, "future"])
+def test_records_that_were_made_by_hand_are_refused_and_hold_up_no_other(plant, line):
+    begun(plant)
+    finding = {"wo_id": "W", "asset": "pump1", "occurred": "2090-01-01T00:00:00Z", "grade": "A",
+               "inspector_party": "utility", "blind_to_alert": True}  # fmt: skip
+    record_by_hand(plant, "findings", {}, json.dumps(finding) if line == "future" else line)
+    end(plant)
+    assert sorted(stages(plant)) == ["begun", "begun", "done", "refused"]
+    assert not list(entries(plant.state, ["finding"]))
+
+
+def record_by_hand(plant: Plant, kind: str, days: dict, content: pa.Table | str) -> None:
+    """What somebody with the right to bring in can do without our command."""
+    folder = plant.state.imports / staging.new_id()
+    folder.mkdir()
+    if isinstance(content, str):
+        path = folder / "entries.jsonl"
+        path.write_text(content + "\n")
+    else:
+        path = folder / "rows.parquet"
+        pq.write_table(content, path)
+    facts = staging.Facts(folder.name, kind, "x", "0" * 64, "0" * 64, 1, 0, staging.digest(path), None, None, days)
+    staging.write_facts(folder, facts)
+    ledger = Ledger(plant.state)
+    ledger.append("import", {**facts.entry(), "stage": "begun"}, at_us=NOW_US, via="screen", role="operator")
+    ledger.close()
 
 
 def test_a_folder_that_nobody_recorded_or_that_is_half_is_not_taken_in(plant):
