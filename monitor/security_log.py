@@ -57,21 +57,24 @@ class SecurityLog:
         attempt = (at_us // _QUARTER_US, uid, verb, why, role)
         self._waiting[attempt] = self._waiting.get(attempt, 0) + 1
 
-    def flush(self, now_us: int) -> None:
-        """Write what waits, each hour also remove what is older than 90 days. Raises sqlite3.Error or OSError."""
+    def flush(self, now_us: int, clock_suspect: bool = False) -> None:
+        """Write what waits, each hour also remove what is older than 90 days, unless the clock is in doubt.
+
+        Raises sqlite3.Error, OSError, or FileDamaged where something else lies in its place.
+        """
         sweep = abs(now_us - self._swept_us) >= _HOUR_US and self._path.exists()
         if not self._waiting and not sweep:
             return
         waiting, self._waiting = self._waiting, {}
         try:
-            self._write(waiting, now_us)
+            self._write(waiting, now_us, not clock_suspect)
         except BaseException:
             for attempt, times in waiting.items():  # tried again with the next tick
                 self._waiting[attempt] = self._waiting.get(attempt, 0) + times
             raise
         self._swept_us = now_us
 
-    def _write(self, waiting: Mapping[Attempt, int], now_us: int) -> None:
+    def _write(self, waiting: Mapping[Attempt, int], now_us: int, remove: bool) -> None:
         rows = [(quarter, uid, _user(uid), *rest, times) for (quarter, uid, *rest), times in waiting.items()]
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         db = open_writer(self._path, _SCHEMA)
@@ -84,7 +87,8 @@ class SecurityLog:
                     rows,
                 )
                 oldest = now_us // _QUARTER_US - KEEP_DAYS * _DAY_QUARTERS
-                db.execute("DELETE FROM access WHERE quarter < ?", (oldest,))
+                if remove:
+                    db.execute("DELETE FROM access WHERE quarter < ?", (oldest,))
                 db.execute("DELETE FROM access WHERE n <= (SELECT max(n) FROM access) - ?", (MOST,))
         finally:
             close_writer(db)

@@ -143,15 +143,17 @@ class State:
         return replace(self, elsewhere=history if history.url else None)
 
     def make(self) -> "State":
-        """Create the folders that are missing (mode 2770, the root 3770: who may put files there may not take away
-        those of others); raises UserError where the place cannot be written."""
+        """Create the folders that are missing (mode 2770); raises UserError where the place cannot be written.
+
+        The root and history are 3770: who may put files there may not take away those of others.
+        """
         folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, self.manual,
                    self.procedures, self.sheets, self.binder, self.facts, self.journal)  # fmt: skip
         for folder in folders:
             try:
                 if not folder.is_dir():
                     folder.mkdir(parents=True)
-                    folder.chmod(0o3770 if folder == self.root else 0o2770)
+                    folder.chmod(0o3770 if folder in (self.root, self.history) else 0o2770)
                     sync_folder(folder.parent)
             except OSError as fault:
                 why = fault.strerror or fault

@@ -158,15 +158,23 @@ async def _store(parts: Parts, now: Moment, over: Collection[float]) -> None:
     if LATEST_EVERY_S in over:
         await _look_at_disk(parts, now)
     try:
-        if LATEST_EVERY_S in over:
-            await parts.writer.do(parts.security.flush, now.utc_us)
         if MINUTE_S in over:
             await _each_minute(parts)
     except STORE_FAULTS as fault:
         parts.storing.failed(fault)
+    if LATEST_EVERY_S in over:
+        await _keep_security(parts, now)
     if HOUR_S in over:
         await _keep_noise(parts)
         await _seal(parts)
+
+
+async def _keep_security(parts: Parts, now: Moment) -> None:
+    """Who was let in or refused; a file that cannot be written is said, and holds nothing else up."""
+    try:
+        await parts.writer.do(parts.security.flush, now.utc_us, parts.clock.health.suspect)
+    except STORE_FAULTS as fault:
+        parts.storing.failed(fault)
 
 
 async def _write_ledger(parts: Parts) -> None:
@@ -265,7 +273,7 @@ async def _wind_up(parts: Parts) -> None:
     await _seal(parts)
     with suppress(*STORE_FAULTS):
         await writer.do(write_facts, parts.state, writer.head, now.utc_us)
-        await writer.do(parts.security.flush, now.utc_us)
+    await _keep_security(parts, now)
     await _publish(parts, now, sync=True, stopping=True)
     for work in (_each_minute, _keep_noise):
         if not stop.slow:

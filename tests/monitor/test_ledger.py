@@ -108,7 +108,8 @@ def test_a_ledger_that_belongs_to_another_user_is_not_gone_on_with(state):
 
 def test_nobody_takes_away_what_others_put_into_the_state(tmp_path):
     state = State(tmp_path / "new").make()
-    assert stat.S_IMODE(state.root.stat().st_mode) == 0o3770
+    for folder in (state.root, state.history):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o3770
 
 
 def test_the_golden_ledger_is_made_again_byte_for_byte_from_its_salts(state):

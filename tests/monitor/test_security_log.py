@@ -43,6 +43,17 @@ def test_only_the_owner_may_read_the_file_or_what_lies_beside_it(log, tmp_path):
     assert (tmp_path / "security.sqlite").stat().st_mode & 0o777 == 0o600
 
 
+def test_nothing_leaves_by_a_clock_in_doubt(log):
+    log.note(NOW_US, 0, "decide", "", "operator")
+    log.flush(NOW_US)
+    later_us = NOW_US + 70 * 365 * DAY_US
+    log.note(later_us, 0, "decide", "", "operator")
+    log.flush(later_us, True)
+    assert len(log.page()) == 2
+    log.flush(later_us + 2 * 3_600_000_000, False)
+    assert len(log.page()) == 1
+
+
 def test_a_planted_link_is_not_followed(log, tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"")
     (tmp_path / "security.sqlite").symlink_to(tmp_path / "elsewhere")
