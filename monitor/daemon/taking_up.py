@@ -44,7 +44,7 @@ async def take_up(parts: Parts) -> None:
         drafts.append(own("config", {"sha256": settings.sha256, "words": words}, at_us))
     drafts += await writer.do(of_contracts, state, settings, at_us)
     drafts += _not_as_told(state, writer.head[0], told, at_us)
-    newest_ms = reader.newest_ms()
+    newest_ms = reader.newest_own_ms()
     if newest_ms is not None:
         drafts.append(gap("all", newest_ms * 1000, at_us))
     if (lost := writer.abandoned) is not None:

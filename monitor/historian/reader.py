@@ -149,6 +149,23 @@ class HotReader:
         rows = self._rows("SELECT t_ms FROM frame ORDER BY n DESC LIMIT 1")
         return int(rows[0][0]) if rows else None
 
+    def newest_own_ms(self) -> int | None:
+        """The same of frames with samples that we read ourselves: what a person enters afterwards is not our reading.
+
+        Where all frames left, by the newest of the latest samples.
+        """
+        before = _LAST
+        while rows := self._rows(f"{_FRAMES} WHERE n < ? ORDER BY n DESC LIMIT 100", (before,)):
+            for n, t_ms, crc, blob in rows:
+                try:
+                    proven(blob, crc, n, t_ms)
+                    if not all(reasons & FROM_ELSEWHERE for reasons in unpack(blob).reasons):
+                        return int(t_ms)
+                except FrameError:
+                    self.damaged.add(n)
+            before = rows[-1][0]
+        return max((one.receive_us // 1000 for one in self.latest().values()), default=None)
+
     def series(self, tag: int, since_ms: int) -> list[Sample]:
         """The samples of one tag in frames committed since `since_ms` (UTC [ms]), in time order."""
         samples: list[Sample] = []

@@ -1,6 +1,7 @@
 """Readings entered by hand: three times, beside what was measured, never in its place; refused where they cannot be."""
 
 import asyncio
+import sqlite3
 from argparse import ArgumentParser
 from dataclasses import replace
 
@@ -193,3 +194,43 @@ async def test_the_running_daemon_takes_a_reading_and_its_latest_value_stays(tmp
             assert [one.data["value"] for one in entries(bench.state, ["reading"])] == ["55.5 m3/h"]
         finally:
             bench.end()
+
+
+async def test_a_reading_entered_while_no_daemon_runs_makes_no_gap_shorter(tmp_path):
+    async with modbus_server(device()) as server:
+        state = State(tmp_path / "state")
+        bench = Bench(configure(tmp_path / "config", server.port), state).start()
+        try:
+            await bench.until(lambda s: HotReader(state.hot).newest_ms())
+            bench.kill()
+            await asyncio.to_thread(bench.ended)
+            last_ms = HotReader(state.hot).newest_ms()
+            hot = HotFile(state.hot)
+            number = next(number for number, one in HotReader(state.hot).tags().items() if one.name == FLOW)
+            by_hand = Sample(number, NOW_US, 55.5, Reason.MANUAL | Reason.SUBSTITUTE)
+            hot.append([batch_of("reading", NOW_US, [by_hand])], last_ms + 3_600_000)
+            hot.close()
+            assert HotReader(state.hot).newest_ms() == last_ms + 3_600_000
+            bench.start()
+            await bench.until(lambda s: s["sources"][0]["good"] == 4)
+            (gap,) = [one.data for one in entries(state, ["gap"]) if one.data["source"] == "all"]
+            assert parse_utc(gap["start"]) == last_ms * 1000
+        finally:
+            bench.end()
+
+
+def test_where_only_readings_are_left_the_latest_of_our_own_samples_says_until_when_we_read(tmp_path):
+    state = State(tmp_path / "state")
+    state.make()
+    hot = HotFile(state.hot)
+    assert HotReader(state.hot).newest_own_ms() is None
+    hot.append([batch_of("a", NOW_US, [Sample(0, NOW_US, 1.0)])], NOW_US // 1000)
+    for minute in range(1, 4):
+        by_hand = Sample(0, NOW_US, 2.0, Reason.MANUAL | Reason.SUBSTITUTE)
+        hot.append([batch_of("reading", NOW_US, [by_hand])], NOW_US // 1000 + 60_000 * minute)
+    assert HotReader(state.hot).newest_own_ms() == NOW_US // 1000
+    hot.close()
+    with sqlite3.connect(state.hot) as db:
+        db.execute("DELETE FROM frame WHERE n = 1")
+    db.close()
+    assert HotReader(state.hot).newest_own_ms() == NOW_US // 1000
