@@ -7,7 +7,20 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+SHORTEST_S = 0.1  # between two reads of a thing
+
+
+def _seldom_enough(period_s: float) -> float:
+    if period_s < SHORTEST_S:
+        words = "must be {least} or more: a device that is asked more often is kept from its own work"
+        raise PydanticCustomError("too_often", words, {"least": SHORTEST_S})
+    return period_s
+
+
+Period = Annotated[float, AfterValidator(_seldom_enough)]  # [s]
 
 
 class Table(BaseModel):
@@ -196,7 +209,7 @@ class TagRow(Table):
     quantity: str | None = None
     estimated: bool = False
     description: str = ""
-    every_s: float | None = Field(None, gt=0)
+    every_s: Period | None = None
 
 
 class Registers(Table):
@@ -291,7 +304,7 @@ class Source(Table):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")
     driver: str
     site: str
-    every_s: float = Field(gt=0)
+    every_s: Period
     timeout_s: float = Field(1.0, gt=0)
     max_backoff_s: float | None = Field(None, ge=1)  # None: 10 s, 60 s where max_clients is 4 or fewer
     tags_csv: str | None = None

@@ -547,6 +547,16 @@ def test_device_0_of_a_serial_line_and_numbers_that_are_none_are_faults(tree):
         assert "source.every_s: must be a number, neither nan nor inf" in faults(tree)[0]
 
 
+@pytest.mark.parametrize("number", ["0.0001", "0.099", "0", "-1"])
+def test_a_device_is_not_asked_more_often_than_it_can_bear(tree, number):
+    row = rows('{ at = 3, name = "speed", as = "u16", unit = "Hz", every_s = NUMBER }')
+    why = f"every_s: must be 0.1 or more: a device that is asked more often is kept from its own work (found {number})"
+    one_source(tree, SOURCE.replace("every_s = 5", f"every_s = {number}") + TCP + BLOCK + row.replace("NUMBER", "0.1"))
+    assert f"source.{why}" in faults(tree)[0]
+    one_source(tree, SOURCE.replace("every_s = 5", "every_s = 0.1") + TCP + BLOCK + row.replace("NUMBER", number))
+    assert why in faults(tree)[0]
+
+
 @pytest.mark.parametrize("cell", ["auto", "=auto", "0=auto|min", "x=1"])
 def test_labels_that_cannot_be_read_from_a_cell_are_a_fault(tree, cell):
     csv_source(tree, f"asset,address_base,at,as,name,unit,quantity,labels\npump1,wire0,3,u16,m,1,other,{cell}\n")
