@@ -132,8 +132,8 @@ def comparison_report(state: State, settings: Settings, now_us: int, args: Mappi
     from monitor import review
     from monitor.reports import comparison
 
-    if not any(asset.vendor for asset in settings.assets):
-        return JobResult("comparison: no asset names a vendor (vendor = at the asset), so there is nothing to compare")
+    if words := review.missing(settings):
+        return JobResult(f"there is nothing to compare: {words}")
     told = review.answer(state, settings, *comparison.period_until(now_us))
     made = _report("comparison", comparison.build(state, settings, told), state, now_us)
     return replace(made, ledger=[_entry("review", review.entry_data(told), now_us), *made.ledger])

@@ -101,10 +101,9 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
     from models.bias.cases import quantity
     from models.bias.parameters import Cost, Parameters
 
+    if words := missing(settings, vendor):
+        raise UserError(f"review: {words}")
     assets = _under_review(settings, vendor)
-    if not assets:
-        who = clean(vendor, 40) if vendor else "any vendor"
-        raise UserError(f"review: no asset of {who} in site.toml; name it with vendor = at the asset, or ask another")
     found = rates(settings, vendor)
     prices: dict[str, list[Cost]] = {}
     for asset in assets:
@@ -139,6 +138,18 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
         events=_events(tables.get("event")),
         failure_references=REFERENCES,
     )
+
+
+def missing(settings: Settings, vendor: str | None = None) -> str:
+    """What site.toml lacks for a review, and where to write it; "" where nothing is missing."""
+    if _under_review(settings, vendor):
+        return ""
+    named = [asset.id for asset in settings.assets if asset.vendor and vendor in (None, asset.vendor)]
+    if named:
+        return f"no components in site.toml; write what wears into components = [...] at {clean(', '.join(named), 100)}"
+    if vendor:
+        return f"no asset of {clean(vendor, 40)} in site.toml; name it with vendor = at the asset, or ask another"
+    return "no asset in site.toml names its vendor; write vendor = and components = at those to be reviewed"
 
 
 def as_json(chosen: "Parameters") -> dict[str, Any]:

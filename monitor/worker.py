@@ -54,7 +54,7 @@ def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
         except Exception as fault:
             if not isinstance(fault, UserError):
                 LOG.exception("%s failed", message["job"])
-            failed = JobResult(f"{message['job']}: {_words(fault)}")
+            failed = JobResult(f"{message['job']}: {_words(fault).removeprefix(message['job'] + ': ')}")
             told = json.dumps({"id": message["id"], "ok": False, **failed.to_json()}, ensure_ascii=False)
         answers.write(told + "\n")
         answers.flush()

@@ -115,7 +115,7 @@ class Dispatch:
     async def _note(self, name: str, started_us: int, ok: bool, words: str) -> None:
         before = self.last_runs.get(name, {})
         if ok != before.get("ok") or (not ok and words != before.get("words")):
-            LOG.log(logging.INFO if ok else logging.ERROR, "%s: %s", name, words)
+            LOG.log(logging.INFO if ok else logging.ERROR, "%s: %s", name, words.removeprefix(f"{name}: "))
         ended, left_out = utc_text(_now_us()), before.get("left_out", 0)
         self.last_runs[name] = {
             "started": utc_text(started_us), "ended": ended, "ok": ok, "words": words,

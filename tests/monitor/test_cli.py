@@ -1,5 +1,6 @@
 """The command line as a person meets it: help for newcomers, one line and exit code 2 for what can be mended."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from monitor.cli import COMMANDS, DEVICE_COMMANDS, build_parser, main
+from monitor.settings import load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = (
@@ -85,6 +87,9 @@ def test_init_makes_a_configuration_that_is_valid_and_never_overwrites_one(tmp_p
     told = capsys.readouterr().out
     assert "pump1: modbus_tcp 192.0.2.10:502" in told
     assert "nobody does" not in told  # the timetable is complete
+    site = tmp_path / "bare/site.toml"
+    site.write_text(re.sub(r"^#(vendor|components|  \{|\])", r"\1", site.read_text(), flags=re.M))
+    assert [part.name for part in load(tmp_path / "bare").assets[0].components] == ["seal", "bearing"]
     assert main(["init", str(tmp_path / "mine")]) == 2
     assert "nothing was changed" in capsys.readouterr().err
 

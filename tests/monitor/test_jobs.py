@@ -98,8 +98,18 @@ def test_the_binder_is_rendered_by_the_fallback_itself(state, settings):
     assert record["fingerprint"] in told["words"]
 
 
-def test_a_plant_without_vendors_has_nothing_to_compare_and_that_is_no_fault(state, settings):
-    own = replace(settings, assets=tuple(replace(asset, vendor="") for asset in settings.assets))
+@pytest.mark.parametrize(
+    ("lacking", "words"),
+    [
+        ({"vendor": ""}, "no asset in site.toml names its vendor; write vendor = and components = at"),
+        ({"vendor": "SmartPump", "components": ()}, "no components in site.toml; write what wears into components = "
+                                                    "[...] at pump1"),
+    ],
+)  # fmt: skip
+def test_a_plant_with_nothing_under_review_is_no_fault_and_the_job_says_what_is_missing(
+    state, settings, lacking, words
+):
+    own = replace(settings, assets=tuple(replace(asset, **lacking) for asset in settings.assets))
     told = done("comparison_report", state, own)
-    assert "nothing to compare" in told["words"]
+    assert told["words"].startswith(f"there is nothing to compare: {words}")
     assert told["files"] == told["ledger"] == []

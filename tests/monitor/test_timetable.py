@@ -125,7 +125,7 @@ async def test_a_run_that_is_due_while_the_last_one_is_at_work_is_left_out_count
     class Slow:
         async def ask(self, *_what):
             await answer.wait()
-            raise JobLost("the worker died")
+            raise JobLost("score: the worker died")
 
     settings, state = plant(), State(tmp_path).make()
     writer = Writer(settings, state)
@@ -139,8 +139,9 @@ async def test_a_run_that_is_due_while_the_last_one_is_at_work_is_left_out_count
     answer.set()
     await first
     assert sum("a run was left out, because it is still" in record.message for record in caplog.records) == 1
+    assert [record.message for record in caplog.records][-1] == "score: the worker died"  # its name once
     run = last_runs(HotReader(state.hot))["score"]
-    assert (run["left_out"], run["ok"], run["succeeded"], run["words"]) == (3, False, None, "the worker died")
+    assert (run["left_out"], run["ok"], run["succeeded"], run["words"]) == (3, False, None, "score: the worker died")
     await writer.close()
     next_life = Dispatch(Slow(), writer, Claims(settings), lambda alert: None)
     next_life.take_up(HotReader(state.hot))
