@@ -44,7 +44,11 @@ class Claims:
         self._sites = {asset.id: asset.site for asset in settings.assets}
 
     def learn(self, records: Iterable[Record]) -> None:
-        """Take in entries of the ledger (vendor_alert, own_alert) at start."""
+        """Take in entries of the ledger (vendor_alert, own_alert) at start.
+
+        What was imported is the past of another program: people can decide on it, but it stands for nothing today. It
+        keeps no alarm, and a message of today that says the same is new.
+        """
         for record in records:
             data, place = record.data, (record.asset or "", record.component or "")
             name = str(data.get("alert_id", ""))
@@ -52,7 +56,7 @@ class Claims:
                 self.add_own(name, *place)
             elif name not in self._own:
                 self._places[name] = place
-            if record.kind == "vendor_alert":
+            if record.kind == "vendor_alert" and record.via != "import":
                 self._note(alert_of(data, *place, "vendor", record.at_us))
 
     def place(self, alert_id: str) -> tuple[str, str] | None:

@@ -228,6 +228,19 @@ def test_a_restart_knows_again_what_stands_from_the_ledger_alone():
     assert after.heard_us == {"smartpump_mail": NOW, "status_bit": NOW}
 
 
+def test_an_imported_past_stands_for_nothing_after_a_restart_and_hides_no_claim_of_today():
+    draft = Claims(SETTINGS).draft(vendor(), "intake")
+    past = Record(1, draft.kind, draft.at_us, None, "import", draft.site, draft.asset, draft.component, draft.data)
+    claims = Claims(SETTINGS)
+    claims.learn([past])
+    assert claims.standing_of("SmartPump", ["SP-1"]) == []
+    assert claims.heard_us == {}
+    assert claims.place("SP-1") == ("pump1", "seal")
+    assert entered(claims, vendor()) is not None  # the vendor says it today: it is entered, and raises its alarm
+    assert entered(claims, vendor(active=False)) is not None
+    assert claims.standing_of("SmartPump", ["SP-1"]) == []  # and the past keeps no alarm after it was taken back
+
+
 def test_an_own_alert_read_back_from_its_entry_can_be_an_alarm():
     data = {"alert_id": "OWN-1", "index": 40.0, "threshold": 50.0, "text": "flow low", "active": True}
     alert = alert_of(data, "pump1", "impeller", "own", NOW)
