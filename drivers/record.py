@@ -134,6 +134,10 @@ class Tag:
         """Whether the value is a field of bits, each with a meaning of its own."""
         return isinstance(self.where, Register) and self.where.kind.startswith("bits")
 
+    def holds(self, value: float) -> bool:
+        """Whether a value in the tag's unit is within the hard limits of the sensor."""
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

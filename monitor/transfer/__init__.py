@@ -18,6 +18,8 @@ In:
     decoding      a row becomes samples, or the reason why not
     times         times as people write them
     records       findings, work orders and alerts of a past
+    doubts        what units and times of a file give away
+    showing       what would come in, in lines
     staging       put down in a folder before anything is recorded
     arrival       folders that wait, each taken in once
     taking        their rows become part of history

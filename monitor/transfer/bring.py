@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from monitor.transfer.staging import Facts, Found
 
 _WAIT_S, _LOOK_S = 3_600.0, 0.3
-_TAGS_SHOWN = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +47,14 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         return _list(settings, state)
     from monitor.ledger.through import allowed_role
     from monitor.lock import lock_is_free
+    from monitor.transfer import showing
 
     allowed_role("import", settings)  # who may not is told before the work, not after it
     with tempfile.TemporaryDirectory(prefix="handwheel-import-", dir=_room(state, args)) as place:
         folder = Path(place)
-        facts, rejected = _stage(args, settings, state, folder)
-        if rejected:
+        facts, found = _stage(args, settings, state, folder)
+        rejected = found.rejected
+        if (folder / "rejects.csv").exists():
             _keep_rejects(args, folder / "rejects.csv")
         if args.check or not facts.rows:
             print(_("nothing was brought in") if args.check else _("nothing in it can be brought in"))
@@ -71,6 +72,8 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     by_daemon = not lock_is_free(state)
     words = _through_daemon(state, facts) if by_daemon else _under_lock(settings, state, facts)
     print(words)
+    for line in showing.outside(found, settings, short=True):
+        print(line)
     return 1 if rejected else 0
 
 
@@ -84,9 +87,9 @@ def _room(state: State, args: argparse.Namespace) -> Path | None:
     return state.imports
 
 
-def _stage(args: argparse.Namespace, settings: "Settings", state: State, folder: Path) -> tuple["Facts", int]:
+def _stage(args: argparse.Namespace, settings: "Settings", state: State, folder: Path) -> tuple["Facts", "Found"]:
     from monitor.progress import on_terminal
-    from monitor.transfer import mapping, records, staging
+    from monitor.transfer import doubts, mapping, records, showing, staging
 
     path, now_us = Path(args.file), time.time_ns() // 1000
     zone = ZoneInfo(settings.time_zone)
@@ -101,10 +104,11 @@ def _stage(args: argparse.Namespace, settings: "Settings", state: State, folder:
 
         found = staging.stage_values(path, told, folder, now_us, show, on_terminal())
         content, mapped = folder / "rows.parquet", told.sha256
+        remarks = [*doubts.of_units(told.targets), *doubts.of_times(content, found, zone)]
     else:
         recorded = mapping.load_records(Path(args.map), records.FIELDS[args.what])
         found = records.stage(path, args.what, recorded, folder, settings, state, now_us)
-        content, mapped = folder / "entries.jsonl", recorded.sha256
+        content, mapped, remarks = folder / "entries.jsonl", recorded.sha256, []
     first = min((span.first_us for span in found.spans.values()), default=None)
     last = max((span.last_us for span in found.spans.values()), default=None)
     facts = staging.Facts(
@@ -113,50 +117,9 @@ def _stage(args: argparse.Namespace, settings: "Settings", state: State, folder:
         dict(found.days),
     )  # fmt: skip
     staging.write_facts(folder, facts)
-    for line in _shown(path, found, zone):
+    for line in showing.lines(path, found, settings, remarks):
         print(line)
-    return facts, found.rejected
-
-
-def _shown(path: Path, found: "Found", zone: ZoneInfo) -> list[str]:
-    """What would come in, in lines."""
-    lines = [_("{file}: {lines} lines, {rows} can come in, {rejected} cannot").format(
-        file=clean(path.name, 60), lines=found.lines, rows=found.rows, rejected=found.rejected)]  # fmt: skip
-    for name, span in sorted(found.spans.items())[:_TAGS_SHOWN]:
-        gap = ""
-        if span.gap_us:
-            gap = _("; longest gap {hours} h after {at}").format(
-                hours=round(span.gap_us / 3.6e9, 2), at=local_text(span.gap_at_us, zone)
-            )
-        lines.append(
-            _("  {tag}: {rows} from {first} to {last}{gap}").format(
-                tag=clean(name, 60),
-                rows=span.rows,
-                first=local_text(span.first_us, zone),
-                last=local_text(span.last_us, zone),
-                gap=gap,
-            )
-        )
-    if len(found.spans) > _TAGS_SHOWN:
-        lines.append(_("  and {n} more").format(n=len(found.spans) - _TAGS_SHOWN))
-    if found.shown:
-        lines.append(_("the first, as they would be kept:"))
-        lines += [f"  {clean(line, 160)}" for line in found.shown]
-    if found.unmapped:
-        lines.append(_("columns that the mapping does not name: {names}").format(names=_few(found.unmapped)))
-    if found.strange:
-        from monitor.transfer.decoding import counted
-
-        lines.append(_("names that the mapping does not have: {names}").format(names=counted(found.strange)))
-    if found.faults:
-        lines.append(_("the first that cannot come in:"))
-        lines += [f"  {clean(line, 200)}" for line in found.faults]
-    return lines
-
-
-def _few(names: Sequence[str], limit: int = 10) -> str:
-    more = f" ... ({len(names)})" if len(names) > limit else ""
-    return ", ".join(clean(name, 40) for name in names[:limit]) + more
+    return facts, found
 
 
 def _keep_rejects(args: argparse.Namespace, made: Path) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from drivers.record import Reason
+from drivers.record import Quality, Reason, quality_of
 from monitor.transfer.foreign import Foreign, Row, Utc
 from monitor.transfer.mapping import Target, Times, ValueMapping
 from monitor.transfer.times import HOUR_US, LocalTimeFault, utc_us
@@ -197,6 +197,8 @@ class Decoder:
         except (ValueError, OverflowError) as fault:
             yield Refused(f"{target.tag.name}: {clean(fault, 160)}")
             return
+        if value is not None and quality_of(reasons) < Quality.BAD and not target.tag.holds(value):
+            reasons |= Reason.OUT_OF_RANGE
         yield Decoded(target, at_us, value, exact, reasons, detail)
 
     def _value_of(self, target: Target, cell: Any) -> tuple[float | None, str | None]:

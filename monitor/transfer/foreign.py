@@ -59,6 +59,8 @@ class Foreign:
                 raise UserError(f"{clean(path)}: is {words}; unpack it, or save it as CSV (UTF-8), and import that")
         if (start[:4] == b"PAR1") != (told.format == "parquet"):
             raise UserError(f"{clean(path)}: is not {told.format}; mend file.format in the mapping")
+        self.before = 0 if told.format == "parquet" else told.skip_lines + 1  # lines up to the headings
+        self.blank = 0  # lines so far
         self.done = 0  # bytes or rows so far, out of `total`
         self.total = self.size
         self._parquet = self._open_parquet() if told.format == "parquet" else None
@@ -103,7 +105,10 @@ class Foreign:
                 while too_long and (more := file.readline(LINE_LIMIT)) and not more.endswith(("\n", "\r")):
                     pass
                 self.done = file.buffer.tell()
-                if number <= self._told.skip_lines + 1 or not line.strip():
+                if number <= self.before:
+                    continue
+                if not line.strip():
+                    self.blank += 1
                     continue
                 if too_long:
                     yield Row(number, (), f"longer than {LINE_LIMIT} characters", line[:80])

@@ -60,7 +60,6 @@ def stage(
     with (folder / "entries.jsonl").open("w", encoding="utf-8") as out:
         try:
             for row in file.rows():
-                found.lines += 1
                 try:
                     if row.fault:
                         raise UserError(row.fault)
@@ -71,20 +70,22 @@ def stage(
                         raise UserError(f"{_ID[what]}: {clean(name, 60)} stands twice in this file")
                 except (UserError, ValueError, OverflowError) as fault:
                     rejects.add(row, clean(fault, 200))
+                    found.refused += 1
                     if len(found.faults) < _SHOWN:
                         found.faults.append(f"line {row.line}: {fault}")
                     continue
                 seen.add(name)
                 found.rows += 1
+                found.whole += 1
                 if found.rows > _MOST:
                     raise UserError(f"{clean(path)}: has more than {_MOST} rows; split it")
-                found.spans.setdefault(draft.asset or "-", Span()).add(draft.at_us, good=True)
+                found.spans.setdefault(draft.asset or "-", Span()).add(draft.at_us)
                 if len(found.shown) < _SHOWN:
                     found.shown.append(f"line {row.line}: {json.dumps(data, ensure_ascii=False)}")
                 out.write(json.dumps(data, ensure_ascii=False) + "\n")
         finally:
             rejects.close()
-    found.rejected = rejects.count
+    found.rejected, found.before, found.blank = rejects.count, file.before, file.blank
     return found
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from drivers.errors import UserError
+from drivers.record import Quality, Reason, quality_of
 from monitor.historian.parquet import DAY_MS, TIME, day_of
 from monitor.progress import Tell, Work, silent
 from monitor.reports.sheet import guarded
@@ -25,6 +26,7 @@ from monitor.state import atomic_write
 from monitor.transfer.decoding import Decoded, Decoder, Refused, Strange
 from monitor.transfer.foreign import Foreign, Row
 from monitor.transfer.mapping import ValueMapping
+from monitor.transfer.times import HOUR_US
 from monitor.words import clean
 
 ROWS = pa.schema(
@@ -36,6 +38,7 @@ ROWS = pa.schema(
 )  # fmt: skip
 _AT_ONCE = 65_536  # rows
 _SHOWN = 5
+_HOLES = 1_000
 _STRANGE_LIMIT = 1_000  # names that are counted apart
 
 
@@ -44,19 +47,26 @@ class Span:
     """What would come in of one tag."""
 
     rows: int = 0
-    good: int = 0
+    outside: int = 0  # of them outside the limits of the tag
     first_us: int = 2**62
     last_us: int = -(2**62)
     gap_us: int = 0  # the longest time between two neighbours in the order of the file
     gap_at_us: int = 0
     before_us: int | None = None
+    step_us: int = 0  # the last time between two neighbours
+    holes: list[tuple[int, int]] = field(default_factory=list)  # from, to: where about an hour is missing
 
-    def add(self, at_us: int, *, good: bool) -> None:
+    def add(self, at_us: int, *, outside: bool = False) -> None:
         self.rows += 1
-        self.good += good
+        self.outside += outside
         self.first_us, self.last_us = min(self.first_us, at_us), max(self.last_us, at_us)
-        if self.before_us is not None and at_us - self.before_us > self.gap_us:
-            self.gap_us, self.gap_at_us = at_us - self.before_us, self.before_us
+        if self.before_us is not None and at_us > self.before_us:
+            gap_us = at_us - self.before_us
+            if gap_us > self.gap_us:
+                self.gap_us, self.gap_at_us = gap_us, self.before_us
+            if HOUR_US < gap_us <= HOUR_US + 1.5 * self.step_us and len(self.holes) < _HOLES:
+                self.holes.append((self.before_us, at_us))
+            self.step_us = gap_us
         self.before_us = at_us
 
 
@@ -64,15 +74,27 @@ class Span:
 class Found:
     """What a file holds."""
 
-    rows: int = 0
-    lines: int = 0
-    rejected: int = 0
+    rows: int = 0  # samples or entries that can come in
+    rejected: int = 0  # cells or lines that cannot
+    qualities: Counter[Quality] = field(default_factory=Counter)  # of the samples
+    before: int = 0  # lines up to the headings; each line of the file is in one of these counts
+    blank: int = 0
+    whole: int = 0  # all that stands in it comes in
+    part: int = 0  # some of it
+    refused: int = 0  # nothing of it
+    empty: int = 0  # no value stands in it
+    unknown: int = 0  # of a name that the mapping does not have
     spans: dict[str, Span] = field(default_factory=dict)
     days: Counter[str] = field(default_factory=Counter)
     strange: Counter[str] = field(default_factory=Counter)
     unmapped: list[str] = field(default_factory=list)  # headings that nothing maps
     shown: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def lines(self) -> int:
+        """Lines of the file; of Parquet its rows."""
+        return self.before + self.blank + self.whole + self.part + self.refused + self.empty + self.unknown
 
 
 class Rejects:
@@ -117,30 +139,43 @@ def stage_values(path: Path, told: ValueMapping, folder: Path, now_us: int, show
     ):
         try:
             for row in file.rows():
-                found.lines += 1
                 work.add(max(file.done - work.done, 0))
+                rows, rejected, strange = found.rows, found.rejected, False
                 for one in decoder.decode(row):
                     if isinstance(one, Decoded):
                         _take(found, columns, one)
                         if len(found.shown) < _SHOWN:
                             found.shown.append(f"line {row.line}: {show(one)}")
                     elif isinstance(one, Strange):
+                        strange = True
                         name = one.name if one.name in found.strange or len(found.strange) < _STRANGE_LIMIT else "..."
                         found.strange[name] += 1
+                        rejects.add(row, f"{clean(one.name, 60)!r} is not in the mapping; add a [[tag]] for it")
                     else:
                         _refuse(found, rejects, row, one)
+                if strange:
+                    found.unknown += 1
+                elif found.rejected > rejected:
+                    found.part += found.rows > rows
+                    found.refused += found.rows == rows
+                elif found.rows > rows:
+                    found.whole += 1
+                else:
+                    found.empty += 1
+                    rejects.add(row, "no value stands there; see [missing] in the mapping")
                 if len(columns["tag"]) >= _AT_ONCE:
                     writer.write_table(_table(columns))
             if columns["tag"]:
                 writer.write_table(_table(columns))
         finally:
             rejects.close()
-    found.rejected = rejects.count
+    found.before, found.blank = file.before, file.blank
     return found
 
 
 def _refuse(found: Found, rejects: Rejects, row: Row, one: Refused) -> None:
     rejects.add(row, one.why)
+    found.rejected += 1
     if len(found.faults) < _SHOWN:
         found.faults.append(f"line {row.line}: {one.why}")
 
@@ -148,7 +183,8 @@ def _refuse(found: Found, rejects: Rejects, row: Row, one: Refused) -> None:
 def _take(found: Found, columns: Mapping[str, list[Any]], one: Decoded) -> None:
     name, at_ms = one.target.tag.name, one.at_us // 1000
     found.rows += 1
-    found.spans.setdefault(name, Span()).add(one.at_us, good=not one.detail and one.value is not None)
+    found.spans.setdefault(name, Span()).add(one.at_us, outside=Reason.OUT_OF_RANGE in one.reasons)
+    found.qualities[quality_of(one.reasons)] += 1
     found.days[day_of(at_ms // DAY_MS * DAY_MS)] += 1
     row = (name, at_ms, one.value, one.exact, int(one.reasons), one.detail or None)
     for column, cell in zip(columns.values(), row, strict=True):

@@ -64,8 +64,8 @@ def take_values(
     added = there = 0
     hours: dict[str, dict[int, float]] = {}
     with Work(_("import, rows"), facts.rows, tell) as work, pq.ParquetFile(path) as file:
-        for first, last in _spans(facts.days):
-            rows = _between(file, first, last)
+        for first, last in spans(facts.days):
+            rows = between(file, first, last)
             sites = pa.array([site_of[tags[name].asset] for name in rows["tag"].to_pylist()], pa.string())
             for site in pc.unique(sites).to_pylist():
                 mine = rows.filter(pc.equal(sites, site))
@@ -97,8 +97,8 @@ def _prove(path: Path, known: set[str], days: Mapping[str, int]) -> None:
         raise Unfit("import: its rows lie on other days than it says; nothing was brought in")
 
 
-def _spans(days: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Days one after the other that together have about _AT_ONCE rows."""
+def spans(days: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """(first, last): days one after the other that together have about _AT_ONCE rows."""
     first, count, last = "", 0, ""
     for day in sorted(days):
         if first and count + days[day] > _AT_ONCE:
@@ -109,7 +109,8 @@ def _spans(days: Mapping[str, int]) -> Iterator[tuple[str, str]]:
         yield first, last
 
 
-def _between(file: pq.ParquetFile, first: str, last: str) -> pa.Table:
+def between(file: pq.ParquetFile, first: str, last: str) -> pa.Table:
+    """The staged rows of these UTC days."""
     low, high = day_us(first) // 1000, day_us(last) // 1000 + 86_400_000
     column = ROWS.get_field_index("receive_ms")
     parts = []

@@ -158,7 +158,8 @@ def test_a_german_sheet_comes_in_and_each_line_that_cannot_is_listed_with_its_re
 def test_check_shows_and_keeps_nothing(plant, capsys):
     assert plant.values(GERMAN, GERMAN_CSV, "--check") == 1
     told = capsys.readouterr().out
-    assert "8 lines, 10 can come in, 3 cannot" in told
+    assert "in.csv: 10 lines: 2 before the data; 5 come in whole, 1 in part, 2 not at all" in told
+    assert "10 samples can come in: 9 good, 1 bad" in told
     assert f"{PRESSURE} 2025-10-25 23:30:00 +02:00 4.20050 bar good" in told
     assert "longest gap" in told
     assert plant.rows() == []
@@ -383,7 +384,7 @@ def test_a_folder_that_nobody_recorded_or_that_is_half_is_not_taken_in(plant):
     ("rows", "value", "words"),
     [
         ("2026-01-01T00:00:00Z,P1,1.5,ok", 1.5, "imported"),
-        ("2026-01-01T00:00:00+02:00,P1,-1.5e-3,0", -0.0015, "imported"),
+        ("2026-01-01T00:00:00+02:00,P1,-1.5e-3,0", -0.0015, "out_of_range imported"),
         ("2026-01-01T00:00:00Z,P1,1.5,0x80000000", 1.5, "exception imported"),
         ("2026-01-01T00:00:00Z,P1,1.5,0x40900000", 1.5, "stale imported"),
         ("2026-01-01T00:00:00Z,P1,1.5,worn", 1.5, "spec imported"),
@@ -518,6 +519,102 @@ def test_a_number_in_another_form_is_no_number(text, decimal, thousands, value):
             number_reader(decimal, thousands)(text)
     else:
         assert number_reader(decimal, thousands)(text) == value
+
+
+# what a file as a whole gives away
+
+
+def many(*rows: str) -> str:
+    return "t,name,v,q\n" + "".join(f"{row}\n" for row in rows)
+
+
+def test_a_value_outside_the_limits_of_its_tag_comes_in_as_bad_with_its_value_and_is_counted(plant, capsys):
+    rows = [f"2026-01-01T00:{minute:02d}:00Z,P1,{value},ok" for minute, value in enumerate((5, 555, 6, -1, 10))]
+    assert plant.values(LONG, many(*rows)) == 0
+    assert [(value, why) for _, value, why in plant.rows()] == [
+        (5, "imported"), (555, "out_of_range imported"), (6, "imported"), (-1, "out_of_range imported"),
+        (10, "imported"),
+    ]  # fmt: skip
+    told = capsys.readouterr().out
+    assert f"2 of 5 outside the limits of {PRESSURE} (0 to 10 bar): they come in as bad" in told
+    assert "5 samples can come in: 3 good, 2 bad" in told
+    assert "wrong unit" not in told
+    assert f"2 outside the limits of {PRESSURE}" in told.splitlines()[-1]
+
+
+def test_a_column_that_is_mostly_outside_is_a_loud_sign_of_a_wrong_unit(plant, capsys):
+    rows = [f"2026-01-01T00:{minute:02d}:00Z,P1,{value},ok" for minute, value in enumerate((5, 555, 600, 700))]
+    assert plant.values(LONG, many(*rows), "--check") == 0
+    told = capsys.readouterr().out
+    assert f"!! 3 of 4 outside the limits of {PRESSURE} (0 to 10 bar)" in told
+    assert "most of them: a wrong unit?" in told
+
+
+@pytest.mark.parametrize(
+    ("heading", "unit", "factor", "words"),
+    [
+        ("Druck [mbar]", "bar", 1.0, "the heading says mbar, the mapping bar"),
+        ("Druck (kPa)", "bar", 1.0, "the heading says kPa, the mapping bar"),
+        ("Druck [mbar]", "mbar", 0.01, "1 mbar is 0.001 bar, the mapping makes 0.01 of it"),
+        ("Druck [mbar]", "mbar", 0.001, ""),
+        ("Druck [roh]", "bar", 1.0, ""),
+        ("Druck", "bar", 2.0, "the mapping has bar as the tag has it, and changes its numbers"),
+    ],
+)
+def test_a_unit_that_cannot_be_is_remarked(plant, capsys, heading, unit, factor, words):
+    told = GERMAN.replace("Druck [mbar]", heading).replace('"mbar"', f'"{unit}"').replace("0.001", str(factor))
+    content = f"x\nDatum;Uhrzeit;{heading};Betrieb\n25.10.2025;23:30;4;1\n"
+    plant.values(told, content, "--check")
+    shown = capsys.readouterr().out
+    assert words in shown
+    assert ("!!" in shown) == bool(words)
+
+
+def test_two_values_of_one_tag_at_one_time_are_counted_and_named(plant, capsys):
+    rows = ["2026-01-01T00:00:00Z,P1,5,ok", "2026-01-01T00:00:00Z,P1,6,ok", "2026-01-01T00:00:00Z,P1,6,ok",
+            "2026-01-01T00:01:00Z,P1,6,ok", "2026-01-01T00:01:00Z,P1,6,ok"]  # fmt: skip
+    assert plant.values(LONG, many(*rows), "--check") == 0
+    told = capsys.readouterr().out
+    assert f"!! {PRESSURE}: several values at one time, 1 times, the first 2026-01-01 01:00 +01:00" in told
+    assert "the time zone" in told
+
+
+def local_as_utc(days: str, *, doubled: bool) -> list[str]:
+    """Each quarter of an hour of a night in local time that somebody gives out as UTC."""
+    minutes = list(range(0, 300, 15))
+    minutes = [*minutes[:12], *minutes[8:]] if doubled else [one for one in minutes if not 120 <= one < 180]
+    return [f"{days}T{one // 60:02d}:{one % 60:02d}:00Z,P1,{at / 10},ok" for at, one in enumerate(minutes)]
+
+
+def test_local_time_that_is_read_as_utc_is_hinted_at(plant, capsys):
+    rows = [*local_as_utc("2025-03-30", doubled=False), *local_as_utc("2025-10-26", doubled=True)]
+    plant.values(LONG, many(*rows), "--check")
+    told = capsys.readouterr().out
+    assert "an hour is missing where Europe/Berlin sets its clock forward (2025-03-30)" in told
+    assert "an hour is there twice where Europe/Berlin sets its clock back (2025-10-26)" in told
+    assert "local time that is read as UTC?" in told
+    true_utc = [f"2025-03-30T{at // 4:02d}:{at % 4 * 15:02d}:00Z,P1,5,ok" for at in range(40) if at not in (20, 21)]
+    plant.values(LONG, many(*true_utc), "--check")
+    assert "read as UTC" not in capsys.readouterr().out
+
+
+def test_each_line_of_a_file_is_in_one_count_and_what_did_not_come_in_is_listed_with_its_reason(plant, capsys):
+    content = many(
+        "2026-01-01T00:00:00Z,P1,5,ok", "2026-01-01T00:01:00Z,P9,5,ok", "2026-01-01T00:02:00Z,P1,,ok", "",
+        "2026-01-01T00:03:00Z,P1,5,worn", "2026-01-01T00:04:00Z,P1,x,ok", "2026-01-01T00:05:00Z,P1,,dead",
+    )  # fmt: skip
+    assert plant.values(LONG, content, "--check") == 1
+    told = capsys.readouterr().out
+    assert (
+        "in.csv: 8 lines: 1 before the data, 1 blank; 3 come in whole, 1 not at all, 1 without a value,"
+        " 1 of names that the mapping does not have" in told
+    )
+    assert "3 samples can come in: 1 good, 1 uncertain, 1 bad" in told
+    rejected = list(csv.DictReader(io.StringIO((plant.folder / "no.csv").read_text())))
+    assert [(row["line"], row["why"].split(";")[0]) for row in rejected] == [
+        ("3", "'P9' is not in the mapping"), ("4", "no value stands there"),
+        ("7", f"{PRESSURE}: 'x' is no number with decimal mark '.'"),
+    ]  # fmt: skip
 
 
 # mappings

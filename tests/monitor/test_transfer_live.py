@@ -35,7 +35,8 @@ async def test_what_a_running_daemon_is_given_comes_in_and_what_it_has_goes_out(
     await bench.until(lambda s: s["sources"][0]["good"] == 4)
     (tmp_path / "map.toml").write_text(MAP)
     (tmp_path / "old.csv").write_text(CSV)
-    words = ("import", "values", str(tmp_path / "old.csv"), "--map", str(tmp_path / "map.toml"), "--yes")
+    words = ("import", "values", str(tmp_path / "old.csv"), "--map", str(tmp_path / "map.toml"), "--yes",
+             "--rejects", str(tmp_path / "no.csv"))  # fmt: skip
     done = await handwheel(bench, *words)
     assert "2 brought in, 0 were there already" in done.stdout, done.stderr
     found = read(bench.state, ["pump1.flow"], 0, 2**62)
