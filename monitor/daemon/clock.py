@@ -21,6 +21,7 @@ STEP_S = 0.5  # the clock against the monotonic one [s]: less is not told from a
 BIG_STEP_S = 1.0  # after a step of more, the clock is suspect
 SUSPECT_FOR_S = 3_600.0
 LONG_STEP_S = 86_400.0  # such a step stays in doubt until a time service, or a person, confirms the clock
+FAR_S = 366 * 86_400.0  # against such a step no time service is believed either, only a person: they can be wrong
 SLEPT_S = 1.0
 DRIFT = 50e-6  # of a quartz without a time service [s/s]
 LOST_S = 7 * 86_400.0  # without a time service for longer, the clock is suspect
@@ -139,22 +140,27 @@ class _Known:
 class Clock:
     """Watches the clock: one look each tick, all times handed in. `health` is what is to be said of it."""
 
-    def __init__(self, now: Moment, boot_s: float, kept: str = "") -> None:
-        """`kept` is what `saved` gave in the last life; unreadable it counts as nothing."""
+    def __init__(self, now: Moment, boot_s: float, kept: str = "", recorded_us: int | None = None) -> None:
+        """`kept` is what `saved` gave in the last life; unreadable it counts as nothing, and the last time that stands
+        anywhere in the records (`recorded_us`, UTC [us]) stands in for it."""
         self.health = ClockHealth()
         self._now, self._boot_s = now, boot_s
         self._suspect_until_s = 0.0  # boottime
         self._doubt = ""  # why the clock is not believed until a time service or a person confirms it
-        self._steps_s = 0.0  # the sum of the steps since it was last confirmed
+        self._steps_s = 0.0  # the sum of the steps since it was last confirmed, and of what a start found
         self._synced: _Known | None = None
         self._by_hand: _Known | None = None
         last_us = self._take_up(kept)
+        if last_us is None:
+            last_us = recorded_us
         if last_us is not None:
             ahead_s = (now.utc_us - last_us) / 1e6
             if ahead_s < -BIG_STEP_S:
                 self._doubt = _("{age} before the last time recorded here").format(age=age_text(-ahead_s))
             elif ahead_s > LOST_S:
                 self._doubt = _("{age} after the last time recorded here").format(age=age_text(ahead_s))
+            if not -BIG_STEP_S <= ahead_s <= LOST_S:
+                self._steps_s += ahead_s
 
     def look(self, now: Moment, boot_s: float, kernel: Kernel | None, services: list[str]) -> Seen:
         """Compare the clocks with the last look and judge anew."""
@@ -171,6 +177,10 @@ class Clock:
         self.health = ClockHealth(state, note, offset_s, uncertainty_s, since_us)
         return Seen(step_s if stepped else None, slept_s if slept_s > SLEPT_S else None)
 
+    def stepped_since(self, now: Moment, boot_s: float) -> bool:
+        """Whether the clock was set by much since the last look: between two looks a second passes."""
+        return abs((now.utc_us - self._now.utc_us) / 1e6 - (boot_s - self._boot_s)) > BIG_STEP_S
+
     def confirm(self) -> None:
         """A person set or compared the clock just now (its entry says who)."""
         self._by_hand = self._known(BY_HAND_S)
@@ -178,7 +188,7 @@ class Clock:
 
     def saved(self) -> str:
         """What the next life must know."""
-        told: dict[str, Any] = {"utc": utc_text(self._now.utc_us), "doubt": self._doubt}
+        told: dict[str, Any] = {"utc": utc_text(self._now.utc_us), "doubt": self._doubt, "steps_s": self._steps_s}
         for name, one in (("synced", self._synced), ("by_hand", self._by_hand)):
             if one is not None:
                 told[name] = one.to_json()
@@ -189,17 +199,18 @@ class Clock:
         if abs(step_s) > BIG_STEP_S:
             self._suspect_until_s = boot_s + SUSPECT_FOR_S
             self._by_hand = None
-        self._doubt = (
-            _("set by {age} without a time service").format(age=_signed(self._steps_s))
-            if abs(self._steps_s) > LONG_STEP_S else ""
-        )  # fmt: skip
+        if abs(self._steps_s) > LONG_STEP_S:
+            self._doubt = _("set by {age} without a time service").format(age=_signed(self._steps_s))
+        elif self._steps_s >= -BIG_STEP_S:  # taken back; what was before the last record is not by a smaller step
+            self._doubt = ""
 
     def _judge(
         self, now: Moment, boot_s: float, kernel: Kernel | None, services: list[str]
     ) -> tuple[str, str, float | None]:
         """(state, note, uncertainty)."""
         kept = _of_kernel(kernel)
-        if kept and kept.uncertainty_s is not None and now.utc_us >= MADE_US:
+        far = bool(self._doubt) and abs(self._steps_s) > FAR_S
+        if kept and kept.uncertainty_s is not None and now.utc_us >= MADE_US and not far:
             self._synced = self._known(kept.uncertainty_s)
             self._by_hand, self._doubt, self._steps_s = None, "", 0.0
         if now.utc_us < MADE_US:
@@ -230,7 +241,7 @@ class Clock:
         """What the last life kept; returns the last time that it recorded (UTC) [us]."""
         try:
             told = json.loads(kept)
-            self._doubt = str(told.get("doubt", ""))
+            self._doubt, self._steps_s = str(told.get("doubt", "")), float(told.get("steps_s", 0.0))
             self._synced, self._by_hand = _read_known(told.get("synced")), _read_known(told.get("by_hand"))
             return parse_utc(told["utc"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -106,7 +106,8 @@ class Parts:
             self.storing.owe(gap(change.source, change.last_answer_us, change.at_us, site=change.site))
 
     def _clock_suspect(self) -> bool:
-        return self.clock.health.suspect
+        """Also where it was set since the last look, a second ago at most: a job may begin in between."""
+        return self.clock.health.suspect or self.clock.stepped_since(self.moment(), boottime_s())
 
     def _metrics(self) -> str:
         links = [one.link for one in self.polling.pollers.values()]

@@ -91,7 +91,9 @@ class Room:
         rule = clean(_("disk {share} % full").format(share=int(100 * max(disk.share for disk in self._disks))))
         await self._ask("fold", {})
         try:
-            drafts = await self._writer.do(self._drop_folded, rule) + await self._writer.do(self._drop_leftovers, rule)
+            drafts = await self._writer.do(self._drop_folded, rule)
+            if not self._clock_suspect():
+                drafts += await self._writer.do(self._drop_leftovers, rule)
         except STORE_FAULTS as fault:
             LOG.error("no room can be made: %s", fault)
             self._made_s -= AGAIN_S - 60.0

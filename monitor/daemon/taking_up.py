@@ -13,7 +13,7 @@ from monitor.daemon.parts import Parts
 from monitor.daemon.publishing import head_told, publish_folder, write_facts
 from monitor.historian.reader import HotReader
 from monitor.ledger import Draft, entries
-from monitor.ledger.reading import head_at
+from monitor.ledger.reading import head_at, last_at
 from monitor.sqlite_file import damaged
 from monitor.state import State
 from monitor.words import _
@@ -35,7 +35,11 @@ async def take_up(parts: Parts) -> None:
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
         raise damaged(state.hot, fault) from fault
     parts.judging.learn_noise(state)
-    parts.clock = Clock(parts.moment(), boottime_s(), reader.meta().get("clock", ""))
+    newest_ms = reader.newest_own_ms()
+    entered_us = await writer.do(last_at, state)
+    recorded_us = max(entered_us or 0, (newest_ms or 0) * 1000) or None
+    parts.clock = Clock(parts.moment(), boottime_s(), reader.meta().get("clock", ""), recorded_us)
+    await writer.do(writer.hot.set_meta, "clock", parts.clock.saved())  # a doubt outlives also a kill within a minute
     started = {"version": parts.version, "config_sha256": settings.sha256}
     drafts = [own("restart", started | await _record_program(parts), at_us)]
     configured = next((one.data["sha256"] for one in reversed(records) if one.kind == "config"), None)
@@ -44,7 +48,6 @@ async def take_up(parts: Parts) -> None:
         drafts.append(own("config", {"sha256": settings.sha256, "words": words}, at_us))
     drafts += await writer.do(of_contracts, state, settings, at_us)
     drafts += _not_as_told(state, writer.head[0], told, at_us)
-    newest_ms = reader.newest_own_ms()
     if newest_ms is not None:
         drafts.append(gap("all", newest_ms * 1000, at_us))
     if (lost := writer.abandoned) is not None:

@@ -81,12 +81,15 @@ class Timetable:
             self._scheduler.shutdown(wait=False)
 
     def missed(self, now: datetime) -> list[str]:
-        """Jobs that never ran, or whose time came between their last run and now; in the order in which to do them."""
+        """Jobs that never ran, or whose time came between their last run and now; in the order in which to do them.
+
+        A run that stands in the future was made while the clock was wrong: it counts as none.
+        """
         late = []
         for name in self._triggers:
             last = self._last_runs.get(name)
             due = None if last is None else self.due(name, last, last + timedelta(microseconds=1))
-            if last is None or (due is not None and due <= now):
+            if last is None or last > now or (due is not None and due <= now):
                 late.append(name)
         return sorted(late, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST))
 

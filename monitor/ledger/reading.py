@@ -72,6 +72,16 @@ def last(state: State, kind: str) -> Record | None:
     return record_of(*row) if row else None
 
 
+def last_at(state: State) -> int | None:
+    """When the last entry was made that the daemon dates by its own clock (UTC [us]).
+
+    None where there is none.
+    """
+    found = (last(state, kind) for kind in ("restart", "stop", "gap", "config", "clock_step"))
+    newest = max((one for one in found if one), key=lambda one: one.n, default=None)
+    return newest.at_us if newest else None
+
+
 def raw_message(state: State, sha256: str) -> bytes | None:
     """A vendor's message as it was kept; None if it never was or was erased."""
     with reading(state.bodies) as db:

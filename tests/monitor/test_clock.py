@@ -130,7 +130,40 @@ def test_after_a_power_cut_a_clock_that_nobody_vouches_for_is_suspect_if_it_went
     assert again.word == "suspect"
     if "made" not in note:
         again.pass_(kernel=SYNCED)
+        assert again.word == ("suspect" if later_s > 0 else "synced")  # time services were wrong by decades before
+        again.clock.confirm()
+        again.pass_(kernel=SYNCED)
         assert again.word == "synced"
+
+
+@pytest.mark.parametrize("start_s", [10 * 365 * DAY_S, 20 * DAY_S, -3_600.0])
+def test_no_small_step_and_no_new_start_ends_the_doubt_of_a_start(start_s):
+    time = Time()
+    time.pass_()
+    again = time.next_life("boot-2", start_s)
+    again.pass_(step_s=0.7)
+    assert again.word == "suspect"
+    third = again.next_life()
+    third.pass_()
+    third.pass_(step_s=0.7)
+    assert third.word == "suspect"
+    third.pass_(step_s=-start_s)
+    third.pass_(3_601.0)
+    assert third.word == "unknown"
+
+
+@pytest.mark.parametrize(("ahead_s", "word"), [(60.0, "unknown"), (10 * 365 * DAY_S, "suspect"), (-60.0, "suspect")])
+def test_where_the_last_life_kept_nothing_its_records_say_until_when_it_was(ahead_s, word):
+    clock = Clock(START, 100.0, "", START.utc_us - round(ahead_s * 1e6))
+    clock.look(replace(START, mono_s=101.0, utc_us=START.utc_us + 1_000_000), 101.0, LOST, [])
+    assert clock.health.state == word
+
+
+def test_a_step_is_seen_between_two_looks():
+    time = Time()
+    time.pass_()
+    assert not time.clock.stepped_since(replace(time.now, utc_us=time.now.utc_us + 900_000), time.boot_s + 0.9)
+    assert time.clock.stepped_since(replace(time.now, utc_us=time.now.utc_us + 86_400_000_000), time.boot_s + 0.9)
 
 
 def test_holdover_goes_on_over_a_restart_and_over_a_boot():

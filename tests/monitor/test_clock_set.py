@@ -3,13 +3,16 @@
 import asyncio
 import signal
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitor.command_socket import ask
+from monitor.historian.cold import cold_of, days
 from monitor.historian.reader import HotReader
-from monitor.ledger import entries, verify
+from monitor.ledger import Ledger, entries, verify
 from monitor.state import State
+from tests.monitor.historian.test_verifying import day
 from tests.monitor.plant_bench import Bench, configure
 from tests.peers.weather import needs_weather
 
@@ -92,3 +95,60 @@ async def test_a_year_ahead_no_rollup_leaves_and_after_a_restart_neither(bench, 
     status = await bench.until(lambda s: s["sources"][0]["good"] == 4)
     assert status["clock"]["note"] == "before the day this program was made; set it"
     await fresh(bench, round((time.time() - 57 * YEAR_S - 5) * 1e6))
+
+
+REMOVING = "".join(f'[[job]]\nname = "{name}"\ncron = "0 3 * * *"\n' for name in ("purge", "retention"))
+RULES = "\n[history]\nkeep_days = 100\nleast_days = 90\n\n[retention]\nfinding = 365\n"
+FINDING = {"wo_id": "WO-1", "grade": "A", "inspector_party": "utility", "blind_to_alert": True}
+
+
+async def test_started_ten_years_ahead_nothing_leaves_and_when_the_clock_is_good_only_what_the_rules_say(
+    bench, weather
+):
+    """The hot file of the last life is lost; the jobs that remove are due at once."""
+    await bench.until(lambda s: s["sources"][0]["good"] == 4)
+    bench.kill()
+    await asyncio.to_thread(bench.ended)
+    bench.state.hot.unlink()
+    state, now_us = bench.state, time.time_ns() // 1000
+    (bench.config / "timetable.toml").write_text(REMOVING)
+    (bench.config / "site.toml").write_text((bench.config / "site.toml").read_text() + RULES)
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    old, young = (today - timedelta(days=age) for age in (200, 10))
+    day(state, f"{young:%Y-%m-%d}", round(young.timestamp() * 1000))
+    ledger = Ledger(state)
+    finding = ledger.append("finding", FINDING, at_us=now_us - 10 * 86_400_000_000, via="cli").n
+    ledger.close()
+
+    async def ask_for(job):
+        return await asyncio.to_thread(ask, state, "run_job", {"job": job}, 30.0)
+
+    def all_there(*wanted):
+        assert set(days(cold_of(state), "G")) >= {f"{one:%Y-%m-%d}" for one in wanted}
+        assert [one.n for one in entries(state, ["finding"])] == [finding]
+        assert not list(entries(state, ["purge", "erasure"]))
+
+    weather.set_clock(10 * YEAR_S)
+    bench.start()
+    status = await bench.until(lambda s: s["sources"][0]["good"] == 4)
+    assert (status["clock"]["state"], "after the last time" in status["clock"]["note"]) == ("suspect", True)
+    for job in ("purge", "retention"):
+        assert f"{job}: a run was left out, because the clock is in doubt" in bench.log_text()
+        assert "the clock is in doubt" in (await ask_for(job))["error"]
+    all_there(young)
+    bench.kill()
+    await asyncio.to_thread(bench.ended)
+    bench.start()  # ten years ahead again, and by the records of ten years ahead
+    await bench.until(lambda s: s["clock"]["state"] == "suspect", "a new start ends no doubt")
+    weather.set_clock(0.0)
+    await bench.until(lambda s: len(list(entries(state, ["clock_step"]))) == 1)
+    assert "the clock is in doubt" in (await ask_for("purge"))["error"]
+    assert (await asyncio.to_thread(ask, state, "confirm_clock", {}, 20.0))["ok"]
+    await bench.until(lambda s: s["clock"]["state"] == "manual")
+    day(state, f"{old:%Y-%m-%d}", round(old.timestamp() * 1000))
+    for job in ("retention", "purge"):
+        assert (await ask_for(job))["ok"]
+        await bench.until(lambda s, job=job: s["worker"]["jobs"].get(job, {}).get("ok"), job)
+    await bench.until(lambda _s: not {f"{old:%Y-%m-%d}"} & set(days(cold_of(state), "G")))
+    assert f"{young:%Y-%m-%d}" in days(cold_of(state), "G")
+    assert [one.n for one in entries(state, ["finding"])] == [finding]

@@ -18,6 +18,7 @@ from monitor.daemon.timetable import Timetable, trigger_of, weekdays
 from monitor.daemon.writer import Writer
 from monitor.historian.reader import HotReader
 from monitor.joblist import lines
+from monitor.ledger import entries
 from monitor.plant import Job
 from monitor.state import State
 from tests.monitor.plants import plant
@@ -168,3 +169,27 @@ def test_jobs_are_listed_with_how_they_went_and_when_they_are_due():
     ]  # fmt: skip
     assert lines(binder, None, None, zone, now)[1:] == ["  never ran", "  next: as soon as the daemon runs"]
     assert lines(Job("score", every_s=60), run, None, zone, now)[-1] == "  next: as soon as the daemon runs"
+
+
+async def test_what_a_job_found_old_is_not_erased_where_the_clock_came_into_doubt_meanwhile(tmp_path):
+    settings, state, doubt = plant(), State(tmp_path).make(), []
+
+    class Found:
+        async def ask(self, *_what):
+            doubt.append("the clock was set")
+            erasure = {"kind": "erasure", "data": {"entries": [1], "rule": "r"}, "at_us": 0, "via": "retention"}
+            return {"ledger": [erasure], "assessments": [], "brought_in": [], "purge_before_ms": 2**62, "ok": True,
+                    "words": ""}  # fmt: skip
+
+    writer = Writer(settings, state)
+    await writer.open()
+    jobs = Dispatch(Found(), writer, Claims(settings), lambda alert: None, lambda: bool(doubt))
+    await jobs.run("retention")
+    assert "the clock came into doubt" in jobs.last_runs["retention"]["words"]
+    assert not list(entries(state, ["erasure"]))
+    await writer.close()
+
+
+def test_a_run_that_stands_in_the_future_was_made_by_a_wrong_clock_and_counts_as_none():
+    ran = {"score": SUNDAY, "drift_audit": SUNDAY + timedelta(days=3_650), "binder": SUNDAY}
+    assert table(ran).missed(SUNDAY) == ["drift_audit"]
