@@ -388,11 +388,28 @@ def test_a_stranger_checks_an_anchor_with_the_program_of_the_document_and_nothin
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert "InvalidSignature" in stranger(tmp_path, state, text.replace("Golden", "Wooden")).stderr
     damage(state.ledger, "DELETE FROM entry WHERE n > 4")
-    assert "the end was cut off" in stranger(tmp_path, state, text).stderr
+    assert "ends at entry 4, the anchor is of " in stranger(tmp_path, state, text).stderr
     damage(state.ledger, "UPDATE entry SET digest = ? WHERE n = 2", (bytes(32),))
     assert "entry 2 was changed" in stranger(tmp_path, state, text).stderr
     forged = rewritten(state, None, key_of(3))
     assert "the past was written anew" in stranger(tmp_path, forged, text).stderr
+
+
+@pytest.mark.parametrize("made", ["alone, out of a running daemon", "before the anchor"])
+def test_an_older_copy_accuses_nobody(state, tmp_path, made):
+    filled(state).close()
+    copied = State(tmp_path / "copy").make()
+    shutil.copy(state.ledger, copied.ledger)
+    ledger = filled(state)
+    _entry, text = hand_over(ledger, "union", "Golden Water", at_us=AT, role="operator", via="cli")
+    if made.startswith("alone"):
+        assert Path(f"{state.ledger}-wal").stat().st_size > 0
+        shutil.copy(state.ledger, copied.ledger)
+    done = stranger(tmp_path, copied, text)
+    assert re.search(r"this copy ends at entry \d+, the anchor is of \d+: take a newer copy before you", done.stderr)
+    assert done.returncode == 1
+    ledger.close()
+    assert stranger(tmp_path, state, text).returncode == 0, "of a stopped daemon it is whole"
 
 
 # canonical JSON
