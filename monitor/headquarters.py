@@ -60,9 +60,14 @@ def health(island: Island, now_us: int) -> Seen:
     """What the site's own daemon said last of each asset, and how much of its last day was good."""
     from monitor.historian.reader import HotReader
     from monitor.historian.rollup import HOUR_S
+    from monitor.transfer.bundle import MANIFEST
 
     if not island.state.hot.is_file():
-        raise UserError(f"{island.name}: has no hot.sqlite; health is what the site's own daemon said last")
+        bundle = "is what `handwheel export everything` made and " if (island.state.root / MANIFEST).is_file() else ""
+        raise UserError(
+            f"{island.name}: {bundle}has no hot.sqlite; health is what the site's own daemon said last, so name the "
+            "STATE of a site whose daemon ran, or a copy of it"
+        )
     hot = HotReader(island.state.hot)
     newest_ms = hot.newest_ms()
     since_s = (newest_ms or 0) // 1000 - DAY_S
@@ -127,6 +132,8 @@ def review(island: Island, now_us: int) -> Seen:
     from monitor.reports.comparison import period_until
 
     settings = island.configured("review")
+    if words := asked.missing(settings):
+        raise UserError(f"{island.name}: {words}")
     start_us, end_us = period_until(now_us)
     rows = []
     for vendor in sorted({asset.vendor for asset in settings.assets if asset.vendor and asset.components}):

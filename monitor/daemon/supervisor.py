@@ -53,6 +53,7 @@ class Worker:
         self.starts = 0
         self.lost = 0  # jobs without a result
         self.job = ""  # what it is doing now
+        self.since_us: int | None = None  # and since when, UTC [us]
         self.progress: dict[str, Any] | None = None  # and how far it is, once that takes longer than a second
 
     @property
@@ -68,14 +69,14 @@ class Worker:
     async def ask(self, job: str, args: Mapping[str, Any], now_us: int, timeout_s: float) -> dict[str, Any]:
         """The answer to one job (see above). Raises JobLost when there is none."""
         async with self._turn:
-            self.job = job
+            self.job, self.since_us = job, time.time_ns() // 1000
             try:
                 return await self._ask(job, args, now_us, timeout_s)
             except JobLost:
                 self.lost += 1
                 raise
             finally:
-                self.job, self.progress = "", None
+                self.job, self.since_us, self.progress = "", None, None
 
     async def _ask(self, job: str, args: Mapping[str, Any], now_us: int, timeout_s: float) -> dict[str, Any]:
         process = await self._living()

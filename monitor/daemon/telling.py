@@ -41,7 +41,8 @@ def status_of(parts: Parts, now: Moment, *, stopping: bool) -> dict[str, Any]:
         binder=binder_of(parts.state),
         ledger=parts.writer.head,
     ) | {"worker": {"pid": worker.pid, "restarts": worker.restarts, "lost": worker.lost,
-                    "job": worker.job, "progress": worker.progress, "jobs": parts.jobs.last_runs},
+                    "job": worker.job, "since": utc_text(worker.since_us) if worker.job else None,
+                    "progress": worker.progress, "jobs": parts.jobs.last_runs},
          "socket": dict(parts.access), "disk": parts.room.to_json(),
          "overload": _overload(parts), "backlog": storing.backlog, "wal_bytes": storing.wal_bytes,
          "timetable": {name: at.isoformat() for name, at in parts.timetable.next_runs().items()}}  # fmt: skip

@@ -22,6 +22,7 @@ from monitor.words import use_language, utc_text
 from tests.monitor.judged_plant import NOW_US, lay_down, minutes, settings
 
 GOLDEN = Path(__file__).parents[1] / "golden/config"
+BARE = Path(__file__).parents[2] / "config/bare"
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,24 @@ def test_an_audit_needs_the_configuration_and_is_as_of_the_newest_sample(two_sit
     assert {(row["folder"], row["as_of"]) for row in told["rows"]} == {(str(two_sites / "south"), utc_text(NOW_US))}
     assert {"coverage", "stale_tags", "binder"} <= {row["check"] for row in told["rows"]}
     assert sum(rate["of"] for rate in told["rates"]) == len(told["rows"])
+
+
+def test_a_folder_that_health_cannot_be_asked_of_is_named_with_what_to_do(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bundle/history").mkdir(parents=True)
+    (tmp_path / "bundle/MANIFEST.sha256").write_text("")
+    empty, bundle = (one["why"] for one in said(capsys, "health", tmp_path / "empty", tmp_path / "bundle")["failed"])
+    assert "empty: has no hot.sqlite; health is what the site's own daemon said last, so name the STATE of" in empty
+    assert "bundle: is what `handwheel export everything` made and has no hot.sqlite" in bundle
+
+
+def test_a_site_with_nothing_under_review_says_what_is_missing(two_sites, tmp_path, capsys):
+    shutil.copytree(two_sites / "south", tmp_path / "own")
+    shutil.rmtree(tmp_path / "own/config")
+    shutil.copytree(BARE, tmp_path / "own/config")
+    told = said(capsys, "review", tmp_path / "own")
+    assert (told["rows"], told["code"]) == ([], 1)
+    assert "own: no asset in site.toml names its vendor; write vendor = and components = at" in told["stderr"]
 
 
 def test_a_review_without_findings_has_no_rate(two_sites, capsys):

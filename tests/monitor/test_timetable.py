@@ -17,7 +17,7 @@ from monitor.daemon.supervisor import JobLost
 from monitor.daemon.timetable import Timetable, trigger_of, weekdays
 from monitor.daemon.writer import Writer
 from monitor.historian.reader import HotReader
-from monitor.joblist import lines
+from monitor.joblist import at_work, lines
 from monitor.ledger import entries
 from monitor.plant import Job
 from monitor.state import State
@@ -154,21 +154,33 @@ def test_jobs_are_listed_with_how_they_went_and_when_they_are_due():
     run = {"started": "2026-11-27T04:00:00.000Z", "ended": "2026-11-27T04:00:09.000Z", "ok": True, "words": "12 pages",
            "succeeded": "2026-11-27T04:00:09.000Z", "left_out": 0}  # fmt: skip
     binder = Job("binder", cron="0 4 * * *")
-    assert lines(binder, run, None, zone, now) == [
+    assert lines(binder, run, None, zone, now, lives=False) == [
         "binder  (cron 0 4 * * * UTC)",
         "  last: 2026-11-27 05:00 +01:00 to 2026-11-27 05:00 +01:00, went well: 12 pages",
-        "  next: 2026-11-28 05:00 +01:00",
+        "  next: 2026-11-28 05:00 +01:00, if the daemon runs then",
     ]  # fmt: skip
     failed = {**run, "ok": False, "words": "no room\x1b[2J", "left_out": 3}
-    shown = lines(Job("score", every_s=60), failed, "2026-11-27T12:00:30+00:00", zone, now)
+    shown = lines(Job("score", every_s=60), failed, "2026-11-27T12:00:30+00:00", zone, now, lives=True)
     assert "FAILED: no room" in shown[1]
     assert "\x1b" not in shown[1]
     assert shown[2:] == [
         "  went well last: 2026-11-27 05:00 +01:00", "  left out: 3 runs, because it was late or still at work",
         "  next: 2026-11-27 13:00 +01:00",
     ]  # fmt: skip
-    assert lines(binder, None, None, zone, now)[1:] == ["  never ran", "  next: as soon as the daemon runs"]
-    assert lines(Job("score", every_s=60), run, None, zone, now)[-1] == "  next: as soon as the daemon runs"
+    assert lines(binder, None, None, zone, now, lives=False)[1:] == [
+        "  never ran",
+        "  next: as soon as the daemon runs",
+    ]
+    score = Job("score", every_s=60)
+    assert lines(score, run, None, zone, now, lives=False)[-1] == "  next: as soon as the daemon runs"
+
+
+def test_a_job_at_work_says_since_when_and_beyond_its_time_whether_it_is_stuck():
+    zone, worker = ZoneInfo("Europe/Berlin"), {"job": "score", "since": "2026-11-27T11:58:00.000Z"}
+    told = at_work(worker, zone, datetime(2026, 11, 27, 12, tzinfo=UTC))
+    assert told == "  at work since 2026-11-27 12:58 +01:00, for 2m"
+    later = at_work(worker, zone, datetime(2026, 11, 27, 12, 4, tzinfo=UTC))
+    assert later.endswith("; stuck? It may take 5m")
 
 
 async def test_what_a_job_found_old_is_not_erased_where_the_clock_came_into_doubt_meanwhile(tmp_path):
