@@ -21,6 +21,9 @@ DEVICE_FEEDS = ("status_bit", "opcua")
 REPEAT_US = 14 * 86_400 * 1_000_000  # a claim without an id of the vendor's, said again after that, is a new one [us]
 AHEAD_US = 86_400 * 1_000_000  # a vendor's time so far after ours is no zone and no skew, but wrong [us]
 WAITED = "may_have_waited"  # key of Alert.extra: it may have come while we did not listen
+LATE = "late_by"  # key of Alert.extra: so far is the time at which it says it came from that at which it was taken in
+TRUSTED_US = 60_000_000  # no further apart than this, the first of these two times is believed [us]
+_CLAIMED = "claimed_us"  # key of Alert.extra: when a handover says that it came, where that is not believed
 _Claim = tuple[object, ...]
 
 
@@ -72,8 +75,11 @@ class Claims:
         """The site of an asset; "" for one that is not configured."""
         return self._sites.get(asset, "")
 
-    def draft(self, alert: Alert, via: str) -> Draft | None:
-        """The entry for an alert, or None where the ledger has it already. `entered` says that it was written."""
+    def draft(self, alert: Alert, via: str, taken_us: int | None = None) -> Draft | None:
+        """The entry for an alert, or None where the ledger has it already. `entered` says that it was written.
+
+        It is of `taken_us` (UTC [us]; default: when the alert came): what others hand over is dated by our own clock.
+        """
         if alert.feed in DEVICE_FEEDS:
             told = self._told.get(alert.alert_id)
             known = told is not None and (told.active, told.severity) == (alert.active, alert.severity)
@@ -84,7 +90,7 @@ class Claims:
             self._hear(alert)
             return None
         return Draft(
-            "vendor_alert", self._data(alert), alert.received_us, via,
+            "vendor_alert", self._data(alert), alert.received_us if taken_us is None else taken_us, via,
             site=self.site(alert.asset) or None, asset=alert.asset or None, component=alert.component or None,
         )  # fmt: skip
 
@@ -141,7 +147,7 @@ class Claims:
             "failure_mode": alert.failure_mode,
             "severity": alert.severity,
             "issued_at": None if alert.issued_us is None else utc_text(alert.issued_us),
-            "received_at": utc_text(alert.received_us),
+            "received_at": utc_text(int(alert.extra.get(_CLAIMED, alert.received_us))),
             "text": alert.text,
             "recommended_action": alert.action,
             "horizon": None if alert.horizon_days is None else f"{alert.horizon_days:g} d",
@@ -150,6 +156,19 @@ class Claims:
             "active": alert.active,
             "simulated": self._simulated,
         } | _known_of_times(alert)
+
+
+def taken_in(alert: Alert, taken_us: int) -> Alert:
+    """A message's alert as it is taken in at `taken_us` (UTC [us]).
+
+    Anybody who may hand over can write any time into a handover. One that is not the time of taking in, or nearly, is
+    kept beside it and not believed: the message had come by then, and nobody knows how long before.
+    """
+    known = {key: value for key, value in alert.extra.items() if key not in (LATE, _CLAIMED)}
+    if abs(taken_us - alert.received_us) <= TRUSTED_US:
+        return replace(alert, extra=known)
+    late = {LATE: f"{(taken_us - alert.received_us) / 1e6:.0f} s", _CLAIMED: str(alert.received_us)}
+    return replace(alert, received_us=taken_us, extra=known | late)
 
 
 def is_believable(alert: Alert) -> bool:
@@ -164,7 +183,7 @@ def spoken_us(alert: Alert) -> int:
 
 def _known_of_times(alert: Alert) -> dict[str, str]:
     """What makes a time less than a point in time; nothing where both are."""
-    known = {key: alert.extra[key] for key in (ISSUED, WAITED) if key in alert.extra}
+    known = {key: alert.extra[key] for key in (ISSUED, WAITED, LATE) if key in alert.extra}
     if not is_believable(alert):
         known[ISSUED] = AHEAD
     clear = alert.extra.get(CLEAR, "")

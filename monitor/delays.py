@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drivers.vendor.file_drop import AHEAD
-from monitor.claims import DEVICE_FEEDS, WAITED
+from monitor.claims import DEVICE_FEEDS, LATE, WAITED
 from monitor.ledger import Record
 from monitor.words import _, age_text, parse_utc
 
@@ -161,7 +161,7 @@ def _same_part(message: Record, bit: Record) -> bool:
 
 def _arrival(message: Record, bit: _Bit, steps: Sequence[int]) -> Arrival:
     at_us, data = _received(message), message.data
-    waited = WAITED in data
+    waited = WAITED in data or LATE in data
     first, last = sorted((message.n, bit.told.n))
     stepped = any(first < step < last for step in steps)
     clear = bit.told.data.get("clear_at")
@@ -192,6 +192,6 @@ def summary(found: Sequence[Arrival]) -> Summary | None:
 
 
 def _received(alert: Record) -> int:
-    """When it reached us; the entry's own time where the message does not say."""
+    """When it reached us; the entry's own time where the message does not say, or is not believed."""
     received = alert.data.get("received_at")
-    return parse_utc(received) if isinstance(received, str) else alert.at_us
+    return parse_utc(received) if isinstance(received, str) and LATE not in alert.data else alert.at_us

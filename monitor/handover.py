@@ -180,6 +180,8 @@ def _alert(row: dict[str, Any]) -> Alert:
         and (alert.issued_us is None or _is_time(alert.issued_us))
         and (days is None or (isinstance(days, int | float) and 0 <= days < 1e6))
         and isinstance(alert.active, bool)
+        and isinstance(alert.extra, dict)
+        and all(isinstance(text, str) for text in alert.extra.values())
     )
     if not fits:
         raise TypeError("an alert has a field of the wrong type")

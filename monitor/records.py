@@ -14,7 +14,7 @@ from monitor.state import State
 
 ENTRY = ("n", "at_us", "role", "via", "site", "asset", "component")
 _MORE: Mapping[str, tuple[str, ...]] = {  # fields that an entry of a kind may have beside those it must have
-    "vendor_alert": ("received_at", "active", "simulated"),
+    "vendor_alert": ("received_at", "late_by", "active", "simulated"),
     "own_alert": ("model_sha256", "top"),
     "decision": ("randomised", "deferral_prob"),
     "work_order": ("done", "alert_id", "planned_cost", "downtime", "run_hours", "party"),

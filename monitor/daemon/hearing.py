@@ -13,7 +13,7 @@ from pathlib import Path
 
 from drivers.errors import AlertError
 from drivers.record import Alert
-from monitor.claims import Claims
+from monitor.claims import Claims, taken_in
 from monitor.daemon.alarms import AlarmList
 from monitor.daemon.drafts import gap, now_us, of_alarm
 from monitor.daemon.writer import Writer
@@ -88,9 +88,9 @@ class Hearing:
             self._owe(gap("alerts of devices", self._lost_us, now_us(), counts={"alerts_lost": self._lost}))
             self._lost = 0
 
-    async def _enter(self, alerts: Sequence[Alert], via: str) -> None:
+    async def _enter(self, alerts: Sequence[Alert], via: str, taken_us: int | None = None) -> None:
         """Into the ledger, with their messages, then onto the list of alarms; what is known already changes nothing."""
-        new = [(alert, draft) for alert in alerts if (draft := self._claims.draft(alert, via)) is not None]
+        new = [(alert, draft) for alert in alerts if (draft := self._claims.draft(alert, via, taken_us)) is not None]
         for raw, at_us in {alert.raw: alert.received_us for alert, _draft in new if alert.raw}.items():
             await self._writer.do(self._writer.ledger.keep_raw, raw, at_us)
         await self._writer.enter([draft for _alert, draft in new])
@@ -132,8 +132,9 @@ class Hearing:
             except AlertError as fault:
                 self._refuse(path, str(fault))
                 continue
-            await self._writer.do(self._writer.ledger.keep_raw, raw, handover.receive_us)
-            await self._enter(handover.alerts, "intake")
+            taken_us = now_us()
+            await self._writer.do(self._writer.ledger.keep_raw, raw, taken_us)
+            await self._enter([taken_in(alert, taken_us) for alert in handover.alerts], "intake", taken_us)
             try:
                 handover.json.unlink()
                 handover.raw.unlink(missing_ok=True)

@@ -60,6 +60,15 @@ def test_a_message_that_may_have_waited_for_us_is_no_proof_against_the_vendor():
     assert (delay.word, delay.low_s) == ("cannot_tell", None)
 
 
+def test_a_time_that_the_daemon_did_not_believe_tells_nothing_of_who_was_first():
+    """A handover says that it came an hour before the bit, or a year after; it was taken in an hour after it."""
+    for claimed_us in (T0 - HOUR, T0 + 365 * DAY):
+        late = entry(2, T0 + HOUR, "mail", received_at=utc_text(claimed_us), late_by="7200 s")
+        assert only(bit(1, T0, T0 - 5 * S), late) == Delay(
+            None, 3_605.0, "the message may have waited while we did not listen"
+        )
+
+
 def test_a_step_of_our_clock_in_between_makes_the_difference_worthless():
     assert only(bit(1, T0, T0 - S), step(2, -7200), entry(3, T0 + HOUR, "mail")).word == "cannot_tell"
     assert only(bit(1, T0, T0 - S), step(2, 0.7), entry(3, T0 + HOUR, "mail")).word == "after"

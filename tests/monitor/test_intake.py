@@ -236,7 +236,10 @@ def test_a_handover_that_somebody_changed_is_refused(state):
         read_handover(path)
 
 
-@pytest.mark.parametrize("changes", [{"origin": "own"}, {"origin": "monitor"}, {"feed": "status_bit"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"origin": "own"}, {"origin": "monitor"}, {"feed": "status_bit"}, {"extra": 5}, {"extra": {"clear_at": 5}}],
+)
 def test_a_handover_does_not_speak_for_devices_or_for_us(state, changes):
     said = Alert("1", "vendor", "pump1", "seal", "wear", "warning", "", NOW, vendor="V", feed="smartpump_mail")
     read_handover(hand_over(state, "smartpump_mail", b"one", [said], NOW))

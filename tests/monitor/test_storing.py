@@ -11,14 +11,16 @@ from drivers.batch import NO_TIME, Batch
 from drivers.record import Alert
 from monitor.claims import Claims
 from monitor.daemon.alarms import AlarmList
-from monitor.daemon.drafts import own
+from monitor.daemon.drafts import now_us, own
 from monitor.daemon.hearing import ALERTS_WAITING, Hearing
 from monitor.daemon.storing import ENTRIES_AT_ONCE, ENTRIES_OWED, Storing, size_of
 from monitor.daemon.writer import Writer
+from monitor.handover import hand_over
 from monitor.heartbeat import Moment
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries
 from monitor.state import State
+from monitor.words import utc_text
 from tests.monitor.plants import plant
 
 SECOND = 1_000_000
@@ -101,6 +103,30 @@ async def test_entries_that_are_owed_have_a_bound_and_are_written_in_pieces(writ
     assert steps == list(range(ENTRIES_OWED))
     assert [one.data["entries_lost"] for one in found if one.kind == "gap"] == [50]
     assert sum("are lost" in record.message for record in caplog.records) == 1
+
+
+async def test_what_is_handed_over_is_dated_by_our_own_clock_and_a_time_that_is_none_of_ours_is_marked(
+    writer, tmp_path
+):
+    """Whoever may put a file into the inbox may write any time into it: of last year, of next year, of now."""
+    state, claims, alarms = State(tmp_path / "state"), Claims(plant()), AlarmList()
+    hearing = Hearing(state, writer, claims, alarms, lambda draft: None, lambda: None)
+    begin_us, year_us = now_us(), 365 * 86_400 * SECOND
+    for name, us in (("past", begin_us - year_us), ("next", begin_us + year_us), ("now", begin_us)):
+        told = Alert(name, "vendor", "pump1", "seal", "wear", "critical", name, us, us, vendor="V", feed="mail",
+                     extra={"late_by": "0 s", "claimed_us": "x"})  # fmt: skip
+        hand_over(state, "mail", name.encode(), [told], us)
+    await hearing.take()
+    found = {one.data["alert_id"]: one for one in entries(state, ["vendor_alert"])}
+    assert all(begin_us // 1000 * 1000 <= one.at_us <= now_us() for one in found.values())
+    assert found["past"].data["received_at"] == utc_text(begin_us - year_us)
+    assert found["past"].data["late_by"].startswith("315")
+    assert found["next"].data["late_by"].startswith("-315")
+    assert "late_by" not in found["now"].data
+    assert begin_us <= claims.heard_us["mail"] <= now_us()
+    again = Claims(plant())
+    again.learn(entries(state, ["vendor_alert"]))
+    assert again.heard_us["mail"] <= now_us()
 
 
 async def test_alerts_that_no_ledger_could_follow_are_cut_counted_and_a_gap(writer, tmp_path, caplog):
