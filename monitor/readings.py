@@ -23,7 +23,7 @@ from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
 from monitor.ledger import Draft, Entry, Ledger, entries
-from monitor.ledger.through import through_daemon
+from monitor.ledger.through import storing, through_daemon
 from monitor.state import State
 from monitor.transfer.times import utc_us
 from monitor.words import _, clean, local_text, utc_text
@@ -126,7 +126,12 @@ def record(state: State, ledger: Ledger, hot: "HotFile", made: Made, now_us: int
     by_time: dict[int, list[Sample]] = {}
     for _draft, sample in made:
         by_time.setdefault(sample.receive_us, []).append(sample)
-    hot.append([batch_of("reading", receive_us, rows) for receive_us, rows in by_time.items()], now_us // 1000)
+    batches = [batch_of("reading", receive_us, rows) for receive_us, rows in by_time.items()]
+    then = _("entries {first} to {last} are made and hold the readings; their samples are not in history").format(
+        first=entered[0].n, last=entered[-1].n
+    )
+    with storing("reading", state.hot, then):
+        hot.append(batches, now_us // 1000)
     return entered
 
 

@@ -1,18 +1,25 @@
 """How a command changes the ledger: through the daemon where one runs, for it alone writes; else under the lock."""
 
+import errno
 import os
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from monitor.command_socket import VERBS, Caller, caller_of, obtain
+from monitor.daemon.disk import why
 from monitor.ledger.chain import Ledger, open_ledger
 from monitor.lock import hold_lock, lock_is_free
 from monitor.state import State
+from monitor.words import _, clean
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 TIMEOUT_S = 30.0  # an erasure waits for the disk more than once
 
 
@@ -38,17 +45,35 @@ def through_daemon(
     data: Mapping[str, Any],
     here: Callable[[Ledger, str], Mapping[str, Any]],
 ) -> Mapping[str, Any]:
-    """What the daemon answers to `verb`, or what `here` (ledger, role) makes where none runs. Raises UserError."""
+    """What the daemon answers to `verb`, or what `here` (ledger, role) makes where none runs. Raises UserError.
+
+    A disk that is full or fails under the lock is such an error too, in one line.
+    """
     if not lock_is_free(state):
         return obtain(state, verb, data, TIMEOUT_S)
     role = allowed_role(verb, settings)
-    state.make()
-    with hold_lock(state):
-        ledger = open_ledger(state)
-        try:
-            return here(ledger, role)
-        finally:
-            ledger.close()
+    with storing(verb, state.root):
+        state.make()
+        with hold_lock(state):
+            ledger = open_ledger(state)
+            try:
+                return here(ledger, role)
+            finally:
+                ledger.close()
+
+
+@contextmanager
+def storing(what: str, place: Path, then: str = "") -> Iterator[None]:
+    """A disk that takes nothing more below `place` becomes one line; `then`: what is so afterwards, what to do."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as fault:
+        if isinstance(fault, OSError) and fault.errno not in _DISK:
+            raise
+        where = getattr(fault, "filename", None) or place
+        mend = then or _("make room or mend the disk, then do it again")
+        words = _("{what}: {where}: cannot be written: {why}; {mend}")
+        raise UserError(words.format(what=what, where=clean(where), why=why(fault), mend=mend)) from fault
 
 
 def enter(

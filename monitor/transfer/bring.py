@@ -45,13 +45,18 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     """0 when it came in (or was only to be shown), 1 when lines were rejected, nobody agreed, or an import is open."""
     if args.what == "list":
         return _list(settings, state)
-    from monitor.ledger.through import allowed_role
+    from monitor.ledger.through import allowed_role, storing
     from monitor.lock import lock_is_free
     from monitor.transfer import showing
 
     allowed_role("import", settings)  # who may not is told before the work, not after it
-    with tempfile.TemporaryDirectory(prefix="handwheel-import-", dir=_room(state, args)) as place:
-        folder = Path(place)
+    place = Path(tempfile.gettempdir()) if args.check else state.imports
+    nothing = _("nothing was brought in; make room or mend the disk, then do it again")
+    with (
+        storing("import", place, nothing),
+        tempfile.TemporaryDirectory(prefix="handwheel-import-", dir=_room(state, args)) as made,
+    ):
+        folder = Path(made)
         facts, found = _stage(args, settings, state, folder)
         rejected = found.rejected
         if (folder / "rejects.csv").exists():
@@ -66,11 +71,14 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
                 print(_("nothing was brought in"))
                 return 1
         target = state.imports / facts.id
-        shutil.copytree(folder, target)
+        folder.rename(target)  # facts.json is in it: it is finished
         target.chmod(0o2770)
-        atomic_write(target / "facts.json", (folder / "facts.json").read_bytes())
     by_daemon = not lock_is_free(state)
-    words = _through_daemon(state, facts) if by_daemon else _under_lock(settings, state, facts)
+    if by_daemon:
+        words = _through_daemon(state, facts)
+    else:
+        with storing("import", state.root, _("make room; handwheel import list says whether it is ended by itself")):
+            words = _under_lock(settings, state, facts)
     print(words)
     for line in showing.outside(found, settings, short=True):
         print(line)

@@ -81,10 +81,10 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
     print(_("{folder}: {n} files, {size} MB; begin with README.txt").format(
         folder=clean(target), n=count, size=round(bundle.size / 1e6)))  # fmt: skip
     digest = hashlib.sha256((target / MANIFEST).read_bytes()).hexdigest()
-    tell_ledger(settings, state, "everything", {MANIFEST: digest}, count, None)
+    recorded = tell_ledger(settings, state, "everything", {MANIFEST: digest}, count, None)
     for fault in bundle.faults:
         print(f"NOT COMPLETE: {clean(fault, 300)}")
-    return 1 if bundle.faults else 0
+    return 1 if bundle.faults or not recorded else 0
 
 
 class Bundle:

@@ -73,7 +73,7 @@ def stands_alone(args: argparse.Namespace) -> bool:
 
 
 def command(args: argparse.Namespace, settings: "Settings | None", state: State) -> int:
-    """0 when all could be read, 1 when something was damaged or missing: the rest is delivered all the same."""
+    """0 when all is delivered and recorded, 1 when something was damaged or missing, or could not be recorded."""
     if args.what == "check":
         from monitor.transfer.bundle_check import command as check
 
@@ -116,14 +116,14 @@ def _values(args: argparse.Namespace, settings: "Settings", state: State) -> int
                 count += len(table)
                 yield table
 
-        with _destination(args) as out:
+        with _destination(args, Path(spill)) as out:
             if form == "parquet":
                 values.write_parquet(out, tables(), columns)
             else:
                 values.write_csv(out, tables(), columns, EXCEL[args.excel] if args.excel else PLAIN, zone)
     what = f"values {args.rollup}" if args.rollup else "values"
-    _tell(args, settings, state, (what, count, span), zone, out.sha256, reading.faults)
-    return 1 if reading.faults else 0
+    recorded = _tell(args, settings, state, (what, count, span), zone, out.sha256, reading.faults)
+    return 1 if reading.faults or not recorded else 0
 
 
 def _entries(args: argparse.Namespace, settings: "Settings", state: State) -> int:
@@ -149,8 +149,8 @@ def _entries(args: argparse.Namespace, settings: "Settings", state: State) -> in
     faults = []
     if found.erased and (kinds or span):
         faults = [f"{found.erased} entries were erased under a rule; their kind and time are not known any more"]
-    _tell(args, settings, state, (args.what, found.rows, span), zone, out.sha256, faults)
-    return 1 if faults else 0
+    recorded = _tell(args, settings, state, (args.what, found.rows, span), zone, out.sha256, faults)
+    return 1 if faults or not recorded else 0
 
 
 def _chosen_form(args: argparse.Namespace) -> str:
@@ -181,7 +181,22 @@ def _tell_unknown(choice: "Choice", settings: "Settings", state: State) -> None:
 
 
 @contextmanager
-def _destination(args: argparse.Namespace) -> Iterator[Any]:
+def _destination(args: argparse.Namespace, spill: Path | None = None) -> Iterator[Any]:
+    """Where it goes; a disk without room there, or where the newest samples are put down meanwhile, is one line."""
+    from monitor.daemon.disk import no_room, why
+
+    try:
+        with _opened(args) as out:
+            yield out
+    except OSError as fault:
+        if not no_room(fault):
+            raise
+        where = clean("the standard output" if args.out == "-" else args.out) + (f" or {spill}" if spill else "")
+        raise UserError(f"{where}: cannot be written: {why(fault)}; make room, then export again") from fault
+
+
+@contextmanager
+def _opened(args: argparse.Namespace) -> Iterator[Any]:
     from monitor.transfer.hashed import Hashed
 
     if args.out == "-":
@@ -201,21 +216,25 @@ def _destination(args: argparse.Namespace) -> Iterator[Any]:
 def _tell(
     args: argparse.Namespace, settings: "Settings", state: State, made: tuple[str, int, tuple[int, int] | None],
     zone: ZoneInfo, sha256: str, faults: Sequence[str],
-) -> None:  # fmt: skip
-    """The last lines: how much, from when to when, whether it is recorded, and what is missing."""
+) -> bool:  # fmt: skip
+    """The last lines: how much, from when to when, whether it is recorded, which is returned, and what is missing."""
     what, rows, span = made
     of = f" from {local_text(span[0], zone)} to before {local_text(span[1], zone)}" if span else ""
     print(f"{what}: {rows} rows{of}", file=sys.stderr)
     name = "-" if args.out == "-" else Path(args.out).name
-    tell_ledger(settings, state, what, {name: sha256}, rows, span)
+    recorded = tell_ledger(settings, state, what, {name: sha256}, rows, span)
     for fault in faults:
         print(f"NOT COMPLETE: {clean(fault, 300)}", file=sys.stderr)
+    return recorded
 
 
 def tell_ledger(
     settings: "Settings", state: State, what: str, files: dict[str, str], rows: int, span: tuple[int, int] | None
-) -> None:
-    """Enter that something was given out; where that cannot be, say so: whoever may read may also take."""
+) -> bool:
+    """Enter that something was given out; where that cannot be, say so: whoever may read may also take.
+
+    Returns whether it is in the ledger.
+    """
     from monitor.ledger.through import enter
 
     start, end = (utc_text(us) for us in span) if span else (None, None)
@@ -224,4 +243,6 @@ def tell_ledger(
         enter(state, settings, "export", data, time.time_ns() // 1000)
     except (UserError, OSError) as fault:
         why = fault if isinstance(fault, UserError) else f"{os.fspath(state.root)}: {fault.strerror}"
-        print(f"this export is not in the ledger: {clean(why, 300)}", file=sys.stderr)
+        print(f"it was delivered, but this export is not in the ledger: {clean(why, 300)}", file=sys.stderr)
+        return False
+    return True

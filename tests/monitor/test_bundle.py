@@ -204,7 +204,7 @@ def test_the_schema_has_words_for_every_column_and_field_there_is(away):
 def test_it_is_made_while_another_process_writes_and_an_existing_folder_is_left_alone(state, tmp_path, capsys):
     config = configured(tmp_path / "plain")
     with hold_lock(state):
-        assert handwheel(config, state, "export", "everything", str(tmp_path / "one"), "--copy") == 0
+        assert handwheel(config, state, "export", "everything", str(tmp_path / "one"), "--copy") == 1
     assert "not in the ledger" in capsys.readouterr().err
     assert handwheel(config, state, "export", "everything", str(tmp_path / "one")) == 2
     assert handwheel(config, state, "export", "everything", str(tmp_path / "no/where")) == 2

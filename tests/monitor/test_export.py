@@ -1,6 +1,7 @@
 """What is given out: golden files of each form, cells that trick no spreadsheet, times that are never guessed."""
 
 import csv
+import errno
 import io
 import json
 import re
@@ -17,9 +18,10 @@ from hypothesis import strategies as st
 
 from drivers.errors import UserError
 from monitor.historian.history import write_day
-from monitor.ledger import entries
+from monitor.ledger import Ledger, entries
 from monitor.lock import hold_lock
 from monitor.state import State
+from monitor.transfer.hashed import Hashed
 from monitor.transfer.sheets import EXCEL, PLAIN, number_cells, rows_bytes, text_cells
 from monitor.transfer.times import LocalTimeFault, span_of, utc_us
 from tests.monitor.transfer_bench import GOLDEN, MIDNIGHT_MS, a_night, configured, handwheel
@@ -95,12 +97,30 @@ def test_each_export_is_an_entry_with_the_digest_of_its_file(state, tmp_path, ca
     assert entry.data["start"] == "2026-10-25T00:00:00.000Z"
 
 
+def test_a_full_disk_is_one_line_and_an_export_that_was_delivered_is_kept(state, tmp_path, capsys, monkeypatch):
+    def full(*_args, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Hashed, "write", full)
+        assert export(state, "values", "--out", str(tmp_path / "a.csv")) == 2
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert f"{tmp_path / 'a.csv'} or " in told
+    assert "the disk is full; make room" in told
+    assert not list(tmp_path.glob("*.csv*"))
+    monkeypatch.setattr(Ledger, "append", full)
+    assert export(state, "values", "--out", str(tmp_path / "a.csv")) == 1
+    assert "it was delivered, but this export is not in the ledger: export: " in capsys.readouterr().err
+    assert (tmp_path / "a.csv").stat().st_size > 0
+
+
 def test_while_another_process_writes_and_does_not_answer_the_export_is_made_and_said_not_to_be_recorded(
     state, tmp_path, capsys
 ):
     with hold_lock(state):
-        assert export(state, "values", "--out", str(tmp_path / "a.csv")) == 0
-    assert "this export is not in the ledger" in capsys.readouterr().err
+        assert export(state, "values", "--out", str(tmp_path / "a.csv")) == 1
+    assert "it was delivered, but this export is not in the ledger" in capsys.readouterr().err
     assert (tmp_path / "a.csv").stat().st_size > 500
 
 

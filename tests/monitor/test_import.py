@@ -1,6 +1,7 @@
 """What comes in from elsewhere: nothing is guessed, no good line is lost, nothing is doubled, ledger and data agree."""
 
 import csv
+import errno
 import io
 import json
 import re
@@ -615,6 +616,33 @@ def test_each_line_of_a_file_is_in_one_count_and_what_did_not_come_in_is_listed_
         ("3", "'P9' is not in the mapping"), ("4", "no value stands there"),
         ("7", f"{PRESSURE}: 'x' is no number with decimal mark '.'"),
     ]  # fmt: skip
+
+
+# a disk without room
+
+
+def full(*_args: object, **_more: object) -> None:
+    raise OSError(errno.ENOSPC, "Error writing bytes")  # as pyarrow says it: without a name
+
+
+def test_a_full_disk_while_it_is_decoded_is_one_line_that_names_the_place(plant, capsys, monkeypatch):
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    assert plant.values(GERMAN, GERMAN_CSV) == 2
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert f"import: {plant.state.imports}: cannot be written: the disk is full; nothing was brought in" in told
+    assert not list(plant.state.imports.iterdir())
+
+
+def test_a_full_disk_while_it_is_taken_in_is_one_line_and_the_next_run_ends_it(plant, capsys, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("monitor.transfer.taking.add_rows", full)
+        assert plant.values(GERMAN, GERMAN_CSV) == 2
+    told = capsys.readouterr().err
+    assert len(told.splitlines()) == 1
+    assert "the disk is full; make room; handwheel import list says whether" in told
+    end(plant)
+    assert (stages(plant), len(plant.rows())) == (["begun", "done"], 5)
 
 
 # mappings

@@ -14,7 +14,7 @@ from monitor import command_socket, readings
 from monitor.historian.hot import HotFile
 from monitor.historian.reader import HotReader
 from monitor.historian.store import Store
-from monitor.ledger import entries
+from monitor.ledger import Ledger, entries
 from monitor.readings import made_of
 from monitor.state import State
 from monitor.words import parse_utc
@@ -173,6 +173,24 @@ def test_words_that_do_not_go_together_are_refused(state, tmp_path):
         handwheel_reading(state, FLOW, "5")
     with pytest.raises(UserError, match="cannot be read"):
         handwheel_reading(state, "--file", str(tmp_path / "x.csv"))
+
+
+def disk_full(*_args, **_more):
+    fault = sqlite3.OperationalError("database or disk is full")
+    fault.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise fault
+
+
+def test_a_full_disk_is_one_line_that_says_what_is_entered_and_what_is_not(state, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "append_many", disk_full)
+        with pytest.raises(UserError, match=r"^reading: .*: cannot be written: the disk is full; make room"):
+            handwheel_reading(state, FLOW, "98.7", "--at", "2026-11-23T07:05+01:00")
+    assert not list(entries(state, ["reading"]))
+    monkeypatch.setattr(HotFile, "append", disk_full)
+    with pytest.raises(UserError, match=r"the disk is full; entries \d+ to \d+ are made .* not in history"):
+        handwheel_reading(state, FLOW, "98.7", "--at", "2026-11-23T07:05+01:00")
+    assert len(list(entries(state, ["reading"]))) == 1
 
 
 async def test_the_running_daemon_takes_a_reading_and_its_latest_value_stays(tmp_path):
