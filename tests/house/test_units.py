@@ -4,6 +4,7 @@ import configparser
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "config/systemd"
+PROGRAM = "/opt/handwheel/.venv/bin/handwheel"
+DOCUMENT = (ROOT / "docs/daemon.md").read_text("utf-8")
 NAMES = ("handwheel.service", "handwheel-intake.service")
 ANALYZE = shutil.which("systemd-analyze")
 
@@ -31,6 +34,23 @@ def test_a_unit_gives_no_more_rights_than_it_needs(name):
     assert said["User"] not in ("root", "")
     assert said["Group"] == "handwheel"
     assert ("WatchdogSec" in said) == (said["Type"] == "notify") == (name == "handwheel.service")  # who would answer it
+
+
+def test_the_program_is_started_from_where_the_document_puts_it():
+    for name, verb in zip(NAMES, ("run", "intake"), strict=True):
+        assert service(name)["ExecStart"] == f"{PROGRAM} {verb}"  # systemd looks into no virtual environment
+    part = DOCUMENT.partition("## Install")[2].partition("\n## ")[0]
+    said = [line.partition("   #")[0].rstrip() for block in re.findall(r"```\n(.*?)```", part, re.S)
+            for line in block.splitlines()]  # fmt: skip
+    assert {f"make -C {PROGRAM.removesuffix('/.venv/bin/handwheel')} setup", "systemctl daemon-reload",
+            f"{PROGRAM} check --config /etc/handwheel"} <= set(said)  # fmt: skip
+    users = {re.search(r"(\S+)$", line)[1] for line in said if line.startswith("useradd")}
+    assert users == {service(name)["User"] for name in NAMES}
+    copied = {line.split()[3] for line in said if line.endswith("/etc/systemd/system/")}
+    assert copied == {f"/opt/handwheel/config/systemd/{name}" for name in NAMES}
+    told = [line.removeprefix("#   ") for line in (UNITS / NAMES[0]).read_text().splitlines() if line[:4] == "#   "]
+    assert told == [line for line in said if line in told], "the unit says the same, in the same order"
+    assert told[-1] == "systemctl enable --now handwheel handwheel-intake"
 
 
 def test_the_intake_has_no_network_and_another_user_than_the_daemon():
@@ -55,9 +75,12 @@ def test_the_units_are_packaged_with_the_configuration():
 
 @pytest.mark.skipif(ANALYZE is None, reason="needs systemd-analyze")
 @pytest.mark.parametrize(("name", "most"), [("handwheel.service", 2.5), ("handwheel-intake.service", 1.0)])
-def test_systemd_can_read_it_and_finds_it_closed(name, most):
+def test_systemd_can_read_it_and_finds_it_closed(name, most, tmp_path):
+    unit = tmp_path / name  # systemd asks whether the program is there
+    unit.write_text((UNITS / name).read_text().replace(f"ExecStart={PROGRAM}", f"ExecStart={sys.executable}"))
+
     def analyze(*args):
-        return subprocess.run([ANALYZE, *args, UNITS / name], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([ANALYZE, *args, unit], capture_output=True, text=True, timeout=60, check=False)
 
     checked = analyze("verify")
     assert (checked.returncode, checked.stderr) == (0, "")
