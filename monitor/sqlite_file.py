@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from drivers.errors import UserError
 from monitor.lock import lock_is_free
-from monitor.state import State
+from monitor.state import State, is_strangers
 
 LOG = logging.getLogger("handwheel.store")
 WAL_BYTES = 16_000_000  # what is not yet in the file proper; more only while somebody holds one view of it for long
@@ -54,13 +54,11 @@ def _keep_strangers_out(path: Path) -> None:
 
     SQLite would write a log (-wal, -journal) that somebody planted beside a file into it, page by page.
     """
-    ours = {0, os.geteuid(), path.parent.stat().st_uid}
     for one in (path, *(path.with_name(path.name + end) for end in _BESIDE)):
         try:
-            owner = one.lstat().st_uid
+            if not is_strangers(one):
+                continue
         except FileNotFoundError:
-            continue
-        if owner in ours:
             continue
         if one == path:
             raise FileDamaged(f"{path}: belongs to another user, who could have written anything; put back your own")

@@ -220,6 +220,14 @@ def read_plain(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+def is_strangers(path: Path) -> bool:
+    """Whether a file in a sticky folder of ours belongs to neither root, nor the folder's owner, nor ourselves.
+
+    Raises FileNotFoundError where there is none.
+    """
+    return path.lstat().st_uid not in {0, os.geteuid(), path.parent.stat().st_uid}
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

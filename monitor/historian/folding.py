@@ -5,12 +5,9 @@ _folded.json says count as folded, what a fold left behind that did not end is c
 lists the pieces it holds. Nothing here removes a row from the hot file.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +16,12 @@ from drivers.batch import NO_TIME
 from monitor.historian.arrays import Columns, columns, text_column
 from monitor.historian.cold import Cold, cold_of, remove, sites, stored
 from monitor.historian.frame import FrameError
+from monitor.historian.hot import note_folded
 from monitor.historian.merging import merge_days
 from monitor.historian.parquet import DAY_MS, TIME, HistoryError, TagFacts, day_folder, day_of, schema, write_verified
-from monitor.historian.reader import FOLDED, HotReader, TagRow, folded, folded_upto
+from monitor.historian.reader import HotReader, TagRow, folded_upto
 from monitor.progress import Tell, Work, silent
-from monitor.state import State, atomic_write
+from monitor.state import State
 
 _PIECE_FRAMES = 4_000  # frames, and
 _PIECE_ROWS = 4_000_000  # rows that are held in memory at once: an hour of 1,000 tags at 1 Hz
@@ -100,14 +98,6 @@ def write_newest(state: State, after_n: int, place: Cold) -> list[int]:
             name = f"{day_folder(site, day)}/part-{piece.first:012d}.parquet"
             write_verified(place, name, schema(site, day, facts), groups, sync=False)
     return damaged
-
-
-def note_folded(history: Path, hot_id: str, n: int) -> None:
-    """From now on the frames of this hot file up to `n` count as folded, and may leave it."""
-    upto = folded(history) | {hot_id: n}
-    text = json.dumps({"folded": upto, "crc": crc32(json.dumps(upto).encode())})
-    for name in FOLDED:
-        atomic_write(history / name, text)
 
 
 def _drop_unfinished(cold: Cold, hot: HotReader, hot_id: str, first: int) -> None:

@@ -6,12 +6,14 @@ leaves the file before its Parquet file was verified (_folded.json says up to wh
 """
 
 import json
+import logging
 import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 
@@ -21,14 +23,15 @@ from monitor.historian.arrays import Columns, columns, joined, pack
 from monitor.historian.checks import is_whole, row_check
 from monitor.historian.frame import FrameError, proven
 from monitor.historian.latest import Latest
-from monitor.historian.reader import COPY, FORMAT, HotReader, SetAside, facts_of, folded_upto
+from monitor.historian.reader import COPY, FOLDED, FORMAT, HotReader, SetAside, facts_of, folded, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
 from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, shorten_wal, transaction
-from monitor.state import atomic_write, sync_folder
+from monitor.state import atomic_write, is_strangers, sync_folder
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
+LOG = logging.getLogger("handwheel.historian")
 _PURGE_AT_ONCE = 500  # frames per transaction, so that a purge never holds up a tick for long
 _ROLL_AT_ONCE = 120  # frames per transaction: a few minutes' buckets at a time, whatever a long stop left to do
 _RUN_MS = 60_000
@@ -88,6 +91,7 @@ class HotFile:
             if not self._db.execute("SELECT 1 FROM meta").fetchone():
                 for key, value in (("format", str(FORMAT)), ("id", secrets.token_hex(4)), ("rolled_n", "0")):
                     self.set_meta(key, value)
+        _keep_names(self._path.parent / "history")
         # a number is used once: not again after its frame left, nor where an older copy of this file was put back
         self._n = max(
             self._number("SELECT max(n) FROM frame"), self._number("SELECT n FROM latest"),
@@ -265,7 +269,8 @@ class HotFile:
         Only those that are rolled up and lie in verified Parquet: whatever the caller asks, nothing else leaves. What
         is damaged was left out of history: it is set aside instead.
         """
-        upto = min(self._rolled(), folded_upto(self._path.parent / "history", self._meta("id")))
+        told = folded_upto(self._path.parent / "history", self._meta("id"))
+        upto = min(self._rolled(), told if told <= self._n else 0)  # no fold has seen a frame that is still to come
         chosen = "SELECT n, t_ms, crc, blob FROM frame WHERE n <= ? AND t_ms < ? ORDER BY n LIMIT ?"
         if self._latest.newest_us is not None:  # it may stand in frames only that are about to leave
             self.write_latest(self._latest.newest_us // 1000)
@@ -356,6 +361,31 @@ class HotFile:
     def _number(self, query: str) -> int:
         row = self._db.execute(query).fetchone()
         return int(row[0] or 0) if row else 0
+
+
+def note_folded(history: Path, hot_id: str, n: int) -> None:
+    """From now on the frames of this hot file up to `n` count as folded, and may leave it."""
+    upto = folded(history) | {hot_id: n}
+    for name in FOLDED:
+        atomic_write(history / name, _note(upto))
+
+
+def _keep_names(history: Path) -> None:
+    """Both notes stand there before anything is folded: others of the group may take free names, no taken ones."""
+    if not history.is_dir():
+        return
+    for name in FOLDED:
+        try:
+            if not is_strangers(history / name):
+                continue
+            LOG.error("%s: was put there by another user; it is not believed and written anew", history / name)
+        except FileNotFoundError:
+            pass
+        atomic_write(history / name, _note(folded(history)))
+
+
+def _note(upto: Mapping[str, int]) -> str:
+    return json.dumps({"folded": upto, "crc": crc32(json.dumps(upto).encode())})
 
 
 def _checked(*values: Any) -> tuple[Any, ...]:

@@ -16,11 +16,12 @@ from drivers.record import FROM_ELSEWHERE, Reason, Sample
 from monitor.historian.checks import CELL, cell_is_whole, is_whole
 from monitor.historian.frame import FrameError, proven, rows_of, unpack
 from monitor.sqlite_file import damaged, reading
-from monitor.state import read_plain
+from monitor.state import is_strangers, read_plain
 
 FORMAT = 2
 NO_TIME = -1
 FOLDED = ("_folded.json", "_folded.copy.json")  # tools that read the whole folder leave such names out
+FRAMES_END = 2**48  # one a second for nine million years
 COPY = ".copy"
 _LAST = 2**62
 _FRAMES = "SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM frame"
@@ -363,15 +364,19 @@ def folded_upto(history: Path, hot_id: str) -> int:
 def folded(history: Path) -> dict[str, int]:
     """How far each hot file that there ever was here lies in Parquet, by its id.
 
-    It is kept twice, each with a checksum: by a flipped digit frames would leave that were never folded.
+    It is kept twice, each with a checksum: by a flipped digit frames would leave that were never folded. A note that
+    another user of the group put there is none, nor is a number that no file reaches.
     """
     found: dict[str, int] = {}
     for name in FOLDED:
         try:
+            if is_strangers(history / name):
+                continue
             told = json.loads(read_plain(history / name, 1_000_000))
             if told["crc"] == crc32(json.dumps(told["folded"]).encode()):
-                found |= {hot: max(int(n), found.get(hot, 0)) for hot, n in told["folded"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                upto = {str(hot): int(n) for hot, n in told["folded"].items() if 0 <= int(n) < FRAMES_END}
+                found |= {hot: max(n, found.get(hot, 0)) for hot, n in upto.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return found
 

@@ -1,5 +1,6 @@
 """The hot file: every acknowledged tick is there, rollups count each sample once, nothing leaves before it is safe."""
 
+import json
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -18,9 +20,8 @@ from hypothesis import strategies as st
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Reason, Sample
-from monitor.historian.folding import note_folded
-from monitor.historian.hot import HOUR_S, KEEP_S, MINUTE_S, HotFile
-from monitor.historian.reader import HotReader
+from monitor.historian.hot import HOUR_S, KEEP_S, MINUTE_S, HotFile, note_folded
+from monitor.historian.reader import FOLDED, HotReader, folded
 from monitor.ledger import entries, verify
 from monitor.lock import LockHeld, hold_lock, holder, lock_is_free
 from monitor.state import State
@@ -214,6 +215,45 @@ def test_nothing_is_purged_that_does_not_lie_in_verified_parquet(state):
     hot.close()
     again = HotFile(state.hot)
     assert again.append([tick(NOON_MS, 1.0)], NOON_MS) == 6
+    again.close()
+
+
+def _forge(state, name, n):
+    upto = {HotReader(state.hot).meta()["id"]: n}
+    (state.history / name).write_text(json.dumps({"folded": upto, "crc": crc32(json.dumps(upto).encode())}))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.parametrize("name", FOLDED)
+def test_a_note_that_another_user_planted_lets_no_frame_leave_and_is_written_anew_at_the_next_start(state, name):
+    hot = HotFile(state.hot)
+    assert all((state.history / one).is_file() for one in FOLDED)  # taken from the first start on: nobody can plant one
+    for second in range(5):
+        hot.append([tick(NOON_MS + 1_000 * second, 1.0)], NOON_MS + 1_000 * second)
+    hot.roll(None)
+    _forge(state, name, 3)
+    os.chown(state.history / name, 65_534, -1)
+    assert hot.purge(2**60) == 0
+    hot.close()
+    again = HotFile(state.hot)
+    assert (state.history / name).stat().st_uid == os.geteuid()
+    assert folded(state.history) == {}
+    assert again.purge(2**60) == 0
+    again.close()
+
+
+@pytest.mark.parametrize("n", [2**63 - 1, 2**80, -5, 6])
+def test_a_note_of_frames_that_no_fold_can_have_seen_lets_none_leave_and_stops_nothing(state, n):
+    hot = HotFile(state.hot)
+    for second in range(5):
+        hot.append([tick(NOON_MS + 1_000 * second, 1.0)], NOON_MS + 1_000 * second)
+    hot.roll(None)
+    for name in FOLDED:
+        _forge(state, name, n)
+    assert hot.purge(2**60) == 0
+    hot.close()
+    again = HotFile(state.hot)
+    assert again.append([tick(NOON_MS + 9_000, 1.0)], NOON_MS + 9_000) in (6, 7)
     again.close()
 
 
