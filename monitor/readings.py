@@ -10,18 +10,19 @@ The right is `acknowledge`: whoever may answer for the alarms of a watch writes 
 
 import argparse
 import csv
-import math
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from drivers.batch import batch_of
 from drivers.errors import UserError
-from drivers.record import Reason, Sample
+from drivers.record import Reason, Register, Sample, Tag
 from monitor.ledger import Draft, Entry, Ledger, entries
 from monitor.ledger.through import storing, through_daemon
 from monitor.state import State
@@ -35,27 +36,47 @@ if TYPE_CHECKING:
 COLUMNS = ("tag", "value", "occurred_at")
 AT_ONCE = 200  # readings of one page
 _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?")
+_POWER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,9})?[eE][+-]?[0-9]{1,2}")
+_GERMAN = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})(?:[ T,]+([0-9]{1,2}):([0-9]{2})(?::[0-9]{2})?)?")
 _PAGE_BYTES = 1_000_000
+_YEAR_US = 366 * 86_400_000_000
+_AHEAD_US = 60_000_000  # clocks of two machines differ
 Made = Sequence[tuple[Draft, Sample]]
 
 
-def made_of(rows: object, role: str, via: str, now_us: int, settings: "Settings") -> Made:
+def began_us(hot: Path) -> int | None:
+    """When the plant's first sample was taken, as far as the hot file knows (UTC [us])."""
+    from monitor.historian.reader import HotReader
+
+    reader = HotReader(hot)
+    found = [first_s * 1_000_000 for first_s, _last_s in reader.rollup_extent().values()]
+    oldest_ms = reader.oldest_ms(0)
+    return min([*found, *([] if oldest_ms is None else [oldest_ms * 1000])], default=None)
+
+
+def made_of(rows: object, role: str, via: str, now_us: int, settings: "Settings", plant_us: int | None = None) -> Made:
     """The entry and the sample of each reading of a page, all or none; a fault names its line and field.
 
     A row has tag, value (a number, with the tag's unit or without), occurred_at, and maybe recorded_at and force. A
-    value outside the limits of the tag is refused, with `force` it is kept as bad.
+    value outside the limits of the tag is refused, with `force` it is kept as bad; so is a time more than a year before
+    the plant's first sample (`plant_us`, None: now), with `force` it is taken. A state takes its own values alone.
     """
     if not isinstance(rows, list) or not 0 < len(rows) <= AT_ONCE:
         raise UserError(_("reading: a page of 1 to {n} readings is expected").format(n=AT_ONCE))
-    return [_one(_Line(number, row, settings), role, via, now_us, settings) for number, row in enumerate(rows, 1)]
+    oldest_us = min(now_us if plant_us is None else plant_us, now_us) - _YEAR_US
+    return [
+        _one(_Line(number, row, settings), role, via, now_us, oldest_us, settings) for number, row in enumerate(rows, 1)
+    ]
 
 
 class _Line:
     """One row of a page; every fault names it."""
 
     def __init__(self, number: int, row: object, settings: "Settings") -> None:
-        self._number, self._zone = number, ZoneInfo(settings.time_zone)
+        self._zone = ZoneInfo(settings.time_zone)
         self._row: Mapping[str, Any] = row if isinstance(row, dict) else {}
+        named = self._row.get("line")  # of the file that it stands in
+        self._number = named if type(named) is int and 0 < named < _PAGE_BYTES else number
 
     def fault(self, field: str, what: str) -> UserError:
         return UserError(
@@ -75,12 +96,54 @@ class _Line:
         if not text:
             return None
         try:
-            return utc_us(datetime.fromisoformat(text), self._zone)
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            raise self.fault(field, _no_time(text)) from None
+        try:
+            return utc_us(moment, self._zone)
         except (ValueError, OverflowError) as fault:
             raise self.fault(field, f"{text} {fault}") from None
 
 
-def _one(line: _Line, role: str, via: str, now_us: int, settings: "Settings") -> tuple[Draft, Sample]:
+def _no_time(text: str) -> str:
+    """What to write instead of a time in another form."""
+    if found := _GERMAN.fullmatch(text):
+        day, month, year, hour, minute = found.groups()
+        with suppress(ValueError):
+            moment = datetime(int(year), int(month), int(day), int(hour or 7), int(minute or 5))  # noqa: DTZ001
+            words = _("{text} is no time here; write {time}").format(text=text, time=f"{moment:%Y-%m-%dT%H:%M}")
+            return words if hour else words + _(", with the time of day")
+    return _("{text} is no time; write it like 2026-11-30T07:05").format(text=text)
+
+
+def _no_number(text: str) -> str:
+    """What to write instead of a number in another form."""
+    words = _("{value} is not a number; ").format(value=repr(text))
+    number = text.split(" ", maxsplit=1)[0].replace(",", ".")
+    if not text or text.lower() in ("nan", "-", "inf", "-inf"):
+        return words + _("where nothing could be read, leave the line out")
+    if _POWER.fullmatch(number):
+        return words + _("write it out: {value}").format(value=f"{Decimal(number):f}")
+    return words + _("write a point for the decimals, and no mark for thousands")
+
+
+def _states(tag: Tag) -> Mapping[float, str] | None:
+    """The values that a state or flag has, with their labels; None for what is measured in numbers."""
+    if tag.bits:
+        return None
+    if tag.labels:
+        return {float(code): label for code, label in tag.labels}
+    single = isinstance(tag.where, Register) and (tag.where.kind == "bit" or tag.where.bit is not None)
+    return {0.0: "", 1.0: ""} if single or tag.quantity in ("running", "selector", "vendor_flag") else None
+
+
+def limits_text(tag: Tag) -> str:
+    """The limits of a tag, for people."""
+    low, high = ("-" if one is None else f"{one:g}" for one in (tag.low, tag.high))
+    return _("{low} to {high} {unit}").format(low=low, high=high, unit=tag.unit)
+
+
+def _one(line: _Line, role: str, via: str, now_us: int, oldest_us: int, settings: "Settings") -> tuple[Draft, Sample]:
     name = line.text("tag")
     tag = next((tag for tag in settings.tags if tag.name == name), None)
     if tag is None:
@@ -89,24 +152,34 @@ def _one(line: _Line, role: str, via: str, now_us: int, settings: "Settings") ->
     if occurred_us is None:
         raise line.fault("occurred_at", _("is missing; write when it was read, for example 2026-11-30T07:05"))
     recorded_us = line.time_us("recorded_at") or occurred_us
-    if not occurred_us <= recorded_us <= now_us + 60_000_000:
+    if occurred_us > now_us + _AHEAD_US:
+        raise line.fault("occurred_at", _("lies in the future; look at the time, or at the clock"))
+    if not occurred_us <= recorded_us <= now_us + _AHEAD_US:
         raise line.fault("occurred_at", _("a reading is taken, then written down, then entered: look at the times"))
+    early = occurred_us < oldest_us
+    if early and not line.flag("force"):
+        what = _("is more than a year before the plant's first sample; look at the year, or take it with --force")
+        raise line.fault("occurred_at", what)
     number, _space, unit = line.text("value").partition(" ")
     if not _NUMBER.fullmatch(number):
-        what = _("{value} is not a number; write a point for the decimals").format(value=repr(line.text("value")))
-        raise line.fault("value", what)
+        raise line.fault("value", _no_number(line.text("value")))
     if unit.strip() not in ("", tag.unit):
         raise line.fault("value", _("is in {unit}, the tag is in {own}").format(unit=unit.strip(), own=tag.unit))
     value = float(number)
-    low, high = (-math.inf if tag.low is None else tag.low), (math.inf if tag.high is None else tag.high)
-    inside = low <= value <= high
+    states = _states(tag)
+    if states is not None and value not in states:
+        has = ", ".join(f"{code:g} ({label})" if label else f"{code:g}" for code, label in states.items())
+        what = _("{value} is no state of {tag}; it has {states}").format(value=number, tag=tag.name, states=has)
+        raise line.fault("value", what)
+    inside = tag.holds(value)
     if not inside and not line.flag("force"):
-        what = _("{value} is outside {low} to {high} {unit}; read again, or keep it as bad with --force")
-        raise line.fault("value", what.format(value=number, low=tag.low, high=tag.high, unit=tag.unit))
+        what = _("{value} is outside {limits}; read again, or keep it as bad with --force")
+        raise line.fault("value", what.format(value=number, limits=limits_text(tag)))
     site = next((one.site for one in settings.assets if one.id == tag.asset), None)
     data = {
         "tag": tag.name, "value": f"{number} {tag.unit}", "occurred_at": utc_text(occurred_us),
         "recorded_at": utc_text(recorded_us), "outside_limits": not inside,
+        **({"long_before_plant": True} if early else {}),
     }  # fmt: skip
     reasons = Reason.MANUAL | Reason.SUBSTITUTE | (Reason.OK if inside else Reason.OUT_OF_RANGE)
     words = f"read by a person, recorded {utc_text(recorded_us)}, entered {utc_text(now_us)}"
@@ -152,12 +225,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             " its tag is refused; with --force it is kept as bad. A page is taken as a whole or not at all."
         ),
     )
+    add.usage = (
+        "handwheel reading add TAG VALUE --at TIME [--recorded TIME] [--force]\n"
+        "       handwheel reading add --file FILE.csv [--force]"
+    )
     add.add_argument("tag", nargs="?", help="for example N-P01.flow")
     add.add_argument("value", nargs="?", help="a number in the tag's unit; its unit may stand behind it, in quotes")
-    add.add_argument("--at", metavar="TIME", help="when it was read: 2026-11-30T07:05, or with an offset")
+    add.add_argument("--at", metavar="TIME", help="needed with TAG VALUE: when it was read, 2026-11-30T07:05")
     add.add_argument("--recorded", metavar="TIME", help="when it was written down (default: when it was read)")
     add.add_argument("--file", type=Path, metavar="FILE.csv", help="a page: tag, value, occurred_at, maybe recorded_at")
-    add.add_argument("--force", action="store_true", help="keep values outside the limits of their tags, as bad")
+    add.add_argument("--force", action="store_true", help="keep values outside limits, as bad; take old times")
 
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
@@ -167,12 +244,17 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
             raise UserError("reading add: give either --file, or TAG VALUE --at TIME")
         rows = _page(args.file, force=args.force)
     elif args.tag is None or args.value is None or args.at is None:
-        raise UserError("reading add: write TAG VALUE --at TIME, or --file FILE.csv")
+        tag, value = clean(args.tag or "N-P01.flow", 60), clean(args.value or "98.7", 40)
+        raise UserError(
+            f"reading add: tag, value and time are needed: handwheel reading add {tag} {value} --at 2026-11-30T07:05; "
+            "or a page: handwheel reading add --file FILE.csv"
+        )
     else:
         one = {"tag": args.tag, "value": args.value, "occurred_at": args.at, "recorded_at": args.recorded}
         rows = [one | {"force": args.force}]
     now_us = time.time_ns() // 1000
-    made_of(rows, "", "", now_us, settings)  # what is wrong is said before anybody is asked
+    plant_us = began_us(state.hot)
+    shown = made_of(rows, "", "", now_us, settings, plant_us)  # what is wrong is said before anybody is asked
 
     def here(ledger: Ledger, role: str) -> Mapping[str, Any]:
         from monitor.historian.hot import HotFile
@@ -180,15 +262,21 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         hot = HotFile(state.hot)
         try:
             hot.publish_tags(settings)
-            made = record(state, ledger, hot, made_of(rows, role, "command", now_us, settings), now_us)
+            made = record(state, ledger, hot, made_of(rows, role, "command", now_us, settings, plant_us), now_us)
         finally:
             hot.close()
         return {"n": made[-1].n, "head": made[-1].head}
 
     told = through_daemon(state, settings, "reading", {"rows": rows}, here)
     zone = ZoneInfo(settings.time_zone)
-    for draft, sample in made_of(rows, "", "", now_us, settings):
-        print(f"{local_text(sample.receive_us, zone)}  {draft.data['tag']}  {draft.data['value']}")
+    tags = {tag.name: tag for tag in settings.tags}
+    for draft, sample in shown:
+        told_too = ""
+        if draft.data["outside_limits"]:
+            told_too += _("  kept as bad: outside {limits}").format(limits=limits_text(tags[draft.data["tag"]]))
+        if draft.data.get("long_before_plant"):
+            told_too += _("  more than a year before the plant's first sample")
+        print(f"{local_text(sample.receive_us, zone)}  {draft.data['tag']}  {draft.data['value']}{told_too}")
     print(_("{count} readings entered; the last is entry {n}").format(count=len(rows), n=told["n"]))
     return 0
 
@@ -224,4 +312,4 @@ def _rows(path: Path, reader: "csv.DictReader[str]", mark: str, force: bool) -> 
             raise UserError(f"{path}: line {reader.line_num}: has not {len(heads)} cells")
         if mark == ";":
             row["value"] = row["value"].replace(",", ".")
-        yield {**row, "force": force}
+        yield {**row, "force": force, "line": reader.line_num}

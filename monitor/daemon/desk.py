@@ -18,7 +18,7 @@ from monitor.daemon.disk import why
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
 from monitor.plant import Settings
-from monitor.readings import made_of
+from monitor.readings import began_us, made_of
 from monitor.state import State
 from monitor.words import _, clean, parse_utc, utc_text
 
@@ -81,7 +81,8 @@ class Desk:
     async def _take_readings(self, request: Request) -> dict[str, Any]:
         """What people read from gauges: each an entry, and a sample at the time it was read."""
         now_us = time.time_ns() // 1000
-        made = made_of(request.data.get("rows"), request.role, "screen", now_us, self._settings)
+        made = made_of(request.data.get("rows"), request.role, "screen", now_us, self._settings,
+                       began_us(self._state.hot))  # fmt: skip
         try:
             entry = await self._writer.take_readings(made, now_us)
         except STORE_FAULTS as fault:

@@ -71,15 +71,24 @@ def test_local_time_is_the_plants_and_the_doubled_hour_is_refused_with_how_to_wr
         ({"tag": "pump1.flo"}, "line 1: tag: 'pump1.flo' is not configured"),
         ({"tag": 5}, "line 1: tag"),
         ({"occurred_at": ""}, "occurred_at: is missing"),
-        ({"occurred_at": "yesterday"}, "occurred_at: yesterday"),
-        ({"occurred_at": "2026-11-23T14:00+01:00"}, "look at the times"),
+        ({"occurred_at": "yesterday"}, "occurred_at: yesterday is no time; write it like 2026-11-30T07:05"),
         ({"recorded_at": "2026-11-23T07:00+01:00"}, "look at the times"),
         ({"value": "98,7"}, "write a point for the decimals"),
-        ({"value": "nan"}, "not a number"),
-        ({"value": "1e3"}, "not a number"),
+        ({"value": "nan"}, "not a number; where nothing could be read, leave the line out"),
+        ({"value": ""}, "not a number; where nothing could be read, leave the line out"),
+        ({"value": "1e9"}, "not a number; write it out: 1000000000"),
+        ({"value": "1.234.5"}, "no mark for thousands"),
+        ({"occurred_at": "30.11.2026 07:05"}, "30.11.2026 07:05 is no time here; write 2026-11-30T07:05"),
+        ({"occurred_at": "1.9.2026"}, "1.9.2026 is no time here; write 2026-09-01T07:05, with the time of day"),
+        ({"occurred_at": "31.02.2026 07:05"}, "is no time; write it like 2026-11-30T07:05"),
+        ({"occurred_at": "11/30/2026 07:05"}, "is no time; write it like 2026-11-30T07:05"),
+        ({"occurred_at": "2026-11-23T14:00+01:00"}, "lies in the future"),
+        ({"tag": "pump1.running", "value": "7"}, "7 is no state of pump1.running; it has 0, 1"),
+        ({"tag": "pump1.running", "value": "0.5", "force": True}, "0.5 is no state of pump1.running"),
+        ({"occurred_at": "2025-11-20T07:05"}, "more than a year before the plant's first sample"),
         ({"value": "98.7 l/s"}, "is in l/s, the tag is in m3/h"),
-        ({"value": "201"}, "outside 0.0 to 200.0 m3/h; read again, or keep it as bad with --force"),
-        ({"value": "201", "force": "yes"}, "outside 0.0 to 200.0"),
+        ({"value": "201"}, "outside 0 to 200 m3/h; read again, or keep it as bad with --force"),
+        ({"value": "201", "force": "yes"}, "outside 0 to 200 m3/h"),
         ({"tag": "\x1b[31mx" * 400}, "line 1: tag"),
     ],
 )
@@ -100,6 +109,23 @@ def test_a_value_outside_the_limits_is_kept_as_bad_where_somebody_insists():
     ((draft, sample),) = made_of([row(value="201", force=True)], "operator", "screen", NOW_US, SETTINGS)
     assert draft.data["outside_limits"] is True
     assert (sample.value, sample.quality) == (201.0, Quality.BAD)
+
+
+def test_a_state_takes_the_codes_of_its_labels_alone():
+    labelled = replace(plant().tags[2], labels=((0, "stop"), (1, "run"), (3, "fault")))
+    settings = replace(SETTINGS, tags=(labelled,))
+    ((_draft, sample),) = made_of([row(tag=labelled.name, value="3")], "operator", "screen", NOW_US, settings)
+    assert sample.value == 3
+    with pytest.raises(UserError, match=r"2 is no state of pump1.running; it has 0 \(stop\), 1 \(run\), 3 \(fault\)"):
+        made_of([row(tag=labelled.name, value="2")], "operator", "screen", NOW_US, settings)
+
+
+def test_a_reading_from_long_before_the_plant_needs_force_and_imported_years_make_the_plant_older():
+    old = row(occurred_at="2024-06-01T07:05")
+    began_us = parse_utc("2025-01-01T00:00:00Z")
+    assert made_of([old], "operator", "screen", NOW_US, SETTINGS, began_us)
+    ((_draft, sample),) = made_of([old | {"force": True}], "operator", "screen", NOW_US, SETTINGS)
+    assert sample.quality == Quality.UNCERTAIN
 
 
 @pytest.fixture
@@ -136,6 +162,23 @@ def test_while_no_daemon_runs_a_reading_is_entered_under_the_lock_and_stands_bes
     assert len(historian.read([FLOW], 0, 2**60)) == 2
 
 
+def test_what_is_kept_in_spite_of_a_doubt_says_so(state, capsys):
+    assert handwheel_reading(state, FLOW, "201", "--at", "2026-11-23T07:05+01:00", "--force") == 0
+    assert "201 m3/h  kept as bad: outside 0 to 200 m3/h" in capsys.readouterr().out
+    assert handwheel_reading(state, FLOW, "100", "--at", "2024-11-23T07:05+01:00", "--force") == 0
+    assert "100 m3/h  more than a year before the plant's first sample" in capsys.readouterr().out
+
+
+def test_the_help_says_that_the_time_is_needed(capsys):
+    parser = ArgumentParser()
+    readings.add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["add", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "reading add TAG VALUE --at TIME" in told
+    assert "needed with TAG VALUE: when it was read" in told
+
+
 def test_a_page_is_a_file_with_points_or_as_a_german_excel_writes_it(state, tmp_path):
     page = tmp_path / "round.csv"
     page.write_text("tag,value,occurred_at\npump1.flow,98.7,2026-11-23T07:05\npump1.running,1,2026-11-23T07:06\n")
@@ -156,6 +199,8 @@ def test_a_page_is_a_file_with_points_or_as_a_german_excel_writes_it(state, tmp_
         ("tag,value,occurred_at\npump1.flow,1,2026-11-23T07:05,x\n", "line 2: has not 3 cells"),
         ("tag,value,occurred_at\n", "1 to 200"),
         ("", "column tag is missing"),
+        ("tag,value,occurred_at\n\npump1.flow,1,2026-11-23T07:05\npump1.flow,x,2026-11-23T07:05\n", "line 4: value"),
+        ("tag;value;occurred_at\npump1.flow;1;23.11.2026 07:05\n", "line 2: .* write 2026-11-23T07:05"),
         ('tag,value,occurred_at\n"', "is not CSV"),
     ],
 )
@@ -169,8 +214,9 @@ def test_a_page_that_is_none_is_refused_in_one_line(state, tmp_path, text, words
 def test_words_that_do_not_go_together_are_refused(state, tmp_path):
     with pytest.raises(UserError, match="either --file"):
         handwheel_reading(state, FLOW, "--file", str(tmp_path / "x.csv"))
-    with pytest.raises(UserError, match="TAG VALUE --at TIME"):
+    with pytest.raises(UserError, match=r"handwheel reading add pump1.flow 5 --at 2026-11-30T07:05") as caught:
         handwheel_reading(state, FLOW, "5")
+    assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="cannot be read"):
         handwheel_reading(state, "--file", str(tmp_path / "x.csv"))
 
