@@ -1,12 +1,14 @@
 """The documents: each TOML example in them is a configuration that loads."""
 
 import re
+import shlex
 import shutil
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from monitor.cli import build_parser
 from monitor.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +20,19 @@ EXAMPLES = [
     if not text.startswith("# mapping")  # of an import: tests/house/test_history_docs.py
 ]
 CODES = {name: text for _, _, text in EXAMPLES if (name := text.partition("\n")[0]).startswith("# maps/codes/")}
+MEMORY = (ROOT / "README.md").read_text("utf-8").partition("## Its memory")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("line", re.findall(r"^handwheel (.*)$", MEMORY, re.M))
+def test_a_command_of_the_readme_is_one_that_there_is(line):
+    words = shlex.split(line.partition("  #")[0])
+    assert build_parser(words[0]).parse_args(words).call
+
+
+def test_each_link_of_the_readme_leads_somewhere():
+    links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert {"docs/history.md", "docs/ledger.md", "docs/daemon.md", "docs/fleet.md"} <= set(links)
+    assert [one for one in links if not (ROOT / one).is_file()] == []
 
 
 def test_the_documents_show_each_way_in():
