@@ -10,6 +10,7 @@ from monitor import heartbeat
 from monitor.daemon.dispatch import last_runs
 from monitor.daemon.timetable import TIMEOUT_S, Timetable
 from monitor.historian.reader import HotReader
+from monitor.lock import lock_is_free
 from monitor.state import State
 from monitor.words import _, age_text, clean, local_text, parse_utc
 
@@ -27,7 +28,9 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     lives = heartbeat.liveness(state, status or None).word == "running"
     due, worker = (status.get("timetable", {}), status.get("worker", {})) if lives else ({}, {})
     zone, now = ZoneInfo(settings.time_zone), datetime.now(UTC)
-    if not lives:
+    if not lives and not lock_is_free(state):
+        print(_("the daemon has not spoken lately: it starts, or it hangs; see handwheel doctor"))
+    elif not lives:
         print(_("no daemon runs, so no job is started: handwheel run, or systemctl start handwheel"))
     if not settings.jobs:
         print(_("no job is on the timetable; see timetable.toml"))

@@ -1,7 +1,9 @@
 """The timetable: cron as cron means it, and what was missed is done once."""
 
 import asyncio
+import os
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -11,14 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.errors import ConfigError
+from monitor import heartbeat
 from monitor.claims import Claims
 from monitor.daemon.dispatch import Dispatch, last_runs
 from monitor.daemon.supervisor import JobLost
 from monitor.daemon.timetable import Timetable, trigger_of, weekdays
 from monitor.daemon.writer import Writer
+from monitor.heartbeat import build_status
 from monitor.historian.reader import HotReader
-from monitor.joblist import at_work, lines
+from monitor.joblist import at_work, command, lines
 from monitor.ledger import entries
+from monitor.lock import hold_lock
 from monitor.plant import Job
 from monitor.state import State
 from tests.monitor.plants import plant
@@ -173,6 +178,23 @@ def test_jobs_are_listed_with_how_they_went_and_when_they_are_due():
     ]
     score = Job("score", every_s=60)
     assert lines(score, run, None, zone, now, lives=False)[-1] == "  next: as soon as the daemon runs"
+
+
+def test_jobs_says_whether_a_daemon_is_there_to_start_them_and_what_it_is_at(tmp_path, capsys):
+    state, settings = State(tmp_path).make(), replace(plant(), jobs=(Job("score", every_s=60),))
+    command(None, settings, state)
+    assert capsys.readouterr().out.startswith("no daemon runs, so no job is started: ")
+    worker = {"job": "take_imports", "since": "2026-11-27T11:58:00.000Z"}
+    with hold_lock(state):
+        command(None, settings, state)
+        assert capsys.readouterr().out.startswith("the daemon has not spoken lately: it starts, or it hangs")
+        status = build_status(heartbeat.present(), simulated=False, pid=os.getpid())
+        heartbeat.publish(state, status | {"worker": worker, "timetable": {"score": "2026-11-27T12:00:00+00:00"}}, None)
+        command(None, settings, state)
+    told = capsys.readouterr().out.splitlines()
+    assert told[:3] == ["score  (every 60 s)", "  never ran", "  next: 2026-11-27 13:00 +01:00"]
+    assert told[3] == "take_imports", "what is at work stands here though it is on no timetable"
+    assert told[4].startswith("  at work since 2026-11-27 12:58 +01:00, for ")
 
 
 def test_a_job_at_work_says_since_when_and_beyond_its_time_whether_it_is_stuck():
