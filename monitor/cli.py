@@ -186,7 +186,8 @@ def _device_command(module: str) -> object:
         except UserError as fault:
             if args.config or not import_module(module).stands_alone(args):
                 raise
-            print(f"without a configuration ({str(fault).splitlines()[0]})", file=sys.stderr)
+            if not getattr(args, "without_words", False):  # nothing of what it does would be other with one
+                print(f"without a configuration ({str(fault).splitlines()[0]})", file=sys.stderr)
             settings, state = None, find_state(args.state)
         return int(import_module(module).command(args, settings, state))
 

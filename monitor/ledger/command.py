@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
 from monitor.ledger import anchor, erasure, paper, retention
@@ -63,7 +64,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if verb == "retention":
         return retention.command(args, settings, state, time.time_ns() // 1000)
     if verb == "key":
-        print(_key_text(state))
+        print(_key_text(state, ZoneInfo(settings.time_zone)))
     elif verb == "new-key":
         _new_key(settings, state)
     elif verb == "anchor":
@@ -71,16 +72,16 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     else:
         shown = list(entries(state, args.kind))[-args.last :] if args.last > 0 else []
         for record in shown:
-            print(_line_json(record) if args.json else line(record))
+            print(_line_json(record) if args.json else line(record, ZoneInfo(settings.time_zone)))
     return 0
 
 
-def _key_text(state: State) -> str:
+def _key_text(state: State, zone: ZoneInfo) -> str:
     named = last(state, "key")
     public = public_key(named.data["public_key"]) if named else None
     if named is None or public is None:
         raise UserError("ledger key: none is named yet; the daemon makes one at its first start")
-    at = _("named by entry {n}, {at}").format(n=named.n, at=local_text(named.at_us))
+    at = _("named by entry {n}, {at}").format(n=named.n, at=local_text(named.at_us, zone))
     rows = ((_("fingerprint"), named.data["fingerprint"]), (_("public key"), named.data["public_key"]), ("", at))
     return "\n".join(f"{name:<14} {value}".strip() for name, value in rows) + f"\n{pem(public).rstrip()}"
 
@@ -123,11 +124,11 @@ def _hand_out(args: argparse.Namespace, settings: "Settings", state: State) -> N
     print(_("entry {n} says that {party} got it").format(n=int(told["n"]), party=args.to))
 
 
-def line(record: Record) -> str:
-    """One entry as a terminal shows it."""
+def line(record: Record, zone: ZoneInfo) -> str:
+    """One entry as a terminal shows it, at the plant's local time."""
     where = "/".join(part for part in (record.site, record.asset, record.component) if part)
     data = json.dumps(record.data, ensure_ascii=False)
-    at = "-" if record.erased else local_text(record.at_us)
+    at = "-" if record.erased else local_text(record.at_us, zone)
     return f"{record.n:>6}  {at}  {record.kind:<13} {record.role or '-':<13} {clean(where, 40)}  {clean(data, 160)}"
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
 from monitor.sqlite_file import reading
@@ -39,7 +40,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     names = [_whole(state, name) for name in args.raw or ()]
     data = {"raw": names, "rule": args.rule} if names else {"entries": args.entry, "rule": args.rule}
     allowed_role("erase", settings)
-    for line in _shown(state, names, args.entry or ()):
+    for line in _shown(state, names, args.entry or (), ZoneInfo(settings.time_zone)):
         print(line)
     if not args.yes:
         if not sys.stdin.isatty():
@@ -87,7 +88,7 @@ def _whole(state: State, digits: str) -> str:
     return found[0]
 
 
-def _shown(state: State, names: Sequence[str], numbers: Sequence[int]) -> list[str]:
+def _shown(state: State, names: Sequence[str], numbers: Sequence[int], zone: ZoneInfo) -> list[str]:
     """What would go, one line each."""
     from monitor.ledger.command import line
     from monitor.ledger.reading import entries, raw_message
@@ -98,4 +99,4 @@ def _shown(state: State, names: Sequence[str], numbers: Sequence[int]) -> list[s
         naming = [str(one.n) for one in entries(state, ["vendor_alert"]) if one.data.get("raw_sha256") == name]
         words = _("message {name}: {size} bytes; named by entries {entries}, which stay")
         lines.append(words.format(name=name[:16], size=size, entries=", ".join(naming[:20]) or "-"))
-    return lines + [line(one) for one in entries(state) if one.n in numbers]
+    return lines + [line(one, zone) for one in entries(state) if one.n in numbers]

@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from monitor.ledger.entry import ERASABLE, Record
 from monitor.ledger.reading import entries
@@ -145,7 +146,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State, now_us
     rule, now, held, later = _("rule (days)"), _("due now"), _("held"), _("the next falls due")
     print(f"{rule:<24} {now:>8} {held:>8}  {later}")
     for one in look(state, settings, now_us):
-        after = local_text(one.next_us) if one.next_us is not None else "-"
+        after = local_text(one.next_us, ZoneInfo(settings.time_zone)) if one.next_us is not None else "-"
         print(f"{one.rule:<24} {len(one.goes):>8} {len(one.held):>8}  {after}")
     print(_("held: an open work order or an open review still needs it; the daemon's job retention erases what is due"))
     return 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
@@ -32,6 +33,8 @@ HEAD: Mapping[str, str] = {  # the columns that each entry has, and what they me
     "component": "component of the asset",
     "erased": "true: its body was erased under a rule, only number and digest are left",
 }
+_QUANTITY = re.compile(r"-?[0-9]+\.[0-9]+ [^\s.]{1,12}")
+_WORDS = ("text", "cause", "note", "reason", "why", "words", "version")  # what people or programs said stays as it was
 _FLUSH_AT = 1 << 20  # characters
 
 
@@ -86,7 +89,8 @@ def write_csv(out: BinaryIO, found: Counted, dialect: Dialect, zone: ZoneInfo) -
     for one in found:
         at = [None, None] if one.erased else [_utc(one.at_us, dialect), _local(one.at_us, dialect, zone)]
         head = [one.n, *at, one.kind, one.role, one.via, one.site, one.asset, one.component, one.erased]
-        writer.writerow([_cell(value, dialect) for value in (*head, *(one.data.get(name) for name in names))])
+        data = [_quantity(one.data.get(name), dialect) if name not in _WORDS else one.data.get(name) for name in names]
+        writer.writerow([_cell(value, dialect) for value in (*head, *data)])
         if buffer.tell() > _FLUSH_AT:
             _flush(buffer, out)
     _flush(buffer, out)
@@ -109,6 +113,13 @@ def _local(us: int, dialect: Dialect, zone: ZoneInfo) -> str:
     """Local time with its offset. A date that Excel reads cannot carry it: in the German dialect it is a text."""
     text = local_text(us, zone, "%d.%m.%Y %H:%M:%S" if dialect.day_first else "%Y-%m-%dT%H:%M:%S")
     return text if dialect.day_first else text.replace(" ", "")
+
+
+def _quantity(value: object, dialect: Dialect) -> object:
+    """A number with its unit has the decimal mark of its sheet."""
+    if dialect.comma and isinstance(value, str) and _QUANTITY.fullmatch(value):
+        return value.replace(".", ",", 1)
+    return value
 
 
 def _cell(value: object, dialect: Dialect) -> object:

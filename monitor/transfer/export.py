@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     everything.add_argument("--copy", action="store_true", help="copy history, also where it could be linked")
     check = verbs.add_parser("check", help="is such a folder whole? its manifest and its ledger; exit 1 if not")
     check.add_argument("folder")
+    check.set_defaults(without_words=True)
 
 
 def _span(parser: argparse.ArgumentParser, first: str) -> None:

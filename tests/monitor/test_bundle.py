@@ -140,6 +140,7 @@ def test_sha256sum_verifies_its_manifest(away):
 def test_check_needs_no_configuration_and_finds_what_was_changed_removed_or_added(away, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "state")
     assert main(["export", "check", str(away)]) == 0
+    assert capsys.readouterr().err == ""
     (away / "README.txt").write_text("other words")
     (away / "tags.csv").unlink()
     (away / "stray").write_text("")

@@ -97,6 +97,22 @@ def test_each_export_is_an_entry_with_the_digest_of_its_file(state, tmp_path, ca
     assert entry.data["start"] == "2026-10-25T00:00:00.000Z"
 
 
+def test_a_german_sheet_has_decimal_commas_in_quantities_too_and_leaves_words_alone(state, tmp_path):
+    with hold_lock(state):
+        ledger = Ledger(state)
+        data = {"wo_id": "WO-3", "grade": "B", "inspector_party": "utility", "blind_to_alert": False,
+                "wear_pct": "37.5 %", "limit": "-0.25 mm/s", "cause": "2.5 bar"}  # fmt: skip
+        ledger.append("finding", data, at_us=MIDNIGHT_MS * 1000, via="screen", role="maintenance", asset="pump1")
+        ledger.close()
+    assert export(state, "findings", "--excel", "de", "--out", str(tmp_path / "f.csv")) in (0, 1)
+    rows = list(csv.DictReader((tmp_path / "f.csv").read_text("utf-8-sig").splitlines(), delimiter=";"))
+    assert (rows[-1]["wear_pct"], rows[-1]["limit"].lstrip("'"), rows[-1]["cause"]) == (
+        "37,5 %", "-0,25 mm/s", "2.5 bar",
+    )  # fmt: skip
+    export(state, "findings", "--out", str(tmp_path / "p.csv"))
+    assert "37.5 %" in (tmp_path / "p.csv").read_text()
+
+
 def test_a_full_disk_is_one_line_and_an_export_that_was_delivered_is_kept(state, tmp_path, capsys, monkeypatch):
     def full(*_args, **_more):
         raise OSError(errno.ENOSPC, "No space left on device")

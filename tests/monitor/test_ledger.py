@@ -29,6 +29,7 @@ from monitor.ledger.command import add_arguments, command
 from monitor.sqlite_file import FileDamaged
 from monitor.state import State
 from monitor.words import parse_utc
+from tests.monitor.plants import plant
 
 GOLDEN_FOLDER = Path(__file__).parents[1] / "golden"
 GOLDEN = [json.loads(line) for line in (GOLDEN_FOLDER / "ledger.jsonl").read_text().splitlines()]
@@ -391,8 +392,10 @@ def test_the_command_says_ok_or_where_the_fault_is(state, capsys):
     assert capsys.readouterr().out.startswith("OK: 3 entries")
     assert command(parser.parse_args(["show", "--json", "--kind", "decision"]), None, state) == 0
     assert json.loads(capsys.readouterr().out)["data"]["choice"] == "defer"
-    assert command(parser.parse_args(["show", "--last", "1"]), None, state) == 0
-    assert "decision" in capsys.readouterr().out
+    assert command(parser.parse_args(["show", "--last", "1"]), plant(time_zone="Asia/Tokyo"), state) == 0
+    told = capsys.readouterr().out
+    assert "decision" in told
+    assert "+09:00" in told  # the plant's time, wherever the machine thinks it is
     damage(state.ledger, "DELETE FROM entry WHERE n = 2")
     assert command(parser.parse_args(["verify"]), None, state) == 1
     assert "FAULT: entry 2 is missing" in capsys.readouterr().out
