@@ -187,7 +187,8 @@ def erase(deed: Deed) -> dict[str, Any]:
         raise deed.fault("entries", _("numbers of entries are expected"))
     if bool(names) == bool(numbers):
         raise deed.fault("raw", _("either messages or entries are expected"))
-    return {"entries": [], "raw": names, "rule": rule} if names else {"entries": numbers, "rule": rule}
+    told = {"rule": rule, "although_held": deed.data.get("although_held") is True}
+    return {"entries": [], "raw": names, **told} if names else {"entries": numbers, **told}
 
 
 def export(deed: Deed) -> dict[str, Any]:

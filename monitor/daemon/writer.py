@@ -137,7 +137,9 @@ class Writer:
     async def erase(self, draft: Draft) -> Entry:
         """Erase what a draft of an erasure names, and enter it. Raises UserError or STORE_FAULTS."""
         made = await self.do(
-            lambda: carry_out(self._open_ledger(), draft.data, at_us=draft.at_us, role=draft.role, via=draft.via)
+            lambda: carry_out(
+                self._open_ledger(), self._state, draft.data, at_us=draft.at_us, role=draft.role, via=draft.via
+            )
         )
         self.head = self.ledger.head()
         return made

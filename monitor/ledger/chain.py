@@ -183,6 +183,7 @@ class Ledger:
         *,
         raw: Sequence[str] = (),
         orphans_before_us: int | None = None,
+        held: Sequence[int | str] = (),
         at_us: int,
         role: str | None,
         via: str,
@@ -190,6 +191,7 @@ class Ledger:
         """Erase bodies of entries and messages (`raw`, by SHA-256) under a retention rule; says so in one entry of its
         own, which comes first. Digests stay, and an erased message is not kept a second time.
 
+        `held` names those of them that were still needed as evidence, for whoever counts later.
         With `orphans_before_us`, bodies whose entry never came and that are older go too. Raises ValueError for one
         that is not there, is erased already, or is of a kind that stays.
         """
@@ -210,7 +212,7 @@ class Ledger:
         for name in names:
             if not self._bodies.execute("SELECT 1 FROM raw WHERE sha256 = ? AND length(bytes) > 0", (name,)).fetchone():
                 raise ValueError(f"ledger: no such message is kept: {name}")
-        told = {"kinds": kinds, "raw": names, "orphans": orphans}
+        told = {"kinds": kinds, "raw": names, "orphans": orphans, "held": sorted(held, key=str)}
         data = {"entries": chosen, "rule": rule} | {name: value for name, value in told.items() if value}
         entry = self.append("erasure", data, at_us=at_us, role=role, via=via)
         with transaction(self._bodies):

@@ -30,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--raw", action="append", metavar="SHA256", help="a vendor's message; 12 digits are enough")
     what.add_argument("--entry", action="append", type=int, metavar="N", help="the body of an entry (may be repeated)")
     parser.add_argument("--rule", required=True, metavar="WORDS", help="the retention rule or the reason; name nobody")
+    parser.add_argument(
+        "--although-held", action="store_true", help="also what an open work order or an open review still needs"
+    )
     parser.add_argument("--yes", action="store_true", help="erase without asking you")
 
 
@@ -38,10 +41,15 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     from monitor.ledger.through import allowed_role, through_daemon
 
     names = [_whole(state, name) for name in args.raw or ()]
-    data = {"raw": names, "rule": args.rule} if names else {"entries": args.entry, "rule": args.rule}
+    data = {"raw": names} if names else {"entries": args.entry}
+    data |= {"rule": args.rule, "although_held": args.although_held}
     allowed_role("erase", settings)
+    needed = _held(state, data, time.time_ns() // 1000)
     for line in _shown(state, names, args.entry or (), ZoneInfo(settings.time_zone)):
         print(line)
+    if needed:
+        print(_("held, an open work order or an open review still needs them: {names}").format(names=_named(needed)))
+        _allow(needed, data)
     if not args.yes:
         if not sys.stdin.isatty():
             raise UserError("ledger erase: nobody can be asked here; add --yes. Nothing was erased")
@@ -50,7 +58,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
             return 1
 
     def here(ledger: "Ledger", role: str) -> Mapping[str, Any]:
-        return {"n": carry_out(ledger, data, at_us=time.time_ns() // 1000, role=role, via="command").n}
+        return {"n": carry_out(ledger, state, data, at_us=time.time_ns() // 1000, role=role, via="command").n}
 
     print(_("erased; entry {n} tells of it").format(n=int(through_daemon(state, settings, "erase", data, here)["n"])))
     copies = [path for name in names for path in sorted(state.rejected.glob(f"*-{name[:16]}*"))]
@@ -60,15 +68,47 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     return 0
 
 
-def carry_out(ledger: "Ledger", data: Mapping[str, Any], *, at_us: int, role: str | None, via: str) -> "Entry":
-    """Erase messages (`raw`) and bodies (`entries`) under a `rule`. Raises UserError for what is not there or stays."""
+def carry_out(
+    ledger: "Ledger", state: State, data: Mapping[str, Any], *, at_us: int, role: str | None, via: str
+) -> "Entry":
+    """Erase messages (`raw`) and bodies (`entries`) under a `rule`; what was held stands in the entry.
+
+    Raises UserError for what is not there or stays, and for what is held unless `although_held` is true.
+    """
+    needed = _held(state, data, at_us)
+    _allow(needed, data)
     try:
         return ledger.erase(
             data.get("entries") or (), data["rule"], raw=data.get("raw") or (),
-            orphans_before_us=data.get("orphans_before_us"), at_us=at_us, role=role, via=via,
+            orphans_before_us=data.get("orphans_before_us"), held=needed, at_us=at_us, role=role, via=via,
         )  # fmt: skip
     except ValueError as fault:
         raise UserError(f"{fault}; nothing was erased") from None
+
+
+def _held(state: State, data: Mapping[str, Any], now_us: int) -> list[int | str]:
+    """What of this an open work order or an open review still needs."""
+    from monitor.ledger.retention import held
+
+    if not state.ledger.is_file():
+        return []
+    numbers, names = held(state, now_us)
+    return [
+        *sorted(numbers.intersection(data.get("entries") or ())),
+        *sorted(names.intersection(data.get("raw") or ())),
+    ]
+
+
+def _allow(needed: Sequence[int | str], data: Mapping[str, Any]) -> None:
+    if needed and data.get("although_held") is not True:
+        raise UserError(
+            f"ledger erase: an open work order or an open review still needs {_named(needed)}; end it first, or add "
+            "--although-held, which the entry will tell. Nothing was erased"
+        )
+
+
+def _named(needed: Sequence[int | str]) -> str:
+    return ", ".join(str(one)[:16] for one in needed[:20])
 
 
 def _whole(state: State, digits: str) -> str:

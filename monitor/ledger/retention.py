@@ -58,14 +58,11 @@ def due(
     `records` are all entries of ERASABLE, review_freeze and review that are not erased, in order.
     """
     told = list(records)
-    held = set(_held(told, now_us))
+    held, held_names = _held_of(told, now_us)
     named: dict[str, int] = {}  # a message is as old as the first entry that names it: that time is under the chain
-    held_names = set()
     for one in told:
         if one.kind == "vendor_alert" and one.data["raw_sha256"]:
             named.setdefault(str(one.data["raw_sha256"]), one.at_us)
-            if one.n in held:
-                held_names.add(str(one.data["raw_sha256"]))
     found = []
     for kind, days in rules.items():
         at_us: dict[int | str, int] = (
@@ -79,6 +76,20 @@ def due(
         goes, kept = tuple(one for one in old if one not in stays), tuple(one for one in old if one in stays)
         found.append(Due(kind, days, goes, kept, min(later, default=None)))
     return found
+
+
+def held(state: State, now_us: int) -> tuple[set[int], set[str]]:
+    """What open work orders and open reviews still need: numbers of entries, and SHA-256 of messages."""
+    return _held_of(list(entries(state, (*ERASABLE, "review_freeze", "review"))), now_us)
+
+
+def _held_of(told: list[Record], now_us: int) -> tuple[set[int], set[str]]:
+    numbers = set(_held(told, now_us))
+    return numbers, {
+        str(one.data["raw_sha256"])
+        for one in told
+        if one.n in numbers and one.kind == "vendor_alert" and one.data["raw_sha256"]
+    }
 
 
 def _held(told: list[Record], now_us: int) -> Iterator[int]:

@@ -62,7 +62,7 @@ def build(state: State, settings: Settings, told: review.Answer) -> Document:
             (_("period"), period),
             (_("vendor"), clean(vendor, 40) if vendor else _("all")),
             (_("assets"), str(told.result.assets)),
-            (_("ledger"), ledger_text(state) + _erased_words(state)),
+            (_("ledger"), ledger_text(state) + erased_words(state)),
             (_("configuration"), settings.sha256[:16]),
             (_("parameters"), told.sha256[:16]),
             (_("made again by"), _again(state, settings, told)),
@@ -95,10 +95,13 @@ def _moment(us: int) -> str:
     return text.removesuffix("T00:00:00.000Z")
 
 
-def _erased_words(state: State) -> str:
+def erased_words(state: State) -> str:
     """What no count of this report can hold any more."""
-    gone = {n for entry in entries(state, ["erasure"]) for n in entry.data["entries"]}
-    return "; " + _("{n} erased under a rule").format(n=len(gone)) if gone else ""
+    erasures = list(entries(state, ["erasure"]))
+    gone = {n for entry in erasures for n in entry.data["entries"]}
+    held = gone & {n for entry in erasures for n in entry.data.get("held", ()) if isinstance(n, int)}
+    words = "; " + _("{n} erased under a rule").format(n=len(gone)) if gone else ""
+    return words + (", " + _("{n} of them although held as evidence").format(n=len(held)) if held else "")
 
 
 def _answer(told: review.Answer) -> tuple[Block, ...]:

@@ -4,15 +4,18 @@ import json
 import sqlite3
 from dataclasses import replace
 from datetime import date
+from hashlib import sha256
 
 import pytest
 
+from drivers.errors import UserError
 from monitor.jobs import JOBS
 from monitor.ledger import Draft, Ledger, entries, verify
 from monitor.ledger.contracts import changed_contracts, terms_of
 from monitor.ledger.erasure import carry_out
 from monitor.ledger.retention import MOST, command, due, erasure, look
 from monitor.plant import Contract
+from monitor.reports.comparison import erased_words
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import parse_utc
@@ -91,6 +94,27 @@ def test_a_frozen_review_holds_what_it_will_count_until_it_is_made(state):
     assert numbers(said(state, {"decision": 30}))["decision"] == ((1, 2), ())
 
 
+def test_what_is_held_is_erased_by_hand_only_where_somebody_says_so_and_the_entry_tells_it(state):
+    """An open review, and a message whose alert belongs to an open work order: neither goes by the way."""
+    name = sha256(b"x").hexdigest()
+    alert = ALERT | {"raw_sha256": name}
+    frozen = ("review_freeze", {"parameters": {"vendor": None}, "sha256": "a" * 64}, 100)
+    ledger = aged(state, ("finding", FINDING, 200), ("finding", FINDING, 900), ("vendor_alert", alert, 150), frozen)
+    ledger.keep_raw(b"x", NOW)
+    by = {"at_us": NOW, "role": "administrator", "via": "screen"}
+    with pytest.raises(UserError, match="still needs 1; end it first, or add --although-held"):
+        carry_out(ledger, state, {"entries": [1, 2], "rule": "tidy"}, **by)
+    with pytest.raises(UserError, match=f"still needs {name[:16]}"):
+        carry_out(ledger, state, {"raw": [name], "rule": "tidy"}, **by)
+    assert not list(entries(state, ["erasure"]))
+    carry_out(ledger, state, {"entries": [2], "rule": "tidy"}, **by)
+    carry_out(ledger, state, {"entries": [1], "rule": "tidy", "although_held": True}, **by)
+    ledger.close()
+    assert [one.data.get("held") for one in entries(state, ["erasure"])] == [None, [1]]
+    assert erased_words(state) == "; 2 erased under a rule, 1 of them although held as evidence"
+    assert verify(state).ok
+
+
 def test_a_message_is_as_old_as_the_entry_that_names_it_whatever_the_file_says_of_its_time(state):
     aged(state, ("vendor_alert", ALERT, 40)).close()
     messages = {ALERT["raw_sha256"]: NOW}
@@ -118,7 +142,7 @@ def test_what_the_worker_names_is_erased_with_one_entry_and_no_byte_of_it_is_lef
     assert made.words == "61 bodies and messages are due, 0 held"
     (draft,) = made.ledger
     assert json.dumps(draft)
-    entry = carry_out(ledger, draft["data"], at_us=NOW, role=None, via=draft["via"])
+    entry = carry_out(ledger, state, draft["data"], at_us=NOW, role=None, via=draft["via"])
     told = next(entries(state, ["erasure"]))
     assert (told.n, told.via, told.data["kinds"]) == (entry.n, "retention", {"acknowledge": 30, "vendor_alert": 30})
     assert told.data["rule"] == "[retention] message = 30, acknowledge = 30, vendor_alert = 30"

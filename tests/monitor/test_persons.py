@@ -159,6 +159,21 @@ def test_what_cannot_be_erased_is_one_line_and_nothing_is_recorded(state, where,
     assert {one.kind for one in entries(state)} <= {"restart", "key", "seal"}
 
 
+def test_the_command_names_what_is_held_before_it_asks(state, where, capsys):
+    """A finding that a review with frozen parameters will count."""
+    ledger, by = Ledger(state), {"at_us": NOW, "via": "daemon"}
+    ledger.append("finding", {"wo_id": "W", "grade": "A", "inspector_party": "u", "blind_to_alert": True}, **by)
+    ledger.append("review_freeze", {"parameters": {"vendor": None}, "sha256": "a" * 64}, **by)
+    ledger.close()
+    ask = ["ledger", "erase", "--entry", "1", "--rule", "tidy", *where]
+    assert main(ask) == 2
+    told = capsys.readouterr()
+    assert "held, an open work order or an open review still needs them: 1" in told.out
+    assert "--although-held" in told.err
+    assert main([*ask, "--yes", "--although-held"]) == 0
+    assert [one.data["held"] for one in entries(state, ["erasure"])] == [[1]]
+
+
 def test_nobody_erases_unasked_or_without_the_right(state, where, capsys):
     taken_in(state, MESSAGES["json"][0], FEED)
     (sha256,) = entered(state)
