@@ -60,7 +60,8 @@ class Desk:
             if request.verb == READING:
                 return await self._take_readings(request)
             now_us = time.time_ns() // 1000
-            draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, self._claims.place)
+            place = self._claims.place if request.verb == "decide" else self._place
+            draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, place)
             steps = self._steps(draft)
             if draft.kind in ("acknowledge", "shelve"):  # the alarm is what is asked for: refused, nothing is recorded
                 trial = AlarmList(self._alarms)
@@ -112,6 +113,12 @@ class Desk:
         else:
             (entry,) = await self._writer.enter([draft])
         return {"n": entry.n, "head": entry.head}
+
+    def _place(self, alert_id: str) -> tuple[str, str] | None:
+        """(asset, component) of a known alert, or of an alarm about ourselves: that is acknowledged as any other."""
+        alarm = self._alarms.get(alert_id)
+        ours = (alarm.asset, alarm.component) if alarm and alarm.origin == "monitor" else None
+        return self._claims.place(alert_id) or ours
 
     def _steps(self, draft: Draft) -> list[tuple[str, str, str, int | None]]:
         """What a deed does to the list of alarms: (alarm, event, note, until)."""

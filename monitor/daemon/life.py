@@ -191,6 +191,7 @@ async def _look_at_disk(parts: Parts, now: Moment) -> None:
     """Files that somebody took, and disks that fill: said as alarms, and room is made."""
     files, room, tell = parts.files, parts.room, parts.watch.tell
     words, files.news = files.words or files.news, ""
+    parts.watch.seen("ledger", now)
     tell("files", bool(words), "warning", words, now, cause=words)
     await room.look()
     tell("disk", room.full, "warning", room.words, now, cause=room.cause)

@@ -122,15 +122,6 @@ def write_facts(state: State, head: tuple[int, str], now_us: int) -> None:
     atomic_write(state.facts / "ledger_head.txt", lines)
 
 
-def head_told(state: State) -> tuple[int, str]:
-    """The ledger's count and head by the facts that were published last; (0, "") where there are none to be read."""
-    try:
-        words = read_plain(state.facts / "ledger_head.txt", SIZE_LIMIT).decode().split()
-        return int(words[2]), words[5]
-    except (OSError, ValueError, IndexError):
-        return 0, ""
-
-
 def binder_of(state: State) -> tuple[str, str | None, str]:
     """(rendered, printed, current) fingerprints of the binder as the fallback left them; empty where there is none.
 

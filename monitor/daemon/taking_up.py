@@ -10,10 +10,10 @@ from monitor.daemon.alarms import from_row
 from monitor.daemon.clock import Clock, boottime_s
 from monitor.daemon.drafts import gap, now_us, of_contracts, own, quarantined
 from monitor.daemon.parts import Parts
-from monitor.daemon.publishing import head_told, publish_folder, write_facts
+from monitor.daemon.publishing import publish_folder, write_facts
 from monitor.historian.reader import HotReader
-from monitor.ledger import Draft, entries
-from monitor.ledger.reading import head_at, last_at
+from monitor.ledger import entries
+from monitor.ledger.reading import head_at, last_at, published_head
 from monitor.sqlite_file import damaged
 from monitor.state import State
 from monitor.words import _
@@ -25,7 +25,7 @@ async def take_up(parts: Parts) -> None:
     """Begin; the writer has its files open. Raises sqlite3.Error, or UserError where the hot file is damaged."""
     settings, state, writer, at_us = parts.settings, parts.state, parts.writer, now_us()
     reader = HotReader(state.hot)
-    told = head_told(state)
+    told = published_head(state)
     records = await writer.do(lambda: list(entries(state, ("vendor_alert", "own_alert", "config"))))
     parts.claims.learn(one for one in records if one.kind != "config")
     parts.judging.watch_status(settings)
@@ -47,7 +47,10 @@ async def take_up(parts: Parts) -> None:
         words = f"{len(settings.sources)} sources, {len(settings.tags)} tags"
         drafts.append(own("config", {"sha256": settings.sha256, "words": words}, at_us))
     drafts += await writer.do(of_contracts, state, settings, at_us)
-    drafts += _not_as_told(state, writer.head[0], told, at_us)
+    if words := _not_as_told(state, writer.head[0], told, writer.cut):
+        LOG.error("%s", words)
+        drafts.append(gap("ledger", at_us, at_us, counts={"entries_told": told[0]}, head_told=told[1]))
+        parts.watch.tell("ledger", True, "critical", words, parts.moment())
     if newest_ms is not None:
         drafts.append(gap("all", newest_ms * 1000, at_us))
     if (lost := writer.abandoned) is not None:
@@ -60,16 +63,21 @@ async def take_up(parts: Parts) -> None:
     await writer.do(write_facts, state, writer.head, at_us)
 
 
-def _not_as_told(state: State, entries_now: int, told: tuple[int, str], at_us: int) -> list[Draft]:
-    """The gap where the ledger is not the one whose head was published (`told`: entries, head)."""
+def _not_as_told(state: State, entries_now: int, told: tuple[int, str], cut: tuple[int, int] | None) -> str:
+    """What is said where the ledger is not the one whose head was published (`told`: entries, head), or was cut."""
     n, head = told
-    if n > entries_now:
-        LOG.error("the ledger has %d entries, %d were published: its tail is gone", entries_now, n)
-    elif n and (found := head_at(state, n)) != head:
-        LOG.error("the ledger's entry %d has head %s, %s was published: this is another chain", n, found, head)
-    else:
-        return []
-    return [gap("ledger", at_us, at_us, counts={"entries_told": n}, head_told=head)]
+    aside = (
+        _("; bodies {first} to {last} are kept in bodies.sqlite, table orphan").format(first=cut[0], last=cut[1])
+        if cut
+        else ""
+    )
+    if n > entries_now or cut:
+        words = _("ledger: its tail is gone, or an older copy was put back: it has {found} entries, {n} were published")
+        return words.format(found=entries_now, n=n) + aside
+    if n and (found := head_at(state, n)) != head:
+        words = _("ledger: this is another chain: its entry {n} has head {found}, {head} was published")
+        return words.format(n=n, found=found, head=head)
+    return ""
 
 
 async def _record_program(parts: Parts) -> dict[str, str]:

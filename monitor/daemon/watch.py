@@ -56,6 +56,17 @@ class Watch:
             self.tell(name, False, "note", "", now)
             self._causes.pop(name, None)
 
+    def holds(self, name: str) -> bool:
+        """Whether the alarm `monitor:NAME` is active."""
+        alarm = self._alarms.get(f"monitor:{name}")
+        return alarm is not None and alarm.active
+
+    def seen(self, name: str, now: Moment) -> None:
+        """An alarm on what is over stands until a person acknowledged it."""
+        alarm = self._alarms.get(f"monitor:{name}")
+        if alarm is not None and alarm.active and alarm.acked:
+            self.tell(name, False, "note", "", now)
+
     def tell(
         self, name: str, holds: bool, severity: str, text: str, now: Moment, *, site: str = "", cause: str = ""
     ) -> None:  # fmt: skip

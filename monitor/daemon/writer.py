@@ -61,6 +61,7 @@ class Writer:
         self.hot: HotFile
         self.abandoned: Abandoned | None = None  # the hot file of the last life, where it could not be read
         self.ledger: Ledger | ShutLedger
+        self.cut: tuple[int, int] | None = None  # see Ledger.cut, at the start
         self.head = (0, "")  # the ledger's count and head as last written
 
     async def do(self, function: Callable[..., T], *args: Any) -> T:
@@ -100,7 +101,7 @@ class Writer:
     def _open(self) -> None:
         self.hot, self.abandoned = open_hot(self._state, self._settings, time.time_ns() // 1000)
         self.ledger = open_ledger(self._state)
-        self.head = self.ledger.head()
+        self.head, self.cut = self.ledger.head(), self.ledger.cut
 
     async def enter(self, drafts: Sequence[Draft]) -> list[Entry]:
         """Append to the ledger, all or none; on the disk when this returns. Raises ValueError or STORE_FAULTS."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from drivers.errors import UserError
 from monitor.ledger.entry import ERASABLE, START, Draft, body_of, head_text
-from monitor.ledger.reading import INDEX, last
+from monitor.ledger.reading import INDEX, cut_tail, last
 from monitor.ledger.seals import EVERY, Key, find_keys, install, is_credential, make_key, public_key
 from monitor.sqlite_file import close_writer, open_writer, transaction
 from monitor.state import State
@@ -58,7 +58,8 @@ class Ledger:
 
     def __init__(self, state: State) -> None:
         """Open or make both files. `orphans` counts bodies whose entry never came (a crash between the two commits):
-        they are set aside in the table orphan, never taken as entries, and never thrown away."""
+        they are set aside in the table orphan, never taken as entries, and never thrown away. `cut`: the first and
+        last number of such bodies where no crash explains them: the chain lost its tail, or is an older copy."""
         self._state = state
         self._chain = open_writer(state.ledger, CHAIN)
         self._bodies = open_writer(state.bodies, BODIES)
@@ -68,15 +69,20 @@ class Ledger:
         self._sealed = 0  # the last entry under a seal, with the seal itself
         self._to_wipe = False
         self.orphans = 0
+        self.cut: tuple[int, int] | None = None
         self._settle()
 
     def _settle(self) -> None:
         """Take up the chain as it lies on the disk and set aside bodies without an entry."""
         row = self._chain.execute("SELECT n, hash FROM entry ORDER BY n DESC LIMIT 1").fetchone()
         self._n, self._hash = (int(row[0]), bytes(row[1])) if row else (0, START)
+        self.cut = cut_tail(self._bodies, self._n) or self.cut
         with transaction(self._bodies):
             self._bodies.execute("INSERT INTO orphan SELECT n, salt, body FROM body WHERE n > ?", (self._n,))
             self.orphans += self._bodies.execute("DELETE FROM body WHERE n > ?", (self._n,)).rowcount
+        if self.cut:
+            LOG.error("%s: its tail is gone, or an older copy was put back: bodies %d to %d have no entry; they are"
+                      " kept in bodies.sqlite, table orphan", self._state.ledger, *self.cut)  # fmt: skip
         seal = last(self._state, "seal")
         self._sealed = seal.n if seal else 0
 
@@ -161,6 +167,8 @@ class Ledger:
         try:
             with transaction(self._bodies):
                 self._bodies.executemany("INSERT INTO body VALUES (?, ?, ?)", batch.bodies)
+                if batch.bodies:  # where the last batch begins: see reading.cut_tail
+                    self._bodies.execute(f"PRAGMA user_version={batch.bodies[0][0]}")
             with transaction(self._chain):
                 self._chain.executemany("INSERT INTO entry VALUES (?, ?, ?, ?)", batch.links)
         except sqlite3.Error:

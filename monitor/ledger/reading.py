@@ -5,15 +5,17 @@ stored twice, what is erased leaves it too, and SQLite's integrity check, of whi
 A body that cannot be read counts as one of every kind, so that nobody overlooks it.
 """
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from monitor.ledger.entry import Record, head_text, record_of
 from monitor.sqlite_file import reading
-from monitor.state import State
+from monitor.state import State, read_plain
 from monitor.words import utc_text
 
 _CHUNK = 900  # bodies at a time: below the 999 parameters that any SQLite takes
+_FACTS_LIMIT = 1_000_000  # bytes
 _YEAR_9998_US = 253_339_228_800_000_000
 _TEXT = "CAST(body AS TEXT)"
 KIND = (
@@ -58,6 +60,31 @@ def head_at(state: State, n: int) -> str:
     except FileNotFoundError:
         return ""
     return head_text(row[0]) if row else ""
+
+
+def published_head(state: State) -> tuple[int, str]:
+    """The ledger's count and head by the facts that were published last; (0, "") where there are none to be read."""
+    try:
+        words = read_plain(state.facts / "ledger_head.txt", _FACTS_LIMIT).decode().split()
+        return int(words[2]), words[5]
+    except (OSError, ValueError, IndexError):
+        return 0, ""
+
+
+def beyond(bodies: sqlite3.Connection, n: int) -> tuple[int, int] | None:
+    """The first and last number of the bodies that come after entry `n`, the chain's last; None where there is none."""
+    first, final = bodies.execute("SELECT min(n), max(n) FROM body WHERE n > ?", (n,)).fetchone()
+    return None if first is None else (first, final)
+
+
+def cut_tail(bodies: sqlite3.Connection, n: int) -> tuple[int, int] | None:
+    """As `beyond`, where it is not the last batch alone.
+
+    Bodies are committed before the chain, so a crash leaves the last batch without its entries, and no more than that.
+    Where it begins stands in the file (user_version).
+    """
+    found = beyond(bodies, n)
+    return found if found and bodies.execute("PRAGMA user_version").fetchone()[0] != n + 1 else None
 
 
 def last(state: State, kind: str) -> Record | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from monitor.ledger.chain import BODIES, CHAIN
 from monitor.ledger.entry import START, head_text
-from monitor.ledger.reading import KIND, UNREADABLE
+from monitor.ledger.reading import KIND, UNREADABLE, beyond, cut_tail, head, published_head
 from monitor.ledger.seals import EVERY, fingerprint, is_signed, public_key, seal_message
 from monitor.sqlite_file import FileDamaged, reading
 from monitor.state import State
@@ -52,17 +52,21 @@ class Verification:
 
 
 def verify(
-    state: State, printed: str | None = None, *, anchor: "Anchor | None" = None, key: str | None = None
-) -> Verification:
+    state: State, printed: str | None = None, *, anchor: "Anchor | None" = None, key: str | None = None,
+    copied: bool = False,
+) -> Verification:  # fmt: skip
     """Check every entry, body, kept message and seal; with `printed` ("12:TBGS-2YVY-D34O-72BO") also against paper,
     with `anchor` against what was handed to somebody, with `key` against a fingerprint that was kept elsewhere.
+    `copied`: the files are copies taken one after the other, so bodies may go beyond the chain.
 
     Finds the exact entry of a change, a cut in the middle, an insertion or a seal that is bad, missing or foreign. A
-    cut tail, or a past that was rewritten by somebody who has the key, is found against paper or an anchor only, at the
-    entry named there at the latest. When a message was kept (kept_at) is not under the chain; the entry that names it
+    cut tail is found by the bodies that it leaves and by the head that the daemon published; where those were cut too,
+    or the past was rewritten by somebody who has the key, against paper or an anchor only, at the entry named there at
+    the latest. When a message was kept (kept_at) is not under the chain; the entry that names it
     has its own time. Raises UserError where `printed` or `key` is not as printed.
     """
     walk = _Walk(parse_head(printed) if printed else None, anchor, parse_fingerprint(key) if key else None)
+    walk.published, walk.copied = published_head(state), copied  # read before the chain, which is then as long at least
     try:
         walk.go(state)
     except FileNotFoundError as fault:
@@ -127,6 +131,9 @@ class _Walk:
         self.blank_raw: set[str] = set()
         self.lacking_raw: dict[str, int] = {}  # a message that is named and not there: by which entry
         self.anchored = False
+        self.published = (0, "")
+        self.copied = False
+        self.unfinished: tuple[int, int] | None = None  # the bodies of a batch whose entries are not there
 
     def go(self, state: State) -> None:
         with reading(state.ledger) as chain, reading(state.bodies) as bodies:
@@ -147,6 +154,8 @@ class _Walk:
                     return
                 self.hash = link
             self._at_the_end(chain, bodies)
+            if not self.copied:
+                self._beyond(bodies, head(state)[0])
 
     def _entry(
         self, n: int, digest: Any, prev: Any, link: Any, has_body: bool, salt: Any, body: Any
@@ -235,6 +244,9 @@ class _Walk:
             return _("has head {found}, the paper says {paper}: the past was rewritten here or earlier").format(
                 found=head_text(link), paper=self.paper[1]
             )
+        if n == self.published[0] and head_text(link) != self.published[1]:
+            words = _("has head {found}, the daemon published {told}: another chain was put here, or it was rewritten")
+            return words.format(found=head_text(link), told=clean(self.published[1], 30))
         if self.anchor and n == self.anchor.entries:
             self.anchored = True
             if link != self.anchor.hash:
@@ -283,6 +295,17 @@ class _Walk:
         if least is not None and least < 1:
             self.file_fault = _("bodies.sqlite has a body that belongs to no entry")
 
+    def _beyond(self, bodies: sqlite3.Connection, n: int) -> None:
+        """Bodies after the chain's last entry by now (`n`): the last batch after a crash, or just now; else a cut."""
+        self.unfinished = beyond(bodies, n)
+        if cut := cut_tail(bodies, n):
+            words = _("is missing, and bodies {first} to {last} belong to no entry: the tail was cut, or an older copy"
+                      " of ledger.sqlite was put back")  # fmt: skip
+            self.faults.append((n + 1, words.format(first=cut[0], last=cut[1])))
+        elif self.published[0] > n:
+            words = _("is missing: the daemon published {n} entries; the tail was cut, or an older copy was put back")
+            self.faults.append((n + 1, words.format(n=self.published[0])))
+
     def _succession(self) -> None:
         """Each key is sealed by the one before it, from the first or from the one that was kept elsewhere on."""
         first = 0
@@ -325,6 +348,10 @@ class _Walk:
         yield _("{n} entries, each follows from the one before it").format(n=self.n)
         if self.erased:
             yield _("{n} erased under a rule").format(n=len(self.erased))
+        if self.unfinished:
+            first, final = self.unfinished
+            yield _("bodies {first} to {last} have no entry: those of one batch, which a crash cut off or which is"
+                    " being written; the next start sets them aside").format(first=first, last=final)  # fmt: skip
         if self.sealed:
             yield _("sealed up to entry {n} by key {key}").format(n=self.sealed, key=self.keys[-1].fingerprint)
         else:

@@ -133,6 +133,7 @@ def head(room: RoomState, view: View) -> Line:
     parts.append((98, clean(room.trouble, 40)))
     parts.append(daemon_part(room))
     parts.append(store_part(room))
+    parts.append((91, _("ledger CUT") if status and status.get("ledger_lost") is True else ""))
     if room.live:  # what a dead daemon last said of its feeds is no news
         sources = rows(status, "sources")
         up = sum(one.get("state") == "up" for one in sources)

@@ -79,7 +79,7 @@ def chain_faults(root: Path) -> Iterator[str]:
     if not file.is_file():
         yield "ledger/ledger.sqlite: is missing"
     else:
-        result = verify(State(root / "ledger"), f"{n}:{head_text(bytes.fromhex(last))}" if n else None)
+        result = verify(State(root / "ledger"), f"{n}:{head_text(bytes.fromhex(last))}" if n else None, copied=True)
         if not result.ok:
             yield f"ledger: {result.words}"
         elif result.n != n:

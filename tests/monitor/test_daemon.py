@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -23,7 +24,7 @@ from monitor.daemon.writer import Writer
 from monitor.handover import hand_over
 from monitor.historian.checks import row_check
 from monitor.historian.reader import HotReader
-from monitor.ledger import entries, raw_message, verify
+from monitor.ledger import entries, head, raw_message, verify
 from monitor.ledger.anchor import parse_anchor
 from monitor.settings import load
 from monitor.state import State
@@ -315,6 +316,42 @@ async def test_a_ledger_that_lost_its_tail_while_nobody_ran_is_said_in_the_ledge
     (gap,) = [one for one in entries(bench.state, ["gap"]) if one.data["source"] == "ledger"]
     assert gap.data["entries_told"] == 7
     assert "its tail is gone" in bench.log_text()
+
+
+async def test_an_older_ledger_that_was_put_back_is_an_alarm_until_a_person_acknowledged_it(bench, tmp_path):
+    state = bench.state
+    await bench.until(lambda s: source(s)["good"] == 4)
+    bench.kill(signal.SIGTERM)
+    await asyncio.to_thread(bench.ended)
+    shutil.copy(state.ledger, tmp_path / "older.sqlite")
+    bench.start()
+    await bench.until(lambda s: source(s)["good"] == 4 and not s["ledger_lost"])
+    bench.kill(signal.SIGTERM)
+    await asyncio.to_thread(bench.ended)
+    newer = head(state)[0]
+    with sqlite3.connect(state.bodies) as db:
+        written = {body for (body,) in db.execute("SELECT body FROM body")}
+    db.close()
+    shutil.copy(tmp_path / "older.sqlite", state.ledger)
+    older = head(state)[0]
+    assert f"bodies {older + 1} to {newer} belong to no entry" in verify(state).words
+    for _life in range(2):  # it stands over a new start
+        bench.start()
+        status = await bench.until(lambda s: s["ledger_lost"])
+        (alarm,) = [one for one in status["alarms_top"] if one["id"] == "monitor:ledger"]
+        assert f"it has {older} entries, {newer} were published; bodies {older + 1} to {newer}" in alarm["text"]
+        bench.kill(signal.SIGTERM)
+        await asyncio.to_thread(bench.ended)
+    bench.start()
+    await bench.until(lambda s: s["ledger_lost"])
+    with sqlite3.connect(state.bodies) as db:
+        there = {body for (body,) in db.execute("SELECT body FROM body UNION SELECT body FROM orphan")}
+    db.close()
+    assert written <= there
+    told = await asked(bench, "acknowledge", {"alert_id": "ledger", "note": "copy of the backup"})
+    assert told["ok"], told
+    await bench.until(lambda s: not s["ledger_lost"])
+    assert [one.data["source"] for one in entries(state, ["gap"])].count("ledger") == 1
 
 
 async def test_rubbish_in_the_inbox_goes_to_rejected_and_the_rest_goes_on(bench):

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.errors import UserError
+from monitor.daemon.publishing import write_facts
 from monitor.ledger import (
     KINDS,
     Draft,
@@ -237,11 +239,13 @@ def test_an_inserted_entry_is_found_even_if_all_numbers_fit(state):
     assert verify(state).first_fault == 5
 
 
-def test_a_cut_tail_shows_against_paper_and_only_there(state):
+def test_a_tail_that_was_cut_in_both_files_shows_against_paper_and_only_there(state):
     ledger = fill(state)
     n, printed = ledger.head()
     ledger.close()
     damage(state.ledger, "DELETE FROM entry WHERE n > 4")
+    assert not verify(state).ok
+    damage(state.bodies, "DELETE FROM body WHERE n > 4")
     assert verify(state).ok
     result = verify(state, f"{n}:{printed}")
     assert (result.ok, result.first_fault) == (False, 5)
@@ -352,8 +356,11 @@ def test_a_vendors_message_that_vanished_without_an_entry_of_it_is_a_fault(state
 def test_a_body_whose_entry_never_came_is_set_aside_and_reported(state):
     fill(state, 2).close()
     damage(state.bodies, "INSERT INTO body VALUES (3, x'00', x'7b7d')")
+    damage(state.bodies, "PRAGMA user_version=3")
+    result = verify(state)
+    assert (result.ok, "bodies 3 to 3 have no entry: those of one batch" in result.words) == (True, True)
     ledger = Ledger(state)
-    assert ledger.orphans == 1
+    assert (ledger.orphans, ledger.cut) == (1, None)
     assert ledger.append("acknowledge", COMMANDS, at_us=AT, via="screen").n == 3
     ledger.close()
     assert verify(state).ok
@@ -399,3 +406,63 @@ def test_the_command_says_ok_or_where_the_fault_is(state, capsys):
     damage(state.ledger, "DELETE FROM entry WHERE n = 2")
     assert command(parser.parse_args(["verify"]), None, state) == 1
     assert "FAULT: entry 2 is missing" in capsys.readouterr().out
+
+
+def put_back_older(state, tmp_path, *, bodies=False):
+    """Two entries, a copy, four more; then the copy of the chain lies in its place again."""
+    fill(state, 2).close()
+    files = (state.ledger, state.bodies) if bodies else (state.ledger,)
+    for path in files:
+        shutil.copy(path, tmp_path / path.name)
+    ledger = fill(state, 4)
+    head = ledger.head()
+    ledger.close()
+    for path in files:
+        shutil.copy(tmp_path / path.name, path)
+    return head
+
+
+def test_an_older_chain_beside_newer_bodies_is_a_fault_and_nothing_is_thrown_away(state, tmp_path):
+    put_back_older(state, tmp_path)
+    result = verify(state)
+    assert (result.ok, result.first_fault) == (False, 3)
+    assert "bodies 3 to 6 belong to no entry" in result.words
+    ledger = Ledger(state)
+    assert (ledger.cut, ledger.orphans) == ((3, 6), 4)
+    ledger.close()
+    with sqlite3.connect(state.bodies) as db:
+        assert [n for (n,) in db.execute("SELECT n FROM orphan WHERE length(body) > 0 ORDER BY n")] == [3, 4, 5, 6]
+    db.close()
+
+
+def test_a_chain_that_is_shorter_or_other_than_what_was_published_is_a_fault(state, tmp_path):
+    n, head = put_back_older(state, tmp_path, bodies=True)
+    assert verify(state).ok  # nothing here tells of it
+    write_facts(state, (n, head), AT)
+    result = verify(state)
+    assert (result.ok, result.first_fault) == (False, 3)
+    assert "the daemon published 6 entries" in result.words
+    fill(state, 5).close()
+    result = verify(state)
+    assert (result.ok, result.first_fault) == (False, 6)
+    assert f"the daemon published {head}" in result.words
+
+
+def test_an_entry_that_is_being_written_while_somebody_verifies_is_no_fault(state):
+    ledger, over = fill(state, 3), threading.Event()
+
+    def write():
+        while not over.is_set():
+            ledger.append_many([Draft("acknowledge", COMMANDS, AT, "screen")] * 2)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(30):
+            result = verify(state)
+            assert result.ok, result.words
+    finally:
+        over.set()
+        writer.join()
+        ledger.close()
+    assert result.n > 3

@@ -308,6 +308,7 @@ def test_an_anchor_finds_a_cut_tail_and_a_past_written_anew_even_with_the_right_
     _entry, text = handed(state)
     anchor = parse_anchor(text)
     damage(state.ledger, "DELETE FROM entry WHERE n > 4")
+    damage(state.bodies, "DELETE FROM body WHERE n > 4")
     assert verify(state).ok
     assert verify(state, anchor=anchor).first_fault == 5
     private = base64.b64decode((state.keys / "ledger.key").read_text())

@@ -200,6 +200,15 @@ def test_polls_and_alerts_that_were_lost_are_a_word_on_line_one_for_an_hour(room
         assert "LOST" not in told(**quiet)
 
 
+def test_a_ledger_that_lost_its_tail_is_a_word_on_line_one_while_its_alarm_stands(room):
+    cut = replace(room, status={**room.status, "ledger_lost": True})
+    assert ("ledger CUT" in str(head(cut, View(100, 30))), "ledger CUT" in str(head(room, View(100, 30)))) == (
+        True,
+        False,
+    )
+    assert "ledger CUT" in str(head(cut, View(80, 24)))
+
+
 def test_an_open_manual_period_stands_in_line_one_and_two(room):
     manual = replace(room, period=Period(room.now_us - 192_000_000, "shift_lead", False, ("R",)))
     assert str(head(manual, View(100, 30))).startswith("MANUAL")
