@@ -69,7 +69,11 @@ def _keep_strangers_out(path: Path) -> None:
 
 def damaged(path: Path, fault: Exception) -> FileDamaged:
     """One line: which file, why, what to do."""
-    advice = "make room on the disk" if "full" in str(fault) else "move it away or put back a copy"
+    advice = "move it away or put back a copy"
+    if "full" in str(fault):
+        advice = "make room on the disk"
+    elif getattr(fault, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_IOERR:  # also where it cannot begin its WAL
+        advice = "the disk is full or fails: make room or mend it; the file itself may be sound, do not move it"
     return FileDamaged(f"{path}: cannot be read or written ({fault}); {advice}")
 
 

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -77,8 +78,14 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if by_daemon:
         words = _through_daemon(state, facts)
     else:
-        with storing("import", state.root, _("make room; handwheel import list says whether it is ended by itself")):
-            words = _under_lock(settings, state, facts)
+        try:
+            with storing(
+                "import", state.root, _("make room; handwheel import list says whether it is ended by itself")
+            ):
+                words = _under_lock(settings, state, facts)
+        except UserError:
+            _forget(state, facts)
+            raise
     print(words)
     for line in showing.outside(found, settings, short=True):
         print(line)
@@ -145,12 +152,10 @@ def _through_daemon(state: State, facts: "Facts") -> str:
     from monitor.ledger import entries
     from monitor.lock import lock_is_free
 
-    folder = state.imports / facts.id
     try:
         reply = obtain(state, "import", facts.entry())
     except UserError:
-        if not any(one.data.get("id") == facts.id for one in entries(state, ["import"])):
-            shutil.rmtree(folder, ignore_errors=True)
+        _forget(state, facts)
         raise
     until_s = time.monotonic() + _WAIT_S
     while time.monotonic() < until_s:
@@ -163,6 +168,15 @@ def _through_daemon(state: State, facts: "Facts") -> str:
     return _("entry {n} is made; it is not ended yet, the daemon goes on with it: see handwheel import list").format(
         n=reply["n"]
     )
+
+
+def _forget(state: State, facts: "Facts") -> None:
+    """An import that was never begun leaves nothing behind."""
+    from monitor.ledger import entries
+
+    with suppress(UserError):  # a ledger that cannot be read may name it: then it stays
+        if not any(one.data.get("id") == facts.id for one in entries(state, ["import"])):
+            shutil.rmtree(state.imports / facts.id, ignore_errors=True)
 
 
 def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:

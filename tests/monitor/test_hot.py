@@ -24,6 +24,7 @@ from monitor.historian.hot import HOUR_S, KEEP_S, MINUTE_S, HotFile, note_folded
 from monitor.historian.reader import FOLDED, HotReader, folded
 from monitor.ledger import entries, verify
 from monitor.lock import LockHeld, hold_lock, holder, lock_is_free
+from monitor.sqlite_file import damaged
 from monitor.state import State
 from tests.monitor.plants import plant, tag
 
@@ -261,6 +262,13 @@ def test_a_damaged_file_is_one_line_that_says_what_to_do(state):
     state.hot.write_bytes(b"rubbish" * 1_000)
     with pytest.raises(UserError, match="move it away"):
         HotFile(state.hot)
+
+
+def test_a_disk_that_fails_or_has_no_room_is_not_taken_for_a_damaged_file(state):
+    fault = sqlite3.OperationalError("disk I/O error")
+    fault.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE  # as a full disk says it where the WAL is to begin
+    assert "the disk is full or fails" in str(damaged(state.hot, fault))
+    assert "move it away" not in str(damaged(state.hot, fault))
 
 
 def test_a_second_daemon_is_refused_by_the_pid_of_the_first(state):

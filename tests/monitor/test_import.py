@@ -645,6 +645,13 @@ def test_a_full_disk_while_it_is_taken_in_is_one_line_and_the_next_run_ends_it(p
     assert (stages(plant), len(plant.rows())) == (["begun", "done"], 5)
 
 
+def test_an_import_that_could_not_even_be_begun_leaves_no_folder(plant, capsys, monkeypatch):
+    monkeypatch.setattr(Ledger, "append", full)
+    assert plant.values(GERMAN, GERMAN_CSV) == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert not list(plant.state.imports.iterdir())
+
+
 # mappings
 
 
