@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from models.intervals import Interval
 
 DAY_US = 86_400_000_000
+IMPORTED = "import"  # via of an entry that was brought in afterwards
 MONTHS = 24
 # failures per pump and year of two policies, four wearing components each, from simulated fleets: a utility that knows
 # its own rates puts them beside these
@@ -56,6 +57,7 @@ class Freeze:
     role: str | None = None
     sha256: str = ""
     changed: tuple[str, ...] = ()  # names of the parameters that differ
+    n: int = 0  # the entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Answer:
     freeze: Freeze
     sha256: str  # of the parameters in use
     currency: str
+    imported: tuple[int, int]  # of the jobs and of the findings that count, how many came by import
+    late: "pd.DataFrame"  # findings imported after the freeze for a time before it: they do not count
 
 
 def rates(settings: Settings, vendor: str | None = None) -> tuple[Rate, ...]:
@@ -202,7 +206,7 @@ def frozen(state: State, chosen: "Parameters") -> Freeze:
     then = last.data["parameters"]
     changed = tuple(sorted(name for name in mine.keys() | then.keys() if mine.get(name) != then.get(name)))
     word = "changed" if changed else "frozen"
-    return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed)
+    return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n)
 
 
 def answer(state: State, settings: Settings, start_us: int, end_us: int, vendor: str | None = None) -> Answer:
@@ -212,8 +216,26 @@ def answer(state: State, settings: Settings, start_us: int, end_us: int, vendor:
 
     recorded = tables(state)
     chosen = parameters(settings, recorded, vendor)
+    freeze_, found = frozen(state, chosen), recorded["finding"]
+    is_late = (found["via"] == IMPORTED) & (found["n"] > freeze_.n) & (found["at_us"] < (freeze_.at_us or 0))
+    recorded["finding"] = found[~is_late]
     result = review(recorded, chosen, (start_us, end_us))
-    return Answer(result, chosen, rates(settings, vendor), frozen(state, chosen), sha256_of(chosen), settings.currency)
+    late = found[is_late & (found["at_us"] >= start_us) & (found["at_us"] < end_us)]
+    return Answer(
+        result, chosen, rates(settings, vendor), freeze_, sha256_of(chosen), settings.currency,
+        _imported(result.cases, recorded), late,
+    )  # fmt: skip
+
+
+def _imported(cases: "pd.DataFrame", recorded: Mapping[str, "pd.DataFrame"]) -> tuple[int, int]:
+    """How many of the jobs, and of the independent findings on them, came by import and not from an inspection here."""
+    found = recorded["finding"]
+    found = found[found["inspector_party"] != "vendor"]
+    jobs, findings = (
+        set(last.loc[last["via"] == IMPORTED, "wo_id"])
+        for last in (one.drop_duplicates("wo_id", keep="last") for one in (recorded["work_order"], found))
+    )
+    return int(cases["wo_id"].isin(jobs).sum()), int(cases.loc[cases["independent"], "wo_id"].isin(findings).sum())
 
 
 def run(state: State, settings: Settings, start_us: int, end_us: int, vendor: str | None = None) -> "ReviewResult":
@@ -234,6 +256,7 @@ def entry_data(told: Answer) -> dict[str, Any]:
             "interventions": r.interventions,
             "findings": r.findings,
             "confirmed": r.confirmed,
+            "imported": told.imported[1],
             "e": _finite(r.e_calibrated),
             "unsupported": _bounds(r.unsupported),
             "net_per_year": _bounds(r.life.net),
@@ -305,6 +328,9 @@ def rows(told: Answer) -> list[tuple[str, str]]:
         (_("findings written by the vendor, confirmed (not used)"),
          share_text(r.vendor_written_confirmed, r.vendor_written)),
         (_("findings without a work order (not used)"), str(r.orphan_findings)),
+        (_("findings that came by import; jobs that did"),
+         f"{share_text(told.imported[1], r.findings)}; {share_text(told.imported[0], r.interventions)}"),
+        (_("findings imported after the freeze, of a time before it (not used)"), str(len(told.late))),
         (_("U, not supported by findings [90 %]"), counted_text(r.unsupported)),
         (_("anytime upper bound of the recorded confirmation rate"), _counted(r.upper_bound, r.findings)),
         (_("q0, agreed minimum confirmation rate"), _q0_words(told)),

@@ -285,13 +285,23 @@ def _cases(told: review.Answer, records: dict[str, pd.DataFrame]) -> tuple[Block
     )  # fmt: skip
     misses = _misses(records)
     note = "" if len(rows) <= MOST_CASES else _("the last {n} of {total}").format(n=MOST_CASES, total=len(rows))
-    return (
+    blocks: tuple[Block, ...] = (
         Paragraph(_("Every vendor-driven job of the period. Grades: A as new, B light, C worn but serviceable, D beyond"
                     " the agreed limit, E failed.")),
         Table("cases", heads, tuple(rows[-MOST_CASES:]), note),
         Paragraph(_("Where our own model was wrong or silent, as plainly:")),
         Table("own_misses", (_("date"), _("asset"), _("component"), _("what happened")), misses),
     )  # fmt: skip
+    late: tuple[tuple[Cell, ...], ...] = tuple(
+        (int(one["n"]), local_text(int(one["at_us"]), UTC, DAY)[:10], one["asset"], one["component"],
+         clean(one["wo_id"], 40), one["grade"])
+        for one in told.late.to_dict("records")
+    )  # fmt: skip
+    if late:
+        names = (_("entry"), _("date"), _("asset"), _("component"), _("work order"), _("grade"))
+        words = _("Findings that were imported after the parameters were frozen, of a time before that; none counts:")
+        blocks += (Paragraph(words, "warning"), Table("late_findings", names, late[-MOST_CASES:]))
+    return blocks
 
 
 def _misses(records: dict[str, pd.DataFrame]) -> tuple[tuple[Cell, ...], ...]:

@@ -17,6 +17,8 @@ from monitor.ledger import Draft, Ledger, entries
 from monitor.lock import hold_lock
 from monitor.plant import Asset, Component, Settings
 from monitor.records import tables
+from monitor.reports import comparison
+from monitor.reports.text import render_text
 from monitor.settings import load
 from monitor.state import State
 
@@ -105,6 +107,35 @@ def test_the_freeze_keeps_all_that_decides_and_its_hash_can_be_made_again(state,
     assert kept["largest_cluster"] == 5
     assert [name for name, _at in kept["events"]] == [
         "contract: service agreement renewed", "firmware: controller firmware 4.2"]  # fmt: skip
+
+
+def test_what_came_by_import_is_counted_apart_and_after_the_freeze_it_counts_no_more(state, settings, fleet):
+    """Findings of last year that somebody brings in are the role's word, not an inspection that the ledger saw."""
+    before = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    assert before.imported[1] == 0
+    bare = before.result.cases[~before.result.cases["independent"]].to_dict("records")
+
+    def bring(case, n):
+        data = {"wo_id": case["wo_id"], "grade": "A", "inspector_party": "utility", "blind_to_alert": True}
+        by = {"via": "import", "role": "engineer", "asset": case["asset"], "component": case["component"]}
+        ledger = Ledger(state)
+        ledger.append("finding", data | {"import": f"{n:016x}"}, at_us=case["at_us"], **by)
+        ledger.close()
+
+    bring(bare[0], 1)
+    review.freeze(state, settings, now_us=END_US)
+    bring(bare[1], 2)
+    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    assert told.imported == (before.imported[0], 1)
+    assert told.result.findings == before.result.findings + 1
+    assert list(told.late["wo_id"]) == [bare[1]["wo_id"]]
+    shown = dict(review.rows(told))
+    assert shown["findings that came by import; jobs that did"].startswith(f"1 of {told.result.findings}")
+    assert shown["findings imported after the freeze, of a time before it (not used)"] == "1"
+    assert review.entry_data(told)["evidence"]["imported"] == 1
+    page = render_text(comparison.build(state, settings, told))
+    assert "imported after the parameters were frozen" in page
+    assert bare[1]["wo_id"] in page
 
 
 def test_who_has_no_right_to_freeze_is_told_so_and_nothing_is_written(state, settings):
