@@ -58,9 +58,9 @@ def of_configuration(old: Settings, new: Settings, changes: Sequence[str], role:
     return Draft("config", data, at_us, "daemon", role)
 
 
-def of_contracts(state: State, settings: Settings, at_us: int) -> list[Draft]:
+def of_contracts(state: State, settings: Settings, at_us: int, role: str | None = None) -> list[Draft]:
     """What was agreed anew, otherwise, or no longer, since the ledger was told last."""
-    return changed_contracts(settings.contracts, entries(state, ("contract",)), at_us)
+    return changed_contracts(settings.contracts, entries(state, ("contract",)), at_us, role)
 
 
 def now_us() -> int:

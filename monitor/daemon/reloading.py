@@ -68,7 +68,7 @@ async def _exchange(parts: Parts, new: Settings, role: str | None) -> list[str]:
     await polling.end(ending)
     try:
         await _flush(parts, now)
-        contracts = await parts.writer.do(of_contracts, parts.state, new, now.utc_us)
+        contracts = await parts.writer.do(of_contracts, parts.state, new, now.utc_us, role)
         entered = [of_configuration(old, new, changes, role, now.utc_us), *contracts]
         await parts.writer.reconfigure(old, new, entered)
     except (ValueError, *STORE_FAULTS) as fault:

@@ -10,10 +10,12 @@ from monitor.ledger.entry import Draft, Record
 from monitor.plant import Contract
 
 
-def changed_contracts(contracts: Iterable[Contract], told: Iterable[Record], at_us: int) -> list[Draft]:
+def changed_contracts(
+    contracts: Iterable[Contract], told: Iterable[Record], at_us: int, role: str | None = None
+) -> list[Draft]:
     """An entry for each contract that is new, changed, or was taken out (terms None), against the entries so far.
 
-    `told`: the entries of kind contract, in order: `entries(state, ("contract",))`.
+    `told`: the entries of kind contract, in order: `entries(state, ("contract",))`. `role`: who let it be read.
     """
     import rfc8785
 
@@ -23,9 +25,9 @@ def changed_contracts(contracts: Iterable[Contract], told: Iterable[Record], at_
     for name, terms in now.items():
         sha256 = hashlib.sha256(rfc8785.dumps(terms)).hexdigest()
         if name not in before or before[name]["sha256"] != sha256:
-            drafts.append(_draft(name, sha256, terms, at_us))
+            drafts.append(_draft(name, sha256, terms, at_us, role))
     gone = [name for name, data in before.items() if name not in now and data["terms"] is not None]
-    return drafts + [_draft(name, "", None, at_us) for name in gone]
+    return drafts + [_draft(name, "", None, at_us, role) for name in gone]
 
 
 def terms_of(contract: Contract) -> dict[str, Any]:
@@ -40,5 +42,5 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _draft(name: str, sha256: str, terms: dict[str, Any] | None, at_us: int) -> Draft:
-    return Draft("contract", {"contract_id": name, "sha256": sha256, "terms": terms}, at_us, "daemon")
+def _draft(name: str, sha256: str, terms: dict[str, Any] | None, at_us: int, role: str | None) -> Draft:
+    return Draft("contract", {"contract_id": name, "sha256": sha256, "terms": terms}, at_us, "daemon", role)

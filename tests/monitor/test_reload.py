@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from drivers.batch import NO_TIME, Batch
+from drivers.errors import UserError
 from drivers.record import Reason
 from drivers.source import SourceSpec, StatusAlert
 from monitor.cli import main
@@ -19,6 +20,7 @@ from monitor.historian.reader import HotReader
 from monitor.ledger import entries
 from monitor.plant import Contract, CrossCheck, Job
 from monitor.quality import machine_of
+from monitor.reload import command as reload_command
 from monitor.settings import load
 from monitor.state import State
 from tests.drivers.servers import modbus_server
@@ -269,3 +271,23 @@ async def test_a_configuration_with_a_fault_changes_nothing_and_is_told_like_che
     assert changes(bench) == [None]
     await asyncio.sleep(1.5)
     await bench.until(lambda s: all(one["good"] == one["total"] for one in s["sources"]))
+
+
+async def test_where_paths_state_was_changed_a_reload_names_both_states_and_advises_no_second_daemon(bench, tmp_path):
+    await bench.until(lambda s: all(one["good"] == one["total"] for one in s["sources"]))
+    command = ["reload", "--config", str(bench.config), "--state", str(tmp_path / "elsewhere")]
+    with pytest.raises(UserError) as told:
+        reload_command(None, None, State(tmp_path / "elsewhere"))
+    assert f"no daemon runs with {tmp_path / 'elsewhere'}, but one with " in str(told.value)
+    assert str(bench.state.root) in str(told.value)
+    assert "start it with handwheel run" not in str(told.value)
+    assert await asyncio.to_thread(main, command) == 2
+
+
+async def test_a_contract_that_a_reload_brings_is_entered_in_the_role_that_let_it_be_read(bench, capsys):
+    await bench.until(lambda s: all(one["good"] == one["total"] for one in s["sources"]))
+    contracts = bench.config / "contracts.toml"
+    contracts.write_text(contracts.read_text().replace("12000.0", "13000.0", 1))
+    code, out = await reload(bench, capsys)
+    assert code == 0, out
+    assert [one.role for one in entries(bench.state, ["contract"])] == [None, "administrator"]
