@@ -99,6 +99,11 @@ class State:
         return self.root / "daemon.lock"
 
     @property
+    def own_lock(self) -> Path:
+        """The same once more, on a file that nobody else may open (0600)."""
+        return self.root / "daemon.own.lock"
+
+    @property
     def socket(self) -> Path:
         path = self.root / "command.sock"
         if len(os.fsencode(path)) > SOCKET_LIMIT:

@@ -1,5 +1,6 @@
 """The hot file: every acknowledged tick is there, rollups count each sample once, nothing leaves before it is safe."""
 
+import fcntl
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from zlib import crc32
@@ -281,6 +283,55 @@ def test_a_second_daemon_is_refused_by_the_pid_of_the_first(state):
     assert lock_is_free(state) is True
     with hold_lock(state):
         pass
+
+
+SHARER = """
+import fcntl, os, sys, time
+if len(sys.argv) > 3:
+    os.setgroups([])
+    os.setgid(int(sys.argv[3]))
+    os.setuid(int(sys.argv[3]))
+handle = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(handle, int(sys.argv[2]))
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
+@pytest.mark.parametrize("mode", [fcntl.LOCK_SH, fcntl.LOCK_EX])
+@pytest.mark.parametrize("what", ["root", "lock"])
+def test_a_lock_that_a_stranger_holds_on_what_he_may_read_keeps_no_daemon_out_and_is_named(what, mode, caplog):
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        state = State(Path(folder) / "state").make()
+        with hold_lock(state):
+            pass
+        state.root.chmod(0o3775)
+        state.lock.chmod(0o644)
+        command = [sys.executable, "-c", SHARER, str(getattr(state, what)), str(mode), "65534"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout.readline() == "held\n"
+            with hold_lock(state):
+                assert lock_is_free(state) is False
+                with pytest.raises(LockHeld, match=f"held by process {os.getpid()}"), hold_lock(state):
+                    pass
+            child.kill()
+        assert f"process {child.pid} of user 65534 holds a lock on it" in caplog.text
+        assert state.own_lock.stat().st_mode & 0o777 == 0o600
+        assert lock_is_free(state) is True
+
+
+def test_a_daemon_of_an_earlier_version_which_knows_one_lock_only_is_still_respected(state):
+    with hold_lock(state):
+        pass
+    with subprocess.Popen(
+        [sys.executable, "-c", SHARER, str(state.lock), str(fcntl.LOCK_EX)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout.readline() == "held\n"
+        with pytest.raises(LockHeld, match=f"held by process {child.pid}"), hold_lock(state):
+            pass
+        child.kill()
 
 
 TICKER = """
