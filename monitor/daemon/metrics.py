@@ -9,6 +9,7 @@ the oldest that is silent.
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from monitor.words import parse_utc
 LOG = logging.getLogger("handwheel.daemon")
 HOST = "127.0.0.1"
 REQUEST_LIMIT = 8_192  # bytes
+_HOST_LINE = re.compile(rb"^host[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
+_HOST = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 PATIENCE_S = 5.0  # for a request, and for a client to take its answer
 CLIENTS = 16
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,6 +80,8 @@ def answer(request: bytes, text: Callable[[], str]) -> bytes:
     path, _, protocol = rest.partition(b" ")
     if not protocol.startswith(b"HTTP/1."):
         return _http("400 Bad Request")
+    if not all(_HOST.fullmatch(one.strip()) for one in _HOST_LINE.findall(request)):
+        return _http("421 Misdirected Request")  # a page in a browser here, under a name that leads to 127.0.0.1
     if path.partition(b"?")[0] != b"/metrics":
         return _http("404 Not Found")
     if method != b"GET":

@@ -136,7 +136,10 @@ def test_a_hostile_label_stays_one_label_on_one_line(label, value):
 @pytest.mark.parametrize(
     ("request_", "status"),
     [
-        (b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", b"200 OK"),
+        (b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:9464\r\n\r\n", b"200 OK"),
+        (b"GET /metrics HTTP/1.1\r\nhost: [::1]\r\n\r\n", b"200 OK"),
+        (b"GET /metrics HTTP/1.1\r\nHost: rebound.example:9464\r\n\r\n", b"421 Misdirected Request"),
+        (b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: a.example\r\n\r\n", b"421 Misdirected Request"),
         (b"GET /metrics?x=1 HTTP/1.0\r\n\r\n", b"200 OK"),
         (b"POST /metrics HTTP/1.1\r\n\r\n", b"405 Method Not Allowed"),
         (b"GET / HTTP/1.1\r\n\r\n", b"404 Not Found"),
