@@ -5,7 +5,7 @@ the tags and the time, by their statistics.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
@@ -53,13 +53,17 @@ def read(state: State, tags: Sequence[str], start_us: int, end_us: int, *, site:
     `site` narrows the search.
     """
     wanted = set(tags)
-    return search(state, lambda facts: wanted & facts.keys(), start_us, end_us, site=site, kinds=KINDS)
+    return search(state, lambda facts: wanted & facts.keys(), start_us, end_us, site=site, kinds=KINDS, names=wanted)
 
 
 def search(
-    state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None, kinds: Kinds = COLUMNS
-) -> pd.DataFrame:
-    """As `read`, for the tags that `choose` picks from what each file says of its tags; the columns `kinds`."""
+    state: State, choose: Choose, start_us: int, end_us: int, *, site: str | None = None, kinds: Kinds = COLUMNS,
+    names: Collection[str] | None = None,
+) -> pd.DataFrame:  # fmt: skip
+    """As `read`, for the tags that `choose` picks from what each file says of its tags; the columns `kinds`.
+
+    `names`: all names that it can pick, where they are known beforehand.
+    """
     start_us, end_us, cold = int(start_us), int(end_us), cold_of(state)
     low_ms, high_ms = -(-start_us // 1000), -(-end_us // 1000)  # the edges as history knows them, hot and cold alike
     while True:
@@ -76,7 +80,7 @@ def search(
         except Unreachable as fault:
             reached = False
             damaged.append(str(fault))
-        parts = _read(cold, files, hot, upto, choose, (low_ms, high_ms), damaged, kinds)
+        parts = _read(cold, files, hot, upto, choose, (low_ms, high_ms), damaged, kinds, names)
         # a fold in between has moved frames, or made one file of several: look again
         same = folded_upto(state.history, hot_id) == upto
         if same and (not reached or list(files_of(cold, site, start_us, end_us, (hot_id, upto))) == files):
@@ -112,7 +116,7 @@ def _held(cold: Cold, whole: str) -> Mapping[str, Any]:
 
 def _read(
     cold: Cold, files: Sequence[Stored], hot: HotReader, after_n: int, choose: Choose, edges_ms: tuple[int, int],
-    damaged: list[str], kinds: Kinds,
+    damaged: list[str], kinds: Kinds, names: Collection[str] | None,
 ) -> list[_Part]:  # fmt: skip
     """The parts of all files in their order, then that of the hot file; `choose` is asked in the same order."""
     columns = [*_READ, *(name for name in TEXTS if name in kinds)]
@@ -143,15 +147,20 @@ def _read(
             refuse(one, fault)
             return None
 
+    def hot_part() -> "Future[_Part]":
+        known = hot.tags(retired=True, names=names)
+        tags = {n: row.name for n, row in known.items() if choose({row.name: facts_of(row)})}
+        return pool.submit(_read_hot, hot, tags, after_n, edges_ms, kinds)
+
     with ThreadPoolExecutor(WORKERS) as pool:
+        newest = hot_part() if names is not None else None  # what is longest on its way begins first
         for at in range(0, len(files), _OPEN_AT_ONCE):
             parts += [one.result() for one in pending]
             some = files[at : at + _OPEN_AT_ONCE]
             heads = [(one, *told) for one, told in zip(some, pool.map(head, some), strict=True) if told is not None]
             asked = [(one, file, sorted(choose(facts))) for one, file, facts in heads]
             pending = [pool.submit(rows, *each) for each in asked]
-        tags = {n: row.name for n, row in hot.tags(retired=True).items() if choose({row.name: facts_of(row)})}
-        newest = pool.submit(_read_hot, hot, tags, after_n, edges_ms, kinds)
+        newest = newest or hot_part()
         parts += [*(one.result() for one in pending), newest.result()]
     return [part for part in parts if part is not None]
 
@@ -237,7 +246,7 @@ def _read_hot(hot: HotReader, found: Mapping[int, str], after_n: int, edges_ms: 
     chosen = np.array(sorted(found), np.int64)
     place = np.array([words.index(found[number]) for number in chosen.tolist()], np.int64)
     parts: list[dict[str, np.ndarray]] = []
-    for one in picked(hot.frames(after_n, 2**62), chosen, hot.damaged) if found else ():
+    for one in picked(hot.frames(after_n, 2**62, 1_000), chosen, hot.damaged) if found else ():
         receive_ms = one.receive_us // 1000
         mine = np.flatnonzero((receive_ms >= low_ms) & (receive_ms < high_ms))
         if len(mine):

@@ -6,7 +6,7 @@ none looks at a file that was replaced. A frame whose checksum does not agree is
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ COPY = ".copy"
 _LAST = 2**62
 _FRAMES = "SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM frame"
 _LAST_FRAMES = 900  # where the row `latest` is damaged, that many frames stand in for it
+_NAMES_AT_ONCE = 500  # in one question
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +112,21 @@ class HotReader:
         """Facts by key: id, format, utility, time_zone, currency, simulated, config_sha256, sites and labels (JSON)."""
         return facts_of(self._whole("fact", "SELECT key, value, crc FROM meta"))
 
-    def tags(self, *, retired: bool = False) -> dict[int, TagRow]:
-        """The tags by their number; with `retired` also those that are no longer configured."""
+    def tags(self, *, retired: bool = False, names: Collection[str] | None = None) -> dict[int, TagRow]:
+        """The tags by their number; with `retired` also those that are no longer configured; of some `names` alone.
+
+        By name both copies of the table are asked: a name that was damaged in one of them is not found there.
+        """
         chosen = (
             "SELECT number, name, site, asset, quantity, unit, low, high, estimated, description, current, crc FROM {}"
         )
-        rows = {row[0]: row for row in self._whole("tag", chosen.format("tag"))}
-        if "tag" in self.damaged_rows:
-            rows = {row[0]: row for row in self._whole("copy of a tag", chosen.format("tag_copy"))} | rows
+        some = sorted(names) if names is not None and len(names) <= _NAMES_AT_ONCE else None
+        if some is not None:
+            chosen += f" WHERE name IN ({', '.join('?' * len(some))})"
+        rows = {row[0]: row for row in self._whole("tag", chosen.format("tag"), some or ())}
+        if some is not None or "tag" in self.damaged_rows:
+            copies = self._whole("copy of a tag", chosen.format("tag_copy"), some or ())
+            rows = {row[0]: row for row in copies} | rows
         told = json.loads(self.meta().get("labels", "{}"))
         labels = {
             int(number): (tuple((code, words) for code, words in pairs), bits) for number, (pairs, bits) in told.items()
@@ -300,9 +308,9 @@ class HotReader:
         except FileNotFoundError:
             return []
 
-    def _whole(self, what: str, query: str) -> Iterator[Sequence[Any]]:
+    def _whole(self, what: str, query: str, values: Sequence[str] = ()) -> Iterator[Sequence[Any]]:
         """The rows of a small table, each with its check last; what is damaged is noted and left out."""
-        for row in self._rows(query):
+        for row in self._rows(query, values):
             if is_whole(row):
                 yield row
             else:

@@ -15,6 +15,7 @@ from monitor.historian.command import command
 from monitor.historian.hot import HotFile
 from monitor.historian.opening import open_hot
 from monitor.historian.proof import damages
+from monitor.historian.query import read
 from monitor.historian.reader import HotReader
 from monitor.historian.store import Store
 from monitor.ledger import entries
@@ -169,6 +170,18 @@ def test_a_tag_and_a_fact_whose_row_was_damaged_are_taken_from_their_copies(stat
     hot.close()
     assert {one.what for one in damages(state)} == {"a row of meta"}
     assert len(HotReader(state.hot).tags(retired=True)) == len(NAMES)
+
+
+@pytest.mark.parametrize("table", ["tag", "tag_copy"])
+@pytest.mark.parametrize("name", ["another", NAMES[1]])
+def test_a_tag_that_is_asked_for_by_a_name_that_was_damaged_in_one_table_is_found_by_the_other(state, table, name):
+    db = sqlite3.connect(state.hot)
+    db.execute(f"UPDATE {table} SET name = ? WHERE number = 0", (name,))
+    db.commit()
+    db.close()
+    asked = HotReader(state.hot).tags(names=NAMES[:2])
+    assert {number: row.name for number, row in asked.items()} == {0: NAMES[0], 1: NAMES[1]}
+    assert len(read(state, [NAMES[0]], START_MS * 1000, (START_MS + 180_000) * 1000)) == 180
 
 
 @pytest.mark.parametrize("how", ["rubbish", "root page", "another format", "empty page"])
