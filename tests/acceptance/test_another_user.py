@@ -97,7 +97,7 @@ async def test_a_reader_of_the_group_sees_everything_while_the_daemon_runs_after
         bench = Bench(configure(place / "config", server.port), State(place / "state")).start()
         with contextlib.ExitStack() as at_the_end:
             at_the_end.callback(bench.end)
-            await bench.until(lambda s: s["sources"][0]["good"] == 4)
+            await bench.until(lambda s: s["sources"][0]["good"] == 4 and len(HotReader(bench.state.hot).latest()) == 4)
             told = await asyncio.to_thread(screen, bench.state)
             assert "BLIND" not in told
             assert "high-lift pump 1" in told or "pump1" in told, told
