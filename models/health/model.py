@@ -18,6 +18,7 @@ import scipy
 import sklearn
 
 from models.health import physics
+from models.health.curves import Curve, Reference, fit_reference
 from models.health.detector import (
     BLOCKS,
     LAGS,
@@ -31,7 +32,8 @@ from models.health.detector import (
     smoothed,
 )
 from models.health.index import ALERT, WARNING, health_index, index_word
-from models.health.physics import Curve, Limits, Line, Rated, Reference
+from models.health.lines import Limits, Line, physics_lines
+from models.health.physics import Rated
 from models.health.state import STEADY, UNKNOWN, operating_state, settled, stretches
 
 FORMAT = 1
@@ -205,7 +207,7 @@ def assess(
     state = operating_state(frame, model.rated, model.every_s)
     now = str(state.iloc[-1])
     steady = frame[(state == STEADY).to_numpy()]
-    lines = physics.lines(values, steady, model.rated, model.reference, limits)
+    lines = physics_lines(values, steady, model.rated, model.reference, limits)
     at, lines_at = _time(values, -1), _time(steady, -1) or None
     frame = _residuals(frame, model.reference)
     features = {name for d in model.detectors.values() for name in d.features}
@@ -280,7 +282,7 @@ def data_sha256(values: pd.DataFrame) -> str:
 def _reference(values: pd.DataFrame, rated: Rated, every_s: float) -> tuple[pd.DataFrame, pd.Series, Reference]:
     frame = _derived(values, rated, every_s)
     state = operating_state(frame, rated, every_s)
-    return frame, state, physics.fit_reference(frame[(state == STEADY).to_numpy()])
+    return frame, state, fit_reference(frame[(state == STEADY).to_numpy()])
 
 
 def _derived(values: pd.DataFrame, rated: Rated, every_s: float) -> pd.DataFrame:

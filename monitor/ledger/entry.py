@@ -30,6 +30,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     "cost": ("planned", "failure"),
     "verdict": ("word", "since", "final", "reason", "vendor_episode", "own_episode"),
     "assessment": ("index", "state", "word"),
+    "model": ("sha256", "window_start", "window_end", "data_sha256", "why"),  # learned: from now on it judges
+    "baseline": ("from", "reason"),  # a role confirms that the asset is sound from this time on
     "audit": ("audit_id", "word", "checks"),
     "audit_signed": ("audit_id", "note"),
     "review_freeze": ("parameters", "sha256"),

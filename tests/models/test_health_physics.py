@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.health import Limits, Rated, physics
+from models.health import Limits, Rated, curves, lines, physics
 from tests.models.health_series import RATED, pump
 
 
@@ -49,12 +49,12 @@ def test_current_imbalance():
 
 @pytest.mark.parametrize(("kw", "starts"), [(7.5, 15), (7.6, 10), (30, 10), (75, 6), (200, 4), (201, 2)])
 def test_starts_allowed_by_power(kw, starts):
-    assert physics.starts_limit(Rated(power_kw=kw)) == starts
-    assert physics.starts_limit(Rated(power_kw=kw, max_starts_per_h=3)) == 3
+    assert lines.starts_limit(Rated(power_kw=kw)) == starts
+    assert lines.starts_limit(Rated(power_kw=kw, max_starts_per_h=3)) == 3
 
 
 def test_starts_limit_is_unknown_where_the_nameplate_is():
-    assert physics.starts_limit(Rated()) is None
+    assert lines.starts_limit(Rated()) is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_starts_limit_is_unknown_where_the_nameplate_is():
 )
 def test_vibration_zones(category, kw, value, zone):
     rated = Rated(power_kw=kw, vibration_category=category)
-    assert physics.vibration_zone(value, physics.vibration_lines(rated, Limits())) == zone
+    assert lines.vibration_zone(value, lines.vibration_lines(rated, Limits())) == zone
 
 
 def test_affinity_laws_bring_a_slower_pump_back_to_rated_speed():
@@ -83,14 +83,14 @@ def test_below_sixty_per_cent_speed_nothing_is_normalised():
      (6.1, 2.0, "act"), (math.nan, 1.0, "cannot_tell")],
 )  # fmt: skip
 def test_a_line_fires_only_past_its_uncertainty(excess, uncertainty, word):
-    assert physics.word_for(excess, 3.0, 6.0, uncertainty, 2.0) == word
+    assert lines.word_for(excess, 3.0, 6.0, uncertainty, 2.0) == word
 
 
 def test_the_curve_is_found_again_through_outliers():
     flow = np.linspace(60, 120, 400)
     head = 58.8 - 0.00168 * flow**2
     head[::20] += 15.0
-    curve = physics.fit_curve(flow, head)
+    curve = curves.fit_curve(flow, head)
     assert curve.at(np.array([100.0]))[0] == pytest.approx(42.0, abs=0.2)
     assert np.isnan(curve.at(np.array([200.0]))[0])
     assert np.isnan(curve.at(np.array([40.0]))[0])
@@ -98,18 +98,18 @@ def test_the_curve_is_found_again_through_outliers():
 
 
 def test_few_points_make_no_curve():
-    assert physics.fit_curve(np.arange(29.0), np.arange(29.0)) is None
+    assert curves.fit_curve(np.arange(29.0), np.arange(29.0)) is None
 
 
 def lines_of(frame, rated=RATED, reference=None):
     rows = physics.derived(frame, rated)
     steady = rows[rows["running"] > 0.5]
-    return {line.name: line for line in physics.lines(frame, steady, rated, reference or physics.Reference())}
+    return {line.name: line for line in lines.physics_lines(frame, steady, rated, reference or curves.Reference())}
 
 
 def as_installed(frame):
     rows = physics.derived(frame, RATED)
-    return physics.fit_reference(rows[rows["running"] > 0.5])
+    return curves.fit_reference(rows[rows["running"] > 0.5])
 
 
 def test_a_new_pump_has_vibration_and_temperature_lines_from_its_first_day():
@@ -153,7 +153,7 @@ def test_current_imbalance_has_a_line_where_the_phases_are_measured():
 def test_starts_are_counted_over_the_last_hour():
     frame = pump(61)
     frame["running"] = [float(minute % 4 < 2) for minute in range(61)]
-    value, _ = physics.starts_per_hour(frame)
+    value, _ = lines.starts_per_hour(frame)
     assert value == pytest.approx(15, abs=0.5)
     assert lines_of(frame)["starts_per_h"].word == "warn"
     assert lines_of(frame.iloc[:40])["starts_per_h"].word == "cannot_tell"
