@@ -51,7 +51,7 @@ ENTRY: Mapping[str, str] = {  # field of an entry's data -> what it means
     "asked": "what the device was asked", "audit_id": "audit", "before": "state of the alarm before",
     "blind_to_alert": "true: who inspected did not know of the alert", "bytes": "size [B]",
     "checks": "results of the single checks", "choice": "follow, defer, reject or inspect_first",
-    "contract_id": "contract", "date": "day", "device": "device on the line", "drill": "true: an exercise",
+    "contract_id": "contract", "data_sha256": "SHA-256 of the rows that were learned", "date": "day", "device": "device on the line", "drill": "true: an exercise",
     "end": "end", "entries": "number of entries, or their numbers", "event": "what happened to the alarm",
     "event_kind": "what kind of event", "failure": "what a failure costs", "failure_id": "failure",
     "failure_mode": "how it fails or failed", "feed": "feed by which the message came", "file": "name of the file",
@@ -71,7 +71,8 @@ ENTRY: Mapping[str, str] = {  # field of an entry's data -> what it means
     "since": "since when", "source": "source", "start": "begin", "state": "state of the asset", "status": "status",
     "step": "by how much the clock was set", "tag": "measured point", "terms": "terms of the contract", "text": "words",
     "threshold": "threshold", "to": "to whom", "trigger": "what it was done for", "until": "until when",
-    "value": "value with its unit", "vendor": "vendor", "vendor_episode": "vendor's alerts that belong together",
+    "window_end": "end of the time that was learned", "window_start": "begin of the time that was learned",
+    "from": "from when on", "value": "value with its unit", "vendor": "vendor", "vendor_episode": "vendor's alerts that belong together",
     "version": "version of the program", "what": "what", "why": "why", "wo_id": "work order",
     "word": "the result in one word",
 }  # fmt: skip
