@@ -56,6 +56,11 @@ class Detector:
     worst: float  # largest smoothed cross-fitted training score: the warning line
     rows: int
 
+    @property
+    def lags(self) -> int:
+        """Rows in one lagged row."""
+        return len(self.mean) // len(self.features)
+
     @cached_property
     def metric(self) -> np.ndarray:
         """M of score = x' M x."""
@@ -118,19 +123,19 @@ class Detector:
         return np.asarray(found * self.scale + self.centre)
 
 
-def lagged(rows: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each row with its LAGS - 1 predecessors of the same stretch, current row first; and the positions kept."""
+def lagged(rows: np.ndarray, stretch: np.ndarray, lags: int = LAGS) -> tuple[np.ndarray, np.ndarray]:
+    """Each row with its `lags` - 1 predecessors of the same stretch, current row first; and the positions kept."""
     n = len(rows)
-    if n < LAGS:
-        return np.empty((0, rows.shape[1] * LAGS)), np.empty(0, int)
-    keep = np.flatnonzero(stretch[LAGS - 1 :] == stretch[: n - LAGS + 1]) + LAGS - 1
-    return np.hstack([rows[keep - lag] for lag in range(LAGS)]), keep
+    if n < lags:
+        return np.empty((0, rows.shape[1] * lags)), np.empty(0, int)
+    keep = np.flatnonzero(stretch[lags - 1 :] == stretch[: n - lags + 1]) + lags - 1
+    return np.hstack([rows[keep - lag] for lag in range(lags)]), keep
 
 
-def smoothed(score: np.ndarray, stretch: np.ndarray) -> np.ndarray:
-    """Running median over the last SMOOTH scores of the same stretch; NaN before SMOOTH_LEAST of them."""
+def smoothed(score: np.ndarray, stretch: np.ndarray, window: int = SMOOTH, least: int = SMOOTH_LEAST) -> np.ndarray:
+    """Running median over the last `window` scores of the same stretch; NaN before `least` of them."""
     series = pd.Series(score)
-    return series.groupby(stretch).transform(lambda part: part.rolling(SMOOTH, SMOOTH_LEAST).median()).to_numpy(float)
+    return series.groupby(stretch).transform(lambda part: part.rolling(window, least).median()).to_numpy(float)
 
 
 def noise_floors(rows: np.ndarray, features: tuple[str, ...], floors: Mapping[str, float]) -> np.ndarray:
@@ -141,31 +146,33 @@ def noise_floors(rows: np.ndarray, features: tuple[str, ...], floors: Mapping[st
 
 
 def fit_detector(
-    rows: np.ndarray, stretch: np.ndarray, features: tuple[str, ...], floor: np.ndarray
-) -> Detector | None:
+    rows: np.ndarray, stretch: np.ndarray, features: tuple[str, ...], floor: np.ndarray, *,
+    lags: int = LAGS, components: int = COMPONENTS, variance: float = VARIANCE_KEPT, smooth: int = SMOOTH,
+    smooth_least: int = SMOOTH_LEAST, min_rows: int = MIN_ROWS,
+) -> Detector | None:  # fmt: skip
     """Learn one state from complete rows in time order; None where there are too few of them.
 
     `stretch` numbers the pieces between telemetry gaps. Training rows are winsorised at their 0.1 % and 99.9 %
     quantiles, so that a few outliers cannot lift the lines.
     """
-    if len(rows) < MIN_ROWS:
+    if len(rows) < min_rows:
         return None
     low, high = np.quantile(rows, (0.001, 0.999), axis=0)
     rows = np.clip(rows, low, high)
-    x_rows, keep = lagged(rows, stretch)
-    if len(x_rows) < MIN_ROWS:
+    x_rows, keep = lagged(rows, stretch, lags)
+    if len(x_rows) < min_rows:
         return None
     block = np.arange(len(keep)) * BLOCKS // len(keep)
     t2, q = np.empty(len(keep)), np.empty(len(keep))
     for one in range(BLOCKS):
         inside = block == one
-        part = _fit(x_rows[~inside], features, floor)
+        part = _fit(x_rows[~inside], features, floor, components, variance)
         t2[inside], q[inside] = part.statistics(_scaled_lags(part, x_rows[inside]))
-    t2_level = max(float(np.quantile(t2, 0.99)), float(LAGS))
-    q_level = max(float(np.quantile(q, 0.99)), float(LAGS))
-    whole = smoothed(t2 / t2_level + q / q_level, stretch[keep])
+    t2_level = max(float(np.quantile(t2, 0.99)), float(lags))
+    q_level = max(float(np.quantile(q, 0.99)), float(lags))
+    whole = smoothed(t2 / t2_level + q / q_level, stretch[keep], smooth, smooth_least)
     worst = max(float(np.nanmax(whole, initial=0.0)), 1.0)
-    final = _fit(x_rows, features, floor)
+    final = _fit(x_rows, features, floor, components, variance)
     return Detector(
         features, final.centre, final.scale, floor, low, high, final.mean, final.loadings, final.variances,
         final.variance_kept, t2_level, q_level, worst, len(x_rows),
@@ -173,30 +180,34 @@ def fit_detector(
 
 
 def _scaled_lags(detector: Detector, x_rows: np.ndarray) -> np.ndarray:
-    z = (x_rows - np.tile(detector.centre, LAGS)) / np.tile(detector.scale, LAGS)
+    z = (x_rows - np.tile(detector.centre, detector.lags)) / np.tile(detector.scale, detector.lags)
     return np.asarray(z - detector.mean)
 
 
 def prepared(detector: Detector, rows: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lagged, scaled and centred rows ready for `score`, and their positions; thinly filled rows are left out."""
     usable = np.flatnonzero(np.isnan(rows).mean(axis=1) <= MISSING_ALLOWED)
-    x_rows, keep = lagged(rows[usable], stretch[usable])
+    x_rows, keep = lagged(rows[usable], stretch[usable], detector.lags)
     return _scaled_lags(detector, x_rows), usable[keep]
 
 
-def _fit(x_rows: np.ndarray, features: tuple[str, ...], floor: np.ndarray) -> Detector:
+def _fit(
+    x_rows: np.ndarray, features: tuple[str, ...], floor: np.ndarray, components: int, variance: float
+) -> Detector:
     """Baseline and components of lagged rows; levels and lines are still open."""
     current = x_rows[:, : len(features)]
     centre = np.median(current, axis=0)
     scale = np.maximum(1.4826 * np.median(np.abs(current - centre), axis=0), floor)
-    z = (x_rows - np.tile(centre, LAGS)) / np.tile(scale, LAGS)
+    lags = x_rows.shape[1] // len(features)
+    z = (x_rows - np.tile(centre, lags)) / np.tile(scale, lags)
     total = float(z.var(axis=0, ddof=1).sum())
-    if total < TINY:  # nothing moved: there are no components, and all deviation is residual
+    most = min(components, z.shape[1] - 1, len(z) - 1)
+    if total < TINY or most < 1:  # nothing moved, or one column: there are no components, and all deviation is residual
         mean, loadings, variances, kept = z.mean(axis=0), np.zeros((1, z.shape[1])), np.ones(1), 1.0
     else:
-        found = PCA(n_components=min(COMPONENTS, z.shape[1] - 1), svd_solver="covariance_eigh").fit(z)
+        found = PCA(n_components=most, svd_solver="covariance_eigh").fit(z)
         shares = np.cumsum(found.explained_variance_) / total
-        k = min(int(np.searchsorted(shares, VARIANCE_KEPT)) + 1, len(shares))
+        k = min(int(np.searchsorted(shares, variance)) + 1, len(shares))
         mean, loadings, kept = found.mean_, found.components_[:k], float(shares[k - 1])
         variances = np.maximum(found.explained_variance_[:k], 1e-3)
     return Detector(
