@@ -167,7 +167,7 @@ def fit_detector(
     for one in range(BLOCKS):
         inside = block == one
         part = _fit(x_rows[~inside], features, floor, components, variance)
-        t2[inside], q[inside] = part.statistics(_scaled_lags(part, x_rows[inside]))
+        t2[inside], q[inside] = part.statistics(scaled_lags(part, x_rows[inside]))
     t2_level = max(float(np.quantile(t2, 0.99)), float(lags))
     q_level = max(float(np.quantile(q, 0.99)), float(lags))
     whole = smoothed(t2 / t2_level + q / q_level, stretch[keep], smooth, smooth_least)
@@ -179,7 +179,7 @@ def fit_detector(
     )  # fmt: skip
 
 
-def _scaled_lags(detector: Detector, x_rows: np.ndarray) -> np.ndarray:
+def scaled_lags(detector: Detector, x_rows: np.ndarray) -> np.ndarray:
     z = (x_rows - np.tile(detector.centre, detector.lags)) / np.tile(detector.scale, detector.lags)
     return np.asarray(z - detector.mean)
 
@@ -188,7 +188,7 @@ def prepared(detector: Detector, rows: np.ndarray, stretch: np.ndarray) -> tuple
     """Lagged, scaled and centred rows ready for `score`, and their positions; thinly filled rows are left out."""
     usable = np.flatnonzero(np.isnan(rows).mean(axis=1) <= MISSING_ALLOWED)
     x_rows, keep = lagged(rows[usable], stretch[usable], detector.lags)
-    return _scaled_lags(detector, x_rows), usable[keep]
+    return scaled_lags(detector, x_rows), usable[keep]
 
 
 def _fit(
