@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+NOT_STUDIES = ("__init__", "__main__", "page")
 
 
 def main(wanted: list[str]) -> int:
-    known = sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("__"))
+    known = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in NOT_STUDIES)
     if unknown := [name for name in wanted if name not in known]:
         print(f"study {unknown[0]} is unknown; known: {', '.join(known) or 'none yet'}", file=sys.stderr)
         return 2
