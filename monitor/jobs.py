@@ -114,7 +114,7 @@ def purge(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]
         gone = purge_days(cold, today, told.least_days, rule, keep_days=told.keep_days)
     words = f"history: {len(gone.files)} files left, {gone.bytes} bytes"
     if gone.kept:
-        words += f"; {len(gone.kept)} days stay, because they are not as they were written: {gone.kept[0]}"
+        words += f"; {len(gone.kept)} days stay, not as they were written or out of reach: {gone.kept[0]}"
     return JobResult(words, [_entry("purge", gone.data, now_us)] if gone.files else [])
 
 

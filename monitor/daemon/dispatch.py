@@ -30,20 +30,22 @@ LOG = logging.getLogger("handwheel.jobs")
 HOT_KEEP_S = 6 * 3_600.0  # samples stay in the hot file for so long, though they lie in history
 SOON_S = 10.0  # a job that is asked for by what happens rests so long after its last run
 REMOVING = ("purge", "retention")
+DONE = ("purge", "quarantine")  # entries of what has left its place already: owed until they can be written
 _WORDS_LIMIT = 400
 
 
 class Dispatch:
-    """The daemon's end of the jobs. `on_own_alert` gets each entry of our own model as an alert."""
+    """The daemon's end of the jobs. `on_own_alert` gets each entry of our own model as an alert, `owe` each entry of
+    what is done that cannot be written now."""
 
     def __init__(
         self, worker: Worker, writer: Writer, claims: Claims, on_own_alert: Callable[[Alert], None],
-        clock_suspect: Callable[[], bool] = lambda: False,
+        owe: Callable[[Draft], None], clock_suspect: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         """Nothing is removed while `clock_suspect`: no age can be believed then."""
         self.worker = worker
         self._writer, self._claims, self._on_own_alert = writer, claims, on_own_alert
-        self._clock_suspect = clock_suspect
+        self._owe, self._clock_suspect = owe, clock_suspect
         self.assessments: dict[str, dict[str, Any]] = {}  # by asset: what the models said last
         self.last_runs: dict[str, dict[str, Any]] = {}
         self._under_way: dict[str, int] = {}  # job -> since when, UTC [us]
@@ -131,7 +133,13 @@ class Dispatch:
 
     async def _take(self, result: Mapping[str, Any]) -> None:
         drafts = [Draft(**row) for row in result["ledger"]]
-        await self._writer.enter([draft for draft in drafts if draft.kind != "erasure"])
+        try:
+            await self._writer.enter([draft for draft in drafts if draft.kind != "erasure"])
+        except STORE_FAULTS:
+            for draft in drafts:
+                if draft.kind in DONE:
+                    self._owe(draft)
+            raise
         for draft in drafts:
             if draft.kind == "erasure":
                 if self._clock_suspect():

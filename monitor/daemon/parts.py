@@ -75,7 +75,9 @@ class Parts:
             settings, state, self.writer, self.claims, self.alarms, lambda one: self.storing.owe(of_alarm(one))
         )
         self.worker = Worker(state, settings.folder)
-        self.jobs = Dispatch(self.worker, self.writer, self.claims, self.hearing.own_alert, self._clock_suspect)
+        self.jobs = Dispatch(
+            self.worker, self.writer, self.claims, self.hearing.own_alert, self.storing.owe, self._clock_suspect
+        )
         self.room = Room(settings, state, self.writer, self.storing.owe, self.jobs.run, self._clock_suspect)
         self.timetable = self.timetable_of(())
         self.security = SecurityLog(state.security_log)

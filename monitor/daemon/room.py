@@ -90,19 +90,17 @@ class Room:
         self._made_s = now.mono_s
         rule = clean(_("disk {share} % full").format(share=int(100 * max(disk.share for disk in self._disks))))
         await self._ask("fold", {})
-        try:
-            drafts = await self._writer.do(self._drop_folded, rule)
-            if not self._clock_suspect():
-                drafts += await self._writer.do(self._drop_leftovers, rule)
-        except STORE_FAULTS as fault:
-            LOG.error("no room can be made: %s", fault)
-            self._made_s -= AGAIN_S - 60.0
-            return
-        for draft in drafts:
-            self._owe(draft)
+        for drop in (self._drop_folded,) if self._clock_suspect() else (self._drop_folded, self._drop_leftovers):
+            try:
+                for draft in await self._writer.do(drop, rule):
+                    self._owe(draft)
+            except STORE_FAULTS as fault:  # the hot file needs room to let go of a frame: whole files do not
+                LOG.error("no room can be made: %s", fault)
+                self._made_s = now.mono_s - AGAIN_S + 60.0
         await self.look()
         if self.full and not self._clock_suspect():
             await self._ask("purge", {"rule": rule})
+            await self.look()
 
     async def _ask(self, job: str, args: dict[str, Any]) -> None:
         if job in TIMEOUT_S:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from monitor.historian.cold import Cold, Stored, days, digest_of, in_folder, noted, remove, sites
+from monitor.historian.cold import Cold, Stored, Unreachable, days, digest_of, in_folder, noted, remove, sites
 from monitor.historian.merging import WHOLE
 
 
@@ -24,7 +24,7 @@ class Purged:
     last_day: str | None
     bytes: int
     rule: str
-    kept: tuple[str, ...]  # days that would have left and stay, because their file is not what was written
+    kept: tuple[str, ...]  # days that would have left and stay: their file is not what was written, or cannot be moved
 
     @property
     def data(self) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def purge_days(
     `least_days` before `today` (UTC, YYYY-MM-DD).
 
     `rule` says why, for the ledger. A day leaves only as one whole file, with no piece beside it, whose SHA-256 is the
-    one noted when it was verified.
+    one noted when it was verified. One that cannot be read or removed stays, and holds up no other.
     """
     if (keep_days is None) == (bytes_wanted is None):
         raise ValueError("history: days are purged by their age or for room, by one of the two")
@@ -52,20 +52,23 @@ def purge_days(
     kept: list[str] = []
     gone: list[str] = []
     free = 0
-    for day, found in _whole_days(cold, before):
+    for day, one in list(_whole_days(cold, before)):  # all are listed before one leaves: what left must be told
         if bytes_wanted is not None and free >= bytes_wanted:
             break
-        sums = {one.name: digest_of(cold, one.name) for one in found}
-        if not all(sums[name] in noted(cold, name) for name in sums):
-            kept.append(f"{found[0].site} {day}")
-            continue
-        for one in found:
+        try:
+            found = digest_of(cold, one.name)
+            if found not in noted(cold, one.name):
+                kept.append(f"{one.site} {day}")
+                continue
             remove(cold, one.name)
-            free += one.size
+        except (OSError, Unreachable) as fault:
+            kept.append(f"{one.site} {day} ({fault})")
+            continue
+        free += one.size
         if cold.local:
             with suppress(OSError):  # something else lies there: it is not ours to remove
-                Path(cold.path(found[0].name)).parent.rmdir()
-        files |= sums
+                Path(cold.path(one.name)).parent.rmdir()
+        files[one.name] = found
         gone.append(day)
     return Purged(files, min(gone, default=None), max(gone, default=None), free, rule, tuple(kept))
 
@@ -78,10 +81,10 @@ def bytes_too_many(cold: Cold, share: float) -> int:
     return max(0, int(disk.total - disk.free - share * disk.total))
 
 
-def _whole_days(cold: Cold, before: str) -> Iterator[tuple[str, list[Stored]]]:
+def _whole_days(cold: Cold, before: str) -> Iterator[tuple[str, Stored]]:
     """The days of all sites before `before` that lie in one whole file, the oldest first."""
     candidates = sorted((day, site) for site in sites(cold) for day in days(cold, site) if day < before)
     for day, site in candidates:
         found = in_folder(cold, f"site={site}/date={day}")
         if [one.name.rpartition("/")[2] for one in found] == [WHOLE]:
-            yield day, found
+            yield day, found[0]

@@ -275,7 +275,7 @@ async def test_a_job_asked_for_often_runs_once_after_its_rest(tmp_path):
     settings, state, worker = load(GOLDEN / "config"), State(tmp_path).make(), Counted()
     writer = Writer(settings, state)
     await writer.open()
-    jobs = Dispatch(worker, writer, Claims(settings), lambda alert: None)
+    jobs = Dispatch(worker, writer, Claims(settings), lambda alert: None, lambda draft: None)
     await jobs.run_soon("score", 2.0)
     assert worker.runs == 1  # nothing ran before: at once
     asked = [asyncio.create_task(jobs.run_soon("score", 2.0)) for _ in range(5)]

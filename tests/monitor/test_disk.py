@@ -17,7 +17,7 @@ from monitor.ledger import entries, verify
 from monitor.settings import load
 from monitor.state import State
 from tests.monitor.plant_bench import GOLDEN, Bench, configure
-from tests.peers.mounts import mounted, needs_mount
+from tests.peers.mounts import Filler, free_bytes, mounted, needs_mount
 from tests.peers.seen import fallback, screen_text
 
 
@@ -84,28 +84,6 @@ def small(tmp_path, server):
         bench = Bench(config, State(place))
         yield bench
         bench.end()
-
-
-class Filler:
-    """Somebody else's file on the same disk."""
-
-    def __init__(self, folder):
-        self._path = folder / "somebody.bin"
-
-    def fill(self, leave):
-        """Grow until so many bytes are free."""
-        with self._path.open("ab") as file:
-            for size in (1 << 20, 1 << 16, 1 << 12):
-                while free_bytes(self._path.parent) - size >= leave:
-                    os.posix_fallocate(file.fileno(), self._path.stat().st_size, size)
-
-    def remove(self):
-        self._path.unlink()
-
-
-def free_bytes(folder):
-    told = os.statvfs(folder)
-    return told.f_bavail * told.f_frsize
 
 
 def received(state):

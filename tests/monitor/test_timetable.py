@@ -18,7 +18,7 @@ from monitor.claims import Claims
 from monitor.daemon.dispatch import Dispatch, last_runs
 from monitor.daemon.supervisor import JobLost
 from monitor.daemon.timetable import Timetable, trigger_of, weekdays
-from monitor.daemon.writer import Writer
+from monitor.daemon.writer import ShutLedger, Writer
 from monitor.heartbeat import build_status
 from monitor.historian.reader import HotReader
 from monitor.joblist import at_work, command, lines
@@ -136,7 +136,7 @@ async def test_a_run_that_is_due_while_the_last_one_is_at_work_is_left_out_count
     settings, state = plant(), State(tmp_path).make()
     writer = Writer(settings, state)
     await writer.open()
-    jobs = Dispatch(Slow(), writer, Claims(settings), lambda alert: None)
+    jobs = Dispatch(Slow(), writer, Claims(settings), lambda alert: None, lambda draft: None)
     first = asyncio.create_task(jobs.run("score"))
     await asyncio.sleep(0)
     assert set(jobs.last_starts()) == {"score"}  # a timetable made now does not take it for missed
@@ -149,7 +149,7 @@ async def test_a_run_that_is_due_while_the_last_one_is_at_work_is_left_out_count
     run = last_runs(HotReader(state.hot))["score"]
     assert (run["left_out"], run["ok"], run["succeeded"], run["words"]) == (3, False, None, "score: the worker died")
     await writer.close()
-    next_life = Dispatch(Slow(), writer, Claims(settings), lambda alert: None)
+    next_life = Dispatch(Slow(), writer, Claims(settings), lambda alert: None, lambda draft: None)
     next_life.take_up(HotReader(state.hot))
     assert next_life.last_runs["score"]["left_out"] == 3
 
@@ -217,10 +217,30 @@ async def test_what_a_job_found_old_is_not_erased_where_the_clock_came_into_doub
 
     writer = Writer(settings, state)
     await writer.open()
-    jobs = Dispatch(Found(), writer, Claims(settings), lambda alert: None, lambda: bool(doubt))
+    jobs = Dispatch(Found(), writer, Claims(settings), lambda alert: None, lambda draft: None, lambda: bool(doubt))
     await jobs.run("retention")
     assert "the clock came into doubt" in jobs.last_runs["retention"]["words"]
     assert not list(entries(state, ["erasure"]))
+    await writer.close()
+
+
+async def test_what_left_already_is_owed_to_the_ledger_where_that_cannot_be_written_now(tmp_path):
+    settings, state, owed = plant(), State(tmp_path).make(), []
+    data = {"files": ["site=G/date=2024-01-01/part-0.parquet"], "first_day": "2024-01-01", "last_day": "2024-01-01",
+            "bytes": 1, "rule": "disk 100 % full"}  # fmt: skip
+
+    class Gone:
+        async def ask(self, *_what):
+            return {"ledger": [{"kind": "purge", "data": data, "at_us": 0, "via": "worker"}], "ok": True, "words": ""}
+
+    writer = Writer(settings, state)
+    await writer.open()
+    ledger, writer.ledger = writer.ledger, ShutLedger("the ledger is not written", (0, ""))
+    jobs = Dispatch(Gone(), writer, Claims(settings), lambda alert: None, owed.append)
+    await jobs.run("purge")
+    assert "could not be taken in" in jobs.last_runs["purge"]["words"]
+    assert [draft.data for draft in owed] == [data]
+    ledger.close()
     await writer.close()
 
 

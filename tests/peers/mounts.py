@@ -59,3 +59,25 @@ def ext4(image, place):
                 file.write("1")
 
         yield fail
+
+
+class Filler:
+    """Somebody else's file on the same disk."""
+
+    def __init__(self, folder):
+        self._path = folder / "somebody.bin"
+
+    def fill(self, leave):
+        """Grow until so many bytes are free."""
+        with self._path.open("ab") as file:
+            for size in (1 << 20, 1 << 16, 1 << 12):
+                while free_bytes(self._path.parent) - size >= leave:
+                    os.posix_fallocate(file.fileno(), self._path.stat().st_size, size)
+
+    def remove(self):
+        self._path.unlink()
+
+
+def free_bytes(folder):
+    told = os.statvfs(folder)
+    return told.f_bavail * told.f_frsize

@@ -16,6 +16,7 @@ from monitor.state import State
 from tests.monitor.historian.test_added import rows
 from tests.monitor.historian.test_verifying import DAY_MS, FACTS, MIDNIGHT_MS, day
 from tests.monitor.plants import plant
+from tests.peers.mounts import mounted, needs_mount
 
 TODAY = "2026-11-23"
 
@@ -62,6 +63,16 @@ def test_a_day_that_is_damaged_or_still_in_pieces_stays(state):
     gone = purge_days(cold, TODAY, 3, "", keep_days=10)
     assert gone.files == {}
     assert gone.kept == ("G 2026-11-10", "G 2026-11-11")
+
+
+@needs_mount
+def test_a_day_that_cannot_be_removed_stays_and_the_others_leave_and_are_told(state):
+    held = state.history / "site=G/date=2026-11-10"
+    with mounted(held, "--bind", "-o", "ro", held):
+        gone = purge_days(cold_of(state), TODAY, 3, "", keep_days=10)
+    assert [Path(file).parent.name for file in gone.files] == ["date=2026-11-11", "date=2026-11-12"]
+    assert gone.kept[0].startswith("G 2026-11-10 (")
+    assert len(list(held.iterdir())) == 2
 
 
 def test_the_job_keeps_all_unless_a_rule_is_configured_and_enters_what_left(state):
