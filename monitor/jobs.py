@@ -64,11 +64,12 @@ def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]
 
 
 def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
-    """Fit a model for each pump that has none."""
-    from monitor import learning
+    """Fit a model for each pump that has none, and learn the accounts of each meter."""
+    from monitor import learning, meters
 
     found = learning.learn(state, settings, now_us, tell=tell)
-    return JobResult(f"{len(found.learned)} models learned, {len(found.not_learned)} assets taught nothing")
+    learned = {**found.learned, **meters.learn(state, settings, now_us)}
+    return JobResult(f"{len(learned)} models learned, {len(found.not_learned)} assets taught nothing")
 
 
 def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:

@@ -16,7 +16,7 @@ import pandas as pd
 from drivers.record import Quality
 from models.health import Assessment, HealthModel, assess
 from models.health.life_cycle import CLOSED, RAISED, advance
-from monitor import verdicts
+from monitor import meters, verdicts
 from monitor.historian.frames import wide
 from monitor.historian.reader import HotReader, RollupRow, TagRow
 from monitor.labels import quantity_word
@@ -65,6 +65,19 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     own: list[dict[str, Any]] = []
     sights: dict[str, verdicts.Sight] = {}
     seen_us = _last_good(hot, tags)
+
+    def take(asset: Asset, found: Assessment, digest: str | None) -> None:
+        assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
+                            "alert_line": ALERT_LINE, **found.to_dict()})  # fmt: skip
+        before = told.get(asset.id)
+        if before is None or (before.data["word"], before.data["index"] is None) != (found.word, found.index is None):
+            data = {"index": found.index, "state": found.state, "word": found.word, "model_sha256": digest,
+                    "reasons": list(found.reasons)}  # fmt: skip
+            drafts.append(_draft("assessment", data, asset, None, now_us))
+        changes, still = own_alerts(asset, found, [one for one in standing if one.asset == asset.id], digest, now_us)
+        drafts.extend(changes)
+        own.extend(still)
+
     for asset in pumps(settings):
         try:
             model = load(state, asset.id)
@@ -77,18 +90,11 @@ def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
         least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
         found = _assessed(used, cadences, partial(_window, state, settings, minutes, tags, asset.id, now_us, least))
         found = _not_seen(found, seen_us.get(asset.id), now_us)
-        digest = model.sha256 if model else None
         sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
-        assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
-                            "alert_line": ALERT_LINE, **found.to_dict()})  # fmt: skip
-        before = told.get(asset.id)
-        if before is None or (before.data["word"], before.data["index"] is None) != (found.word, found.index is None):
-            data = {"index": found.index, "state": found.state, "word": found.word, "model_sha256": digest,
-                    "reasons": list(found.reasons)}  # fmt: skip
-            drafts.append(_draft("assessment", data, asset, None, now_us))
-        changes, still = own_alerts(asset, found, [one for one in standing if one.asset == asset.id], digest, now_us)
-        drafts += changes
-        own += still
+        take(asset, found, model.sha256 if model else None)
+    for meter_id, (found, digest) in meters.assess(state, settings, now_us).items():
+        sights[meter_id] = verdicts.Sight(None, found.good_share, "; ".join(found.reasons))
+        take(settings.asset(meter_id), _not_seen(found, seen_us.get(meter_id), now_us), digest)
     claimed = {one.asset for one in records if one.kind == "vendor_alert"} - set(sights)
     assessments += [_without_model(asset, now_us) for asset in settings.assets if asset.id in claimed]
     fresh = [_as_record(draft) for draft in drafts]
@@ -164,7 +170,7 @@ def own_alerts(
         if not after:
             continue
         alert_id = str(before.data["alert_id"]) if before else f"OWN-{asset.id}-{component}-{utc_text(now_us)}"
-        text = alert_text(component, found) if after == RAISED or not before else str(before.data["text"])
+        text = alert_text(component, found, asset.kind) if after == RAISED or not before else str(before.data["text"])
         data = {
             "alert_id": alert_id, "index": found.index, "threshold": ALERT_LINE, "model_sha256": digest,
             "text": text, "top": [asdict(one) for one in found.top], "active": after != CLOSED, "stage": after,
@@ -198,28 +204,31 @@ def component_levels(asset: Asset, found: Assessment) -> dict[str, str]:
 
 def _component(asset: Asset, quantity: str) -> str:
     """The component that a quantity or line speaks of; "" where this asset lists none of that name."""
+    if asset.kind != "pump":
+        return ""
     component = COMPONENT_OF.get(quantity, OTHERWISE)
     names = {one.name for one in asset.components}
     return component if component in names or not names else ""
 
 
-def alert_text(component: str, found: Assessment) -> str:
+def alert_text(component: str, found: Assessment, kind: str = "pump") -> str:
     """One sentence for the operator: the largest contribution, or the physics line, with value and expectation."""
+    other = _("meter") if kind == "meter" else _("pump")
     proved = [line for line in found.lines if line.word == "act" and line.value is not None and line.act is not None]
     if found.top and found.index is not None and found.index <= ALERT_LINE:
         top = found.top[0]
         return _("{component}: {quantity} {value}, expected {expected}; index {index}").format(
-            component=component or _("pump"), quantity=quantity_word(top.quantity),
+            component=component or other, quantity=quantity_word(top.quantity),
             value=quantity_text(top.value, top.unit), expected=quantity_text(top.expected, top.unit),
             index=number_text(found.index, 2),
         )  # fmt: skip
     if proved:
         line = proved[0]
         return _("{component}: {quantity} {value} is past {limit}").format(
-            component=component or _("pump"), quantity=quantity_word(line.name),
+            component=component or other, quantity=quantity_word(line.name),
             value=quantity_text(line.value, line.unit), limit=quantity_text(line.act, line.unit),
         )  # fmt: skip
-    return component or _("pump")
+    return component or other
 
 
 def _window(

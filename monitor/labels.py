@@ -122,10 +122,17 @@ def quantity_word(quantity: str) -> str:
         "run_hours": _("run hours"),
         "starts": _("starts"),
         "residual_chlorine": _("free chlorine"),
+        "signal_quality": _("signal quality"),
+        "gain": _("signal gain"),
+        "night_flow": _("night flow"),
         "vendor_flag": _("vendor flag"),
         "alarm_code": _("alarm code"),
         "selector": _("selector"),
     }
+    kind, _space, name = quantity.partition(" ")  # of a meter: which account
+    if name and kind in ("balance", "drift"):
+        said = _("balance {name}") if kind == "balance" else _("drift of {name}")
+        return said.format(name=clean(name, 40))
     return words.get(quantity, clean(quantity.replace("_", " "), 20))
 
 

@@ -34,6 +34,8 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "run_hours": ("h", "counter"),
     "starts": ("1", "counter"),
     "residual_chlorine": ("mg/l", "analog"),
+    "signal_quality": ("%", "analog"),  # what a meter says of its own signal
+    "gain": ("dB", "analog"),  # by how much a meter amplifies it
     "vendor_flag": (
         "1",
         "flag",
@@ -70,6 +72,7 @@ UNITS = (
     "kvar",
     "mA",
     "Wh/m3",
+    "dB",
 )
 SITE_TYPES = (
     "waterworks",
