@@ -4,8 +4,10 @@ References
 ----------
 Brown, Cai, DasGupta 2001, Interval estimation for a binomial proportion, Statistical Science 16 (Jeffreys interval).
 Garwood 1936, Fiducial limits for the Poisson distribution, Biometrika 28 (exact interval of a rate).
+Przyborowski, Wilenski 1940, Homogeneity of results in testing samples from Poisson series, Biometrika 31 (two rates).
 """
 
+import math
 from dataclasses import dataclass
 
 from scipy import stats
@@ -47,3 +49,21 @@ def rate_interval(events: int, exposure: float, level: float = LEVEL) -> Interva
     low = 0.0 if events == 0 else float(stats.chi2.ppf(tail, 2 * events)) / 2
     high = float(stats.chi2.ppf(1 - tail, 2 * events + 2)) / 2
     return Interval(events / exposure, low / exposure, high / exposure, events)
+
+
+def ratio_interval(events: int, exposure: float, others: int, rest: float, level: float = LEVEL) -> Interval:
+    """Ratio of the rates `events` / `exposure` and `others` / `rest`, exact given the sum of both counts.
+
+    >>> i = ratio_interval(6, 1.0, 3, 1.0)
+    >>> i.value, i.low < 1 < i.high, i.n
+    (2.0, True, 9)
+    """
+    n = events + others
+    if not n or exposure <= 0 or rest <= 0:
+        return Interval(math.nan, 0.0, math.inf, n)
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, events, others + 1)) if events else 0.0
+    high = float(stats.beta.ppf(1 - tail, events + 1, others)) if others else 1.0
+    odds = [p / (1 - p) if p < 1 else math.inf for p in (events / n, low, high)]
+    value, below, above = (o * rest / exposure for o in odds)
+    return Interval(value, below, above, n)

@@ -69,6 +69,12 @@ def started(episodes: pd.DataFrame, period: tuple[int, int]) -> pd.DataFrame:
     return episodes[inside].reset_index(drop=True)
 
 
+def counted_findings(findings: pd.DataFrame) -> pd.DataFrame:
+    """One finding per job: the last one of an independent hand, else the last one of the vendor's."""
+    by_vendor = findings["inspector_party"] == "vendor"
+    return pd.concat([findings[by_vendor], findings[~by_vendor]]).drop_duplicates("wo_id", keep="last")
+
+
 def cases_of(
     work: pd.DataFrame,
     findings: pd.DataFrame,
@@ -83,9 +89,7 @@ def cases_of(
     jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
     if parameters.vendor:
         jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
-    by_vendor = findings["inspector_party"] == "vendor"
-    chosen = pd.concat([findings[by_vendor], findings[~by_vendor]])  # the last one of an independent hand counts
-    chosen = chosen.drop_duplicates("wo_id", keep="last")[["wo_id", "grade", "wear_pct", "inspector_party"]]
+    chosen = counted_findings(findings)[["wo_id", "grade", "wear_pct", "inspector_party"]]
     cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
     severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
     cases["severity"] = cases["alert_id"].map(severity)

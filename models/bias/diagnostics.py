@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from models.intervals import LEVEL, Interval
+from models.intervals import LEVEL, Interval, ratio_interval
 
 GRID = 256
 FEWEST = 10
@@ -217,15 +217,7 @@ def _rate_ratio(
             if start <= failure < end:
                 hit = any(a < failure <= b for a, b in spans)
                 soon, later = soon + hit, later + (not hit)
-    n = soon + later
-    if not n or exposed <= 0 or free <= 0:
-        return Interval(math.nan, 0.0, math.inf, n), soon, later
-    tail = (1 - LEVEL) / 2
-    low = float(stats.beta.ppf(tail, soon, later + 1)) if soon else 0.0
-    high = float(stats.beta.ppf(1 - tail, soon + 1, later)) if later else 1.0
-    odds = [p / (1 - p) if p < 1 else math.inf for p in (soon / n, low, high)]
-    value, below, above = (o * free / exposed for o in odds)
-    return Interval(value, below, above, n), soon, later
+    return ratio_interval(soon, exposed, later, free), soon, later
 
 
 def _united(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
