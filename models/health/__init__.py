@@ -1,7 +1,12 @@
 """The utility's own open health model: operating state, physics lines, detector, index, contributions."""
 
+from models.health.life_cycle import Episode, episodes
 from models.health.lines import Limits, Line
-from models.health.model import Assessment, Contribution, HealthModel, assess, fit, from_parts
+from models.health.model import HealthModel, fit, from_parts
 from models.health.physics import Rated
+from models.health.walk import Assessment, Contribution, Walk, assess, walk
 
-__all__ = ["Assessment", "Contribution", "HealthModel", "Limits", "Line", "Rated", "assess", "fit", "from_parts"]
+__all__ = [
+    "Assessment", "Contribution", "Episode", "HealthModel", "Limits", "Line", "Rated", "Walk", "assess", "episodes",
+    "fit", "from_parts", "walk",
+]  # fmt: skip

@@ -74,10 +74,12 @@ class Detector:
         missing = np.isnan(x)
         if not missing.any():
             return x
-        for pattern in np.unique(missing[missing.any(axis=1)], axis=0):
-            rows = np.flatnonzero((missing == pattern).all(axis=1))
-            m = self.metric
-            known = ~pattern
+        m = self.metric
+        patterns, which = np.unique(missing, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            if not pattern.any():
+                continue
+            rows, known = np.flatnonzero(which == number), ~pattern
             x[np.ix_(rows, np.flatnonzero(pattern))] = -np.linalg.solve(
                 m[np.ix_(pattern, pattern)], m[np.ix_(pattern, known)] @ x[np.ix_(rows, np.flatnonzero(known))].T
             ).T
@@ -96,30 +98,31 @@ class Detector:
         return t2 / self.t2_level + q / self.q_level
 
     def shares(self, x: np.ndarray) -> np.ndarray:
-        """Contribution of each tag to the score of one lagged row, in per cent; they add up to 100.
+        """Contribution of each tag to the score of lagged rows, in per cent; those of a row add up to 100.
 
         Complete decomposition: the squares of M^(1/2) x for T2, the squared residual for Q, each summed over lags. A
         tag without a current value has none, and the others share the whole.
         """
-        known = ~np.isnan(x[: len(self.features)])
-        x = self.filled(x[None, :])[0]
-        t = self.loadings @ x
-        part = (self.loadings.T @ (t / np.sqrt(self.variances))) ** 2 / self.t2_level
-        part += (x - self.loadings.T @ t) ** 2 / self.q_level
-        by_tag = part.reshape(-1, len(self.features)).sum(axis=0) * known
-        total = by_tag.sum()
-        return np.asarray(100 * by_tag / total if total > TINY else 100 * known / known.sum())
+        known = ~np.isnan(x[:, : len(self.features)])
+        x = self.filled(x)
+        t = x @ self.loadings.T
+        part = ((t / np.sqrt(self.variances)) @ self.loadings) ** 2 / self.t2_level
+        part += (x - t @ self.loadings) ** 2 / self.q_level
+        by_tag = part.reshape(len(x), -1, len(self.features)).sum(axis=1) * known
+        total = by_tag.sum(axis=1, keepdims=True)
+        even = known / np.maximum(known.sum(axis=1, keepdims=True), 1)
+        return np.asarray(100 * np.where(total > TINY, by_tag / np.maximum(total, TINY), even))
 
     def expected(self, x: np.ndarray) -> np.ndarray:
-        """For each tag the current value [its unit] that would fit best with all other tags of this lagged row."""
-        x = self.filled(x[None, :])[0]
+        """For each tag the current value [its unit] that would fit best with all other tags of the same lagged row."""
+        x = self.filled(x)
         n, m = len(self.features), self.metric
-        pull = m @ x
-        found = np.empty(n)
+        pull = x @ m
+        found = np.empty((len(x), n))
         for tag in range(n):
-            block = np.arange(tag, len(x), n)
-            best = x[block] - np.linalg.solve(m[np.ix_(block, block)], pull[block])
-            found[tag] = best[0] + self.mean[tag]
+            block = np.arange(tag, x.shape[1], n)
+            first = np.linalg.solve(m[np.ix_(block, block)], np.eye(len(block))[0])
+            found[:, tag] = x[:, tag] - pull[:, block] @ first + self.mean[tag]
         return np.asarray(found * self.scale + self.centre)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from models.health import Rated, assess, fit, from_parts
-from models.health.index import health_index, index_word
+from models.health.index import health_index, index_words
 from models.health.life_cycle import CLOSE_AFTER_US, advance
 from tests.models.health_series import RATED, pump
 
@@ -25,9 +25,9 @@ def model():
 def test_the_index_is_exactly_fifty_at_the_alert_line():
     assert health_index(4.2, 4.2) == 50.0
     assert health_index(0.0, 4.2) == 100.0
-    assert index_word(1.5, 1.0) == "alert"
-    assert index_word(1.0, 1.0) == "warning"
-    assert index_word(float("nan"), 1.0) == "unknown"
+    assert index_words(1.5, 1.0) == "alert"
+    assert index_words(1.0, 1.0) == "warning"
+    assert index_words(np.nan, 1.0) == "unknown"
 
 
 def test_a_healthy_pump_is_normal_in_every_state(model):

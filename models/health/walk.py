@@ -1,0 +1,287 @@
+"""What a model says: of a whole past row by row (`walk`), or at the end of a window (`assess`).
+
+Both run the same code over the whole frame; an assessment is the last row of a walk, so that the two cannot differ. A
+row rests on itself and earlier ones alone, so that later rows never change what was said.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.health import features
+from models.health.detector import LAGS, SMOOTH, SMOOTH_LEAST, Detector, prepared, smoothed
+from models.health.index import ALERT, health_index, index_words
+from models.health.lines import Limits, Line, physics_lines
+from models.health.model import HealthModel
+from models.health.state import STEADY, UNKNOWN, stretches
+
+OUTSIDE = ("speed", "frequency", "level")  # set from outside the pump: beyond what was learned the model steps back
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """How much of the score one quantity explains [%], its value, and the value that the others let expect."""
+
+    quantity: str
+    value: float | None
+    expected: float
+    unit: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What our model says of one asset at the end of a window. Index and score are None where it cannot tell."""
+
+    at: str  # UTC time of the last row of the window
+    state: str
+    index: float | None
+    word: str  # normal, warning, alert, unknown
+    score: float | None
+    threshold: float | None  # alert line of the score
+    contributions: tuple[Contribution, ...]  # all, largest first
+    lines: tuple[Line, ...]
+    good_share: float
+    reasons: tuple[str, ...]
+    index_at: str | None = None  # row the index rests on: earlier than `at` while the pump changes state
+    lines_at: str | None = None  # the last row of steady running, on which the physics lines rest
+
+    @property
+    def top(self) -> tuple[Contribution, ...]:
+        """The three largest contributions."""
+        return self.contributions[:3]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"contributions": [asdict(one) for one in self.top]}
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """A past assessed row by row. Arrays have one entry per row; NaN and "unknown" where the model cannot tell."""
+
+    times: pd.DatetimeIndex
+    state: np.ndarray
+    score: np.ndarray
+    threshold: np.ndarray  # alert line of the score
+    index: np.ndarray
+    word: np.ndarray  # of the index: normal, warning, alert, unknown
+    why: np.ndarray  # the reason of an unknown, else ""
+    features: tuple[str, ...]
+    shares: np.ndarray  # rows x features: contributions [%], NaN where unknown
+    value: np.ndarray  # rows x features
+    expected: np.ndarray  # rows x features
+    lines: Mapping[str, np.ndarray] = field(default_factory=dict)  # words of the physics lines
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """One detector over all rows: for each row the last one that it could judge until then."""
+
+    detector: Detector
+    position: np.ndarray  # of the judged row, -1 before the first
+    score: np.ndarray  # smoothed, at that position
+    x: np.ndarray  # the lagged rows judged
+    middle: np.ndarray  # which of them stands for the median
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    values: pd.DataFrame
+    frame: pd.DataFrame
+    state: np.ndarray
+    scans: tuple[_Scan, ...]
+    best: np.ndarray  # which scan the index rests on, -1 where unknown
+    reasons: tuple[tuple[np.ndarray, str], ...]  # where and why unknown, first match counts
+
+
+def walk(
+    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None = None, limits: Limits | None = None
+) -> Walk:
+    """Every row of a past as `assess` would have seen it then; the frames are those of `fit`."""
+    rows = _judged(model, values, share_good)
+    n = len(values)
+    names = tuple(sorted({name for one in rows.scans for name in one.detector.features}))
+    score, threshold = np.full(n, np.nan), np.full(n, np.nan)
+    tables = {kind: np.full((n, len(names)), np.nan, np.float32) for kind in ("shares", "value", "expected")}
+    for number, scan in enumerate(rows.scans):
+        here = np.flatnonzero(rows.best == number)
+        score[here], threshold[here] = scan.score[here], ALERT * scan.detector.worst
+        if len(here):
+            used, back = np.unique(scan.middle[scan.position[here]], return_inverse=True)
+            columns = np.array([names.index(name) for name in scan.detector.features])
+            for kind, table in zip(tables, _explained(scan.detector, scan.x[used]), strict=True):
+                tables[kind][np.ix_(here, columns)] = table[back]
+    why = np.full(n, "", object)
+    for where, words in reversed(rows.reasons):
+        why[where] = words
+    index = health_index(score, threshold)
+    return Walk(
+        pd.DatetimeIndex(values.index), rows.state, score, threshold, index, index_words(score, threshold / ALERT),
+        np.where(rows.best < 0, why, ""), names, tables["shares"], tables["value"], tables["expected"],
+    )  # fmt: skip
+
+
+def assess(
+    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None, limits: Limits | None = None
+) -> Assessment:
+    """What the model says at the end of a window of rows (same shape as in `fit`); earlier rows feed lags and medians.
+
+    Nothing later than the last row is used, so a longer window never changes what an earlier end would have said.
+    """
+    if not len(values):
+        why = "no rows in the window" if model.detectors else _not_learned(model)
+        return Assessment("", UNKNOWN, None, "unknown", None, None, (), (), 0.0, (why,))
+    rows = _judged(model, values, share_good)
+    frame, now = rows.frame, str(rows.state[-1])
+    steady = frame[rows.state == STEADY]
+    lines = physics_lines(rows.values, steady, model.rated, model.reference, limits)
+    at, lines_at, good_share = _time(frame, -1), _time(steady, -1) or None, _good_share(values, share_good)
+    if rows.best[-1] < 0:
+        why = next(words for where, words in rows.reasons if where[-1])
+        blind = why == NO_GOOD_DATA
+        return Assessment(at, UNKNOWN if blind else now, None, _worst("unknown", lines), None, None, (), lines,
+                          good_share, (why,), lines_at=lines_at)  # fmt: skip
+    scan = rows.scans[rows.best[-1]]
+    detector, position, score = scan.detector, int(scan.position[-1]), float(scan.score[-1])
+    reasons = tuple(
+        f"{name} has no good value: judged without it"
+        for name in detector.features
+        if name not in frame or not np.isfinite(frame[name].iloc[position])
+    )
+    if position < len(frame) - 1 and str(rows.state[position]) != now:
+        reasons += (f"{now}: the index is that of {_time(frame, position)}",)
+    threshold = ALERT * detector.worst
+    word = _worst(str(index_words(np.array([score]), detector.worst)[0]), lines)
+    x = scan.x[scan.middle[position]]
+    return Assessment(
+        at, now, float(health_index(score, threshold)), word, score, threshold, contributions(detector, x, model.units),
+        lines, good_share, reasons, _time(frame, position), lines_at,
+    )  # fmt: skip
+
+
+NO_GOOD_DATA = "no good data"
+
+
+def _judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None) -> _Rows:
+    """Every row against every detector, and which of them its index rests on."""
+    values = features.clean(values, share_good)
+    frame, state = features.derive(values, model.rated, model.every_s)
+    frame = features.with_residuals(frame, model.reference)
+    n = len(frame)
+    used = {name for d in model.detectors.values() for name in d.features}
+    seen = frame[[name for name in frame if name in used]].notna().to_numpy().any(axis=1)
+    known = (state != UNKNOWN) & seen
+    stretch = stretches(pd.DatetimeIndex(frame.index), known, model.every_s)
+    scans = tuple(_scan(frame, (state == one) & known, stretch, d) for one, d in model.detectors.items())
+    row = np.arange(n)
+    last_known = np.maximum.accumulate(np.where(known, row, -1))
+    best, at = np.full(n, -1), np.full(n, -1)
+    for number, scan in enumerate(scans):
+        fresh = (scan.position > at) & np.isfinite(scan.score) & (stretch[scan.position] == stretch[last_known])
+        best, at = np.where(fresh, number, best), np.where(fresh, scan.position, at)
+    reasons = [
+        (np.full(n, not model.detectors), _not_learned(model)),
+        (~_any_of_last(np.asarray(values.notna().to_numpy().any(axis=1)), SMOOTH), NO_GOOD_DATA),
+        (best < 0, f"fewer than {LAGS - 1 + SMOOTH_LEAST} good rows in one state since the last gap"),
+        (~_any_of_last(known, SMOOTH), f"no good data in the last {SMOOTH} rows"),
+    ]
+    for number, scan in enumerate(scans):
+        reasons += _outside(scan, frame, best == number, model.units)
+    for where, _words in reasons:
+        best = np.where(where, -1, best)
+    return _Rows(values, frame, state, scans, best, tuple(reasons))
+
+
+def _scan(frame: pd.DataFrame, here: np.ndarray, stretch: np.ndarray, detector: Detector) -> _Scan:
+    where = np.flatnonzero(here)
+    table = frame.reindex(columns=list(detector.features)).to_numpy(float)[where]
+    x, kept = prepared(detector, table, stretch[where])
+    at = where[kept]
+    score = detector.score(x)
+    smooth = smoothed(score, stretch[at])
+    number = np.full(len(frame), -1)
+    number[at] = np.arange(len(at))
+    number = np.maximum.accumulate(number)
+    if not len(at):
+        return _Scan(detector, number, np.full(len(frame), np.nan), x, number)
+    middle = np.full(len(frame), -1)
+    middle[at] = _middle(score, smooth, stretch[at])
+    return _Scan(
+        detector, np.where(number < 0, -1, at[number]), np.where(number < 0, np.nan, smooth[number]), x, middle
+    )
+
+
+def _middle(score: np.ndarray, smooth: np.ndarray, stretch: np.ndarray) -> np.ndarray:
+    """For each row the one of the last SMOOTH rows of its stretch whose score is nearest to the smoothed score."""
+    back = np.arange(len(score))[:, None] - np.arange(SMOOTH - 1, -1, -1)
+    inside = (back >= 0) & (stretch[np.maximum(back, 0)] == stretch[:, None])
+    apart = np.abs(score[np.maximum(back, 0)] - smooth[:, None]).round(9)  # of two as near, the earlier
+    apart = np.where(inside & np.isfinite(apart), apart, np.inf)
+    return np.asarray(back[np.arange(len(score)), np.argmin(apart, axis=1)])
+
+
+def _explained(detector: Detector, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares [%], values and expected values of lagged rows."""
+    n = len(detector.features)
+    value = (x[:, :n] + detector.mean[:n]) * detector.scale + detector.centre
+    return detector.shares(x), value, detector.expected(x)
+
+
+def contributions(detector: Detector, x: np.ndarray, units: Mapping[str, str]) -> tuple[Contribution, ...]:
+    """Every quantity's share in the score of one lagged row, largest first; the shares add up to 100 %."""
+    shares, value, expected = (table[0] for table in _explained(detector, x[None, :]))
+    found = [
+        Contribution(name, float(value[i]) if np.isfinite(value[i]) else None, float(expected[i]),
+                     units.get(name, ""), float(shares[i]))
+        for i, name in enumerate(detector.features)
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda one: (-one.share, one.quantity)))
+
+
+def _outside(
+    scan: _Scan, frame: pd.DataFrame, here: np.ndarray, units: Mapping[str, str]
+) -> list[tuple[np.ndarray, str]]:
+    """Where a quantity that is set from outside the pump has left what was learned."""
+    found, d = [], scan.detector
+    for i, name in enumerate(d.features):
+        if name not in OUTSIDE or name not in frame:
+            continue
+        low, high = d.low[i], d.high[i]
+        margin = 0.1 * (high - low) + 5 * d.scale[i]
+        value = frame[name].to_numpy(float)[scan.position]
+        out = here & ((value < low - margin) | (value > high + margin))
+        unit = units.get(name, "")
+        found += [(out, f"{name} is outside the learned {low:.4g} to {high:.4g} {unit}".rstrip())]
+    return found
+
+
+def _any_of_last(flag: np.ndarray, rows: int) -> np.ndarray:
+    """Whether the flag stood in any of the last `rows` rows."""
+    total = np.concatenate([np.zeros(rows, int), np.cumsum(flag)])
+    return np.asarray(total[rows:] - total[:-rows] > 0)
+
+
+def _worst(word: str, lines: Sequence[Line]) -> str:
+    """The index's word, or a worse one that a physics line proves."""
+    order = ("unknown", "normal", "warning", "alert")
+    told = {"warn": "warning", "act": "alert"}
+    return max([word, *(told[line.word] for line in lines if line.word in told)], key=order.index)
+
+
+def _not_learned(model: HealthModel) -> str:
+    """Why there is no detector: said before anything about the data, which may be as good as can be."""
+    return "; ".join(model.card.get("notes", ())) or "no reference has been learned for this pump"
+
+
+def _good_share(values: pd.DataFrame, share_good: pd.DataFrame | None) -> float:
+    part = (share_good if share_good is not None else values.notna().astype(float)).iloc[-(SMOOTH + LAGS) :]
+    return float(np.nan_to_num(part.to_numpy(float)).mean()) if part.size else 0.0
+
+
+def _time(frame: pd.DataFrame, position: int) -> str:
+    index = pd.DatetimeIndex(frame.index)
+    return index[position].strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if len(frame) else ""
