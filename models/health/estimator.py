@@ -109,7 +109,7 @@ class LaggedPCADetector(OutlierMixin, BaseEstimator):
 
     def contributions(self, X: Any) -> np.ndarray:
         """The share of each column in the score of each row (before smoothing) [%]; each row adds up to 100."""
-        return np.array([self.detector_.shares(x) for x in self._lagged(self._rows(X))])
+        return self.detector_.shares(self._lagged(self._rows(X)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

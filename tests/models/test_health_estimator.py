@@ -42,7 +42,7 @@ def test_its_scores_are_those_of_the_product():
     assert found.offset_ == -1.5 * own.worst
     product = smoothed(own.score(x), np.zeros(len(x)))
     assert -found.score_samples(seen)[kept][20:] == pytest.approx(product[20:], rel=1e-12)
-    assert found.contributions(seen)[kept[7]] == pytest.approx(own.shares(x[7]))
+    assert found.contributions(seen)[kept[7]] == pytest.approx(own.shares(x[7:8])[0])
 
 
 def test_a_broken_relation_is_an_outlier_and_its_column_is_named():
