@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from models.health import Assessment
-from models.health.lines import Line
+from models.health.judged import Line
 from models.health.meter import Account, MeterLimits, MeterReference, Middle, fit_meter, meter_lines, suspects
 from models.health.meter import with_storage as kept
 from monitor.historian.reader import HotReader

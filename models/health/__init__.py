@@ -1,7 +1,8 @@
 """The utility's own open health model: operating state, physics lines, detector, index, contributions."""
 
+from models.health.judged import Line
 from models.health.life_cycle import Episode, episodes
-from models.health.lines import Limits, Line
+from models.health.limits import Limits
 from models.health.model import HealthModel, fit, from_parts
 from models.health.physics import Rated
 from models.health.walk import Assessment, Contribution, Walk, assess, walk

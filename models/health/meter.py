@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from models.health.lines import Line, word_for
+from models.health.judged import Line, word_for
 
 DAY_H = 24
 LEAST_HOURS = 18  # paired hours that make a day of an account

@@ -9,12 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 DENSITY_KGM3 = 1000.0
 GRAVITY_MS2 = 9.81
 M_PER_BAR = 10.2  # head of one bar of cold water [m]
 KWH_PER_M3M = 0.002725  # rho g / 3.6e6: energy that lifts 1 m3 by 1 m without loss [kWh/(m3 m)]
+WATER_DEGC = 20.0  # where nobody measures it; from 5 to 25 degC the vapour pressure moves by 0.23 m
 SPEED_RANGE = (0.60, 1.05)  # share of rated speed in which the affinity laws are trusted; above 1 for noise alone
 
 
@@ -30,6 +32,10 @@ class Rated:
     vibration_category: str = "II"
     gauge_height_m: float = 0.0
     estimated: tuple[str, ...] = ()
+    best_flow_m3h: float | None = None  # at best efficiency; None: the rated flow
+    npsh_required_m: float | None = None  # at rated flow and speed
+    altitude_m: float = 0.0
+    well_area_m2: float | None = None  # of the wet well that it pumps down
 
 
 def hydraulic_power_kw(flow_m3h: float, head_m: float) -> float:
@@ -82,6 +88,45 @@ def imbalance_percent(currents: Sequence[float]) -> float:
     """Current imbalance [%]: the largest deviation from the mean of the phases over that mean; NaN when it is 0."""
     mean = sum(currents) / len(currents)
     return 100 * max(abs(one - mean) for one in currents) / mean if mean > 0 else math.nan
+
+
+def atmosphere_m(altitude_m: float) -> float:
+    """Head of the atmosphere [m of water] at an altitude [m] (international standard atmosphere).
+
+    >>> [round(atmosphere_m(one), 2) for one in (0, 300, 500, 1000)]
+    [10.33, 9.97, 9.73, 9.16]
+    """
+    return float(10.33 * (1 - 2.25577e-5 * altitude_m) ** 5.25588)
+
+
+def vapour_m(water_degc: float | np.ndarray) -> np.ndarray:
+    """Head of the vapour pressure of water [m] at its temperature [degC] (Buck 1981).
+
+    >>> vapour_m([10, 15, 20, 25]).round(2).tolist()
+    [0.13, 0.17, 0.24, 0.32]
+    """
+    degc = np.asarray(water_degc, float)
+    return np.asarray(0.61121 * np.exp((18.678 - degc / 234.5) * (degc / (257.14 + degc))) / GRAVITY_MS2)
+
+
+def npsh_available_m(
+    suction_bar: float | np.ndarray, water_degc: float | np.ndarray = WATER_DEGC, altitude_m: float = 0.0
+) -> np.ndarray:
+    """NPSH available [m] from the gauge pressure at the inlet [bar], without the velocity head.
+
+    >>> round(float(npsh_available_m(-0.35, 20.0)), 2)
+    6.52
+    """
+    return np.asarray(atmosphere_m(altitude_m) - vapour_m(water_degc) + np.multiply(suction_bar, M_PER_BAR))
+
+
+def well_flow_m3h(area_m2: float, down_m: float, down_h: float, up_m: float, up_h: float) -> float:
+    """What a pump moves [m3/h] out of a wet well: it fell `down_m` in `down_h`, and rose `up_m` in `up_h` before.
+
+    >>> round(well_flow_m3h(6.0, 1.0, 6 / 60, 1.0, 12 / 60), 1)
+    90.0
+    """
+    return area_m2 * (down_m / down_h + up_m / up_h)
 
 
 def derived(values: pd.DataFrame, rated: Rated) -> pd.DataFrame:

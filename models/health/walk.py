@@ -14,7 +14,9 @@ import pandas as pd
 from models.health import features
 from models.health.detector import LAGS, SMOOTH, SMOOTH_LEAST, Detector, prepared, smoothed
 from models.health.index import ALERT, health_index, index_words
-from models.health.lines import Limits, Line, physics_lines
+from models.health.judged import Line
+from models.health.limits import Limits
+from models.health.lines import Beside, line_words, physics_lines
 from models.health.model import HealthModel
 from models.health.state import STEADY, UNKNOWN, stretches
 
@@ -99,9 +101,13 @@ class _Rows:
 
 
 def walk(
-    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None = None, limits: Limits | None = None
-) -> Walk:
-    """Every row of a past as `assess` would have seen it then; the frames are those of `fit`."""
+    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None = None, limits: Limits | None = None,
+    beside: Beside | None = None,
+) -> Walk:  # fmt: skip
+    """Every row of a past as `assess` would have seen it then; the frames are those of `fit`.
+
+    `beside` is what others know of this pump, one value per row (models.health.lines).
+    """
     rows = _judged(model, values, share_good)
     n = len(values)
     names = tuple(sorted({name for one in rows.scans for name in one.detector.features}))
@@ -122,12 +128,14 @@ def walk(
     return Walk(
         pd.DatetimeIndex(values.index), rows.state, score, threshold, index, index_words(score, threshold / ALERT),
         np.where(rows.best < 0, why, ""), names, tables["shares"], tables["value"], tables["expected"],
+        line_words(rows.values, rows.frame, rows.state, model.rated, model.reference, limits, model.every_s, beside),
     )  # fmt: skip
 
 
 def assess(
-    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None, limits: Limits | None = None
-) -> Assessment:
+    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None, limits: Limits | None = None,
+    beside: Beside | None = None,
+) -> Assessment:  # fmt: skip
     """What the model says at the end of a window of rows (same shape as in `fit`); earlier rows feed lags and medians.
 
     Nothing later than the last row is used, so a longer window never changes what an earlier end would have said.
@@ -138,7 +146,7 @@ def assess(
     rows = _judged(model, values, share_good)
     frame, now = rows.frame, str(rows.state[-1])
     steady = frame[rows.state == STEADY]
-    lines = physics_lines(rows.values, steady, model.rated, model.reference, limits)
+    lines = physics_lines(rows.values, frame, rows.state, model.rated, model.reference, limits, model.every_s, beside)
     at, lines_at, good_share = _time(frame, -1), _time(steady, -1) or None, _good_share(values, share_good)
     if rows.best[-1] < 0:
         why = next(words for where, words in rows.reasons if where[-1])

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.health import Limits, Rated, curves, lines, physics
+from models.health import Limits, Rated, curves, judged, lines, physics
+from models.health.limits import starts_limit, vibration_lines, vibration_zone
+from models.health.state import operating_state
 from tests.models.health_series import RATED, pump
 
 
@@ -49,12 +51,12 @@ def test_current_imbalance():
 
 @pytest.mark.parametrize(("kw", "starts"), [(7.5, 15), (7.6, 10), (30, 10), (75, 6), (200, 4), (201, 2)])
 def test_starts_allowed_by_power(kw, starts):
-    assert lines.starts_limit(Rated(power_kw=kw)) == starts
-    assert lines.starts_limit(Rated(power_kw=kw, max_starts_per_h=3)) == 3
+    assert starts_limit(Rated(power_kw=kw)) == starts
+    assert starts_limit(Rated(power_kw=kw, max_starts_per_h=3)) == 3
 
 
 def test_starts_limit_is_unknown_where_the_nameplate_is():
-    assert lines.starts_limit(Rated()) is None
+    assert starts_limit(Rated()) is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_starts_limit_is_unknown_where_the_nameplate_is():
 )
 def test_vibration_zones(category, kw, value, zone):
     rated = Rated(power_kw=kw, vibration_category=category)
-    assert lines.vibration_zone(value, lines.vibration_lines(rated, Limits())) == zone
+    assert vibration_zone(value, vibration_lines(rated, Limits())) == zone
 
 
 def test_affinity_laws_bring_a_slower_pump_back_to_rated_speed():
@@ -83,7 +85,8 @@ def test_below_sixty_per_cent_speed_nothing_is_normalised():
      (6.1, 2.0, "act"), (math.nan, 1.0, "cannot_tell")],
 )  # fmt: skip
 def test_a_line_fires_only_past_its_uncertainty(excess, uncertainty, word):
-    assert lines.word_for(excess, 3.0, 6.0, uncertainty, 2.0) == word
+    codes = judged.word_codes(*(np.array([one]) for one in (excess, 3.0, 6.0, uncertainty)), 2.0)
+    assert judged.WORDS[codes].tolist() == [word]
 
 
 def test_the_curve_is_found_again_through_outliers():
@@ -103,8 +106,9 @@ def test_few_points_make_no_curve():
 
 def lines_of(frame, rated=RATED, reference=None):
     rows = physics.derived(frame, rated)
-    steady = rows[rows["running"] > 0.5]
-    return {line.name: line for line in lines.physics_lines(frame, steady, rated, reference or curves.Reference())}
+    state = operating_state(rows, rated, 60).to_numpy(object)
+    found = lines.physics_lines(frame, rows, state, rated, reference or curves.Reference(), None, 60)
+    return {line.name: line for line in found}
 
 
 def as_installed(frame):
@@ -122,8 +126,10 @@ def test_a_new_pump_has_vibration_and_temperature_lines_from_its_first_day():
 
 def test_a_healthy_pump_holds_all_its_lines():
     reference = as_installed(pump())
-    words = {name: line.word for name, line in lines_of(pump(200, seed=2), reference=reference).items()}
-    assert set(words.values()) == {"ok"}, words
+    words = {name: line.word for name, line in lines_of(pump(1200, seed=2), reference=reference).items()}
+    information = {"hydraulic_power", "specific_energy", "flow_range", "pressure_held"}
+    assert {name for name, word in words.items() if word == "info"} == information
+    assert {word for name, word in words.items() if name not in information} == {"ok"}, words
 
 
 def test_a_worn_impeller_lowers_head_at_the_same_flow():
@@ -141,7 +147,7 @@ def test_a_flow_made_inside_the_device_supports_no_efficiency():
 
 
 def test_four_steady_values_are_too_few():
-    line = lines_of(pump(4))["vibration"]
+    line = lines_of(pump(5))["vibration"]
     assert (line.word, line.value, line.note) == ("cannot_tell", None, "needs 5 good steady values, has 4")
 
 
@@ -153,7 +159,6 @@ def test_current_imbalance_has_a_line_where_the_phases_are_measured():
 def test_starts_are_counted_over_the_last_hour():
     frame = pump(61)
     frame["running"] = [float(minute % 4 < 2) for minute in range(61)]
-    value, _ = lines.starts_per_hour(frame)
-    assert value == pytest.approx(15, abs=0.5)
+    assert lines_of(frame)["starts_per_h"].value == pytest.approx(15, abs=0.5)
     assert lines_of(frame)["starts_per_h"].word == "warn"
     assert lines_of(frame.iloc[:40])["starts_per_h"].word == "cannot_tell"
