@@ -20,6 +20,7 @@ from drivers.errors import UserError
 from drivers.record import Reason, Tag
 from monitor.labels import quantity_word
 from monitor.plant import Asset, Settings
+from monitor.progress import Tell, Work, on_terminal, silent
 from monitor.state import State
 from monitor.words import _, clean, number_text, share_text, utc_text
 
@@ -65,12 +66,12 @@ class Audit:
     word: str
 
 
-def run(state: State, settings: Settings, now_us: int) -> Audit:
+def run(state: State, settings: Settings, now_us: int, tell: Tell = silent) -> Audit:
     """All checks at `now_us` [us, UTC]; reads only."""
     from models.drift.result import worst
 
     checks = (
-        *coverage(state, settings, now_us),
+        *coverage(state, settings, now_us, tell),
         stale_tags(state, settings, now_us),
         *mass_balance(state, settings, now_us),
         *input_shift(state, settings, now_us),
@@ -81,7 +82,7 @@ def run(state: State, settings: Settings, now_us: int) -> Audit:
     return Audit(utc_text(now_us), now_us, settings.utility, settings.simulated, checks, word)
 
 
-def coverage(state: State, settings: Settings, now_us: int) -> Iterator[Check]:
+def coverage(state: State, settings: Settings, now_us: int, tell: Tell = silent) -> Iterator[Check]:
     """Share of the samples that each source should have given in the last week, and that came and were good."""
     from monitor.historian.reader import HotReader
     from monitor.ledger import entries
@@ -89,34 +90,36 @@ def coverage(state: State, settings: Settings, now_us: int) -> Iterator[Check]:
     hot = HotReader(state.hot)
     numbers = {row.name: number for number, row in hot.tags().items()}
     began = next(entries(state, ["restart"]), None) if state.ledger.is_file() else None
-    span_s, start_s, end_s = _span(hot, numbers.values(), now_us, began.at_us // 1_000_000 if began else 0)
-    for source in settings.sources:
-        expected, good = 0.0, 0
-        for tag in source.tags:
-            expected += (end_s - start_s) / (tag.every_s or source.every_s)
-            if tag.name in numbers:
-                rows = hot.rollup(numbers[tag.name], span_s, start_s)
-                good += sum(row.good for row in rows if row.t_s < end_s)
-        n = round(expected)
-        if n < 10 * len(source.tags):
-            words = _("too little time on record")
-            yield Check("coverage", CANNOT_TELL, None, COVERAGE_LINES[0], n, words, source.name)
-            continue
-        share = good / expected
-        word = PASS if share >= COVERAGE_LINES[0] else WARN if share >= COVERAGE_LINES[1] else FAIL
-        words = _("{share} % of the expected samples came and were good").format(share=number_text(100 * share))
-        yield Check("coverage", word, share, COVERAGE_LINES[0], n, words, source.name)
+    with Work(_("audit, tags"), len(numbers) + len(settings.tags), tell) as work:
+        began_s = began.at_us // 1_000_000 if began else 0
+        span_s, start_s, end_s = _span(hot, list(numbers.values()), now_us, began_s, work)
+        for source in settings.sources:
+            expected, good = 0.0, 0
+            for tag in work.over(source.tags):
+                expected += (end_s - start_s) / (tag.every_s or source.every_s)
+                if tag.name in numbers:
+                    rows = hot.rollup(numbers[tag.name], span_s, start_s)
+                    good += sum(row.good for row in rows if row.t_s < end_s)
+            n = round(expected)
+            if n < 10 * len(source.tags):
+                words = _("too little time on record")
+                yield Check("coverage", CANNOT_TELL, None, COVERAGE_LINES[0], n, words, source.name)
+                continue
+            share = good / expected
+            word = PASS if share >= COVERAGE_LINES[0] else WARN if share >= COVERAGE_LINES[1] else FAIL
+            words = _("{share} % of the expected samples came and were good").format(share=number_text(100 * share))
+            yield Check("coverage", word, share, COVERAGE_LINES[0], n, words, source.name)
 
 
-def _span(hot: Any, numbers: Any, now_us: int, began_s: int) -> tuple[int, int, int]:
+def _span(hot: Any, numbers: Sequence[int], now_us: int, began_s: int, work: Work) -> tuple[int, int, int]:
     """(rollup span, start, end) [s] of the time on record: whole hours of a week, or whole minutes of a young store.
 
     What lies before `began_s`, when the daemon first ran, was brought in from elsewhere: it says nothing of us.
     """
-    now_s, numbers = now_us // 1_000_000, list(numbers)
+    now_s = now_us // 1_000_000
     for span_s in (3600, 60):
         since = max(now_s - COVERAGE_DAYS * 86_400, began_s // span_s * span_s)
-        firsts = [rows[0].t_s for number in numbers if (rows := hot.rollup(number, span_s, since))]
+        firsts = [rows[0].t_s for number in work.over(numbers) if (rows := hot.rollup(number, span_s, since))]
         # the first bucket is not whole: recording began somewhere in it
         start_s, end_s = min(firsts, default=now_s) + span_s, now_s // span_s * span_s
         if end_s - start_s >= 2 * span_s:
@@ -395,7 +398,7 @@ def _run_now(state: State, settings: Settings) -> None:
         return
     state.make()
     with hold_lock(state):
-        audit = run(state, settings, time.time_ns() // 1000)
+        audit = run(state, settings, time.time_ns() // 1000, on_terminal())
         files, draft = write(state, audit)
         ledger = open_ledger(state)
         try:

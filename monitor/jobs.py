@@ -88,7 +88,7 @@ def verify(state: State, settings: Settings, now_us: int, args: Mapping[str, Any
     from monitor.historian.verifying import verify as verify_history
 
     cold = cold_of(state)
-    wrong = damages(state)  # the hot file is its writer's to mend: it sets damaged frames aside by itself
+    wrong = damages(state, tell)  # the hot file is its writer's to mend: it sets damaged frames aside by itself
     found = verify_history(cold, move=True, tell=tell)
     entries = [
         _entry("quarantine", {"file": fault.name, "why": fault.why, "moved_to": fault.moved_to}, now_us)
@@ -123,7 +123,7 @@ def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str
     """Run the drift audit and write its report, to be signed by a person."""
     from monitor import audit
 
-    found = audit.run(state, settings, now_us)
+    found = audit.run(state, settings, now_us, tell)
     files, entry = audit.write(state, found)
     return JobResult(f"audit: {found.word}", [entry], files=list(files.values()))
 
@@ -135,8 +135,8 @@ def comparison_report(state: State, settings: Settings, now_us: int, args: Mappi
 
     if words := review.missing(settings):
         return JobResult(f"there is nothing to compare: {words}")
-    told = review.answer(state, settings, *comparison.period_until(now_us))
-    made = _report("comparison", comparison.build(state, settings, told), state, now_us)
+    told = review.answer(state, settings, *comparison.period_until(now_us), tell=tell)
+    made = _report("comparison", comparison.build(state, settings, told, tell), state, now_us)
     return replace(made, ledger=[_entry("review", review.entry_data(told), now_us), *made.ledger])
 
 

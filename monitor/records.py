@@ -10,7 +10,9 @@ from typing import Any
 import pandas as pd
 
 from monitor.ledger import KINDS, Record, entries
+from monitor.progress import Tell, Work, silent
 from monitor.state import State
+from monitor.words import _
 
 ENTRY = ("n", "at_us", "role", "via", "site", "asset", "component")
 _MORE: Mapping[str, tuple[str, ...]] = {  # fields that an entry of a kind may have beside those it must have
@@ -31,15 +33,18 @@ _MORE: Mapping[str, tuple[str, ...]] = {  # fields that an entry of a kind may h
 }  # fmt: skip
 
 
-def tables(state: State, start_us: int | None = None, end_us: int | None = None) -> dict[str, pd.DataFrame]:
+def tables(
+    state: State, start_us: int | None = None, end_us: int | None = None, *, tell: Tell = silent
+) -> dict[str, pd.DataFrame]:
     """A frame per kind of monitor.ledger.KINDS with start_us <= at < end_us (UTC [us]), in the order of the ledger.
 
     Columns: n, at_us, role, via, site, asset, component, then the fields of the kind's data; what an entry does not
     have is None. Erased entries are not among them. Raises LedgerError where the ledger cannot be read.
     """
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
-    for record in entries(state, KINDS, start_us, end_us):
-        rows[record.kind].append(_row(record))
+    with Work(_("ledger, entries"), None, tell) as work:
+        for record in work.over(entries(state, KINDS, start_us, end_us)):
+            rows[record.kind].append(_row(record))
     return {kind: _frame(kind, found) for kind, found in rows.items()}
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from monitor.plant import Asset, Contract, Settings
+from monitor.progress import Tell, on_terminal, silent
 from monitor.state import State
 from monitor.words import _, clean, interval_text, local_text, number_text, share_text, utc_text
 
@@ -209,12 +210,14 @@ def frozen(state: State, chosen: "Parameters") -> Freeze:
     return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n)
 
 
-def answer(state: State, settings: Settings, start_us: int, end_us: int, vendor: str | None = None) -> Answer:
+def answer(
+    state: State, settings: Settings, start_us: int, end_us: int, vendor: str | None = None, *, tell: Tell = silent
+) -> Answer:
     """Run the review over [start_us, end_us) on what the ledger holds, with the parameters as configured now."""
     from models.bias.review import review
     from monitor.records import tables
 
-    recorded = tables(state)
+    recorded = tables(state, tell=tell)
     chosen = parameters(settings, recorded, vendor)
     freeze_, found = frozen(state, chosen), recorded["finding"]
     is_late = (found["via"] == IMPORTED) & (found["n"] > freeze_.n) & (found["at_us"] < (freeze_.at_us or 0))
@@ -458,7 +461,7 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
     start_us = _day_us(args.start, "--from") if args.start else end_us - round(MONTHS * 365.25 / 12 * DAY_US)
     if start_us >= end_us:
         raise UserError("review run: --from lies after --to; give the earlier day first")
-    told = answer(state, settings, start_us, end_us, args.vendor)
+    told = answer(state, settings, start_us, end_us, args.vendor, tell=on_terminal())
     mark = _("SIMULATED")
     print(f"{mark}: {as_text(told)}" if settings.simulated else as_text(told))
     return 0

@@ -11,6 +11,7 @@ from monitor.historian.proof import damages
 from monitor.ledger import verify
 from monitor.ledger.anchor import last_anchor
 from monitor.plant import Settings
+from monitor.progress import on_terminal
 from monitor.state import State
 from monitor.words import age_text, clean
 
@@ -41,7 +42,7 @@ def look_at_store(settings: Settings, state: State) -> Iterator[Check]:
         words += f"; {found.damaged} damaged frames were set aside in {state.root / 'quarantine'}"
     bad = late or found.wal_bytes > WAL_LARGE or found.damaged
     yield Check("history", "WARN" if bad else "PASS", words)
-    wrong = damages(state)
+    wrong = damages(state, on_terminal())
     if wrong:
         words = (
             f"{len(wrong)} parts of {state.hot} are damaged, for example {clean(wrong[0].what)}: {clean(wrong[0].why)}"
@@ -58,7 +59,7 @@ def look_at_ledger(settings: Settings, state: State) -> Iterator[Check]:
     if not state.ledger.is_file():
         yield Check("ledger", "CANNOT TELL", "there is none yet; the daemon makes it")
         return
-    result = verify(state)
+    result = verify(state, tell=on_terminal())
     yield Check("ledger", "PASS" if result.ok else "FAIL", result.words)
 
 

@@ -32,10 +32,11 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if args.history_verb == "show":
         _show(cold, 10 if args.days else 7)
         return 0
-    wrong = damages(state)
+    tell = on_terminal()
+    wrong = damages(state, tell)
     for damage in wrong:
         print(_("FAULT: {file}: {why}").format(file=f"{state.hot}: {damage.what}", why=clean(damage.why, 200)))
-    found = verify(cold, deep=args.deep, tell=on_terminal())
+    found = verify(cold, deep=args.deep, tell=tell)
     for fault in found.faults:
         print(_("FAULT: {file}: {why}").format(file=cold.shown(fault.name), why=clean(fault.why, 200)))
     for name in found.mended:

@@ -10,8 +10,10 @@ from monitor.historian.checks import is_whole
 from monitor.historian.frame import FrameError, proven
 from monitor.historian.reader import HotReader
 from monitor.historian.rollup import KEEP_S, read_cells
+from monitor.progress import Tell, Work, silent
 from monitor.sqlite_file import FileDamaged, reading
 from monitor.state import State
+from monitor.words import _
 
 _SMALL = ("tag", "tag_copy", "asset", "assessment", "verdict", "alarm", "meta")
 _AT_ONCE = 20_000
@@ -25,7 +27,7 @@ class Damage:
     why: str
 
 
-def damages(state: State) -> list[Damage]:
+def damages(state: State, tell: Tell = silent) -> list[Damage]:
     """What is damaged in the hot file; empty where all of it is sound, or where there is none.
 
     In short views, so that nobody waits for it. A year of a thousand tags takes some seconds.
@@ -33,42 +35,44 @@ def damages(state: State) -> list[Damage]:
     if not state.hot.exists():
         return []
     found: list[Damage] = []
-    for look in (_small_tables, _latest, _frames, _rollups, _pages):
-        try:
-            found += look(state)
-        except FileDamaged as fault:
-            found.append(Damage("file", str(fault)))
+    with Work(_("hot.sqlite, rows"), None, tell) as work:
+        for look in (_small_tables, _latest, _frames, _rollups, _pages):
+            try:
+                found += look(state, work)
+            except FileDamaged as fault:
+                found.append(Damage("file", str(fault)))
     return found
 
 
-def _pages(state: State) -> Iterator[Damage]:
+def _pages(state: State, work: Work) -> Iterator[Damage]:
+    work.add(0)  # SQLite does not tell how far it is: what was shown before stays
     with reading(state.hot) as db:
         for (words,) in db.execute("PRAGMA integrity_check(5)"):
             if words != "ok":
                 yield Damage("file", str(words))
 
 
-def _small_tables(state: State) -> Iterator[Damage]:
+def _small_tables(state: State, work: Work) -> Iterator[Damage]:
     with reading(state.hot) as db:
         for table in _SMALL:
-            for row in db.execute(f"SELECT * FROM {table}"):
+            for row in work.over(db.execute(f"SELECT * FROM {table}")):
                 if not is_whole(row):
                     yield Damage(f"a row of {table}", f"its check does not agree: {str(row[0])[:40]!r}")
 
 
-def _latest(state: State) -> Iterator[Damage]:
+def _latest(state: State, work: Work) -> Iterator[Damage]:
     with reading(state.hot) as db:
         rows = db.execute("SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM latest").fetchall()
-    for row in rows:
+    for row in work.over(rows):
         yield from _of_blob("latest", *row)
 
 
-def _frames(state: State) -> Iterator[Damage]:
+def _frames(state: State, work: Work) -> Iterator[Damage]:
     """Each frame, and the first of each minute, by which frames are found."""
     with reading(state.hot) as db:
         firsts = dict(db.execute("SELECT n, t_ms FROM minute"))
     before: int | None = None
-    for n, t_ms, crc, blob in HotReader(state.hot).frames(0, 2**62):
+    for n, t_ms, crc, blob in work.over(HotReader(state.hot).frames(0, 2**62)):
         yield from _of_blob(f"frame {n}", n, t_ms, crc, blob)
         minute = t_ms // 60_000 * 60_000 if isinstance(t_ms, int) else 0
         if firsts.get(n, minute) != minute or (before not in (None, minute) and n not in firsts):
@@ -83,7 +87,7 @@ def _of_blob(what: str, n: int, t_ms: int, crc: int, blob: bytes) -> Iterator[Da
         yield Damage(what, str(fault))
 
 
-def _rollups(state: State) -> Iterator[Damage]:
+def _rollups(state: State, work: Work) -> Iterator[Damage]:
     for span_s in KEEP_S:
         at: tuple[int, int] = (-1, -1)
         while True:
@@ -95,7 +99,8 @@ def _rollups(state: State) -> Iterator[Damage]:
                 ).fetchall()
             if not rows:
                 break
-            t_s, tag, _, damaged = read_cells(span_s, rows)
+            work.add(len(rows))
+            t_s, tag, _cells, damaged = read_cells(span_s, rows)
             if damaged:
                 whole = set(zip(t_s.tolist(), tag.tolist(), strict=True))
                 for row in rows:

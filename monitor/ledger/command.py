@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ from drivers.errors import UserError
 from monitor.ledger import anchor, erasure, paper, retention
 from monitor.ledger.chain import Ledger
 from monitor.ledger.entry import KINDS, Record
-from monitor.ledger.reading import entries, last
+from monitor.ledger.reading import entries, head, last
 from monitor.ledger.seals import pem, public_key
 from monitor.ledger.through import through_daemon
 from monitor.ledger.verifying import verify
+from monitor.progress import on_terminal
 from monitor.state import State, atomic_write
 from monitor.words import _, clean, local_text, utc_text
 
@@ -57,7 +59,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         return erasure.command(args, settings, state)
     if verb == "verify":
         told = anchor.read_anchor(args.anchor) if args.anchor else None
-        result = verify(state, args.head, anchor=told, key=args.key)
+        result = verify(state, args.head, anchor=told, key=args.key, tell=on_terminal())
         word = _("OK") if result.ok else _("FAULT")
         print(f"{word}: {result.words}")
         return 0 if result.ok else 1
@@ -70,8 +72,8 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     elif verb == "anchor":
         _hand_out(args, settings, state)
     else:
-        shown = list(entries(state, args.kind))[-args.last :] if args.last > 0 else []
-        for record in shown:
+        newest = 0 if args.kind else max(head(state)[0] - args.last, 0)  # all before them need not be read
+        for record in deque(entries(state, args.kind, after_n=newest), max(args.last, 0)):
             print(_line_json(record) if args.json else line(record, ZoneInfo(settings.time_zone)))
     return 0
 

@@ -19,6 +19,7 @@ from monitor.ledger.chain import BODIES, CHAIN
 from monitor.ledger.entry import START, head_text
 from monitor.ledger.reading import KIND, UNREADABLE, beyond, cut_tail, head, published_head
 from monitor.ledger.seals import EVERY, fingerprint, is_signed, public_key, seal_message
+from monitor.progress import Tell, Work, silent
 from monitor.sqlite_file import FileDamaged, reading
 from monitor.state import State
 from monitor.words import _, clean
@@ -53,7 +54,7 @@ class Verification:
 
 def verify(
     state: State, printed: str | None = None, *, anchor: "Anchor | None" = None, key: str | None = None,
-    copied: bool = False,
+    copied: bool = False, tell: Tell = silent,
 ) -> Verification:  # fmt: skip
     """Check every entry, body, kept message and seal; with `printed` ("12:TBGS-2YVY-D34O-72BO") also against paper,
     with `anchor` against what was handed to somebody, with `key` against a fingerprint that was kept elsewhere.
@@ -68,7 +69,7 @@ def verify(
     walk = _Walk(parse_head(printed) if printed else None, anchor, parse_fingerprint(key) if key else None)
     walk.published, walk.copied = published_head(state), copied  # read before the chain, which is then as long at least
     try:
-        walk.go(state)
+        walk.go(state, tell)
     except FileNotFoundError as fault:
         return Verification(False, 0, None, _("{path}: there is no such file").format(path=fault.args[0]))
     except FileDamaged as fault:
@@ -135,27 +136,31 @@ class _Walk:
         self.copied = False
         self.unfinished: tuple[int, int] | None = None  # the bodies of a batch whose entries are not there
 
-    def go(self, state: State) -> None:
+    def go(self, state: State, tell: Tell) -> None:
         with reading(state.ledger) as chain, reading(state.bodies) as bodies:
             self.file_fault = _foreign(chain, "ledger") or _foreign(bodies, "bodies")
-            if self.file_fault:
+            if not self.file_fault:
+                count = chain.execute("SELECT max(n) FROM entry").fetchone()[0]
+                with Work(_("ledger, entries"), count, tell) as work:
+                    self._walk(state, chain, bodies, work)
+
+    def _walk(self, state: State, chain: sqlite3.Connection, bodies: sqlite3.Connection, work: Work) -> None:
+        self._messages(bodies, work)
+        self._claims(bodies)
+        for n, digest, prev, link, has_body, salt, body in work.over(_chain_with_bodies(chain, bodies)):
+            fault = self._entry(n, digest, prev, link, has_body, salt, body)
+            if not fault and body is not None:
+                fault = self._says(n, body, prev, bodies)
+            if not fault:
+                fault = self._handed_out(n, link)
+            self.n += 1
+            if fault:
+                self.faults.append((self.n, fault))
                 return
-            self._messages(bodies)
-            self._claims(bodies)
-            for n, digest, prev, link, has_body, salt, body in _chain_with_bodies(chain, bodies):
-                fault = self._entry(n, digest, prev, link, has_body, salt, body)
-                if not fault and body is not None:
-                    fault = self._says(n, body, prev, bodies)
-                if not fault:
-                    fault = self._handed_out(n, link)
-                self.n += 1
-                if fault:
-                    self.faults.append((self.n, fault))
-                    return
-                self.hash = link
-            self._at_the_end(chain, bodies)
-            if not self.copied:
-                self._beyond(bodies, head(state)[0])
+            self.hash = link
+        self._at_the_end(chain, bodies)
+        if not self.copied:
+            self._beyond(bodies, head(state)[0])
 
     def _entry(
         self, n: int, digest: Any, prev: Any, link: Any, has_body: bool, salt: Any, body: Any
@@ -259,9 +264,10 @@ class _Walk:
                 )
         return ""
 
-    def _messages(self, bodies: sqlite3.Connection) -> None:
+    def _messages(self, bodies: sqlite3.Connection, work: Work) -> None:
         """Which kept messages were changed, and of which nothing is left."""
         for name, raw in bodies.execute("SELECT sha256, bytes FROM raw"):
+            work.add(0)
             if raw == b"" and name != _EMPTY:
                 self.blank_raw.add(str(name))
             elif not isinstance(raw, bytes) or hashlib.sha256(raw).hexdigest() != name:

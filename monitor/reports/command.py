@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from drivers.errors import UserError
 from monitor.plant import Settings
+from monitor.progress import on_terminal
 from monitor.state import State
 from monitor.words import clean, parse_utc, utc_text
 
@@ -61,7 +62,9 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
     if start_us >= end_us:
         first, last = (utc_text(us)[:10] for us in (start_us, end_us))
         raise UserError(f"report: --from {first} is not before --to {last}; give an earlier first day")
-    return comparison.build(state, settings, review.answer(state, settings, start_us, end_us, args.vendor))
+    tell = on_terminal()
+    told = review.answer(state, settings, start_us, end_us, args.vendor, tell=tell)
+    return comparison.build(state, settings, told, tell)
 
 
 def _moment(text: str, option: str) -> int:

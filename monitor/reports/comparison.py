@@ -16,6 +16,7 @@ from monitor import delays, review
 from monitor.labels import choice_word, role_word
 from monitor.ledger import entries
 from monitor.plant import Settings
+from monitor.progress import Tell, silent
 from monitor.records import tables
 from monitor.reports import plots
 from monitor.reports.document import (
@@ -48,10 +49,10 @@ def period_until(now_us: int) -> tuple[int, int]:
     return (-(-now_us // day_us) - DEFAULT_DAYS) * day_us, now_us // 1000 * 1000
 
 
-def build(state: State, settings: Settings, told: review.Answer) -> Document:
+def build(state: State, settings: Settings, told: review.Answer, tell: Tell = silent) -> Document:
     """The report on one review from the ledger as it stands."""
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
-    records = tables(state, start_us, end_us)
+    records = tables(state, start_us, end_us, tell=tell)
     period = f"{local_text(start_us, UTC, DAY)[:10]} - {local_text(end_us - 1, UTC, DAY)[:10]}"
     return Document(
         title=_("Vendor comparison"),

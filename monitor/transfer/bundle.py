@@ -203,7 +203,7 @@ class Bundle:
         for _try in range(_TRIES):
             for path in (self._state.ledger, self._state.bodies):
                 _backup(path, folder / path.name)
-            found = verify(State(folder), copied=True)
+            found = verify(State(folder), copied=True, tell=on_terminal())
             if found.ok:
                 break
         else:

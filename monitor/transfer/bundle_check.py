@@ -67,10 +67,11 @@ def chain_faults(root: Path) -> Iterator[str]:
         if file.exists():
             yield "ledger/chain.jsonl: is missing"
         return
-    last, n = "0" * 64, 0
-    with lines.open(encoding="utf-8", errors="replace") as told:
+    last, n, tell = "0" * 64, 0, on_terminal()
+    with lines.open(encoding="utf-8", errors="replace") as told, Work(_("ledger, lines"), None, tell) as work:
         while line := told.readline(_LINE_LIMIT):
             n += 1
+            work.add()
             fault = _fault_of(line, n, last)
             if fault:
                 yield f"ledger/chain.jsonl, line {n}: {fault}"
@@ -79,7 +80,8 @@ def chain_faults(root: Path) -> Iterator[str]:
     if not file.is_file():
         yield "ledger/ledger.sqlite: is missing"
     else:
-        result = verify(State(root / "ledger"), f"{n}:{head_text(bytes.fromhex(last))}" if n else None, copied=True)
+        head = f"{n}:{head_text(bytes.fromhex(last))}" if n else None
+        result = verify(State(root / "ledger"), head, copied=True, tell=tell)
         if not result.ok:
             yield f"ledger: {result.words}"
         elif result.n != n:
