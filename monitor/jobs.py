@@ -24,6 +24,7 @@ from monitor.state import State
 from monitor.words import clean
 
 if TYPE_CHECKING:
+    from monitor.judge import Judge
     from monitor.reports.document import Document
 
 FOLD_LAG_S = 120.0  # the newest frames are left for the next fold
@@ -51,14 +52,20 @@ class JobResult:
         }  # fmt: skip
 
 
+_JUDGES: dict[tuple[State, str], "Judge"] = {}  # the one of this process: it need not read again what it has read
+
 Job = Callable[[State, Settings, int, Mapping[str, Any], Tell], JobResult]
 
 
 def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
     """What the models say now, and how that stands beside the vendor's claims."""
-    from monitor import judge
+    from monitor.judge import Judge
 
-    found = judge.score(state, settings, now_us)
+    mark = (state, settings.sha256)
+    if mark not in _JUDGES:
+        _JUDGES.clear()
+        _JUDGES[mark] = Judge(state, settings)
+    found = _JUDGES[mark].score(now_us)
     words = f"{len(found.assessments)} assets assessed, {len(found.own_alerts)} own alerts, {len(found.ledger)} changes"
     return JobResult(words, found.ledger, found.assessments, found.verdicts)
 

@@ -63,7 +63,7 @@ def learn(
     due = []
     until = alerts_since(state)
     for asset in pumps(settings):
-        known = _path(state, asset.id).exists()
+        known = model_path(state, asset.id).exists()
         if (assets and asset.id not in assets) or (known and not again):
             continue
         if asset.id in until and known:
@@ -140,7 +140,7 @@ def keep(folder: Path, asset_id: str, one: Learned) -> None:
 
 def load(state: State, asset_id: str) -> HealthModel | None:
     """The stored model, or None; ModelDamaged where its files do not agree with their digest."""
-    path = _path(state, asset_id)
+    path = model_path(state, asset_id)
     if not path.exists():
         return None
     try:
@@ -154,7 +154,8 @@ def load(state: State, asset_id: str) -> HealthModel | None:
     return model
 
 
-def _path(state: State, asset_id: str) -> Path:
+def model_path(state: State, asset_id: str) -> Path:
+    """Where the model of an asset lies in STATE."""
     return state.models / f"{asset_id}.json"
 
 

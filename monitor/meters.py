@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from models.health.judged import Line
 from models.health.meter import Account, MeterLimits, MeterReference, Middle, fit_meter, meter_lines, suspects
 from models.health.meter import with_storage as kept
 from monitor.historian.reader import HotReader
-from monitor.learning import ModelDamaged
+from monitor.learning import ModelDamaged, model_path
 from monitor.plant import Asset, CrossCheck, Settings
 from monitor.state import State, atomic_write
 from monitor.words import _, utc_text
@@ -73,7 +72,7 @@ def learn(state: State, settings: Settings, now_us: int) -> dict[str, str]:
     """Learn each meter that has no reference yet from the last 30 days, and store it: digest by asset id."""
     made = {}
     for meter in meters(settings):
-        path = _path(state, meter.id)
+        path = model_path(state, meter.id)
         if path.exists():
             continue
         end_s = now_us // 1_000_000 // HOUR_S * HOUR_S
@@ -97,7 +96,7 @@ def learn(state: State, settings: Settings, now_us: int) -> dict[str, str]:
 
 def load(state: State, asset_id: str) -> tuple[MeterReference, str | None]:
     """The reference of a meter with its digest; an empty one and None where nothing was learned. ModelDamaged."""
-    path = _path(state, asset_id)
+    path = model_path(state, asset_id)
     try:
         body = json.loads(path.read_text("utf-8"))
         digest = body.pop("sha256")
@@ -228,10 +227,6 @@ def _both_ways(check: CrossCheck) -> list[Sides]:
         return []
     return [Sides(check.name, check.inflow, check.outflow, check.level, check.area_m2),
             Sides(check.name, check.outflow, check.inflow, check.level, -check.area_m2)]  # fmt: skip
-
-
-def _path(state: State, asset_id: str) -> Path:
-    return state.models / f"{asset_id}.json"
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -1,0 +1,13 @@
+"""Turns model results into assessments, own alerts and verdicts: the only place where our model speaks.
+
+    scoring.py     what the models say now, each minute, beside the vendor's claims
+    window.py      the last hours of all that the models read, kept from one minute to the next
+    own_alerts.py  the life of own alerts, and their words
+
+It only reads: what belongs into ledger and hot file is handed back, and only changes become ledger entries. Missing or
+bad input gives `unknown`, shown as such, and never an alert.
+"""
+
+from monitor.judge.scoring import Judge, ScoreResult, score
+
+__all__ = ["Judge", "ScoreResult", "score"]

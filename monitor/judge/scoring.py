@@ -1,0 +1,208 @@
+"""What the models say now, each minute, and how that stands beside the vendor's claims."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from drivers.record import Quality
+from models.health import Assessment, HealthModel, assess
+from monitor import meters, verdicts
+from monitor.historian.frames import wide
+from monitor.historian.reader import HotReader, TagRow
+from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
+from monitor.judge.window import ROWS, Window
+from monitor.learning import HOUR_S, MINUTE_S, ModelDamaged, edge, load, model_path, open_alerts, pumps, rated
+from monitor.ledger import Record, entries
+from monitor.plant import Asset, Settings
+from monitor.state import State
+from monitor.words import _
+
+UNSEEN_S = 120  # an asset without a good value for so long is unknown
+WINDOW_ROWS = {MINUTE_S: ROWS, HOUR_S: 96}
+LIVE_S = (MINUTE_S, HOUR_S)  # rows on which a model learned from hours judges, the first that are enough
+YOUNG_LIVE_S = (MINUTE_S, 15, HOUR_S)  # the same in the first hour of a store
+ROLLUP_ROWS = 60  # with fewer minutes in the hot file the older part of the window is read from history
+KINDS = (*verdicts.KINDS, "erasure")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """Rows for the hot file (assessments, verdicts, own_alerts that stand) and drafts for the ledger."""
+
+    assessments: list[dict[str, Any]]
+    own_alerts: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
+
+
+def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
+    """Assess every pump and meter up to `now_us` [us, UTC], advance own alerts, judge against the vendor."""
+    return Judge(state, settings).score(now_us)
+
+
+class Judge:
+    """Scores again and again, and remembers what it has read: the window, the models, the ledger's entries.
+
+    A new one says the same; it only takes longer.
+    """
+
+    def __init__(self, state: State, settings: Settings) -> None:
+        self._state, self._settings = state, settings
+        self._pumps = pumps(settings)
+        self._hot_id = ""
+        self._tags: dict[int, TagRow] = {}
+        self._window = Window({}, [asset.id for asset in self._pumps])
+        self._records: list[Record] = []
+        self._models: dict[str, tuple[tuple[int, int], HealthModel]] = {}
+
+    def score(self, now_us: int) -> ScoreResult:
+        """As `score`."""
+        state, settings = self._state, self._settings
+        hot = HotReader(state.hot)
+        self._read(hot, now_us)
+        records = self._records
+        told = {one.asset: one for one in records if one.kind == "assessment"}
+        standing: dict[str, list[Record]] = {}
+        for one in open_alerts(records):
+            standing.setdefault(one.asset or "", []).append(one)
+        drafts: list[dict[str, Any]] = []
+        assessments: list[dict[str, Any]] = []
+        own: list[dict[str, Any]] = []
+        sights: dict[str, verdicts.Sight] = {}
+        seen_us = _last_good(hot, self._tags)
+
+        def take(asset: Asset, found: Assessment, digest: str | None) -> None:
+            found = _not_seen(found, seen_us.get(asset.id), now_us)
+            sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
+            assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
+                                "alert_line": ALERT_LINE, **found.to_dict()})  # fmt: skip
+            before = told.get(asset.id)
+            word = (found.word, found.index is None)
+            if before is None or (before.data["word"], before.data["index"] is None) != word:
+                data = {"index": found.index, "state": found.state, "word": found.word, "model_sha256": digest,
+                        "reasons": list(found.reasons)}  # fmt: skip
+                drafts.append(draft("assessment", data, asset, None, now_us))
+            changes, still = own_alerts(asset, found, standing.get(asset.id, []), digest, now_us)
+            drafts.extend(changes)
+            own.extend(still)
+
+        for asset, found, digest in self._pumps_assessed(now_us):
+            take(asset, found, digest)
+        for meter_id, (found, digest) in meters.assess(state, settings, now_us).items():
+            take(settings.asset(meter_id), found, digest)
+        claimed = {one.asset for one in records if one.kind == "vendor_alert"} - set(sights)
+        assessments += [_without_model(asset, now_us) for asset in settings.assets if asset.id in claimed]
+        shown, changed = verdicts.judge([*records, *map(_as_record, drafts)], sights, settings.review, now_us)
+        open_by_asset: dict[str, list[dict[str, Any]]] = {}
+        for verdict in shown:
+            open_by_asset.setdefault(verdict["asset"], []).append(verdict)
+        for row in assessments:
+            worst = verdicts.worst_open(open_by_asset.get(row["asset"], ()), row["asset"])
+            row |= {"verdict": worst["word"] if worst else None, "since": worst["since"] if worst else None,
+                    "note": worst["reason"] if worst else ""}  # fmt: skip
+        known = {asset.id: asset for asset in settings.assets}
+        drafts += [draft("verdict", one, known.get(one["asset"]), one["component"] or None, now_us) for one in changed]
+        return ScoreResult(assessments, own, shown, drafts)
+
+    def _read(self, hot: HotReader, now_us: int) -> None:
+        """What is new in hot file and ledger; where something was erased, the ledger anew."""
+        hot_id = hot.meta().get("id", "")
+        if hot_id != self._hot_id or not self._tags:
+            self._hot_id, self._tags = hot_id, hot.tags()
+            self._window = Window(self._tags, [asset.id for asset in self._pumps])
+        self._window.take(hot, edge(now_us, MINUTE_S) // 1_000_000)
+        fresh = list(entries(self._state, KINDS, after_n=self._records[-1].n if self._records else 0))
+        if any(one.kind == "erasure" for one in fresh):
+            self._records, fresh = [], list(entries(self._state, KINDS))
+        self._records += fresh
+
+    def _pumps_assessed(self, now_us: int) -> list[tuple[Asset, Assessment, str | None]]:
+        young = all(self._window.of(asset.id).rows < ROLLUP_ROWS for asset in self._pumps)
+        found = []
+        for asset in self._pumps:
+            try:
+                model, note = self._model(asset.id), ""
+            except ModelDamaged as fault:
+                model, note = None, str(fault)
+            card = {"notes": [note] if note else []}
+            used = model or HealthModel(rated(self._settings, asset), MINUTE_S, card=card)
+            cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
+            least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
+            said = _assessed(used, cadences, partial(self._frames, asset.id, now_us, least))
+            found.append((asset, said, model.sha256 if model else None))
+        return found
+
+    def _model(self, asset_id: str) -> HealthModel | None:
+        """The stored model, read again where its file is another one than before."""
+        try:
+            stamp = Path(model_path(self._state, asset_id)).stat()
+        except FileNotFoundError:
+            return None
+        mark = (stamp.st_mtime_ns, stamp.st_ino)
+        known = self._models.get(asset_id)
+        if known is None or known[0] != mark:
+            model = load(self._state, asset_id)
+            if model is None:
+                return None
+            self._models[asset_id] = known = (mark, model)
+        return known[1]
+
+    def _frames(self, asset_id: str, now_us: int, least: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The last rows of one asset: minutes from the window; others, or fewer than `least`, from history."""
+        minutes = self._window.of(asset_id)
+        if every_s == MINUTE_S and minutes.rows >= least:
+            return minutes.frames()
+        end_us = edge(now_us, every_s)
+        rows = WINDOW_ROWS.get(int(every_s), 60)
+        return wide(self._state, self._settings, asset_id, end_us - round(rows * every_s * 1e6), end_us, every_s)
+
+
+def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
+    """The row of an asset that has no model of ours: the vendor's claims on it are judged all the same."""
+    return {"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": None, "index": None,
+            "state": "unknown", "word": "unknown", "reasons": [_("no own model for this asset")]}  # fmt: skip
+
+
+def _assessed(
+    model: HealthModel, cadences: Sequence[float], window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]]
+) -> Assessment:
+    """The assessment from the first of the cadences [s] whose rows are enough for an index.
+
+    A model that was learned from hours also judges minutes, and quarters of a minute while the store is young: rows
+    nearer in time differ less, so that its lines err on the quiet side. Else a fault would show after half a day only.
+    """
+    first = None
+    for every_s in cadences:
+        found = assess(replace(model, every_s=every_s), *window(every_s))
+        if found.index is not None:
+            return found
+        first = first or found
+    assert first is not None
+    return first
+
+
+def _last_good(hot: HotReader, tags: Mapping[int, TagRow]) -> dict[str, int]:
+    """When each asset that is read last gave a good value, 0 for never. [us, UTC]"""
+    seen: dict[str, int] = {}
+    for number, sample in hot.latest().items():
+        if number in tags:
+            at = sample.receive_us if sample.quality == Quality.GOOD else 0
+            seen[tags[number].asset] = max(seen.get(tags[number].asset, 0), at)
+    return seen
+
+
+def _not_seen(found: Assessment, seen_us: int | None, now_us: int) -> Assessment:
+    """An asset that gives no good value is unknown, however good its last hours were: no data is never healthy."""
+    if seen_us is None or now_us - seen_us <= UNSEEN_S * 1_000_000:
+        return found  # None: nothing is read, history alone is judged
+    words = f"no good value for more than {UNSEEN_S} s"
+    return replace(found, state="unknown", index=None, word="unknown", score=None, reasons=(words, *found.reasons))
+
+
+def _as_record(draft: Mapping[str, Any]) -> Record:
+    return Record(0, draft["kind"], draft["at_us"], draft["role"], draft["via"], draft["site"], draft["asset"],
+                  draft["component"], draft["data"])  # fmt: skip
