@@ -211,8 +211,8 @@ def evaluate(dry: bool) -> int:
     n = {name: (sum(one is not None for one in found), len(found)) for name, found in late.items()}
     quiet = ~truth["published"]
     body = f"""The question spoke of seven labelled stretches. ATT_FLAG 1 of dataset04 forms only {n["flagged"][1]}
-with {truth["flagged"].sum()} h, and calls all other hours unlabelled (-999), not clean. The organisers later published the
-seven attacks, {truth["published"].sum()} h. Both are evaluated. An attack is found where one alarm hour lies inside it.
+with {truth["flagged"].sum()} h, and calls all other hours unlabelled (-999), not clean. The organisers published
+seven attacks, {truth["published"].sum()} h. Both are evaluated. An attack is found where one alarm hour lies in it.
 
 {table(("attack begins (UTC)", "hours", "of them in alarm", "found after h", "named first", "share %"), rows)}
 
