@@ -55,8 +55,9 @@ def test_a_page_says_what_it_is_how_old_it_is_and_when_it_expires():
 
 def test_a_page_with_a_missing_safety_limit_says_do_not_use():
     page = content(parse((SHIPPED / "en" / "P-03.txt").read_bytes())[0], Sheet(), NOW_S)
-    for text in text_pages(page):
-        assert "SITE VALUE MISSING - DO NOT USE" in text
+    marked = ["SITE VALUE MISSING - DO NOT USE" in text for text in text_pages(page)]
+    assert marked
+    assert all(marked)
 
 
 def test_the_hash_changes_with_the_text_and_with_a_site_value_and_with_nothing_else():

@@ -45,8 +45,9 @@ def test_an_address_without_a_port_is_looked_for_at_the_standard_one(tmp_path):
     settings = load(GOLDEN)
     server = SourceSpec("server", "opcua", "G", 1.0, 1.0, (), {"url": "opc.tcp://plc/path"})
     heartbeat.publish(state, build_status(Moment(boot_id(), 1.0, 1), simulated=False, pid=os.getpid()), None)
-    for check in look_at_sockets(replace(settings, sources=(*settings.sources, server)), state):
-        assert check.word != "CANNOT TELL"
+    checks = look_at_sockets(replace(settings, sources=(*settings.sources, server)), state)
+    assert checks
+    assert "CANNOT TELL" not in {check.word for check in checks}
 
 
 def test_a_connection_to_another_host_on_a_configured_port_is_strange(tmp_path):
