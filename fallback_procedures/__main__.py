@@ -117,7 +117,7 @@ def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
             from fallback_procedures.screen import run_screen
 
             return run_screen(place, wanted, options.role, options.drill)
-        except Exception as fault:  # whatever broke the screen must not stop the manual
+        except Exception as fault:  # noqa: BLE001 - whatever broke the screen must not stop the manual
             sys.stdout.write("\x1b[?1049l\x1b[?1003l\x1b[?1006l\x1b[?25h\n")
             tell(
                 _("The full screen failed ({why}); line by line instead.").format(why=clean(fault or type(fault), 100))
@@ -132,7 +132,7 @@ def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
         return 0
     except BrokenPipeError:
         raise
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - the last step down: where the text files lie
         tell(
             _("The manual failed ({why}). Read these text files, or the printed binder:").format(
                 why=clean(repr(fault), 200)

@@ -137,7 +137,7 @@ def _done(work: Callable[..., T], args: tuple[Any, ...], spoken: str) -> Told[T]
     use_language(spoken)
     try:
         return work(*args), ""
-    except Exception as fault:
+    except Exception as fault:  # a task that fails is an outcome; the others go on
         if not isinstance(fault, UserError):
             LOG.exception("%s failed", work.__qualname__)
         return None, _words(fault)

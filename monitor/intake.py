@@ -142,7 +142,7 @@ class Drop:
             refuse(path, str(fault), self._state, self._label(path, facts, raw))
         except (OSError, UserError):
             raise
-        except Exception as fault:
+        except Exception as fault:  # no message ends the intake; this one is kept with its reason
             label = self._label(path, facts, raw)
             LOG.exception("%s: a message made the reader fail in a way it should not", label)
             refuse(path, f"{path.name}: made the reader fail ({type(fault).__name__}: {fault})", self._state, label)
@@ -192,7 +192,7 @@ class Subscription:
             alerts = file_drop.parse(message.payload, self.feed, now_us, name)
         except AlertError as fault:
             self._reject(message.payload, str(fault), now_us)
-        except Exception as fault:
+        except Exception as fault:  # no message ends the intake; this one is kept with its reason
             label = _label(self.feed, message.payload)
             LOG.exception("%s: a message made the reader fail in a way it should not", label)
             self._reject(message.payload, f"{name}: made the reader fail ({type(fault).__name__}: {fault})", now_us)
@@ -282,7 +282,7 @@ def _listen(listeners: Iterable["Listener"], subscriptions: list[Subscription], 
         try:
             turn_s = budget_s / len(subscriptions)
             connected |= listener.turn(time.monotonic(), time.monotonic, turn_s)
-        except Exception as fault:
+        except Exception as fault:  # no broker ends the intake; this one is tried again
             LOG.exception("%s: the broker made the listener fail in a way it should not", listener.feed.name)
             listener.lose(f"{type(fault).__name__}: {fault}")
     return connected

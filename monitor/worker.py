@@ -51,7 +51,7 @@ def serve(state: State, config: Path, asked: IO[str], answers: IO[str]) -> None:
             tell = _teller(message["id"], answers)
             result = job(state, settings, int(message["now_us"]), message["args"], tell).to_json()
             told = json.dumps({"id": message["id"], "ok": True, **result}, ensure_ascii=False, allow_nan=False)
-        except Exception as fault:
+        except Exception as fault:  # a job that fails is an answer; the next one is done
             if not isinstance(fault, UserError):
                 LOG.exception("%s failed", message["job"])
             failed = JobResult(f"{message['job']}: {_words(fault).removeprefix(message['job'] + ': ')}")

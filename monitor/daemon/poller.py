@@ -174,7 +174,7 @@ class Poller:
                 self._on_alerts(alerts)
         except SourceDown as fault:
             await self._fall(tags, fault.detail)
-        except Exception as fault:
+        except Exception as fault:  # whatever a driver does, its tags are BAD and the others are polled
             if self.link.state != "down":
                 LOG.exception("%s: the driver failed in a way it should not", self.spec.name)
             await self._fall(tags, f"{type(fault).__name__}: {fault}")
@@ -228,7 +228,7 @@ class Poller:
         """Close the source; one that cannot even be closed does not end its polling."""
         try:
             await self.source.close()
-        except Exception:
+        except Exception:  # the same, while it is let go
             if self.link.state != "down":
                 LOG.exception("%s: the driver failed in closing, as it should not", self.spec.name)
 

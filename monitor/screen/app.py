@@ -112,7 +112,7 @@ class ControlRoom(App[int]):
                 try:
                     parts = await asyncio.to_thread(read)
                     self.faults.pop(name, None)
-                except Exception as fault:
+                except Exception as fault:  # noqa: BLE001 - what cannot be read is a word on line 1
                     self.faults[name] = f"{type(fault).__name__}: {fault}"
                     # what cannot be read is never shown as live
                     parts = {"life": Life("unread")} if name == "quick" else {}
@@ -145,7 +145,7 @@ class ControlRoom(App[int]):
         """The lines of a page; where drawing them fails, a page that says so and where to go on."""
         try:
             lines = draw()
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - a page that cannot be drawn says so
             self.faults["page"] = f"{type(fault).__name__}: {fault}"
             words = _("UI error") + " " + clean(self.faults["page"], 60)
             return [Line(words, "banner"), Line(_("Esc back; handwheel-manual in another terminal needs none of this"))]
