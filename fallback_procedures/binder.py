@@ -118,10 +118,8 @@ def _row(section: Section) -> dict[str, Any]:
 
 def contents_page(found: list[Section], pages: list[Content], mark: str) -> Content:
     """The first page of a set: what is in it, with a hash per section."""
-    rows = [
-        f"{page['id']:<5} {page['title'][:33]:<34} {page['header'].split(' ', 1)[1][:21]:<22} {page['hash'][:8]}"
-        for page in pages
-    ]
+    told = [(page, clean(page["title"], 38), clean(page["header"].split(" ", 1)[1], 24)) for page in pages]
+    rows = [f"{page['id']:<5} {title:<38} {revision:<24} {page['hash'][:8]}" for page, title, revision in told]
     title = _("Binder")
     first = pages[0]
     return {**first, "id": "", "title": title, "header": _("fingerprint {mark}").format(mark=mark), "draft": "",

@@ -17,6 +17,7 @@ def render_pdf(document: Document, paper: str = "a4") -> bytes:
         "paper": paper,
         "words": {
             "simulated": _("SIMULATED - made from simulated data, says nothing about a real plant or vendor"),
+            "simulated_mark": _("SIMULATED"),
             "none": _("(none)"),
             "date": _("date"),
             "page": _("page"),

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 mpl.use("svg")
 _STYLE: Any = {
@@ -90,6 +91,7 @@ def monthly_bars(
             axes.axvline(months.index(month), color=GREY, linestyle=":", linewidth=1)
     every = max(1, len(months) // 8)
     axes.set_xticks(places[::every], months[::every])
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, ncols=2)
     return _svg(figure)
 
