@@ -123,7 +123,7 @@ def kill_while_folding(folder, times, ticks, seed, tell=lambda _: None):
 
 
 def test_a_worker_killed_while_it_folds_loses_and_doubles_nothing(tmp_path, seed):
-    kill_while_folding(tmp_path, 2, 4_000, f"{seed} short")
+    kill_while_folding(tmp_path, 2, 1_500, f"{seed} short")
 
 
 @pytest.mark.drill

@@ -50,16 +50,16 @@ async def test_six_thousand_mutated_answers_bring_no_wrong_value(seed):
 
 
 async def test_mutated_answers_leave_nothing_behind_in_memory():
-    await run("warm", 400)
+    await run("warm", 200)
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for part in range(3):
-        await run(f"slice {part}", 250)
+        await run(f"slice {part}", 100)
     gc.collect()
     grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert grown < 100_000, f"{grown} bytes stayed"
+    assert grown < 50_000, f"{grown} bytes stayed"
 
 
 @pytest.mark.drill

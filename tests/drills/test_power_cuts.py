@@ -80,7 +80,7 @@ def cut_the_power(folder, seed, turns, times, tell=lambda _: None, *, ignoring="
 
 
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path, seed):
-    cut_the_power(tmp_path, f"{seed} short", 90, 12)
+    cut_the_power(tmp_path, f"{seed} short", 60, 8)
 
 
 @pytest.mark.parametrize("ignoring", ["S", "D"])

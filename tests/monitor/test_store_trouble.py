@@ -70,7 +70,7 @@ async def test_a_disk_that_cannot_be_written_is_said_within_seconds_and_polling_
     assert "work_order: cannot be recorded" in answer["error"]
     assert "the disk fails or is read-only" in answer["error"]
     assert (await asyncio.to_thread(fallback, bench.state, "--list")).returncode == 0
-    await asyncio.sleep(4)
+    await asyncio.sleep(2)
     assert bench.process.poll() is None
     weather.clear()
     await well_again(bench)
