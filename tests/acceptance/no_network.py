@@ -72,7 +72,7 @@ async def run(folder: Path) -> dict[str, object]:
         await plant.until(lambda s: "binder" in s["worker"]["jobs"], "the binder, rendered by the worker")
         found["alarms"] = sorted(one["id"] for one in status["alarms_top"])
         found["overview"] = overview(take(plant.state), 120, 40)
-        found["ledger"] = sum("replace seals" in str(one.data) for one in entries(plant.state, ["vendor_alert"]))
+        found["ledger"] = sum(one.data["alert_id"] == MESSAGE["id"] for one in entries(plant.state, ["vendor_alert"]))
         found["intake"] = plant.children["intake"].poll() is None
         manual = [sys.executable, "-m", "fallback_procedures", "--state", str(plant.state.root), "--lang", "en"]
         for name, words in {"list": ["--list"], "print": ["--print", "P-03"]}.items():
