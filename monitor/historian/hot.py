@@ -17,12 +17,11 @@ from zlib import crc32
 
 import numpy as np
 
-from drivers.batch import Batch, batch_of
-from drivers.record import Sample
+from drivers.batch import Batch
 from monitor.historian.arrays import Columns, columns, joined, pack
 from monitor.historian.checks import is_whole, row_check
 from monitor.historian.frame import FrameError, proven
-from monitor.historian.latest import Latest
+from monitor.historian.latest import latest_of
 from monitor.historian.reader import COPY, FOLDED, FORMAT, HotReader, SetAside, facts_of, folded, folded_upto
 from monitor.historian.rollup import HOUR_S, KEEP_S, MINUTE_S, Bucket, added_up, merge
 from monitor.sqlite_file import FileDamaged, close_writer, damaged, open_writer, shorten_wal, transaction
@@ -100,12 +99,7 @@ class HotFile:
         )  # fmt: skip
         self._run_ms: int | None = None  # the minute of the last frame
         self._file_number: np.ndarray | None = None  # settings' tag number -> the file's
-        self._latest = Latest()
-        by_time: dict[int, list[Sample]] = {}
-        for sample in self._reader.latest().values():
-            by_time.setdefault(sample.receive_us, []).append(sample)
-        if by_time:
-            self._latest.take(joined([batch_of("", receive_us, samples) for receive_us, samples in by_time.items()]))
+        self._latest = latest_of(self._reader)
         self._news: list[SetAside] = []
         self.damaged = {n for n in self._reader.damaged if n}  # frames that were found damaged and not yet set aside
 

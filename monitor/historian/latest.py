@@ -4,7 +4,9 @@ import numpy as np
 
 from drivers.batch import NO_TIME
 from drivers.record import FROM_ELSEWHERE
-from monitor.historian.arrays import Columns
+from monitor.historian.arrays import Columns, columns
+from monitor.historian.frame import FrameError
+from monitor.historian.reader import HotReader
 
 _NEVER, _EVER = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
@@ -81,3 +83,14 @@ class Latest:
         self._value = np.append(self._value, np.full(more, np.nan))
         self._reasons = np.append(self._reasons, np.zeros(more, np.uint32))
         self._quality = np.append(self._quality, np.zeros(more, np.uint8))
+
+
+def latest_of(reader: HotReader) -> Latest:
+    """The latest samples as the hot file holds them."""
+    found = Latest()
+    for name, blob in reader.latest_blobs():
+        try:
+            found.take(columns(blob))
+        except FrameError:
+            reader.damaged.add(name)
+    return found

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from drivers.record import FROM_ELSEWHERE, Reason, Sample
 from monitor.historian.checks import CELL, cell_is_whole, is_whole
-from monitor.historian.frame import FrameError, proven, rows_of, unpack
+from monitor.historian.frame import Frame, FrameError, proven, rows_of, unpack
 from monitor.sqlite_file import damaged, reading
 from monitor.state import is_strangers, read_plain
 
@@ -140,18 +140,29 @@ class HotReader:
     def latest(self) -> dict[int, Sample]:
         """The latest sample of each tag, by tag number."""
         found: dict[int, Sample] = {}
+        for name, blob in self.latest_blobs():
+            try:
+                self._add(found, unpack(blob))
+            except FrameError:
+                self.damaged.add(name)
+        return found
+
+    def latest_blobs(self) -> Iterator[tuple[int, bytes]]:
+        """Proven frames, each with its number, that together hold the latest sample of each tag: the row `latest`,
+        whose number is 0, and what came after it."""
         try:
             with reading(self._path) as db:
                 kept = db.execute("SELECT n, t_ms, crc, CAST(blob AS BLOB) FROM latest").fetchone()
                 newest = db.execute("SELECT coalesce(max(n), 0) FROM frame").fetchone()[0]
                 after = newest - _LAST_FRAMES
-                if kept and self._add(found, 0, *kept):
+                if kept and self._is_proven(0, *kept):
+                    yield 0, kept[3]
                     after = kept[0]
                 for row in db.execute(f"{_FRAMES} WHERE n > ? ORDER BY n", (after,)):
-                    self._add(found, row[0], *row)
+                    if self._is_proven(row[0], *row):
+                        yield row[0], row[3]
         except FileNotFoundError:
-            return {}
-        return found
+            return
 
     def newest_ms(self) -> int | None:
         """When the newest frame was committed (UTC [ms]); None where there is none."""
@@ -322,19 +333,20 @@ class HotReader:
         self.damaged_rows.add("rollup")
         return False
 
-    def _add(self, found: dict[int, Sample], name: int, n: int, t_ms: int, crc: int, blob: bytes) -> bool:
+    def _is_proven(self, name: int, n: int, t_ms: int, crc: int, blob: bytes) -> bool:
         try:
             proven(blob, crc, n, t_ms)
-            frame = unpack(blob)
         except FrameError:
             self.damaged.add(name)
             return False
+        return True
+
+    def _add(self, found: dict[int, Sample], frame: Frame) -> None:
         for row, (tag, receive_us, source_us, value, reasons, _) in enumerate(frame.rows()):
             older = found.get(tag)
             if (older is None or older.receive_us <= receive_us) and not reasons & FROM_ELSEWHERE:
                 texts = frame.exact.get(row), frame.detail.get(row, "")
                 found[tag] = _sample(tag, receive_us, source_us, value, reasons, *texts)
-        return True
 
 
 def facts_of(rows: Iterable[Sequence[Any]]) -> dict[str, str]:

@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from drivers.record import Quality
 from models.health import Assessment, HealthModel, assess
 from monitor import meters, verdicts
 from monitor.historian.frames import wide
+from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
 from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
 from monitor.judge.window import ROWS, Window
@@ -187,11 +189,13 @@ def _assessed(
 
 def _last_good(hot: HotReader, tags: Mapping[int, TagRow]) -> dict[str, int]:
     """When each asset that is read last gave a good value, 0 for never. [us, UTC]"""
+    newest = latest_of(hot).columns()
+    at_us = np.where(newest.quality == Quality.GOOD, newest.receive_us, 0)
     seen: dict[str, int] = {}
-    for number, sample in hot.latest().items():
+    for number, at in zip(newest.tag.tolist(), at_us.tolist(), strict=True):
         if number in tags:
-            at = sample.receive_us if sample.quality == Quality.GOOD else 0
-            seen[tags[number].asset] = max(seen.get(tags[number].asset, 0), at)
+            asset = tags[number].asset
+            seen[asset] = max(seen.get(asset, 0), at)
     return seen
 
 
