@@ -23,6 +23,7 @@ from monitor.words import age_text, clean, quantity_text
 
 SERIAL = ("modbus_rtu", "modbus_rtu_over_tcp")
 ASSUMED_BAUD = 9600  # behind a gateway that tells us nothing
+LIMITED = ("pump", "blower")  # kinds of asset that have lines of physics
 MOST_LOAD = 0.7  # of a line's time: what is left is for answers that come late, and for repeats
 
 
@@ -60,6 +61,8 @@ def plan(settings: Settings, state: State) -> list[str]:
     for spec in settings.sources:
         lines += _source_lines(spec, settings)
     lines += ["", "CROSS-CHECKS (what they contradict becomes uncertain)", *explain(settings)]
+    lines += ["", "LIMITS OF PHYSICS LINES (limits.toml; all others are the defaults of docs/physics_lines.md)"]
+    lines += _limit_lines(settings)
     lines += ["", "VENDOR FEEDS (taken in by `handwheel intake`)"]
     for feed in settings.feeds:
         lines.append(f"  {feed.name}: {feed.vendor}, {_ways(feed, state)}, late after {feed.late_after_s:g} s")
@@ -86,6 +89,26 @@ def plan(settings: Settings, state: State) -> list[str]:
     if missing:
         lines.append(f"  WARNING: nobody does {', '.join(missing)}; copy the rows from the example's timetable.toml")
     return lines
+
+
+def _limit_lines(settings: Settings) -> list[str]:
+    """The limits in force that are no defaults, once for all assets that share them."""
+    groups: dict[str, list[str]] = {}
+    for asset in settings.assets:
+        told = settings.limits_of(asset.id) if asset.kind in LIMITED else {}
+        words = [f"{name} = {_number(value)}" for name, value in told.items()]
+        if words:
+            groups.setdefault(", ".join(words), []).append(asset.id)
+    lines = [f"  {', '.join(assets)}: {words}" for words, assets in groups.items()]
+    for name, zones in settings.vibration.items():
+        for up_to, bounds in zones:
+            power = "" if math.isinf(up_to) else f" up to {up_to:g} kW"
+            lines.append(f"  vibration class {name}{power}: {_number(bounds)} mm/s RMS")
+    return lines or ["  none: the defaults everywhere"]
+
+
+def _number(value: float | tuple[float, ...]) -> str:
+    return f"{value:g}" if isinstance(value, float | int) else f"[{', '.join(f'{one:g}' for one in value)}]"
 
 
 def _ways(feed: FeedSpec, state: State) -> str:

@@ -88,7 +88,8 @@ def health_word(word: object) -> str:
 
 def line_word(word: object) -> str:
     """The word of one line of physics."""
-    words = {"ok": _("as usual"), "warn": _("warning"), "act": _("ALERT"), "cannot_tell": _("cannot tell")}
+    words = {"ok": _("as usual"), "warn": _("warning"), "act": _("ALERT"), "cannot_tell": _("cannot tell"),
+             "info": _("figure only")}  # fmt: skip
     return words.get(str(word), clean(word or "-", 12))
 
 
@@ -105,6 +106,12 @@ def quantity_word(quantity: str) -> str:
         "level": _("level"),
         "power": _("power"),
         "current": _("motor current"),
+        "current_l1": _("current L1"),
+        "current_l2": _("current L2"),
+        "current_l3": _("current L3"),
+        "current_imbalance": _("phase imbalance"),
+        "winding_temperature": _("winding temp."),
+        "water_temperature": _("water temp."),
         "voltage": _("voltage"),
         "frequency": _("frequency"),
         "vibration": _("vibration"),
@@ -116,6 +123,16 @@ def quantity_word(quantity: str) -> str:
         "energy_per_head": _("energy per head"),
         "vibration_step": _("vibration step"),
         "starts_per_h": _("starts per hour"),
+        "hydraulic_power": _("hydraulic power"),
+        "specific_energy": _("energy per m3"),
+        "flow_range": _("off best flow"),
+        "npsh_margin": _("NPSH margin"),
+        "cavitation": _("cavitation hint"),
+        "duty_balance": _("duty balance"),
+        "leak_back": _("leak-back"),
+        "pressure_held": _("pressure held"),
+        "pump_down": _("pump-down time"),
+        "well_flow": _("flow by wet well"),
         "ambient_temperature": _("ambient temp."),
         "energy": _("energy"),
         "volume": _("volume"),

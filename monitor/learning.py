@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from drivers.errors import UserError
-from models.health import HealthModel, Rated, fit, from_parts
+from models.health import HealthModel, Limits, Rated, fit, from_parts
+from models.health.limits import VIBRATION_ZONES
 from models.health.state import STEADY
 from monitor import fleet
 from monitor.historian.frames import wide
@@ -25,6 +27,9 @@ from monitor.words import _
 
 MINUTE_S, HOUR_S = 60, 3600
 WORTH = 8  # models that take about as long as the start of a process
+OF_LINES = (  # of the nameplate: nothing learned rests on them
+    "max_starts_per_h", "vibration_category", "best_flow_m3h", "npsh_required_m", "altitude_m", "well_area_m2",
+)  # fmt: skip
 LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
 
 
@@ -114,8 +119,20 @@ def rated(settings: Settings, asset: Asset) -> Rated:
     estimated = tuple(sorted({tag.quantity for tag in tags} - measured))
     return Rated(
         asset.rated_flow_m3h, asset.rated_head_m, asset.rated_power_kw, asset.rated_speed_hz, asset.max_starts_per_h,
-        asset.vibration_category, asset.gauge_height_m, estimated,
+        asset.vibration_category, asset.gauge_height_m, estimated, asset.best_flow_m3h, asset.npsh_required_m,
+        settings.site(asset.site).altitude_m, settings.well_area_m2(asset.id),
     )  # fmt: skip
+
+
+def limits(settings: Settings, asset: Asset) -> Limits:
+    """The limits of an asset's physics lines: the defaults, and what limits.toml says instead."""
+    told: dict[str, Any] = settings.limits_of(asset.id)
+    return Limits(**told, vibration={**VIBRATION_ZONES, **settings.vibration})
+
+
+def of_today(learned: Rated, now: Rated) -> Rated:
+    """The nameplate a model was learned with, with what only its lines need as it is configured now."""
+    return replace(learned, **{name: getattr(now, name) for name in OF_LINES})
 
 
 def packed(model: HealthModel) -> Learned:

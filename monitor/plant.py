@@ -23,12 +23,17 @@ QUANTITIES: Mapping[str, tuple[str, str]] = {
     "level": ("m", "analog"),
     "power": ("kW", "analog"),
     "current": ("A", "analog"),
+    "current_l1": ("A", "analog"),  # the phases, where all three are measured
+    "current_l2": ("A", "analog"),
+    "current_l3": ("A", "analog"),
     "voltage": ("V", "analog"),
     "power_factor": ("1", "analog"),
     "frequency": ("Hz", "analog"),
     "vibration": ("mm/s", "analog"),
     "bearing_temperature": ("degC", "analog"),
+    "winding_temperature": ("degC", "analog"),  # of the motor
     "ambient_temperature": ("degC", "analog"),
+    "water_temperature": ("degC", "analog"),  # at the inlet
     "energy": ("kWh", "counter"),
     "volume": ("m3", "counter"),
     "run_hours": ("h", "counter"),
@@ -83,6 +88,7 @@ SITE_TYPES = (
     "power_plant",
 )
 ASSET_KINDS = ("pump", "meter", "tank", "blower", "dosing", "generator")
+VIBRATION_CLASSES = ("I", "II", "1_rigid", "1_flexible", "2_rigid", "2_flexible")  # ISO 10816-7, ISO 20816-3
 ROLES = (
     "viewer",
     "operator",
@@ -105,6 +111,7 @@ class Site:
     name: str
     type: str  # one of SITE_TYPES
     telemetry_lost_after_s: float = 60.0
+    altitude_m: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +140,11 @@ class Asset:
     rated_power_kw: float | None = None
     rated_speed_hz: float = 50.0
     max_starts_per_h: float | None = None
-    vibration_category: str = "II"  # ISO 10816-7: I critical, II general
+    vibration_category: str = "II"  # one of VIBRATION_CLASSES, or a class of limits.toml
     gauge_height_m: float = 0.0  # discharge gauge above suction gauge
+    best_flow_m3h: float | None = None  # at best efficiency; None: the rated flow
+    npsh_required_m: float | None = None  # at rated flow and speed
+    well: str | None = None  # the asset whose level this pump pumps down
     has_standby: bool = False
     components: tuple[Component, ...] = ()
 
@@ -199,6 +209,18 @@ class CrossCheck:
     inflow: tuple[str, ...] = ()
     outflow: tuple[str, ...] = ()
     max_flow_m3h: float | None = None  # None: the upper limits of inflow and outflow
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What limits.toml says for all pumps, or for some; names and units are those of models.health.Limits."""
+
+    by: str  # all, duty, model, asset
+    name: str  # which of them
+    values: Mapping[str, float | tuple[float, ...]]
+
+
+Zones = tuple[tuple[float, tuple[float, float, float]], ...]  # (up to kW, vibration lines A/B, B/C, C/D [mm/s RMS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +304,8 @@ class Settings:
     disk: Disk = Disk()
     fleet: Fleet = Fleet()
     retention: Mapping[str, int] = field(default_factory=dict)  # kind of entry, or "message" -> days its words stay
+    limits: tuple[Limits, ...] = ()  # of the physics lines; a later row counts before an earlier one
+    vibration: Mapping[str, Zones] = field(default_factory=dict)  # lines of the classes that limits.toml names
     metrics_port: int | None = None  # of 127.0.0.1, for Prometheus; None: not served
 
     def asset(self, asset_id: str) -> Asset:
@@ -297,6 +321,19 @@ class Settings:
             if site.id == site_id:
                 return site
         raise KeyError(site_id)
+
+    def limits_of(self, asset_id: str) -> dict[str, float | tuple[float, ...]]:
+        """What limits.toml says of the physics lines of one asset; all others are the defaults."""
+        asset, found = self.asset(asset_id), dict[str, float | tuple[float, ...]]()
+        for row in self.limits:
+            if row.by == "all" or row.name == {"asset": asset.id, "duty": asset.duty, "model": asset.model}[row.by]:
+                found |= row.values
+        return found
+
+    def well_area_m2(self, asset_id: str) -> float | None:
+        """The area of the wet well that a pump pumps down, from the cross-check of its level; None if unknown."""
+        level = f"{self.asset(asset_id).well}.level"
+        return next((one.area_m2 for one in self.crosschecks if one.level == level), None)
 
     def tags_of(self, asset_id: str) -> tuple[Tag, ...]:
         """The tags of one asset in the order of the table."""

@@ -12,7 +12,7 @@ from models.health.state import STEADY, operating_state, settled
 
 NEVER_A_FEATURE = frozenset(  # states, flags and counters are no signals; ambient temperature enters by subtraction
     ("running", "selector", "vendor_flag", "alarm_code", "energy", "volume", "run_hours", "starts", "other",
-     "ambient_temperature")
+     "ambient_temperature", "water_temperature")
 )  # fmt: skip
 ENOUGH_GOOD = 0.5
 DERIVED_UNITS = {"head_residual": "%", "power_residual": "%", "bearing_over_ambient": "K", "head": "m"}

@@ -23,6 +23,8 @@ RECENT_S, RECENT_SPAN = 8 * 3600.0, 96  # rows older than this, and than so many
 MEDIAN_ERROR, MAD_SIGMA = 1.2533, 1.4826  # standard error of a median over that of a mean; MAD to standard deviation
 WORDS = np.array(["cannot_tell", "ok", "warn", "act", "info"], object)
 _BACK = np.arange(RECENT_ROWS)
+NEEDS = f"needs {MIN_ROWS} good steady values, has {{n}}"
+INSIDE = "past the line, but inside the measurement uncertainty"
 NO_REFERENCE = "no reference of this pump yet"
 
 
@@ -151,9 +153,10 @@ class Track:
     reference: np.ndarray
     uncertainty: np.ndarray
     steps: tuple[np.ndarray, np.ndarray]  # NaN where there is no such line
+    excess: np.ndarray  # past the reference, on the bad side; NaN where it cannot be judged
     code: np.ndarray  # places in WORDS
     side: int = 1  # -1 where a fall is the bad direction
-    needs: str = f"needs {MIN_ROWS} good steady values, has {{n}}"
+    needs: str = NEEDS
     unknown: str = NO_REFERENCE  # why there is no reference
     notes: Mapping[int, str] | np.ndarray | str = ""  # by place of the row among those asked
 
@@ -167,12 +170,12 @@ class Track:
         value, base, n = float(self.value[i]), float(self.reference[i]), int(self.n[i])
         word = str(WORDS[self.code[i]])
         note = self.notes if isinstance(self.notes, str) else str(self.notes[i])
-        if not math.isfinite(value):
+        if not math.isfinite(value) and (n < MIN_ROWS or math.isfinite(base)):
             note = note or self.needs.format(n=n)
         elif word == "cannot_tell" and not math.isfinite(base):
-            note = self.unknown
-        elif word == "cannot_tell":
-            note = note or "past the line, but inside the measurement uncertainty"
+            note = note or self.unknown.format(n=n)
+        elif word == "cannot_tell" and math.isfinite(self.excess[i]):
+            note = f"{note}; {INSIDE}" if note else INSIDE
         warn, act = (finite(base + self.side * float(step[i])) for step in self.steps)
         return Line(self.name, finite(value), self.unit, finite(base), finite(float(self.uncertainty[i])), warn, act,
                     word, note, n, self.indicator)  # fmt: skip
@@ -187,7 +190,7 @@ def track(
     warn, act = (_all(math.nan if step is None else step, value) for step in steps)
     u = _all(uncertainty, value)
     code = word_codes(excess, warn, act, u, coverage)
-    return Track(name, unit, indicator, value, n, _all(reference, value), u, (warn, act), code, side, **more)  # type: ignore[arg-type]
+    return Track(name, unit, indicator, value, n, _all(reference, value), u, (warn, act), excess, code, side, **more)  # type: ignore[arg-type]
 
 
 def information(
@@ -195,16 +198,17 @@ def information(
     **more: object,
 ) -> Track:  # fmt: skip
     """A figure without a line."""
+    more.setdefault("unknown", more.get("needs", NEEDS))
     none = np.full(len(value), math.nan)
     code = np.where(np.isfinite(value), 4, 0)
-    return Track(name, unit, indicator, value, n, none, _all(uncertainty, value), (none, none), code, **more)  # type: ignore[arg-type]
+    return Track(name, unit, indicator, value, n, none, _all(uncertainty, value), (none, none), none, code, **more)  # type: ignore[arg-type]
 
 
 def silent(rows: Rows, name: str, unit: str, indicator: str, note: str) -> Track:
     """A line that cannot be judged at any row, and why."""
     none = np.full(len(rows.at), math.nan)
     zero = np.zeros(len(rows.at), int)
-    return Track(name, unit, indicator, none, zero, none, none, (none, none), zero, notes=note)
+    return Track(name, unit, indicator, none, zero, none, none, (none, none), none, zero, notes=note)
 
 
 def word_codes(

@@ -80,5 +80,5 @@ def rows_of(
 
 def well_reference(rows: Rows) -> dict[str, float]:
     """The pump-down time of a reference window, as a median of `Reference`; {} with fewer than LEAST_CYCLES of them."""
-    times = pump_downs(rows) if "level" in rows.beside else np.array([])
+    times = pump_downs(rows)[0] if "level" in rows.beside else np.array([])
     return {"pump_down": float(np.nanmedian(times))} if np.isfinite(times).sum() >= LEAST_CYCLES else {}

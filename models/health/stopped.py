@@ -3,6 +3,7 @@
 Only rows past the mask after a stop count, and only while no other pump moves the same water.
 """
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -89,12 +90,12 @@ def _rise(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return rise, minutes
 
 
-def pump_downs(rows: Rows) -> np.ndarray:
-    """Time to pump the well down by 1 m if nothing flowed in [min/m], at the row in which a pump-down is over.
+def pump_downs(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Time to pump the well down by 1 m if nothing flowed in, and its uncertainty [min/m], in the row after a cycle.
 
     1 / (fall / its time + rise before / its time): inflow is taken as constant over the two. NaN at all other rows.
     """
-    found = np.full(len(rows.state), np.nan)
+    found, sure = np.full((2, len(rows.state)), np.nan)
     level, time_s = rows.beside["level"], rows.time_s
     kinds, firsts, lasts = _stretches(rows)
     least = LEAST_STEPS * rows.limits.u_level_m
@@ -106,16 +107,18 @@ def pump_downs(rows: Rows) -> np.ndarray:
         if time_s[begin] - time_s[end] > (BETWEEN_ROWS + 1) * rows.every_s or fell < least or rose < 0:
             continue
         hours = (time_s[lasts[i]] - time_s[begin]) / 3600, (time_s[end] - time_s[firsts[i - 1]]) / 3600
-        found[lasts[i] + 1] = 60 / well_flow_m3h(1.0, fell, hours[0], rose, hours[1])
-    return found
+        speed = well_flow_m3h(1.0, fell, hours[0], rose, hours[1])
+        found[lasts[i] + 1] = 60 / speed
+        sure[lasts[i] + 1] = 60 / speed**2 * rows.limits.u_level_m * math.hypot(1 / hours[0], 1 / hours[1])
+    return found, sure
 
 
 def _pump_down(rows: Rows) -> Iterator[Track]:
-    times = pump_downs(rows)
+    times, sure = pump_downs(rows)
     recent = rows.recent(np.ones(len(times), bool), times)
     value, base = recent.median(times), rows.reference.medians.get("pump_down", np.nan)
     warn, act = rows.limits.pump_down_percent
-    u = recent.error(times)
+    u = root_sum(recent.error(times), recent.median(sure))
     yield track("pump_down", "min/m", "well", value, recent.n, base, u, (warn * base / 100, act * base / 100),
                 value - base, rows.limits.coverage, needs=NO_CYCLES, unknown=NO_REFERENCE)  # fmt: skip
     if rows.rated.well_area_m2:

@@ -13,6 +13,11 @@ from models.health.judged import Rows, Track, root_sum, track
 from models.health.limits import vibration_lines
 from models.health.physics import SPEED_RANGE, WATER_DEGC, npsh_available_m
 
+_OF_INLET = np.array(  # by place in WORDS
+    ["whether the inlet is low cannot be told for its uncertainty", "", *["while the inlet pressure is low"] * 2],
+    object,
+)
+
 
 def suction_lines(rows: Rows) -> Iterator[Track]:
     """The NPSH margin, and with vibration beside it a hint of cavitation: shaking more while the inlet is low.
@@ -43,4 +48,4 @@ def suction_lines(rows: Rows) -> Iterator[Track]:
         more = np.where(low.code >= 2, shaking - base, np.where(low.code == 1, -np.abs(shaking - base), np.nan))
         yield track("cavitation", "mm/s", "vibration", shaking, recent.n, base, u,
                     (limits.vibration_step_percent * bc / 100, None), more, limits.coverage,
-                    notes=np.where(low.code >= 2, "while the inlet pressure is low", "").astype(object))  # fmt: skip
+                    notes=_OF_INLET[low.code])  # fmt: skip

@@ -16,7 +16,7 @@ from models.health.detector import LAGS, SMOOTH, SMOOTH_LEAST, Detector, prepare
 from models.health.index import ALERT, health_index, index_words
 from models.health.judged import Line
 from models.health.limits import Limits
-from models.health.lines import Beside, line_words, physics_lines
+from models.health.lines import OF_USE, Beside, line_words, physics_lines
 from models.health.model import HealthModel
 from models.health.state import STEADY, UNKNOWN, stretches
 
@@ -277,7 +277,8 @@ def _worst(word: str, lines: Sequence[Line]) -> str:
     """The index's word, or a worse one that a physics line proves."""
     order = ("unknown", "normal", "warning", "alert")
     told = {"warn": "warning", "act": "alert"}
-    return max([word, *(told[line.word] for line in lines if line.word in told)], key=order.index)
+    proved = (told[line.word] for line in lines if line.word in told and line.name not in OF_USE)
+    return max([word, *proved], key=order.index)
 
 
 def _not_learned(model: HealthModel) -> str:

@@ -23,6 +23,8 @@ def difference(old: Settings, new: Settings) -> list[str]:
              for name in _GENERAL if getattr(old, name) != getattr(new, name)]  # fmt: skip
     lines += _rows("group", old.groups, new.groups)
     lines += _rows("rights of", old.rights, new.rights)
+    lines += _rows("limits of", _limits(old), _limits(new))
+    lines += _rows("vibration lines of class", old.vibration, new.vibration)
     by_id: Callable[[Any], str] = lambda one: one.id  # noqa: E731
     by_name: Callable[[Any], str] = lambda one: one.name  # noqa: E731
     for what, part, key in (
@@ -69,6 +71,14 @@ def unchanged(old: Settings, new: Settings) -> list[Tag]:
     same = {one.name for one in new.sources if every_s.get(one.name) == one.every_s}
     before = {tag.number: tag for tag in old.tags}
     return [tag for tag in new.tags if before.get(tag.number) == tag and tag.source in same]
+
+
+def _limits(settings: Settings) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for row in settings.limits:
+        name = f"{row.by} {row.name}".rstrip()
+        found[name] = {**found.get(name, {}), **row.values}
+    return found
 
 
 def _by(rows: Iterable[Any], key: Callable[[Any], str]) -> dict[str, Mapping[str, Any]]:

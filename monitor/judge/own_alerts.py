@@ -6,6 +6,7 @@ from typing import Any
 
 from models.health import Assessment
 from models.health.life_cycle import CLOSED, RAISED, advance
+from models.health.lines import OF_USE
 from monitor.labels import quantity_word
 from monitor.ledger import Record
 from monitor.plant import Asset
@@ -15,7 +16,8 @@ ALERT_LINE = 50.0
 COMPONENT_OF = {  # what wears when this quantity or line leaves its reference
     "vibration": "bearing", "vibration_step": "bearing", "bearing_temperature": "bearing",
     "bearing_over_ambient": "bearing", "current_imbalance": "motor", "voltage": "motor", "frequency": "motor",
-    "current": "motor",
+    "current": "motor", "current_l1": "motor", "current_l2": "motor", "current_l3": "motor",
+    "winding_temperature": "motor", "leak_back": "check_valve",
 }  # fmt: skip
 OTHERWISE = "impeller"
 LEVELS = ("unknown", "normal", "warning", "alert")
@@ -64,7 +66,7 @@ def component_levels(asset: Asset, found: Assessment) -> dict[str, str]:
         levels[component] = max(levels.get(component, "unknown"), level, key=LEVELS.index)
 
     for line in found.lines:
-        if line.word in ("warn", "act") and line.name != "starts_per_h":
+        if line.word in ("warn", "act") and line.name not in OF_USE:
             raise_to(line.name, "alert" if line.word == "act" else "warning")
     if found.index is not None and found.score is not None and found.threshold is not None:
         level = "alert" if found.score >= found.threshold else "warning" if found.score * 1.5 >= found.threshold else ""

@@ -10,14 +10,16 @@ import numpy as np
 import pandas as pd
 
 from drivers.record import Quality
-from models.health import Assessment, HealthModel, assess
+from models.health import Assessment, HealthModel, Limits, assess
 from monitor import meters, verdicts
 from monitor.historian.frames import wide
 from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
 from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
 from monitor.judge.window import ROWS, Window
-from monitor.learning import HOUR_S, MINUTE_S, ModelDamaged, edge, load, model_path, open_alerts, pumps, rated
+from monitor.learning import (
+    HOUR_S, MINUTE_S, ModelDamaged, edge, limits, load, model_path, of_today, open_alerts, pumps, rated,
+)  # fmt: skip
 from monitor.ledger import Record, entries
 from monitor.plant import Asset, Settings
 from monitor.state import State
@@ -131,10 +133,13 @@ class Judge:
             except ModelDamaged as fault:
                 model, note = None, str(fault)
             card = {"notes": [note] if note else []}
-            used = model or HealthModel(rated(self._settings, asset), MINUTE_S, card=card)
+            now = rated(self._settings, asset)
+            used = replace(model, rated=of_today(model.rated, now)) if model else HealthModel(now, MINUTE_S, card=card)
             cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
             least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
-            said = _assessed(used, cadences, partial(self._frames, asset.id, now_us, least))
+            said = _assessed(
+                used, limits(self._settings, asset), cadences, partial(self._frames, asset.id, now_us, least)
+            )
             found.append((asset, said, model.sha256 if model else None))
         return found
 
@@ -170,8 +175,9 @@ def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
 
 
 def _assessed(
-    model: HealthModel, cadences: Sequence[float], window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]]
-) -> Assessment:
+    model: HealthModel, limits: Limits, cadences: Sequence[float],
+    window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]],
+) -> Assessment:  # fmt: skip
     """The assessment from the first of the cadences [s] whose rows are enough for an index.
 
     A model that was learned from hours also judges minutes, and quarters of a minute while the store is young: rows
@@ -179,7 +185,7 @@ def _assessed(
     """
     first = None
     for every_s in cadences:
-        found = assess(replace(model, every_s=every_s), *window(every_s))
+        found = assess(replace(model, every_s=every_s), *window(every_s), limits)
         if found.index is not None:
             return found
         first = first or found

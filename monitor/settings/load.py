@@ -13,6 +13,7 @@ from monitor import plant, sovereignty
 from monitor.claims import DEVICE_FEEDS
 from monitor.ledger import ERASABLE
 from monitor.settings.crosschecks import read_crosschecks
+from monitor.settings.limits import read_limits
 from monitor.settings.reader import Reader, SettingsError, nearest, one_of, unique
 from monitor.settings.shapes import (
     SOURCES,
@@ -52,6 +53,7 @@ def load(folder: Path) -> plant.Settings:
         raise SettingsError(reader.faults)
     _check_site(reader, site_file)
     _check_rest(reader, site_file, contracts, answers, timetable)
+    limits, vibration = read_limits(reader, site_file)
     read = read_sources(reader, site_file, sources)
     crosschecks = read_crosschecks(reader, site_file, read.tags)
     feed_specs = tuple(_feed(reader, file, feed, site_file) for file, feed in feeds)
@@ -81,6 +83,8 @@ def load(folder: Path) -> plant.Settings:
         sha256=reader.hash.hexdigest(),
         files=reader.files,
         crosschecks=crosschecks,
+        limits=limits,
+        vibration=vibration,
         history=_history(folder, site_file),
         disk=_frozen(plant.Disk, site_file.disk),
         fleet=_frozen(plant.Fleet, site_file.fleet),
@@ -143,6 +147,8 @@ def _check_site(reader: Reader, file: SiteFile) -> None:
     for index, asset in enumerate(file.asset):
         one_of(reader, name, ["asset", index, "site"], asset.site, sites, "site")
         one_of(reader, name, ["asset", index, "kind"], asset.kind, plant.ASSET_KINDS, "kind of asset")
+        if asset.well is not None:
+            one_of(reader, name, ["asset", index, "well"], asset.well, [one.id for one in file.asset], "asset")
     for group, role in file.roles.groups.items():
         one_of(reader, name, ["roles", "groups", group], role, plant.ROLES, "role")
     for kind in file.retention:

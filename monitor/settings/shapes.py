@@ -49,6 +49,7 @@ class Site(Table):
     name: str
     type: str
     telemetry_lost_after_s: float = Field(60.0, ge=1)
+    altitude_m: float = Field(0.0, ge=-500, le=5000)
 
 
 class Component(Table):
@@ -73,8 +74,11 @@ class Asset(Table):
     rated_power_kw: float | None = Field(None, gt=0)
     rated_speed_hz: float = Field(50.0, gt=0)
     max_starts_per_h: float | None = Field(None, gt=0)
-    vibration_category: Literal["I", "II"] = "II"
+    vibration_category: str = "II"
     gauge_height_m: float = 0.0
+    best_flow_m3h: float | None = Field(None, gt=0)
+    npsh_required_m: float | None = Field(None, gt=0)
+    well: str | None = None
     has_standby: bool = False
     components: list[Component] = Field(default_factory=list)
 
