@@ -18,8 +18,18 @@ from monitor.historian.reader import HotReader, TagRow
 from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
 from monitor.judge.window import ROWS, Window
 from monitor.learning import (
-    HOUR_S, MINUTE_S, ModelDamaged, edge, limits, load, model_path, of_today, open_alerts, pumps, rated,
-)  # fmt: skip
+    HOUR_S,
+    MINUTE_S,
+    ModelDamaged,
+    edge,
+    limits,
+    load,
+    model_path,
+    of_today,
+    open_alerts,
+    pumps,
+    rated,
+)
 from monitor.ledger import Record, entries
 from monitor.plant import Asset, Settings
 from monitor.state import State
