@@ -80,7 +80,7 @@ class Walk:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scan:
+class Scan:
     """One detector over all rows: for each row the last one that it could judge until then."""
 
     detector: Detector
@@ -88,14 +88,19 @@ class _Scan:
     score: np.ndarray  # smoothed, at that position
     x: np.ndarray  # the lagged rows judged
     middle: np.ndarray  # which of them stands for the median
+    at: np.ndarray  # where they are
+    scores: np.ndarray  # of each of them
+    stretch: np.ndarray  # in which each of them lies
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
+class Rows:
+    """The rows of a window with all that was derived from them, and who judges each."""
+
     values: pd.DataFrame
     frame: pd.DataFrame
     state: np.ndarray
-    scans: tuple[_Scan, ...]
+    scans: tuple[Scan, ...]
     best: np.ndarray  # which scan the index rests on, -1 where unknown
     reasons: tuple[tuple[np.ndarray, str], ...]  # where and why unknown, first match counts
 
@@ -108,7 +113,7 @@ def walk(
 
     `beside` is what others know of this pump, one value per row (models.health.lines).
     """
-    rows = _judged(model, values, share_good)
+    rows = judged(model, values, share_good)
     n = len(values)
     names = tuple(sorted({name for one in rows.scans for name in one.detector.features}))
     score, threshold = np.full(n, np.nan), np.full(n, np.nan)
@@ -143,7 +148,7 @@ def assess(
     if not len(values):
         why = "no rows in the window" if model.detectors else _not_learned(model)
         return Assessment("", UNKNOWN, None, "unknown", None, None, (), (), 0.0, (why,))
-    rows = _judged(model, values, share_good)
+    rows = judged(model, values, share_good)
     frame, now = rows.frame, str(rows.state[-1])
     steady = frame[rows.state == STEADY]
     lines = physics_lines(rows.values, frame, rows.state, model.rated, model.reference, limits, model.every_s, beside)
@@ -174,7 +179,7 @@ def assess(
 NO_GOOD_DATA = "no good data"
 
 
-def _judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None) -> _Rows:
+def judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None) -> Rows:
     """Every row against every detector, and which of them its index rests on."""
     values = features.clean(values, share_good)
     frame, state = features.derive(values, model.rated, model.every_s)
@@ -201,10 +206,10 @@ def _judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame |
         reasons += _outside(scan, frame, best == number, model.units)
     for where, _words in reasons:
         best = np.where(where, -1, best)
-    return _Rows(values, frame, state, scans, best, tuple(reasons))
+    return Rows(values, frame, state, scans, best, tuple(reasons))
 
 
-def _scan(frame: pd.DataFrame, here: np.ndarray, stretch: np.ndarray, detector: Detector) -> _Scan:
+def _scan(frame: pd.DataFrame, here: np.ndarray, stretch: np.ndarray, detector: Detector) -> Scan:
     where = np.flatnonzero(here)
     table = frame.reindex(columns=list(detector.features)).to_numpy(float)[where]
     x, kept = prepared(detector, table, stretch[where])
@@ -215,12 +220,11 @@ def _scan(frame: pd.DataFrame, here: np.ndarray, stretch: np.ndarray, detector: 
     number[at] = np.arange(len(at))
     number = np.maximum.accumulate(number)
     if not len(at):
-        return _Scan(detector, number, np.full(len(frame), np.nan), x, number)
+        return Scan(detector, number, np.full(len(frame), np.nan), x, number, at, score, stretch[at])
     middle = np.full(len(frame), -1)
     middle[at] = _middle(score, smooth, stretch[at])
-    return _Scan(
-        detector, np.where(number < 0, -1, at[number]), np.where(number < 0, np.nan, smooth[number]), x, middle
-    )
+    position, last = np.where(number < 0, -1, at[number]), np.where(number < 0, np.nan, smooth[number])
+    return Scan(detector, position, last, x, middle, at, score, stretch[at])
 
 
 def _middle(score: np.ndarray, smooth: np.ndarray, stretch: np.ndarray) -> np.ndarray:
@@ -251,7 +255,7 @@ def contributions(detector: Detector, x: np.ndarray, units: Mapping[str, str]) -
 
 
 def _outside(
-    scan: _Scan, frame: pd.DataFrame, here: np.ndarray, units: Mapping[str, str]
+    scan: Scan, frame: pd.DataFrame, here: np.ndarray, units: Mapping[str, str]
 ) -> list[tuple[np.ndarray, str]]:
     """Where a quantity that is set from outside the pump has left what was learned."""
     found, d = [], scan.detector
