@@ -44,6 +44,7 @@ COMMANDS = {
     "history": ("monitor.historian.command", "show what history there is, verify that it is as it was written"),
     "import": ("monitor.transfer.bring", "bring in history or records that lie elsewhere: CSV or Parquet"),
     "reading": ("monitor.readings", "enter what was read from gauges by hand, with the time it was read"),
+    "model": ("monitor.model.command", "our own model of a pump: its card, learn, score, explain, back-test"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),
 }
 # the same for those that also work without a configuration: command(args, settings or None, state)

@@ -93,15 +93,28 @@ def task(state: State, settings: Settings, asset: Asset, end_us: int, confirmed_
 
 def from_window(state: State, settings: Settings, asset_id: str, end_us: int, confirmed_by: str) -> Learned:
     """The model of one pump from the time up to `end_us` [us, UTC]; reads only."""
-    asset, words = settings.asset(asset_id), ""
+    model = fitted(state, settings, asset_id, end_us, confirmed_by)
+    if STEADY in model.detectors:
+        return packed(model)
+    return Learned("", "", b"", "; ".join(model.card["notes"]))
+
+
+def fitted(
+    state: State, settings: Settings, asset_id: str, end_us: int, confirmed_by: str, start_us: int | None = None
+) -> HealthModel:
+    """The model of one pump as its window teaches it: at the first of LEARN_DAYS that has enough rows, else the last.
+
+    The window ends at `end_us` [us, UTC]; without `start_us` it is as long as LEARN_DAYS says. Reads only.
+    """
+    asset = settings.asset(asset_id)
     for every_s, days in LEARN_DAYS.items():
         until_us = edge(end_us, every_s)
-        values, share = wide(state, settings, asset_id, until_us - days * 86_400_000_000, until_us, every_s)
+        from_us = until_us - days * 86_400_000_000 if start_us is None else edge(start_us, every_s)
+        values, share = wide(state, settings, asset_id, from_us, until_us, every_s)
         model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by)
         if STEADY in model.detectors:
-            return packed(model)
-        words = "; ".join(model.card["notes"])
-    return Learned("", "", b"", words)
+            break
+    return model
 
 
 def alerts_since(state: State) -> dict[str, int]:

@@ -137,6 +137,14 @@ def number_text(value: float | None, digits: int = 3) -> str:
     return text if _language == "en" else text.replace(".", ",")
 
 
+def figure_text(value: float | None, digits: int = 6) -> str:
+    """A number to calculate with: `digits` significant digits, with an exponent where it needs one; "-" for none."""
+    if value is None or math.isnan(value):
+        return "-"
+    text = f"{value:.{digits}g}"
+    return text if _language == "en" else text.replace(".", ",")
+
+
 def size_text(size: float) -> str:
     """Bytes in one short word: "812 kB", "1.2 GB"."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -61,8 +61,8 @@ def span_of(
         if not number.isdecimal() or unit not in _UNITS or not 0 < int(number) < 1_000_000:
             raise UserError(f"--last {clean(last, 20)}: write a number and m, h, d or w, for example 24h or 7d")
         return max(now_us - int(number) * _UNITS[unit], 0), now_us
-    end_us = now_us if end is None else _moment("--to", end, zone, whole_day=True)
-    start_us = _moment("--from", start, zone) if start is not None else first()
+    end_us = now_us if end is None else moment_us("--to", end, zone, whole_day=True)
+    start_us = moment_us("--from", start, zone) if start is not None else first()
     start_us = end_us if start_us is None else start_us
     if start_us >= end_us and start is not None:
         raise UserError(
@@ -71,7 +71,8 @@ def span_of(
     return start_us, end_us
 
 
-def _moment(option: str, text: str, zone: tzinfo, *, whole_day: bool = False) -> int:
+def moment_us(option: str, text: str, zone: tzinfo, *, whole_day: bool = False) -> int:
+    """UTC [us] of the text given to `option`; `whole_day`: a date alone means its end. UserError in one line."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

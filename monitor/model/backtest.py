@@ -1,0 +1,237 @@
+"""How a model would have done on the utility's own past: walked row by row, judged by what the ledger says was found.
+
+The truth is the ledger's failures and findings of grade D or E; an own episode that none of them follows counts as
+false, also where nobody ever looked, so the rate of false ones is an upper bound. The window that was learned counts
+nowhere: there the model knows the answer.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import tzinfo
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from models.health import HealthModel, Limits
+from models.health.life_cycle import Episode, episodes
+from models.health.walk import Walk, walk
+from models.intervals import Interval, rate_interval, share_interval
+from monitor.historian.frames import wide
+from monitor.ledger import Record, entries
+from monitor.model.fitting import window_us
+from monitor.progress import Work
+from monitor.state import State
+from monitor.words import _, age_text, interval_text, local_text, number_text, share_text, utc_text
+
+if TYPE_CHECKING:
+    from monitor.plant import Settings
+
+YEAR_US = 365.25 * 86_400e6
+DAY_US = 86_400_000_000
+KINDS = ("failure", "finding", "work_order")
+WORN, SOUND = ("D", "E"), ("A", "B", "C")
+SAME_DAYS = 14  # a failure and the finding on it are one event
+PART_US = 31 * DAY_US  # history is read in such parts
+DEFAULT_DAYS = 365
+OUTSIDE = "outside the learned"  # in the reason of a row in which the model steps back
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the ledger says happened: when a part was worn or failed, when one was found sound. UTC [us]"""
+
+    worn_us: tuple[int, ...]
+    sound_us: tuple[int, ...]
+    work_orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How many of the events had an own episode before them, with the interval of that share."""
+
+    found: int
+    n: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What came of one asset's past. Shares are of the rows with good data outside the learned window."""
+
+    asset: str
+    model_sha256: str
+    start_us: int
+    end_us: int
+    pump_years: float  # with good data, outside the learned window
+    episodes: int
+    confirmed: int
+    found_sound: int
+    false: Interval  # per pump-year; n: episodes that no event follows
+    found: Found
+    unseen_events: int  # before which there were no good data
+    lead_days: tuple[float, ...]  # of each event found
+    work_orders: int
+    unknown_share: float
+    stepped_back_share: float
+    first_alerts_us: tuple[int, ...]
+
+    @property
+    def lead_median_days(self) -> float | None:
+        return median(self.lead_days) if self.lead_days else None
+
+    @property
+    def words(self) -> str:
+        """The answer in one sentence."""
+        return _(
+            "{asset}: {false} false episodes per pump-year ({n} in {years} pump-years), {found} events found,"
+            " median lead {lead}, unknown {unknown} % of the time with good data"
+        ).format(
+            asset=self.asset, false=interval_text(self.false.value, self.false.low, self.false.high), n=self.false.n,
+            years=number_text(self.pump_years, 2), found=share_text(self.found.found, self.found.n),
+            lead=_days(self.lead_median_days), unknown=number_text(100 * self.unknown_share, 2),
+        )  # fmt: skip
+
+    def rows(self, zone: tzinfo) -> Iterator[tuple[str, str]]:
+        """All of it, one thing a row."""
+        yield _("from"), local_text(self.start_us, zone)
+        yield _("to"), local_text(self.end_us, zone)
+        yield _("pump-years with good data, without the learned window"), number_text(self.pump_years)
+        yield _("own alert episodes"), str(self.episodes)
+        yield _("of them followed by a failure or a finding D or E"), str(self.confirmed)
+        yield _("of them followed by a finding A, B or C only"), str(self.found_sound)
+        yield _("of them with nothing found, or nobody looked"), str(self.episodes - self.confirmed - self.found_sound)
+        yield _("false episodes per pump-year"), interval_text(self.false.value, self.false.low, self.false.high)
+        found = self.found
+        share = found.found / found.n if found.n else None
+        yield _("events found"), f"{found.found} / {found.n}; {interval_text(share, found.low, found.high)}"
+        yield _("events without good data before them, not counted"), str(self.unseen_events)
+        yield _("median lead"), _days(self.lead_median_days)
+        yield _("work orders in the time"), str(self.work_orders)
+        yield _("unknown, share of the rows with good data"), f"{number_text(100 * self.unknown_share)} %"
+        yield _("of it stepped back: outside what was learned"), f"{number_text(100 * self.stepped_back_share)} %"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; times as UTC text."""
+        told = asdict(self) | {"lead_median_days": self.lead_median_days, "false": asdict(self.false)}
+        for name in ("start_us", "end_us"):
+            told[name.removesuffix("_us")] = utc_text(told.pop(name))
+        told["first_alerts"] = [utc_text(one) for one in told.pop("first_alerts_us")]
+        return told
+
+
+def _days(days: float | None) -> str:
+    return "-" if days is None else age_text(days * 86_400)
+
+
+def past(
+    state: State, settings: "Settings", asset: str, model: HealthModel, limits: Limits, span_us: tuple[int, int],
+    work: Work,
+) -> tuple[pd.DataFrame, Walk]:  # fmt: skip
+    """The values of one asset in [start, end) [us, UTC], walked; each part read adds 1 to `work`."""
+    values, share = _read(state, settings, asset, model.every_s, span_us, work)
+    return values, walk(model, values, share, limits)
+
+
+def judged(
+    state: State, settings: "Settings", asset: str, model: HealthModel, values: pd.DataFrame, walked: Walk
+) -> Backtest:
+    """A walked past held against the ledger."""
+    start_us, end_us = (int(one) for one in walked.times.as_unit("us").asi8[[0, -1]])
+    records = entries(state, KINDS, start_us, end_us) if state.ledger.is_file() else ()
+    told = truth(one for one in records if one.asset == asset)
+    horizon_us = round(settings.review.horizon_days * DAY_US)
+    return compare(asset, model, walked, values.notna().any(axis=1).to_numpy(), told, horizon_us)
+
+
+def _read(
+    state: State, settings: "Settings", asset: str, every_s: float, span_us: tuple[int, int], work: Work
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """From the first value in the span on, read a month at a time, so that whoever waits sees how far it is."""
+    step_us = round(every_s * 1e6)
+    start_us, end_us = (one // step_us * step_us for one in span_us)
+    parts = [
+        wide(state, settings, asset, at, min(at + PART_US, end_us), every_s)
+        for at in work.over(spans(start_us, end_us))
+    ]
+    values, share = (pd.concat(frames) for frames in zip(*parts, strict=True))
+    values.attrs = parts[-1][0].attrs
+    first = int(values.notna().any(axis=1).to_numpy().argmax())
+    return values.iloc[first:], share.iloc[first:]
+
+
+def truth(records: Iterable[Record]) -> Truth:
+    """What the entries on one asset say of it; the last finding on a work order counts, a vendor's own never does."""
+    failures, findings, orders = list[int](), dict[str, Record](), 0
+    for one in records:
+        if one.kind == "failure":
+            failures.append(one.at_us)
+        elif one.kind == "finding":
+            findings[str(one.data["wo_id"])] = one
+        else:
+            orders += 1
+    found = [one for one in findings.values() if one.data["inspector_party"] != "vendor"]
+    worn = sorted(failures + [one.at_us for one in found if one.data["grade"] in WORN])
+    apart = [at for i, at in enumerate(worn) if not i or at - worn[i - 1] > SAME_DAYS * DAY_US]
+    return Truth(tuple(apart), tuple(sorted(one.at_us for one in found if one.data["grade"] in SOUND)), orders)
+
+
+def compare(asset: str, model: HealthModel, walked: Walk, good: np.ndarray, told: Truth, horizon_us: int) -> Backtest:
+    """A walked past beside what was found; `good` marks the rows with any good value.
+
+    An event belongs to the episodes raised within `horizon_us` [us] before it. An event in the learned window, or with
+    fewer than half of the rows of its last week good, is not counted.
+    """
+    at_us = walked.times.as_unit("us").asi8
+    learned_us = window_us(model)
+    outside = (at_us < learned_us[0]) | (at_us >= learned_us[1])
+    judged = good & outside
+    step_us = round(model.every_s * 1e6)
+    raised = [
+        one for one in episodes(walked.times, words_of(walked), walked.features, walked.shares)
+        if not learned_us[0] <= _us(one) < learned_us[1]
+    ]  # fmt: skip
+    starts = [_us(one) for one in raised]
+
+    def seen(event_us: int) -> bool:
+        week = (at_us >= event_us - 7 * DAY_US) & (at_us < event_us)
+        return not learned_us[0] <= event_us < learned_us[1] and judged[week].sum() >= 3.5 * DAY_US / step_us
+
+    events = [one for one in told.worn_us if seen(one)]
+    before = {one: [start for start in starts if one - horizon_us <= start <= one] for one in events}
+    leads = tuple((one - found[0]) / DAY_US for one, found in before.items() if found)
+    confirmed = {start for found in before.values() for start in found}
+    sound = {
+        start for start in set(starts) - confirmed if any(start <= at <= start + horizon_us for at in told.sound_us)
+    }
+    years = float(judged.sum()) * step_us / YEAR_US
+    share = share_interval(len(leads), len(events))
+    unknown = judged & (walked.word == "unknown")
+    stepped = unknown & np.array([OUTSIDE in str(why) for why in walked.why], bool)
+    n = max(int(judged.sum()), 1)
+    return Backtest(
+        asset, model.sha256, int(at_us[0]), int(at_us[-1]) + step_us, years, len(raised), len(confirmed), len(sound),
+        rate_interval(len(raised) - len(confirmed), years), Found(len(leads), len(events), share.low, share.high),
+        len(told.worn_us) - len(events), leads, told.work_orders, float(unknown.sum()) / n, float(stepped.sum()) / n,
+        tuple(starts[:20]),
+    )  # fmt: skip
+
+
+def words_of(walked: Walk) -> np.ndarray:
+    """The word of each row: that of the index, or a worse one that a physics line says."""
+    words = walked.word.copy()
+    for line in walked.lines.values():
+        words[(line == "warn") & (words != "alert")] = "warning"
+        words[line == "act"] = "alert"
+    return words
+
+
+def spans(start_us: int, end_us: int) -> range:
+    """Where the parts begin that a history is read in."""
+    return range(start_us, end_us, PART_US)
+
+
+def _us(one: Episode) -> int:
+    return int(one.start.value // 1000)

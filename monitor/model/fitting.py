@@ -1,0 +1,74 @@
+"""Learning on a person's word, and learning once more to see that the same comes out."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drivers.errors import UserError
+from models.health import HealthModel, fit
+from models.health.state import STEADY
+from monitor.historian.frames import wide
+from monitor.learning import alerts_since, fitted, store
+from monitor.ledger.through import allowed_role
+from monitor.lock import hold_lock, lock_is_free
+from monitor.state import State
+from monitor.words import parse_utc
+
+if TYPE_CHECKING:
+    from monitor.plant import Asset, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """The stored window learned once more: the digest it gives, whether its data are the same, whether all is."""
+
+    sha256: str
+    same_data: bool
+    same: bool
+
+
+def window_us(model: HealthModel) -> tuple[int, int]:
+    """The window that a model was learned from, start included and end not. UTC [us]"""
+    card = model.card
+    return parse_utc(card["window_start"]), parse_utc(card["window_end"]) + round(model.every_s * 1e6)
+
+
+def refit(state: State, settings: "Settings", asset_id: str, model: HealthModel) -> Refit:
+    """Read the window of a stored model from history again and learn from it with what the model was learned with."""
+    values, share = wide(state, settings, asset_id, *window_us(model), model.every_s)
+    again = fit(values, share, model.rated, every_s=model.every_s, confirmed_by=str(model.card["confirmed_by"]))
+    same_data = again.card["data_sha256"] == model.card["data_sha256"]
+    return Refit(again.sha256, same_data, again.sha256 == model.sha256)
+
+
+def taught(state: State, settings: "Settings", asset: "Asset", span_us: tuple[int | None, int]) -> HealthModel:
+    """What a window (its start or None, its end) [us, UTC] teaches; nothing is stored. UserError for nothing."""
+    return _taught(state, settings, asset, span_us, "nobody yet")
+
+
+def learn_now(state: State, settings: "Settings", asset: "Asset", span_us: tuple[int | None, int]) -> HealthModel:
+    """The same, confirmed by the role of whoever calls, and put into STATE. Raises UserError.
+
+    Who may confirm a baseline may do this, never while an own alert on the pump is open, and only while no daemon runs.
+    """
+    role = allowed_role("confirm_baseline", settings)
+    if not lock_is_free(state):
+        raise UserError("model fit: a daemon runs here and learns by itself; stop it first, or look only, with --dry")
+    if state.ledger.is_file() and asset.id in alerts_since(state):
+        raise UserError(
+            f"model fit: an own alert on {asset.id} is open: what is learned from a sick pump calls it sound; "
+            "close the alert first, or look only, with --dry"
+        )
+    model = _taught(state, settings, asset, span_us, role)
+    with hold_lock(state):
+        store(state, asset.id, model)
+    return model
+
+
+def _taught(
+    state: State, settings: "Settings", asset: "Asset", span_us: tuple[int | None, int], confirmed_by: str
+) -> HealthModel:
+    start_us, end_us = span_us
+    model = fitted(state, settings, asset.id, end_us, confirmed_by, start_us)
+    if STEADY not in model.detectors:
+        raise UserError(f"model fit: {asset.id} taught nothing: {'; '.join(model.card['notes'])}")
+    return model
