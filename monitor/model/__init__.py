@@ -1,10 +1,12 @@
 """The utility's own model as a person meets it: what it learned, what it says now or said then, and why.
 
-command       `handwheel model card | fit | score | explain | backtest`
-fitting       learning on a person's word, and once more to see that the same comes out
-scoring       what the model says of an asset now or at a past time
-backtest      how it would have done on the utility's own past
-gathering     all that a card tells of
-made_of       what each feature is made of, in words
-physics_told  the physics lines with the rows and formulas behind them
+    command       `handwheel model card | fit | score | explain | backtest`
+    fitting       learning on a person's word, and once more to see that the same comes out
+    scoring       what the model says of an asset now or at a past time
+    backtest      how it would have done on the utility's own past
+    gathering     all that a card tells of
+    made_of       what each feature is made of, in words
+    physics_told  the physics lines with the rows and formulas behind them
+
+The pages themselves are made in monitor.reports: card, explanation, model_plots.
 """
