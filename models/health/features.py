@@ -19,7 +19,14 @@ DERIVED_UNITS = {"head_residual": "%", "power_residual": "%", "bearing_over_ambi
 
 
 def clean(values: pd.DataFrame, share_good: pd.DataFrame | None) -> pd.DataFrame:
-    """Columns in order of their names; infinite values, and those with under half their samples good, as missing."""
+    """Columns in order of their names; infinite values, and those with under half their samples good, as missing.
+
+    ValueError where a row is not later than the one before it: lags and medians would mix times.
+    """
+    early = np.flatnonzero(np.diff(pd.DatetimeIndex(values.index).asi8) <= 0)
+    if len(early):
+        before, after = values.index[early[0]], values.index[early[0] + 1]
+        raise ValueError(f"rows: {after} comes after {before}; sort them by time and keep one row for each time")
     named = values[sorted(values.columns)].astype(float)
     number = named.to_numpy()
     keep = np.isfinite(number)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy
 import sklearn
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from models.health import features
 from models.health.curves import Curve, Reference
@@ -87,6 +88,7 @@ def from_parts(body: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Hea
     )
 
 
+@threadpool_limits.wrap(limits=1)  # on more threads sums are taken in another order, which changes the last bits
 def fit(
     values: pd.DataFrame, share_good: pd.DataFrame | None, rated: Rated, *, every_s: float = 60.0,
     floors: Mapping[str, float] | None = None, confirmed_by: str = "nobody yet",
@@ -95,7 +97,8 @@ def fit(
 
     `values` holds one column per quantity (units in `values.attrs["units"]`), NaN where not good, indexed by UTC time
     with one row per `every_s` [s]; `share_good` the share of good samples behind each. `floors` are noise floors per
-    quantity in its unit. States with too little complete data get no detector, and the card says why.
+    quantity in its unit. States with too little complete data get no detector, and the card says why. The same window
+    gives the same bytes wherever the card's libraries are the same.
     """
     values = features.clean(values, share_good)
     frame, state = features.derive(values, rated, every_s)
@@ -131,7 +134,7 @@ def fit(
         "left_out": sorted(set(map(str, values)) - {name for d in detectors.values() for name in d.features}),
         "valid_range": _valid_range(detectors.get(STEADY)),
         "libraries": {"numpy": np.__version__, "pandas": pd.__version__, "scipy": scipy.__version__,
-                      "scikit-learn": sklearn.__version__},
+                      "scikit-learn": sklearn.__version__, "blas": _blas()},
     }  # fmt: skip
     return HealthModel(rated, every_s, reference, detectors, units, card)
 
@@ -142,6 +145,13 @@ def data_sha256(values: pd.DataFrame) -> str:
     for name in sorted(map(str, values)):
         digest.update(name.encode() + np.ascontiguousarray(values[name], "<f8").tobytes())
     return digest.hexdigest()
+
+
+def _blas() -> str:
+    """The linear algebra and its kernel: another kernel, on another kind of processor, gives other last bits."""
+    found = {f"{one['internal_api']} {one['version']} {one['architecture']}"
+             for one in threadpool_info() if one["user_api"] == "blas"}  # fmt: skip
+    return ", ".join(sorted(found))
 
 
 def _valid_range(detector: Detector | None) -> dict[str, list[float]]:
