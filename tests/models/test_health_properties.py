@@ -151,8 +151,9 @@ WIDE = """
 import numpy as np, pandas as pd
 from models.health import Rated, fit
 random = np.random.default_rng(0)
-values = random.normal(size=(6000, 8)).cumsum(axis=0) @ random.normal(size=(8, 40))
-times = pd.date_range("2026-01-01", periods=6000, freq="min", tz="UTC")
+load = random.normal(size=(3000, 8)).cumsum(axis=0) / 100
+values = load @ random.normal(size=(8, 50)) + random.normal(0, 0.1, (3000, 50))
+times = pd.date_range("2026-01-01", periods=3000, freq="min", tz="UTC")
 print(fit(pd.DataFrame(values, times).rename(columns="q{}".format).assign(running=1.0), None, Rated()).sha256)
 """
 
