@@ -7,10 +7,10 @@ is None and the reason stands beside it, while the physics lines still say what 
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -88,7 +88,16 @@ def from_parts(body: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Hea
     )
 
 
-@threadpool_limits.wrap(limits=1)  # on more threads sums are taken in another order, which changes the last bits
+P, R = ParamSpec("P"), TypeVar("R")
+
+
+def on_one_thread(learn: Callable[P, R]) -> Callable[P, R]:
+    """`learn` with one thread for linear algebra: more take sums in another order, which changes the last bits."""
+    limited: Callable[P, R] = threadpool_limits.wrap(limits=1)(learn)
+    return limited
+
+
+@on_one_thread
 def fit(
     values: pd.DataFrame, share_good: pd.DataFrame | None, rated: Rated, *, every_s: float = 60.0,
     floors: Mapping[str, float] | None = None, confirmed_by: str = "nobody yet",
