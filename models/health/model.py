@@ -88,7 +88,8 @@ def from_parts(body: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Hea
     )
 
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def on_one_thread(learn: Callable[P, R]) -> Callable[P, R]:
