@@ -7,6 +7,7 @@ same window gives the same bytes, wherever it is learned.
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from models.health import HealthModel, Limits, Rated, fit, from_parts
 from models.health.limits import VIBRATION_ZONES
 from models.health.state import STEADY
 from monitor import fleet
+from monitor.beside import well_assets, well_columns
 from monitor.historian.frames import wide
 from monitor.ledger import Record, entries
 from monitor.plant import Asset, Settings
@@ -86,8 +88,10 @@ def learn(
 
 def task(state: State, settings: Settings, asset: Asset, end_us: int, confirmed_by: str) -> fleet.Task:
     """The task of `from_window` for one pump, with the part of the settings that it needs."""
-    only = replace(settings, assets=(asset,), tags=settings.tags_of(asset.id), sources=(), status_alerts=(), feeds=(),
-                   contracts=(), answers=(), jobs=())  # fmt: skip
+    needed = {asset.id, *well_assets(settings, asset)}
+    only = replace(settings, assets=tuple(one for one in settings.assets if one.id in needed),
+                   tags=tuple(one for one in settings.tags if one.asset in needed), sources=(), status_alerts=(),
+                   feeds=(), contracts=(), answers=(), jobs=())  # fmt: skip
     return fleet.Task(asset.site, asset.id, (state, only, asset.id, end_us, confirmed_by))
 
 
@@ -110,8 +114,10 @@ def fitted(
     for every_s, days in LEARN_DAYS.items():
         until_us = edge(end_us, every_s)
         from_us = until_us - days * 86_400_000_000 if start_us is None else edge(start_us, every_s)
-        values, share = wide(state, settings, asset_id, from_us, until_us, every_s)
-        model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by)
+        frames = partial(wide, state, settings, start_us=from_us, end_us=until_us, every_s=every_s)
+        values, share = frames(asset_id)
+        beside = well_columns(settings, asset, frames)
+        model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by, beside=beside)
         if STEADY in model.detectors:
             break
     return model

@@ -8,7 +8,7 @@ is None and the reason stands beside it, while the physics lines still say what 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +22,7 @@ from models.health import features
 from models.health.curves import Curve, Reference
 from models.health.detector import BLOCKS, LAGS, MIN_ROWS, SMOOTH, Detector, fit_detector, noise_floors
 from models.health.index import ALERT, WARNING
+from models.health.lines import Beside, rows_of, well_reference
 from models.health.physics import Rated
 from models.health.state import STEADY, UNKNOWN, stretches
 
@@ -101,18 +102,22 @@ def on_one_thread(learn: Callable[P, R]) -> Callable[P, R]:
 @on_one_thread
 def fit(
     values: pd.DataFrame, share_good: pd.DataFrame | None, rated: Rated, *, every_s: float = 60.0,
-    floors: Mapping[str, float] | None = None, confirmed_by: str = "nobody yet",
+    floors: Mapping[str, float] | None = None, confirmed_by: str = "nobody yet", beside: Beside | None = None,
 ) -> HealthModel:  # fmt: skip
     """Learn one asset from the rows of its reference window.
 
     `values` holds one column per quantity (units in `values.attrs["units"]`), NaN where not good, indexed by UTC time
     with one row per `every_s` [s]; `share_good` the share of good samples behind each. `floors` are noise floors per
-    quantity in its unit. States with too little complete data get no detector, and the card says why. The same window
-    gives the same bytes wherever the card's libraries are the same.
+    quantity in its unit; `beside` is what others know of this pump (models.health.lines). States with too little
+    complete data get no detector, and the card says why. The same window gives the same bytes wherever the card's
+    libraries are the same.
     """
     values = features.clean(values, share_good)
     frame, state = features.derive(values, rated, every_s)
     reference = features.learn_reference(frame, state)
+    if beside:
+        pumped = well_reference(rows_of(values, frame, state, rated, reference, None, every_s, beside))
+        reference = replace(reference, medians={**reference.medians, **pumped})
     frame = features.with_residuals(frame, reference)
     names = features.names_of(values, frame, rated)
     detectors: dict[str, Detector] = {}

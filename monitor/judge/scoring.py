@@ -11,7 +11,9 @@ import pandas as pd
 
 from drivers.record import Quality
 from models.health import Assessment, HealthModel, Limits, assess
+from models.health.lines import Beside
 from monitor import meters, verdicts
+from monitor.beside import DutyShares, well_assets, well_columns
 from monitor.historian.frames import wide
 from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
@@ -70,6 +72,7 @@ class Judge:
         self._hot_id = ""
         self._tags: dict[int, TagRow] = {}
         self._window = Window({}, [asset.id for asset in self._pumps])
+        self._duty = DutyShares(settings, {})
         self._records: list[Record] = []
         self._models: dict[str, tuple[tuple[int, int], HealthModel]] = {}
 
@@ -127,7 +130,10 @@ class Judge:
         hot_id = hot.meta().get("id", "")
         if hot_id != self._hot_id or not self._tags:
             self._hot_id, self._tags = hot_id, hot.tags()
-            self._window = Window(self._tags, [asset.id for asset in self._pumps])
+            wells = (one for asset in self._pumps for one in well_assets(self._settings, asset))
+            self._window = Window(self._tags, [*dict.fromkeys([*(asset.id for asset in self._pumps), *wells])])
+            self._duty = DutyShares(self._settings, self._tags)
+        self._duty.take(hot, now_us // 1_000_000)
         self._window.take(hot, edge(now_us, MINUTE_S) // 1_000_000)
         fresh = list(entries(self._state, KINDS, after_n=self._records[-1].n if self._records else 0))
         if any(one.kind == "erasure" for one in fresh):
@@ -147,9 +153,7 @@ class Judge:
             used = replace(model, rated=of_today(model.rated, now)) if model else HealthModel(now, MINUTE_S, card=card)
             cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
             least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
-            said = _assessed(
-                used, limits(self._settings, asset), cadences, partial(self._frames, asset.id, now_us, least)
-            )
+            said = _assessed(used, limits(self._settings, asset), cadences, partial(self._seen, asset, now_us, least))
             found.append((asset, said, model.sha256 if model else None))
         return found
 
@@ -167,6 +171,13 @@ class Judge:
                 return None
             self._models[asset_id] = known = (mark, model)
         return known[1]
+
+    def _seen(self, asset: Asset, now_us: int, least: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame, Beside]:
+        """The last rows of one pump, and what others know of it in these rows."""
+        values, share = self._frames(asset.id, now_us, least, every_s)
+        beside = well_columns(self._settings, asset, lambda one: self._frames(one, now_us, least, every_s))
+        hours = self._duty.of(asset.id)
+        return values, share, beside if hours is None else {**beside, "duty_share": np.full(len(values), hours)}
 
     def _frames(self, asset_id: str, now_us: int, least: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The last rows of one asset: minutes from the window; others, or fewer than `least`, from history."""
@@ -186,7 +197,7 @@ def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
 
 def _assessed(
     model: HealthModel, limits: Limits, cadences: Sequence[float],
-    window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]],
+    window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame, Beside]],
 ) -> Assessment:  # fmt: skip
     """The assessment from the first of the cadences [s] whose rows are enough for an index.
 
@@ -195,7 +206,8 @@ def _assessed(
     """
     first = None
     for every_s in cadences:
-        found = assess(replace(model, every_s=every_s), *window(every_s), limits)
+        values, share, beside = window(every_s)
+        found = assess(replace(model, every_s=every_s), values, share, limits, beside)
         if found.index is not None:
             return found
         first = first or found

@@ -86,7 +86,7 @@ def _at(args: argparse.Namespace, settings: "Settings", now_us: int) -> int:
 
 
 def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from models.health import Limits
+    from monitor.learning import limits
     from monitor.model.gathering import facts
     from monitor.progress import on_terminal
     from monitor.reports import card
@@ -95,7 +95,7 @@ def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: 
 
     asset = _pump(settings, args.asset)
     told = facts(
-        state, settings, asset, Limits(), now_us, on_terminal(), again=args.refit, past=not args.no_backtest,
+        state, settings, asset, limits(settings, asset), now_us, on_terminal(), again=args.refit, past=not args.no_backtest,
         drawn=args.out is not None,
     )  # fmt: skip
     document = card.build(state, settings, told, now_us)
@@ -123,24 +123,24 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
 
 
 def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from models.health import Limits
+    from monitor.learning import limits
     from monitor.model.scoring import see, text
 
     at_us = _at(args, settings, now_us)
-    seen = [see(state, settings, asset, at_us, Limits()) for asset in _chosen(args, settings)]
+    seen = [see(state, settings, asset, at_us, limits(settings, asset)) for asset in _chosen(args, settings)]
     print(json.dumps([one.to_json() for one in seen], indent=1) if args.json else "\n".join(map(text, seen)))
     return 0
 
 
 def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from models.health import Limits
+    from monitor.learning import limits
     from monitor.model.scoring import see
     from monitor.reports import explanation
     from monitor.reports.text import render_text
 
     asset = _pump(settings, args.asset)
-    seen = see(state, settings, asset, _at(args, settings, now_us), Limits())
-    document, told = explanation.build(state, settings, seen, Limits(), now_us)
+    seen = see(state, settings, asset, _at(args, settings, now_us), limits(settings, asset))
+    document, told = explanation.build(state, settings, seen, limits(settings, asset), now_us)
     if args.csv:
         if told is None:
             raise UserError(f"model explain: {asset.id} has no index at that time, so there is no row to write")
@@ -152,8 +152,7 @@ def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_u
 
 
 def _backtest(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from models.health import Limits
-    from monitor.learning import load
+    from monitor.learning import limits, load
     from monitor.model.backtest import judged, past, spans
     from monitor.progress import Work, on_terminal
     from monitor.transfer.times import span_of
@@ -172,7 +171,8 @@ def _backtest(args: argparse.Namespace, settings: "Settings", state: State, now_
     told = []
     with Work(_("back-test"), len(models) * len(spans(start_us, end_us)), on_terminal()) as work:
         for name, model in models.items():
-            values, walked = past(state, settings, name, model, Limits(), (start_us, end_us), work)
+            lines = limits(settings, settings.asset(name))
+            values, walked = past(state, settings, name, model, lines, (start_us, end_us), work)
             told.append(judged(state, settings, name, model, values, walked))
             if not args.json:
                 print(told[-1].words)

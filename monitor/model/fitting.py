@@ -1,11 +1,13 @@
 """Learning on a person's word, and learning once more to see that the same comes out."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from drivers.errors import UserError
 from models.health import HealthModel, fit
 from models.health.state import STEADY
+from monitor.beside import well_columns
 from monitor.historian.frames import wide
 from monitor.learning import alerts_since, fitted, store
 from monitor.ledger.through import allowed_role
@@ -34,8 +36,13 @@ def window_us(model: HealthModel) -> tuple[int, int]:
 
 def refit(state: State, settings: "Settings", asset_id: str, model: HealthModel) -> Refit:
     """Read the window of a stored model from history again and learn from it with what the model was learned with."""
-    values, share = wide(state, settings, asset_id, *window_us(model), model.every_s)
-    again = fit(values, share, model.rated, every_s=model.every_s, confirmed_by=str(model.card["confirmed_by"]))
+    start_us, end_us = window_us(model)
+    frames = partial(wide, state, settings, start_us=start_us, end_us=end_us, every_s=model.every_s)
+    values, share = frames(asset_id)
+    again = fit(
+        values, share, model.rated, every_s=model.every_s, confirmed_by=str(model.card["confirmed_by"]),
+        beside=well_columns(settings, settings.asset(asset_id), frames),
+    )  # fmt: skip
     same_data = again.card["data_sha256"] == model.card["data_sha256"]
     return Refit(again.sha256, same_data, again.sha256 == model.sha256)
 

@@ -1,15 +1,17 @@
 """What the model says of an asset now, or said at a past time, from history alone."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from models.health import Assessment, HealthModel, Limits, assess
+from monitor.beside import well_columns
 from monitor.historian.frames import wide
 from monitor.judge.scoring import LIVE_S, WINDOW_ROWS
 from monitor.labels import health_word, line_word, operating_word, quantity_word
-from monitor.learning import HOUR_S, MINUTE_S, edge, load, rated
+from monitor.learning import HOUR_S, MINUTE_S, edge, load, of_today, rated
 from monitor.state import State
 from monitor.words import clean, number_text, quantity_text, utc_text
 
@@ -41,14 +43,16 @@ def see(state: State, settings: "Settings", asset: "Asset", at_us: int, limits: 
     model the physics lines speak. ModelDamaged where a stored model does not agree with its digest.
     """
     stored = load(state, asset.id)
-    model = stored or HealthModel(rated(settings, asset), MINUTE_S)
+    now = rated(settings, asset)
+    model = replace(stored, rated=of_today(stored.rated, now)) if stored else HealthModel(now, MINUTE_S)
     first = None
     for every_s in LIVE_S if model.every_s == HOUR_S else (model.every_s,):
         at_cadence = replace(model, every_s=every_s)
         end_us = edge(at_us, every_s)
         start_us = end_us - round(WINDOW_ROWS[int(every_s)] * every_s * 1e6)
-        values, share = wide(state, settings, asset.id, start_us, end_us, every_s)
-        found = assess(at_cadence, values, share, limits)
+        frames = partial(wide, state, settings, start_us=start_us, end_us=end_us, every_s=every_s)
+        values, share = frames(asset.id)
+        found = assess(at_cadence, values, share, limits, well_columns(settings, asset, frames))
         seen = Seen(asset, stored.sha256 if stored else None, at_cadence, values, share, found)
         if found.index is not None:
             return seen
