@@ -95,8 +95,8 @@ def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: 
 
     asset = _pump(settings, args.asset)
     told = facts(
-        state, settings, asset, limits(settings, asset), now_us, on_terminal(), again=args.refit, past=not args.no_backtest,
-        drawn=args.out is not None,
+        state, settings, asset, limits(settings, asset), now_us, on_terminal(), again=args.refit,
+        past=not args.no_backtest, drawn=args.out is not None,
     )  # fmt: skip
     document = card.build(state, settings, told, now_us)
     print(render_text(document), end="")
