@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.health.trend import FEWEST, straight, trend
@@ -76,6 +76,7 @@ def test_many_rows_of_a_day_count_as_one():
     assert trend(hourly).slope.n == 30 and trend(hourly).slope.value == pytest.approx(-15)
 
 
+@settings(max_examples=25)
 @given(st.integers(20, 60), st.integers(0, 10_000))
 def test_later_rows_never_change_an_earlier_trend(n, seed):
     series = days(np.random.default_rng(seed).standard_normal(80))
@@ -83,6 +84,7 @@ def test_later_rows_never_change_an_earlier_trend(n, seed):
     assert trend(series, end=end) == trend(series.iloc[:n])
 
 
+@settings(max_examples=25)
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.integers(0, 10_000))
 def test_other_units_of_time_and_value_scale_the_answer(time, unit, seed):
     x, y = np.arange(30.0), np.random.default_rng(seed).standard_normal(30)
