@@ -1,9 +1,6 @@
 """The health model as a whole: quiet on a healthy pump, early on a worn one, honest where it cannot tell."""
 
 import json
-import lzma
-from datetime import datetime
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,8 +10,6 @@ from models.health import Rated, assess, fit, from_parts
 from models.health.index import health_index, index_words
 from models.health.life_cycle import CLOSE_AFTER_US, advance
 from tests.models.health_series import RATED, pump
-
-NAB = Path(__file__).resolve().parents[3] / "shared" / "data" / "nab"
 
 
 @pytest.fixture(scope="module")
@@ -248,24 +243,3 @@ def test_an_alert_rises_recovers_and_closes_only_after_it_stayed_normal():
     assert advance("recovering", 0, "unknown", CLOSE_AFTER_US * 9) == "recovering"
     assert advance("recovering", 0, "alert", 1) == "raised"
     assert advance("recovering", 0, "normal", CLOSE_AFTER_US) == "closed"
-
-
-@pytest.mark.skipif(not NAB.is_dir(), reason="the Numenta machine temperature is not on this machine (evaluation only)")
-def test_a_planned_stop_of_a_real_machine_is_not_called_a_failure():
-    with lzma.open(NAB / "machine_temperature_system_failure.csv.xz", "rt") as file:
-        frame = pd.read_csv(file, parse_dates=["timestamp"]).set_index("timestamp").tz_localize("UTC").sort_index()
-    frame = frame[~frame.index.duplicated()].rename(columns={"value": "temperature"})
-    frame["running"] = (frame["temperature"] > 60).astype(float)  # the machine's own run signal was not published
-    windows = next(iter(json.loads((NAB / "windows.json").read_text()).values()))
-    learned_until, stop_start, stop_end = (
-        pd.Timestamp(datetime.fromisoformat(text), tz="UTC") for text in (windows[0][0], *windows[1])
-    )
-    model = fit(frame[:learned_until], None, Rated(), every_s=300)
-    standing = [
-        assess(model, frame[at - pd.Timedelta("6h") : at], None)
-        for at in frame[stop_start:stop_end].index[::6]
-        if frame["running"][at] < 0.5
-    ]
-    assert standing
-    assert "alert" not in {one.word for one in standing}
-    assert {one.state for one in standing} <= {"off", "stopping"}
