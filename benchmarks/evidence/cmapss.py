@@ -27,7 +27,7 @@ from benchmarks.evidence.page import Part, frozen_commit, seed_from, table, writ
 from benchmarks.figures import Figure
 from models.health.estimator import LaggedPCADetector
 from models.health.index import ALERT, health_index
-from models.health.pool import Pool, fit_pool, left
+from models.health.pool import EARLIEST, Pool, fit_pool, left
 from models.health.remaining import realised
 from models.intervals import LEVEL, Interval, share_interval
 
@@ -42,6 +42,13 @@ FLOORS = tuple(0.5 * 10.0**-digits for digits in DIGITS.values())
 GAP = 6  # empty rows between two engines
 FROZEN = ("benchmarks/evidence/cmapss.py", *(f"models/health/{name}.py" for name in (
     "detector", "estimator", "index", "pool", "remaining", "trend")))  # fmt: skip
+
+CUTS = {
+    "anywhere": (1, 1000),
+    "at most 60 left": (1, 60),
+    "at most 140 left": (1, 140),
+    "more than 60 left": (61, 1000),
+}
 
 Engines = dict[int, np.ndarray]
 
@@ -132,18 +139,19 @@ def rmse(told: Sequence[Interval], truth: Sequence[float]) -> float:
     return math.sqrt(np.mean([(min(one.value, CAP) - min(t, CAP)) ** 2 for one, t in zip(told, truth, strict=True)]))
 
 
-def cross_checked(lives: dict[int, np.ndarray], cuts: Sequence[int], seed: int) -> tuple[Interval, float]:
-    """Coverage and error on training engines that the pool has not seen, one cut each: the check before the test."""
+def cross_checked(lives: dict[int, np.ndarray], seed: int) -> dict[str, tuple[Interval, float]]:
+    """Coverage and error on training engines that the pool has not seen, each cut once, by several rules of cutting."""
     rng = np.random.default_rng(seed)
-    told: list[Interval] = []
-    truth: list[float] = []
+    told: dict[str, list[Interval]] = {rule: [] for rule in CUTS}
+    truth: dict[str, list[float]] = {rule: [] for rule in CUTS}
     for fold in range(FOLDS):
-        pool = fit_pool([rows for unit, rows in lives.items() if unit % FOLDS != fold], cuts, CAP, seed)
+        pool = fit_pool([rows for unit, rows in lives.items() if unit % FOLDS != fold], CAP, seed)
         held = [rows for unit, rows in lives.items() if unit % FOLDS == fold]
-        ends = [int(rng.choice([cut for cut in cuts if cut < len(rows)])) for rows in held]
-        told += left(pool, [rows[:end] for rows, end in zip(held, ends, strict=True)]) if pool else ()
-        truth += [float(len(rows) - end) for rows, end in zip(held, ends, strict=True)]
-    return holds(told, truth), rmse(told, truth)
+        for rule, (low, high) in CUTS.items():
+            rests = [rng.integers(low, min(high, len(rows) - EARLIEST), endpoint=True) for rows in held]
+            told[rule] += left(pool, [rows[:-rest] for rows, rest in zip(held, rests, strict=True)]) if pool else ()
+            truth[rule] += [float(rest) for rest in rests]
+    return {rule: (holds(told[rule], truth[rule]), rmse(told[rule], truth[rule])) for rule in CUTS}
 
 
 def index_figures(found: dict[int, Course]) -> list[Figure]:
@@ -184,24 +192,32 @@ def study(folder: Path, *, test: bool) -> Part:
     ]
     line = realised(days, every_d=10.0)
     lives = deviations(train, list(train.values()))
-    cuts = [len(rows) for rows in shown_part.values()]
-    checked, error = cross_checked(lives, cuts, seed)
+    checked = cross_checked(lives, seed)
     body = [
         "Index from the first 30 cycles of other engines, 100 engines run to failure:",
         table(("variance kept", "alerted", "lead [cycle]", "rank correlation", "alert in the first third"), rows),
         f"Straight-line crossing of the alert line (`models.health.remaining`), predicted every 10 cycles: bounds "
         f"held {shown(line.coverage)} at nominal {line.nominal:.2f}, {line.predictions} predictions decided, "
         f"{line.open} open. Wear here bends upward: a straight line is late, and the realised figure says so.",
-        f"Pool of lives (`models.health.pool`), on training engines it had not seen, cut as the test engines are: "
-        f"bounds held {shown(checked)} at nominal {LEVEL:.2f}; error {error:.1f} cycles (RMSE, capped at {CAP:g}).",
+        f"Pool of lives (`models.health.pool`), on training engines it had not seen, each cut once; "
+        f"nominal {LEVEL:.2f}:",
+        table(
+            ("cut", "bounds held", f"RMSE capped at {CAP:g} [cycle]"),
+            [(rule, shown(coverage), f"{error:.1f}") for rule, (coverage, error) in checked.items()],
+        ),
     ]
     if test:
         truth = pd.read_csv(folder / "RUL_FD001.txt.gz", header=None)[0].astype(float).tolist()
-        pool = fit_pool(list(lives.values()), cuts, CAP, seed)
+        pool = fit_pool(list(lives.values()), CAP, seed)
         assert isinstance(pool, Pool)
         told = left(pool, list(deviations(shown_part, list(train.values())).values()))
         covered = holds(told, truth)
         closed = [one.high - one.low for one in told if math.isfinite(one.high)]
+        body.append(
+            "This is not the first look: bounds read from past errors, frozen in f9f7e2e, held 0.79 [0.72, 0.85] "
+            "of the test engines. Knowing that figure, and no engine's, they were replaced by bounds that do not "
+            "depend on where lives are cut off, checked above on training engines alone."
+        )
         body.append(
             f"The 100 test engines: bounds held {shown(covered)} at nominal {LEVEL:.2f}; width {quartiles(closed)} "
             f'cycles where closed ({len(closed)}), else "{CAP:g} or more".'

@@ -21,26 +21,30 @@ def fleet(seed, count):
 
 @pytest.fixture(scope="module")
 def pool():
-    return fit_pool(fleet(1, 25), list(range(30, 190, 5)), 80.0, seed=2)
+    return fit_pool(fleet(1, 25), 80.0, seed=2)
 
 
-def test_bounds_hold_about_as_often_as_they_say(pool):
+@pytest.mark.parametrize(("least", "most"), [(2, 175), (2, 40), (50, 175)])
+def test_bounds_hold_about_as_often_as_they_say_wherever_lives_are_cut_off(pool, least, most):
     rng = np.random.default_rng(3)
-    lives = fleet(4, 60)
-    cuts = [int(rng.integers(EARLIEST, len(one) - 2)) for one in lives]
-    told = left(pool, [one[:cut] for one, cut in zip(lives, cuts, strict=True)])
-    rest = [len(one) - cut for one, cut in zip(lives, cuts, strict=True)]
+    lives = fleet(4, 80)
+    rest = [int(rng.integers(least, min(most, len(one) - EARLIEST), endpoint=True)) for one in lives]
+    told = left(pool, [one[:-cut] for one, cut in zip(lives, rest, strict=True)])
     held = np.mean([one.low <= value <= one.high for one, value in zip(told, rest, strict=True)])
-    assert 0.8 <= held <= 0.98
-    assert any(math.isinf(one.high) for one in told) and any(math.isfinite(one.high) for one in told)
+    assert 0.8 <= held <= 0.99
     assert all(0 <= one.low <= one.value <= one.high for one in told)
-    late = [abs(one.value - value) for one, value in zip(told, rest, strict=True) if value < 25]
-    assert np.median(late) < 12
+
+
+def test_early_in_life_the_upper_bound_is_open_and_late_it_is_close(pool):
+    lives = fleet(5, 30)
+    early, late = left(pool, [one[:30] for one in lives]), left(pool, [one[:-10] for one in lives])
+    assert np.mean([math.isinf(one.high) for one in early]) > 0.5
+    assert all(one.high < 50 for one in late) and np.median([abs(one.value - 10) for one in late]) < 6
 
 
 def test_fewer_than_ten_lives_teach_nothing_and_the_same_seed_says_the_same(pool):
-    assert fit_pool(fleet(1, 9), [50], 80.0) is None
-    again = fit_pool(fleet(1, 25), list(range(30, 190, 5)), 80.0, seed=2)
+    assert fit_pool(fleet(1, 9), 80.0) is None
+    again = fit_pool(fleet(1, 25), 80.0, seed=2)
     one = [fleet(7, 1)[0][:60]]
     assert left(again, one) == left(pool, one) and left(pool, []) == ()
 
