@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from models.health.judged import Rows, Track, silent, track
+from models.health.judged import Rows, Track, track
 from models.health.limits import starts_limit
 from models.health.physics import Rated
 from models.health.state import running_share
@@ -17,11 +17,8 @@ DUTY_DAYS, LEAST_DAYS, LEAST_HOURS = 30, 20, 24.0  # of known rows, and of hours
 def use_lines(rows: Rows) -> Iterator[Track]:
     """Starts per hour, and the share of the group's run hours."""
     allowed = starts_limit(rows.rated)
-    name = next((one for one in ("starts", "running") if one in rows.values and rows.values[one].notna().any()), None)
-    if allowed is not None and name:
-        yield _starts(rows, name, allowed)
-    elif allowed is not None and {"starts", "running"} & set(rows.values):
-        yield silent(rows, "starts_per_h", "1/h", "starts", NO_HOUR)
+    if allowed is not None and {"starts", "running"} & set(rows.values):
+        yield _starts(rows, allowed)
     if "duty_share" in rows.beside:
         share = rows.beside["duty_share"][rows.at]
         off = rows.limits.duty_share_percent - 50
@@ -31,12 +28,31 @@ def use_lines(rows: Rows) -> Iterator[Track]:
                           f"{LEAST_HOURS:g} hours of running")  # fmt: skip
 
 
-NO_HOUR = "needs 50 minutes of good data"
+def _starts(rows: Rows, allowed: float) -> Track:
+    """Starts in the last hour, from the counter where it is known, else from the run signal.
+
+    The run signal misses starts between two rows: rows too long to show too many say so.
+    """
+    value, n = np.full(len(rows.at), np.nan), np.zeros(len(rows.at), int)
+    blind = np.zeros(len(rows.at), bool)
+    most = HOUR_S / (2 * rows.every_s)
+    for name in ("running", "starts"):
+        if name in rows.values:
+            counted, seen = _last_hour(rows, name)
+            known = np.isfinite(counted)
+            value, n = np.where(known, counted, value), np.where(known, seen, n)
+            blind = np.where(known, name == "running" and most <= allowed, blind)
+    excess = np.where(blind & (value <= allowed), np.nan, value - allowed)
+    told = f"rows of {rows.every_s:g} s show at most {most:.3g} starts per hour; needs the counter of starts"
+    return track("starts_per_h", "1/h", "starts", value, n, allowed, 0.0, (0.0, None), excess, rows.limits.coverage,
+                 needs="needs 50 minutes of good data", notes=np.where(blind, told, "").astype(object))  # fmt: skip
 
 
-def _starts(rows: Rows, name: str, allowed: float) -> Track:
-    """Starts in the last hour, from the counter, else from the run signal, which misses starts between two rows."""
+def _last_hour(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Starts per hour in the hour up to each asked row, and the good rows behind it; NaN with less than 50 minutes."""
     known = np.flatnonzero(rows.values[name].notna().to_numpy())
+    if not len(known):
+        return np.full(len(rows.at), np.nan), np.zeros(len(rows.at), int)
     one = rows.values[name].to_numpy(float)[known]
     if name == "starts":
         new = np.maximum(np.diff(one, prepend=one[:1]), 0.0)  # a counter that was set back has started no pump
@@ -48,22 +64,15 @@ def _starts(rows: Rows, name: str, allowed: float) -> Track:
     first = np.searchsorted(known, np.searchsorted(rows.time_s, rows.time_s[rows.at] - HOUR_S, side="left"))
     seen = first <= last
     first, last = np.where(seen, first, 0), np.where(seen, last, 0)
-    hours = np.where(seen, rows.time_s[known[last]] - rows.time_s[known[first]], 0.0)
-    enough = hours >= ENOUGH_S
-    value = np.where(enough, (total[last] - total[first]) * HOUR_S / np.where(enough, hours, 1.0), np.nan)
-    most = HOUR_S / (2 * rows.every_s)
-    excess = value - allowed
-    blind = name == "running" and most <= allowed  # such rows could not show too many
-    if blind:
-        excess = np.where(excess > 0, excess, np.nan)
-    told = f"rows of {rows.every_s:g} s show at most {most:.3g} starts per hour; needs the counter of starts"
-    return track("starts_per_h", "1/h", "starts", value, np.where(seen, last - first + 1, 0), allowed, 0.0, (0.0, None),
-                 excess, rows.limits.coverage, needs=NO_HOUR, notes=told if blind else "")  # fmt: skip
+    seconds = np.where(seen, rows.time_s[known[last]] - rows.time_s[known[first]], 0.0)
+    enough = seconds >= ENOUGH_S
+    value = np.where(enough, (total[last] - total[first]) * HOUR_S / np.where(enough, seconds, 1.0), np.nan)
+    return value, np.where(seen, last - first + 1, 0)
 
 
 def hours_run(values: pd.DataFrame, rated: Rated, every_s: float) -> pd.Series:
     """Hours run in each row: from the hour counter, else from the run signal, speed or power; NaN where unknown."""
-    if "run_hours" in values and values["run_hours"].notna().any():
+    if "run_hours" in values:
         counted = values["run_hours"].ffill()
         told = counted.diff().where(values["run_hours"].notna())
         return told.where((told >= 0) & (told <= 24.0))  # an exchanged counter tells nothing in that row

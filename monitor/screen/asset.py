@@ -54,6 +54,7 @@ from monitor.words import _, clean, number_text
 SPANS = ("24h", "30d", "1y")
 TABS = 4
 EITHER = ("running", "vendor_flag", "selector")  # quantities that are one thing or the other
+WORST_FIRST = {"act": 0, "warn": 1, "ok": 2, "cannot_tell": 3, "info": 4}  # words of the lines of physics
 OLD_US = 60_000_000  # a source time further than this before ours is told beside the value
 Pane = list[str]
 
@@ -408,7 +409,7 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]
     if physics:
         found.append(_("lines of physics,") + " " + as_of(room, told.get("lines_at")))
-    for one in physics[:4]:
+    for one in sorted(physics, key=lambda one: WORST_FIRST.get(str(one.get("word")), 2))[:4]:
         name = quantity_word(str(one.get("name")))
         reference = as_number(one.get("reference"))
         spread = as_number(one.get("uncertainty"))

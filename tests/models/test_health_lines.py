@@ -26,11 +26,14 @@ def broken(seed, rows=1500):
         frame[name] = random.normal(30 + n * (seed % 4), 0.5, rows)
     frame.loc[frame["running"] == 0, "flow"] = random.normal(-1.5, 0.5, int((frame["running"] == 0).sum()))
     frame = frame.mask(random.random(frame.shape) < 0.05)
+    for name in random.choice(frame.columns, 4, replace=False):  # instruments that were put in, or taken out, one day
+        part = slice(0, int(random.integers(0, rows))) if random.random() < 0.7 else slice(rows // 2, rows)
+        frame.iloc[part, frame.columns.get_loc(name)] = np.nan
     gap = int(random.integers(0, rows - 200))
     frame.iloc[gap : gap + int(random.integers(1, 200))] = np.nan
     level = 2 + 0.1 * np.cumsum(np.where(frame["running"].fillna(0) > 0, -1.0, 2.0))
     beside = {"level": np.asarray(level + random.normal(0, 0.01, rows)), "duty_share": random.normal(55, 5, rows),
-              "others_running": (random.random(rows) < 0.02).astype(float)}  # fmt: skip
+              "others_running": (random.random(rows) < 0.005).astype(float)}  # fmt: skip
     return frame, beside
 
 
@@ -54,7 +57,7 @@ def cut(beside, part):
     return {name: column[part] for name, column in beside.items()}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 1500))
 def test_now_and_the_past_give_the_same_answer_and_no_row_sees_a_later_one(seed, end):
     frame, beside = broken(seed)
@@ -68,7 +71,7 @@ def test_now_and_the_past_give_the_same_answer_and_no_row_sees_a_later_one(seed,
 
 def test_the_broken_pump_of_the_property_makes_every_line_speak():
     words = {}
-    for seed in range(6):
+    for seed in range(10):
         for name, column in line_words(*said(*broken(seed))).items():
             words.setdefault(name, set()).update(column)
     assert len(words) == 21

@@ -449,6 +449,16 @@ def test_each_value_of_the_model_says_of_when_it_is(room):
     assert "lines of physics, as of ?, running:" in text
 
 
+def test_of_many_lines_of_physics_those_that_warn_are_shown_first_and_mere_figures_last(room):
+    words = ("info", "cannot_tell", "ok", "ok", "warn", "act")
+    lines = [{"name": f"line_{n}", "value": n, "unit": "", "word": word} for n, word in enumerate(words)]
+    told = {**room.assessments["R-P01"], "physics": lines}
+    text = " ".join(asset.own_lines(replace(room, assessments={"R-P01": told}), "R-P01", 60))
+    shown = [name for name in (f"line {n}" for n in (5, 4, 2, 3, 1, 0)) if name in text]
+    assert shown == ["line 5", "line 4", "line 2", "line 3"]
+    assert [text.index(name) for name in shown] == sorted(text.index(name) for name in shown)
+
+
 def test_the_help_tells_of_an_empty_verdict_and_of_a_part_that_recovers():
     text = " ".join(str(line).strip() for line in help.help_text(80))
     assert "- as the verdict: nobody claims anything" in text
