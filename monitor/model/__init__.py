@@ -4,6 +4,7 @@
     fitting       learning on a person's word, and once more to see that the same comes out
     scoring       what the model says of an asset now or at a past time
     backtest      how it would have done on the utility's own past
+    life          how long its parts will last
     gathering     all that a card tells of
     made_of       what each feature is made of, in words
     physics_told  the physics lines with the rows and formulas behind them

@@ -6,7 +6,7 @@ nowhere: there the model knows the answer.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import tzinfo
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from models.health import HealthModel, Limits
+from models.health import HealthModel
 from models.health.life_cycle import Episode, episodes
+from models.health.lines import OF_USE
 from models.health.walk import Walk, walk
 from models.intervals import Interval, rate_interval, share_interval
+from monitor.beside import well_columns
 from monitor.historian.frames import wide
+from monitor.learning import limits, of_today, rated
 from monitor.ledger import Record, entries
 from monitor.model.fitting import window_us
 from monitor.progress import Work
@@ -26,7 +29,7 @@ from monitor.state import State
 from monitor.words import _, age_text, interval_text, local_text, number_text, share_text, utc_text
 
 if TYPE_CHECKING:
-    from monitor.plant import Settings
+    from monitor.plant import Asset, Settings
 
 YEAR_US = 365.25 * 86_400e6
 DAY_US = 86_400_000_000
@@ -58,6 +61,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """One own episode of the past. UTC [us]; `end_us` is None while it stands."""
+
+    start_us: int
+    end_us: int | None
+    top: str  # the quantity that contributed most
+    followed_by: str  # event, sound, nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Backtest:
     """What came of one asset's past. Shares are of the rows with good data outside the learned window."""
 
@@ -76,7 +89,7 @@ class Backtest:
     work_orders: int
     unknown_share: float
     stepped_back_share: float
-    first_alerts_us: tuple[int, ...]
+    raised: tuple[Raised, ...]
 
     @property
     def lead_median_days(self) -> float | None:
@@ -118,7 +131,10 @@ class Backtest:
         told = asdict(self) | {"lead_median_days": self.lead_median_days, "false": asdict(self.false)}
         for name in ("start_us", "end_us"):
             told[name.removesuffix("_us")] = utc_text(told.pop(name))
-        told["first_alerts"] = [utc_text(one) for one in told.pop("first_alerts_us")]
+        told["raised"] = [
+            {"start": utc_text(one.start_us), "end": None if one.end_us is None else utc_text(one.end_us),
+             "top": one.top, "followed_by": one.followed_by} for one in self.raised
+        ]  # fmt: skip
         return told
 
 
@@ -127,12 +143,16 @@ def _days(days: float | None) -> str:
 
 
 def past(
-    state: State, settings: "Settings", asset: str, model: HealthModel, limits: Limits, span_us: tuple[int, int],
-    work: Work,
+    state: State, settings: "Settings", asset: "Asset", model: HealthModel, span_us: tuple[int, int], work: Work
 ) -> tuple[pd.DataFrame, Walk]:  # fmt: skip
-    """The values of one asset in [start, end) [us, UTC], walked; each part read adds 1 to `work`."""
-    values, share = _read(state, settings, asset, model.every_s, span_us, work)
-    return values, walk(model, values, share, limits)
+    """The values of one asset from the first in [start, end) [us, UTC] on, walked; each part adds 1 to `work`."""
+    values, share = _read(state, settings, asset.id, model.every_s, span_us, work)
+    first = int(values.notna().any(axis=1).to_numpy().argmax())
+    beside = well_columns(settings, asset, lambda name: _read(state, settings, name, model.every_s, span_us, Work("")))
+    values, share = values.iloc[first:], share.iloc[first:]
+    today = replace(model, rated=of_today(model.rated, rated(settings, asset)))
+    known = {name: column[first:] for name, column in beside.items()}
+    return values, walk(today, values, share, limits(settings, asset), known)
 
 
 def judged(
@@ -149,7 +169,7 @@ def judged(
 def _read(
     state: State, settings: "Settings", asset: str, every_s: float, span_us: tuple[int, int], work: Work
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """From the first value in the span on, read a month at a time, so that whoever waits sees how far it is."""
+    """The whole span, read a month at a time, so that whoever waits sees how far it is."""
     step_us = round(every_s * 1e6)
     start_us, end_us = (one // step_us * step_us for one in span_us)
     parts = [
@@ -158,8 +178,7 @@ def _read(
     ]
     values, share = (pd.concat(frames) for frames in zip(*parts, strict=True))
     values.attrs = parts[-1][0].attrs
-    first = int(values.notna().any(axis=1).to_numpy().argmax())
-    return values.iloc[first:], share.iloc[first:]
+    return values, share
 
 
 def truth(records: Iterable[Record]) -> Truth:
@@ -215,14 +234,16 @@ def compare(asset: str, model: HealthModel, walked: Walk, good: np.ndarray, told
         asset, model.sha256, int(at_us[0]), int(at_us[-1]) + step_us, years, len(raised), len(confirmed), len(sound),
         rate_interval(len(raised) - len(confirmed), years), Found(len(leads), len(events), share.low, share.high),
         len(told.worn_us) - len(events), leads, told.work_orders, float(unknown.sum()) / n, float(stepped.sum()) / n,
-        tuple(starts[:20]),
+        tuple(_raised(one, confirmed, sound) for one in raised),
     )  # fmt: skip
 
 
 def words_of(walked: Walk) -> np.ndarray:
     """The word of each row: that of the index, or a worse one that a physics line says."""
     words = walked.word.copy()
-    for line in walked.lines.values():
+    for name, line in walked.lines.items():
+        if name in OF_USE:  # a cause of wear is no sign of it
+            continue
         words[(line == "warn") & (words != "alert")] = "warning"
         words[line == "act"] = "alert"
     return words
@@ -231,6 +252,12 @@ def words_of(walked: Walk) -> np.ndarray:
 def spans(start_us: int, end_us: int) -> range:
     """Where the parts begin that a history is read in."""
     return range(start_us, end_us, PART_US)
+
+
+def _raised(one: Episode, confirmed: set[int], sound: set[int]) -> Raised:
+    start = _us(one)
+    followed = "event" if start in confirmed else "sound" if start in sound else "nothing"
+    return Raised(start, None if one.end is None else one.end.value // 1000, one.top[0] if one.top else "", followed)
 
 
 def _us(one: Episode) -> int:

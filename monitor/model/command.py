@@ -86,7 +86,6 @@ def _at(args: argparse.Namespace, settings: "Settings", now_us: int) -> int:
 
 
 def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from monitor.learning import limits
     from monitor.model.gathering import facts
     from monitor.progress import on_terminal
     from monitor.reports import card
@@ -95,8 +94,8 @@ def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: 
 
     asset = _pump(settings, args.asset)
     told = facts(
-        state, settings, asset, limits(settings, asset), now_us, on_terminal(), again=args.refit,
-        past=not args.no_backtest, drawn=args.out is not None,
+        state, settings, asset, now_us, on_terminal(), again=args.refit, past=not args.no_backtest,
+        drawn=args.out is not None,
     )  # fmt: skip
     document = card.build(state, settings, told, now_us)
     print(render_text(document), end="")
@@ -123,11 +122,10 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
 
 
 def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from monitor.learning import limits
     from monitor.model.scoring import see, text
 
     at_us = _at(args, settings, now_us)
-    seen = [see(state, settings, asset, at_us, limits(settings, asset)) for asset in _chosen(args, settings)]
+    seen = [see(state, settings, asset, at_us) for asset in _chosen(args, settings)]
     print(json.dumps([one.to_json() for one in seen], indent=1) if args.json else "\n".join(map(text, seen)))
     return 0
 
@@ -139,7 +137,7 @@ def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_u
     from monitor.reports.text import render_text
 
     asset = _pump(settings, args.asset)
-    seen = see(state, settings, asset, _at(args, settings, now_us), limits(settings, asset))
+    seen = see(state, settings, asset, _at(args, settings, now_us))
     document, told = explanation.build(state, settings, seen, limits(settings, asset), now_us)
     if args.csv:
         if told is None:
@@ -152,7 +150,7 @@ def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_u
 
 
 def _backtest(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from monitor.learning import limits, load
+    from monitor.learning import load
     from monitor.model.backtest import judged, past, spans
     from monitor.progress import Work, on_terminal
     from monitor.transfer.times import span_of
@@ -171,8 +169,7 @@ def _backtest(args: argparse.Namespace, settings: "Settings", state: State, now_
     told = []
     with Work(_("back-test"), len(models) * len(spans(start_us, end_us)), on_terminal()) as work:
         for name, model in models.items():
-            lines = limits(settings, settings.asset(name))
-            values, walked = past(state, settings, name, model, lines, (start_us, end_us), work)
+            values, walked = past(state, settings, settings.asset(name), model, (start_us, end_us), work)
             told.append(judged(state, settings, name, model, values, walked))
             if not args.json:
                 print(told[-1].words)

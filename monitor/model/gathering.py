@@ -2,11 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from models.health import Limits, physics
-from monitor.learning import ModelDamaged, load
+from models.health import physics
+from monitor.learning import ModelDamaged, limits, load
 from monitor.model.backtest import judged, spans
 from monitor.model.backtest import past as walked_past
 from monitor.model.fitting import refit, window_us
+from monitor.model.life import Part, parts
 from monitor.model.scoring import see
 from monitor.progress import Tell, Work
 from monitor.reports.card import Facts
@@ -24,30 +25,34 @@ DRAWN_DAYS = 90
 
 
 def facts(
-    state: State, settings: "Settings", asset: "Asset", limits: Limits, now_us: int, tell: Tell, *,
+    state: State, settings: "Settings", asset: "Asset", now_us: int, tell: Tell, *,
     again: bool, past: bool, drawn: bool,
 ) -> Facts:  # fmt: skip
     """The facts of one pump's card; `again`, `past` and `drawn` say which of the long ones are wanted."""
+    in_force = limits(settings, asset)
     try:
         model = load(state, asset.id)
     except ModelDamaged as fault:
-        return Facts(asset, None, str(fault), limits)
+        return Facts(asset, None, str(fault), in_force)
     if model is None:
         missing = _("nothing was learned; a model needs some weeks of good values in history, then the daemon learns it"
                     " by itself, or `handwheel model fit {asset}` does").format(asset=asset.id)  # fmt: skip
-        return Facts(asset, None, missing, limits)
+        return Facts(asset, None, missing, in_force, see(state, settings, asset, now_us).found)
     days = PAST_DAYS if past else DRAWN_DAYS
     span_us = (now_us - days * DAY_US, now_us)
     found = told = None
+    lasts: tuple[Part, ...] = ()
     shown: tuple[Block, ...] = ()
     with Work(_("model card"), again + len(spans(*span_us)) * (past or drawn), tell) as work:
         if again:
             found = refit(state, settings, asset.id, model)
             work.add()
         if past or drawn:
-            values, walked = walked_past(state, settings, asset.id, model, limits, span_us, work)
-            told = judged(state, settings, asset.id, model, values, walked) if past else None
-            shown = (
-                pictures(model, walked, physics.derived(values, model.rated), limits, window_us(model)) if drawn else ()
-            )
-    return Facts(asset, model, "", limits, see(state, settings, asset, now_us, limits).found, found, told, shown)
+            values, walked = walked_past(state, settings, asset, model, span_us, work)
+            if past:
+                told = judged(state, settings, asset.id, model, values, walked)
+                lasts = parts(state, settings, asset, walked, now_us)
+            if drawn:
+                derived = physics.derived(values, model.rated)
+                shown = pictures(model, walked, derived, in_force, window_us(model))
+    return Facts(asset, model, "", in_force, see(state, settings, asset, now_us).found, found, told, lasts, shown)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from models.health import Assessment, HealthModel, Limits, assess
+from models.health import Assessment, HealthModel, assess
 from monitor.beside import well_columns
 from monitor.historian.frames import wide
 from monitor.judge.scoring import LIVE_S, WINDOW_ROWS
 from monitor.labels import health_word, line_word, operating_word, quantity_word
-from monitor.learning import HOUR_S, MINUTE_S, edge, load, of_today, rated
+from monitor.learning import HOUR_S, MINUTE_S, edge, limits, load, of_today, rated
 from monitor.state import State
 from monitor.words import clean, number_text, quantity_text, utc_text
 
@@ -36,7 +36,7 @@ class Seen:
                 **self.found.to_dict()}  # fmt: skip
 
 
-def see(state: State, settings: "Settings", asset: "Asset", at_us: int, limits: Limits) -> Seen:
+def see(state: State, settings: "Settings", asset: "Asset", at_us: int) -> Seen:
     """The assessment of one pump at the end of the last whole row before `at_us` [us, UTC], as the daemon makes it.
 
     A model that was learned from hours judges minutes where history has enough of them, as in monitor.judge. Without a
@@ -52,7 +52,7 @@ def see(state: State, settings: "Settings", asset: "Asset", at_us: int, limits: 
         start_us = end_us - round(WINDOW_ROWS[int(every_s)] * every_s * 1e6)
         frames = partial(wide, state, settings, start_us=start_us, end_us=end_us, every_s=every_s)
         values, share = frames(asset.id)
-        found = assess(at_cadence, values, share, limits, well_columns(settings, asset, frames))
+        found = assess(at_cadence, values, share, limits(settings, asset), well_columns(settings, asset, frames))
         seen = Seen(asset, stored.sha256 if stored else None, at_cadence, values, share, found)
         if found.index is not None:
             return seen

@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from models.health import Assessment, HealthModel, Limits
 from models.health.limits import vibration_lines
-from monitor.labels import health_word, operating_word, role_word
+from monitor.labels import health_word, line_word, operating_word, role_word
+from monitor.learning import limits
 from monitor.model.backtest import Backtest
 from monitor.model.fitting import Refit, window_us
+from monitor.model.life import Part, realised_words, words
 from monitor.model.made_of import made_of, why_left_out
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Table, ledger_text
 from monitor.state import State
@@ -44,6 +46,7 @@ class Facts:
     now: Assessment | None = None
     refit: Refit | None = None
     past: Backtest | None = None
+    lasts: tuple[Part, ...] = ()
     pictures: tuple[Block, ...] = ()
 
 
@@ -59,6 +62,8 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
             Section(_("The detector and its lines"), _detectors(model)),
             Section(_("As installed"), _as_installed(model)),
         ]
+    if facts.now:
+        sections.append(Section(_("Physics lines now"), (_lines(facts.now),)))
     sections.append(Section(_("Limits in force"), _limits(facts, model)))
     if model:
         sections.append(Section(_("For what it holds"), _validity(model)))
@@ -66,6 +71,8 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
         sections.append(Section(_("Pictures"), facts.pictures))
     if model:
         sections.append(Section(_("Back-test on its own past"), _past(facts.past, zone)))
+    if facts.lasts:
+        sections.append(Section(_("How long it will last"), _lasts(facts.lasts)))
     sections.append(Section(_("How to read this"), _reading()))
     return Document(
         title=_("Model card {asset}").format(asset=facts.asset.id),
@@ -85,7 +92,7 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
 
 def learned(state: State, settings: "Settings", asset: "Asset", model: HealthModel, now_us: int) -> Document:
     """What a model has just learned: the parts of the card that need no past."""
-    whole = build(state, settings, Facts(asset, model, "", Limits()), now_us)
+    whole = build(state, settings, Facts(asset, model, "", limits(settings, asset)), now_us)
     titles = (_("What was learned"), _("Tags and features"), _("The detector and its lines"), _("As installed"))
     return replace(whole, sections=tuple(one for one in whole.sections if one.title in titles))
 
@@ -99,7 +106,7 @@ def _answer(facts: Facts, zone: ZoneInfo) -> tuple[Block, ...]:
     if facts.model is None:
         return (
             Paragraph(_("There is no model of this asset yet: {why}").format(why=facts.missing), "warning"),
-            Paragraph(_("The physics lines below speak all the same; they need no past.")),
+            Paragraph(_("Those of the physics lines below that need no past speak all the same.")),
         )
     card, now, past = facts.model.card, facts.now, facts.past
     start_us, end_us = window_us(facts.model)
@@ -244,6 +251,14 @@ def _as_installed(model: HealthModel) -> tuple[Block, ...]:
     )
 
 
+def _lines(now: Assessment) -> Table:
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (one.name, one.unit, one.value, one.reference, one.warn, one.act, line_word(one.word)) for one in now.lines
+    )
+    heads = (_("line"), _("unit"), _("value"), _("reference"), _("warning"), _("act"), _("word"))
+    return Table("lines", heads, rows, _("At {time} (UTC).").format(time=now.lines_at or now.at or "-"))
+
+
 def _limits(facts: Facts, model: HealthModel | None) -> tuple[Block, ...]:
     rows: list[tuple[Cell, ...]] = []
     for name, value in asdict(facts.limits).items():
@@ -254,10 +269,10 @@ def _limits(facts: Facts, model: HealthModel | None) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if model:
         bounds = vibration_lines(model.rated, facts.limits)
-        words = _("Vibration zones A/B, B/C, C/D of this pump: {a}, {b}, {c}. A line fires only past {k} times its"
+        told = _("Vibration zones A/B, B/C, C/D of this pump: {a}, {b}, {c}. A line fires only past {k} times its"
                   " uncertainty.")  # fmt: skip
         a, b, c = (quantity_text(one, "mm/s") for one in bounds)
-        blocks.append(Paragraph(words.format(a=a, b=b, c=c, k=figure_text(facts.limits.coverage))))
+        blocks.append(Paragraph(told.format(a=a, b=b, c=c, k=figure_text(facts.limits.coverage))))
     return (*blocks, Table("limits", (_("limit"), _("warning or value"), _("act")), tuple(rows)))
 
 
@@ -281,7 +296,27 @@ def _validity(model: HealthModel) -> tuple[Block, ...]:
 def _past(past: Backtest | None, zone: ZoneInfo) -> tuple[Block, ...]:
     if past is None:
         return (Paragraph(_("not run: handwheel model backtest runs it")),)
-    return (Paragraph(past.words), Table("backtest", (_("what"), _("value")), tuple(past.rows(zone))))
+    said = {
+        "event": _("a failure, or a finding D or E"),
+        "sound": _("a finding A, B or C"),
+        "nothing": _("nothing found"),
+    }
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (local_text(one.start_us, zone), local_text(one.end_us, zone), one.top or "-", said[one.followed_by])
+        for one in past.raised
+    )
+    heads = (_("own alert from"), _("to"), _("mostly by"), _("followed by"))
+    return (
+        Paragraph(past.words),
+        Table("backtest", (_("what"), _("value")), tuple(past.rows(zone))),
+        Table("own_episodes", heads, rows),
+    )
+
+
+def _lasts(lasts: tuple[Part, ...]) -> tuple[Block, ...]:
+    rows: tuple[tuple[Cell, ...], ...] = tuple((one.name or _("the pump as a whole"), words(one)) for one in lasts)
+    note = _("No date is a promise: {words}.").format(words=realised_words(lasts[0]))
+    return (Table("lasts", (_("part"), _("what can be said")), rows, note),)
 
 
 def _reading() -> tuple[Block, ...]:

@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from pypdf import PdfReader
 
@@ -17,7 +19,7 @@ from monitor.cli import build_parser
 from monitor.ledger import Ledger
 from monitor.ledger.through import this_user
 from monitor.lock import hold_lock
-from monitor.model import backtest, command
+from monitor.model import backtest, command, life
 from monitor.state import State
 from tests.monitor.judged_plant import DAY_US, MINUTE_US, NOW_US, lay_down, minutes, settings
 
@@ -101,6 +103,10 @@ def test_a_window_that_was_changed_afterwards_is_seen(state, capsys):
 def test_a_card_as_html_and_pdf_shows_the_pictures_and_says_them_in_words(learned, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command.time, "time_ns", lambda: NOW_US * 1000)
     assert handwheel(learned, "card", "pump1", "--out", str(tmp_path / "out")) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "0 in 0.0 pump-years" in told, "the window that was learned counts nowhere"
+    assert "not enough data: 0 failures of this class, 10 are needed" in told
+    assert "nothing is known of how often they hold" in told
     page = (tmp_path / "out/model_pump1.html").read_text()
     assert page.count("data:image/svg+xml") == 4
     assert 'alt="index from' in page
@@ -240,6 +246,23 @@ def test_without_a_model_there_is_no_back_test(tmp_path):
     with pytest.raises(UserError, match="pump1 has no model yet"):
         handwheel(empty, "backtest", "pump1")
     assert handwheel(empty, "backtest", "--all") == 0
+
+
+def test_the_index_that_tells_how_long_it_lasts_begins_after_the_last_replacement(tmp_path):
+    state = State(tmp_path).make()
+    Ledger(state).close()
+    times = pd.date_range("2025-01-01", periods=300, freq="D", tz="UTC")
+    falling = np.concatenate([np.linspace(90, 45, 150), np.linspace(90, 60, 150)])
+    cut_us = times[150].value // 1000
+    enter(state, "work_order", cut_us, wo_id="W-1", opened="2025-05-31", action="replace", trigger="inspection")
+    walked = SimpleNamespace(times=times, index=falling)
+    whole, *others = life.parts(state, PLANT, PLANT.asset("pump1"), walked, times[-1].value // 1000)
+    assert whole.told.trend.days < 150
+    assert 0 < whole.told.crossing.low <= whole.told.crossing.days <= whole.told.crossing.high
+    assert whole.told.realised.coverage.n == 1, "only the stretch that ended tells how good such bounds are"
+    assert life.words(whole).startswith("the index moves by -6")
+    assert [one.name for one in others] == ["seal", "bearing", "impeller"]
+    assert life.words(others[0]) == "not enough data: 0 failures of this class, 10 are needed"
 
 
 def test_the_word_of_a_row_is_the_worse_one_of_index_and_lines():
