@@ -1,7 +1,9 @@
 """A large utility in the minute of scoring: 1,000 pumps of 50 tags each, with models, as the daemon keeps them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +59,7 @@ class Utility:
         model = fit(frame.iloc[: 3 * 1440], None, RATED)
         for asset in self.settings.assets:
             keep(self.state.models, asset.id, packed(replace(model, card={**model.card, "asset": asset.id})))
-        open_ledger(self.state).close()
+        self._ledger = open_ledger(self.state)
         self.hot = HotFile(self.state.hot)
         self.hot.publish_tags(self.settings)
         self._draw = np.random.default_rng(5)
@@ -79,3 +81,12 @@ class Utility:
         self.n += 1
         self.hot.append([batch], at_us // 1000)
         self.hot.roll(self.now_us // 1000)
+
+    def enter(self, drafts: Sequence[Mapping[str, Any]]) -> None:
+        """Append entries as the daemon does."""
+        if drafts:
+            self._ledger.append_many(drafts)
+
+    def close(self) -> None:
+        self.hot.close()
+        self._ledger.close()

@@ -50,7 +50,7 @@ def padded(block: Stack, rows: Sequence[np.ndarray]) -> np.ndarray:
     for number, row in enumerate(rows):
         part = row.reshape(block.lags, -1)
         wide[number, :, : part.shape[1]] = part
-    return wide.reshape(len(rows), -1)
+    return wide.reshape(len(rows), block.lags * block.features)
 
 
 def score(block: Stack, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
