@@ -13,7 +13,7 @@ from monitor.judge.scoring import LIVE_S, WINDOW_ROWS
 from monitor.labels import health_word, line_word, operating_word, quantity_word
 from monitor.learning import HOUR_S, MINUTE_S, edge, limits, load, of_today, rated
 from monitor.state import State
-from monitor.words import clean, number_text, quantity_text, utc_text
+from monitor.words import _, clean, number_text, quantity_text, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Asset, Settings
@@ -69,7 +69,7 @@ def text(seen: Seen) -> str:
     lines = [f"{head} {index:>5}  {health_word(found.word)}"]
     lines += [
         f"  {one.share:5.1f} %  {quantity_word(one.quantity)} {quantity_text(one.value, one.unit)}"
-        f" ({quantity_text(one.expected, one.unit)})"
+        f", {_('expected')} {quantity_text(one.expected, one.unit)}"
         for one in found.top
     ]
     lines += [

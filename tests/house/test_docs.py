@@ -20,7 +20,7 @@ EXAMPLES = [
     if not text.startswith("# mapping")  # of an import: tests/house/test_history_docs.py
 ]
 CODES = {name: text for _, _, text in EXAMPLES if (name := text.partition("\n")[0]).startswith("# maps/codes/")}
-MEMORY = (ROOT / "README.md").read_text("utf-8").partition("## Its memory")[2].partition("\n## ")[0]
+MEMORY = (ROOT / "README.md").read_text("utf-8").partition("## Its memory")[2].partition("\n## Work")[0]
 
 
 @pytest.mark.parametrize("line", re.findall(r"^handwheel (.*)$", MEMORY, re.M))
