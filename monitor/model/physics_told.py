@@ -74,8 +74,8 @@ def line_tables(seen: "Seen", limits: "Limits") -> tuple[Block, ...]:
     rules = _(
         "r = 100 s / |median|. s is the standard error of a median: 1.2533 x 1.4826 x median distance from the median"
         " / root(n), for lines with a curve of the rows less the curve. slope = |(b + 2 c flow_n) flow_n / curve|."
-        " Excess is how far the value is past the reference on the bad side. As usual: excess at most |warning - reference|;"
-        " cannot tell: excess at most k u; ALERT: excess above |act - reference|; else warning."
+        " Excess is how far the value is past the reference on the bad side. As usual: excess at most"
+        " |warning - reference|; cannot tell: excess at most k u; ALERT: excess above |act - reference|; else warning."
     )
     words: tuple[tuple[Cell, ...], ...] = tuple((one.name, one.unit, str(one.n), line_word(one.word)) for one in lines)
     notes: tuple[tuple[Cell, ...], ...] = tuple((one.name, clean(one.note, 120)) for one in lines if one.note)
