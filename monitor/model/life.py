@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from models.bias.parameters import Cost
+from models.health.economy import CostCurve
 from models.health.lives import RUNNING, lives
 from models.health.remaining import HAZARD, NOT_ENOUGH, Crossing, Missing, Remaining, remaining_life
 from models.health.walk import Walk
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.plant import Asset, Settings
 
 DAY_S = 86_400
+BEFORE = ("work_order", "finding", "import")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,7 @@ def parts(state: State, settings: "Settings", asset: "Asset", walked: Walk, now_
     """
     recorded = tables(state) if state.ledger.is_file() else {}
     site_of = {one.id: one.site for one in settings.assets}
-    first_us = min((int(frame["at_us"].min()) for frame in recorded.values() if len(frame)), default=now_us)
-    of_all = lives(recorded, site_of, first_us, now_us)
+    of_all = lives(recorded, site_of, recorded_since(recorded, now_us), now_us)
     stretches = _stretches(walked, recorded, asset.id)
     whole = Part("", remaining_life(stretches[-1], histories=stretches))
     found = []
@@ -48,6 +49,12 @@ def parts(state: State, settings: "Settings", asset: "Asset", walked: Walk, now_
         cost = Cost(one.cost_planned, one.cost_failure) if known else None  # type: ignore[arg-type]
         found.append(Part(one.name, remaining_life(None, of_all, one.name, age_d, cost)))
     return (whole, *found)
+
+
+def recorded_since(recorded: dict[str, pd.DataFrame], now_us: int) -> int:
+    """From when on a failure would have been recorded: jobs and findings alone are imported from long before. [us]"""
+    first = (frame["at_us"].min() for kind, frame in recorded.items() if kind not in BEFORE and len(frame))
+    return int(min(first, default=now_us))
 
 
 def _stretches(walked: Walk, recorded: dict[str, pd.DataFrame], asset_id: str) -> list[pd.Series]:
@@ -76,17 +83,46 @@ def words(part: Part) -> str:
             )
             for days, p in told.risks
         ]
+        curve = told.hazard.weibull
+        if curve is not None:
+            said.append(_("Weibull shape {shape}").format(
+                shape=interval_text(curve.shape.value, curve.shape.low, curve.shape.high)))  # fmt: skip
+        if "rise_not_shown" in told.hazard.warnings:
+            said.append(_("the curve rises, the counts since the first failure do not show it"))
+        if "misfit" in told.hazard.warnings:
+            said.append(_("the curve does not fit the counts"))
         if told.costs is not None:
-            best = told.costs.best_d
-            said.append(
-                _("cheapest to run until it fails")
-                if not np.isfinite(best.value)
-                else _("cheapest replacement age {days} days").format(
-                    days=interval_text(best.value, best.low, best.high)
-                )
-            )
+            said.append(_cheapest(told.costs))
         return "; ".join(said)
     return _trend(told)
+
+
+def _cheapest(costs: CostCurve) -> str:
+    """The cheapest age to replace, by the curve with its interval and by the counts alone."""
+
+    def days(value: float) -> str:
+        return number_text(value, 3) if np.isfinite(value) else _("at failure")
+
+    best = costs.best_d
+    said = _("cheapest replacement age in days: {best} ({low} to {high}) by the curve, {counts} by the counts").format(
+        best=days(best.value), low=days(best.low), high=days(best.high), counts=days(costs.best_by_counts_d)
+    )
+    return f"{said} ({_('no part has been that old')})" if costs.extrapolated else said
+
+
+def by_age(part: Part) -> tuple[tuple[str, ...], ...]:
+    """Part, age, lives, failures, rate, failures by the curve, failed or found worn: what stands beside any curve."""
+    told = part.told
+    if told.hazard is None or told.worn is None:
+        return ()
+    return tuple(
+        (
+            part.name, f"{band.start_d:.0f}-{band.end_d:.0f} d", str(band.at_risk), str(band.failures),
+            interval_text(band.rate.value, band.rate.low, band.rate.high, 2), number_text(band.by_curve, 2),
+            str(worn.failures),
+        )
+        for band, worn in zip(told.hazard.bands, told.worn.bands, strict=True)
+    )  # fmt: skip
 
 
 def _missing(one: Missing) -> str:

@@ -14,7 +14,7 @@ from monitor.labels import health_word, line_word, operating_word, role_word
 from monitor.learning import limits
 from monitor.model.backtest import Backtest
 from monitor.model.fitting import Refit, window_us
-from monitor.model.life import Part, realised_words, words
+from monitor.model.life import Part, by_age, realised_words, words
 from monitor.model.made_of import made_of, why_left_out
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Table, ledger_text
 from monitor.state import State
@@ -316,7 +316,25 @@ def _past(past: Backtest | None, zone: ZoneInfo) -> tuple[Block, ...]:
 def _lasts(lasts: tuple[Part, ...]) -> tuple[Block, ...]:
     rows: tuple[tuple[Cell, ...], ...] = tuple((one.name or _("the pump as a whole"), words(one)) for one in lasts)
     note = _("No date is a promise: {words}.").format(words=realised_words(lasts[0]))
-    return (Table("lasts", (_("part"), _("what can be said")), rows, note),)
+    told = Table("lasts", (_("part"), _("what can be said")), rows, note)
+    counts = tuple(row for one in lasts for row in by_age(one))
+    if not counts:
+        return (told,)
+    head = (
+        _("part"),
+        _("age"),
+        _("lives"),
+        _("failures"),
+        _("failures a year"),
+        _("by the curve"),
+        _("failed or worn"),
+    )
+    beside = _(
+        "Counts by age of all parts of the class, the rate with its interval. A part taken out in time counts as not"
+        " failed; in the last column it counts as failed where an independent hand found it worn. The truth lies"
+        " between."
+    )
+    return (told, Table("ages", head, counts, beside))
 
 
 def _reading() -> tuple[Block, ...]:

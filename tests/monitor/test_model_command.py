@@ -14,12 +14,15 @@ import pytest
 from pypdf import PdfReader
 
 from drivers.errors import UserError
+from models.bias.parameters import Cost
+from models.health.remaining import remaining_life
 from monitor import judge, learning
 from monitor.cli import build_parser
 from monitor.ledger import Ledger
 from monitor.ledger.through import this_user
 from monitor.lock import hold_lock
 from monitor.model import backtest, command, life
+from monitor.records import tables
 from monitor.state import State
 from tests.monitor.judged_plant import DAY_US, MINUTE_US, NOW_US, lay_down, minutes, settings
 
@@ -263,6 +266,36 @@ def test_the_index_that_tells_how_long_it_lasts_begins_after_the_last_replacemen
     assert life.words(whole).startswith("the index moves by -6")
     assert [one.name for one in others] == ["seal", "bearing", "impeller"]
     assert life.words(others[0]) == "not enough data: 0 failures of this class, 10 are needed"
+
+
+def test_a_class_that_failed_often_is_told_by_its_counts_and_the_curve_beside_them():
+    rng = np.random.default_rng(3)
+    age, seen = 400 + rng.exponential(500, 60), rng.uniform(300, 1500, 60)  # quiet, then a flat rate
+    lives = pd.DataFrame({
+        "asset": [f"P{i}" for i in range(60)], "component": "seal", "entry_d": 0.0, "exit_d": np.minimum(age, seen),
+        "ended": np.where(age < seen, "failed", "worn"),
+    })  # fmt: skip
+    part = life.Part("seal", remaining_life(None, lives, "seal", 300.0, Cost(900.0, 2700.0)))
+    said = life.words(part)
+    assert "33 failures in 60 lives" in said and "Weibull shape 2.8 [" in said
+    assert "the curve rises, the counts since the first failure do not show it" in said
+    assert "cheapest replacement age in days:" in said and "by the counts" in said
+    rows = life.by_age(part)
+    assert len(rows) == 5 and rows[0][3] == "0" and sum(int(row[3]) for row in rows) == 33
+    assert sum(int(row[6]) for row in rows) == 60
+    assert life.by_age(life.Part("seal", remaining_life(None, lives.iloc[:5], "seal"))) == ()
+
+
+def test_failures_count_from_when_anything_else_was_recorded_and_not_from_old_jobs(tmp_path):
+    state = State(tmp_path).make()
+    Ledger(state).close()
+    times = pd.date_range("2025-01-01", periods=100, freq="D", tz="UTC")
+    start_us = times[0].value // 1000
+    job = {"opened": "2024-01-01", "action": "replace", "trigger": "schedule"}
+    enter(state, "work_order", start_us - 400 * DAY_US, wo_id="W-1", done="2023-11-28T00:00:00Z", **job)
+    enter(state, "event", start_us, date="2025-01-01", event_kind="contract", text="-")
+    recorded = tables(state)
+    assert life.recorded_since(recorded, times[-1].value // 1000) == start_us
 
 
 def test_the_word_of_a_row_is_the_worse_one_of_index_and_lines():
