@@ -107,7 +107,8 @@ def _cheapest(costs: CostCurve) -> str:
     said = _("cheapest replacement age in days: {best} ({low} to {high}) by the curve, {counts} by the counts").format(
         best=days(best.value), low=days(best.low), high=days(best.high), counts=days(costs.best_by_counts_d)
     )
-    return f"{said} ({_('no part has been that old')})" if costs.extrapolated else said
+    old = _("no part has been that old")
+    return f"{said} ({old})" if costs.extrapolated else said
 
 
 def by_age(part: Part) -> tuple[tuple[str, ...], ...]:
