@@ -14,7 +14,7 @@ from drivers.record import Quality
 from drivers.source import FeedSpec, SourceSpec, make_source
 from monitor.flows import address_of
 from monitor.labels import code_text
-from monitor.plant import RIGHTS, Settings
+from monitor.plant import MODELLED, RIGHTS, Settings
 from monitor.probe.target import taken_by_daemon
 from monitor.quality import OLD_S, STALE_PERIODS, QualityMachine, explain, machine_of
 from monitor.settings.load import JOBS
@@ -63,6 +63,11 @@ def plan(settings: Settings, state: State) -> list[str]:
     lines += ["", "CROSS-CHECKS (what they contradict becomes uncertain)", *explain(settings)]
     lines += ["", "LIMITS OF PHYSICS LINES (limits.toml; all others are the defaults of docs/physics_lines.md)"]
     lines += _limit_lines(settings)
+    lines += [
+        "",
+        "MODELS (what each pump and meter learns from; the daemon learns once, then only by confirm_baseline)",
+    ]
+    lines += _reference_lines(settings)
     lines += ["", "VENDOR FEEDS (taken in by `handwheel intake`)"]
     for feed in settings.feeds:
         lines.append(f"  {feed.name}: {feed.vendor}, {_ways(feed, state)}, late after {feed.late_after_s:g} s")
@@ -105,6 +110,20 @@ def _limit_lines(settings: Settings) -> list[str]:
             power = "" if math.isinf(up_to) else f" up to {up_to:g} kW"
             lines.append(f"  vibration class {name}{power}: {_number(bounds)} mm/s RMS")
     return lines or ["  none: the defaults everywhere"]
+
+
+def _reference_lines(settings: Settings) -> list[str]:
+    """Each reference window, once for all assets that share it."""
+    groups: dict[str, list[str]] = {}
+    for asset in settings.assets:
+        if asset.kind in MODELLED and settings.tags_of(asset.id):
+            told = asset.reference or settings.models.reference
+            days = settings.models.learn_days
+            own = f"{days} days of minutes before the first run, else {2 * days} days of hours; it waits for them"
+            groups.setdefault(f"{told.start} to {told.end}" if told else own, []).append(asset.id)
+    return [f"  {words}: {', '.join(assets)}" for words, assets in groups.items()] or [
+        "  none: no pump or meter is read"
+    ]
 
 
 def _number(value: float | tuple[float, ...]) -> str:

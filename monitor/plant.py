@@ -89,6 +89,7 @@ SITE_TYPES = (
 )
 ASSET_KINDS = ("pump", "meter", "tank", "blower", "dosing", "generator")
 VIBRATION_CLASSES = ("I", "II", "1_rigid", "1_flexible", "2_rigid", "2_flexible")  # ISO 10816-7, ISO 20816-3
+MODELLED = ("pump", "meter")
 ROLES = (
     "viewer",
     "operator",
@@ -125,6 +126,22 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The time in which an asset was sound, and from which its model learns: days of the utility, both included."""
+
+    start: date
+    end: date
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """From what models learn where the asset itself says nothing."""
+
+    learn_days: int = 30  # of minutes up to the first run, else twice as many of hours
+    reference: Reference | None = None  # a time instead, for all
+
+
+@dataclass(frozen=True, slots=True)
 class Asset:
     id: str
     site: str
@@ -147,6 +164,7 @@ class Asset:
     well: str | None = None  # the asset whose level this pump pumps down
     has_standby: bool = False
     components: tuple[Component, ...] = ()
+    reference: Reference | None = None  # of pumps and meters
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +321,7 @@ class Settings:
     history: History = History()
     disk: Disk = Disk()
     fleet: Fleet = Fleet()
+    models: Learning = Learning()
     retention: Mapping[str, int] = field(default_factory=dict)  # kind of entry, or "message" -> days its words stay
     limits: tuple[Limits, ...] = ()  # of the physics lines; a later row counts before an earlier one
     vibration: Mapping[str, Zones] = field(default_factory=dict)  # lines of the classes that limits.toml names

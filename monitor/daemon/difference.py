@@ -13,8 +13,8 @@ from monitor.plant import Settings
 from monitor.words import clean
 
 _VALUE_LIMIT = 80  # characters of one value
-_GENERAL = ("utility", "language", "time_zone", "currency", "simulated", "history", "disk", "fleet", "review",
-            "retention", "metrics_port")  # fmt: skip
+_GENERAL = ("utility", "language", "time_zone", "currency", "simulated", "history", "disk", "fleet", "models",
+            "review", "retention", "metrics_port")  # fmt: skip
 
 
 def difference(old: Settings, new: Settings) -> list[str]:

@@ -20,6 +20,7 @@ from monitor.settings.shapes import (
     Component,
     ContractFile,
     Feed,
+    Reference,
     RegisterFile,
     SiteFile,
     Source,
@@ -88,6 +89,7 @@ def load(folder: Path) -> plant.Settings:
         history=_history(folder, site_file),
         disk=_frozen(plant.Disk, site_file.disk),
         fleet=_frozen(plant.Fleet, site_file.fleet),
+        models=_frozen(plant.Learning, site_file.models),
         retention=dict(site_file.retention),
         metrics_port=site_file.metrics.port if site_file.metrics else None,
     )
@@ -106,7 +108,7 @@ def _frozen(kind: type[T], row: BaseModel) -> T:
         value = getattr(row, field.name)
         if isinstance(value, list):
             value = tuple(_frozen(plant.Component, v) if isinstance(v, Component) else v for v in value)
-        values[field.name] = value
+        values[field.name] = _frozen(plant.Reference, value) if isinstance(value, Reference) else value
     return kind(**values)
 
 
@@ -149,6 +151,10 @@ def _check_site(reader: Reader, file: SiteFile) -> None:
         one_of(reader, name, ["asset", index, "kind"], asset.kind, plant.ASSET_KINDS, "kind of asset")
         if asset.well is not None:
             one_of(reader, name, ["asset", index, "well"], asset.well, [one.id for one in file.asset], "asset")
+        if asset.reference and asset.kind not in plant.MODELLED:
+            reader.fault(name, ["asset", index, "reference"], f"a {asset.kind} has no model of ours; take the line out")
+        _check_reference(reader, name, ["asset", index, "reference"], asset.reference)
+    _check_reference(reader, name, ["models", "reference"], file.models.reference)
     for group, role in file.roles.groups.items():
         one_of(reader, name, ["roles", "groups", group], role, plant.ROLES, "role")
     for kind in file.retention:
@@ -166,6 +172,11 @@ def _check_site(reader: Reader, file: SiteFile) -> None:
         one_of(reader, name, ["roles", "rights", role], role, plant.ROLES, "role")
         for right in rights:
             one_of(reader, name, ["roles", "rights", role], right, plant.RIGHTS, "right")
+
+
+def _check_reference(reader: Reader, name: str, place: list[str | int], told: Reference | None) -> None:
+    if told and told.end < told.start:
+        reader.fault(name, [*place, "to"], f"{told.end} is before {told.start}, its from")
 
 
 def _check_rest(

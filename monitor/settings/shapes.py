@@ -59,6 +59,16 @@ class Component(Table):
     p_fail: float | None = Field(None, ge=0, le=1)
 
 
+class Reference(Table):
+    start: date = Field(alias="from")
+    end: date = Field(alias="to")
+
+
+class Models(Table):
+    learn_days: int = Field(30, ge=1, le=366)
+    reference: Reference | None = None
+
+
 class Asset(Table):
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,24}$")
     site: str
@@ -81,6 +91,7 @@ class Asset(Table):
     well: str | None = None
     has_standby: bool = False
     components: list[Component] = Field(default_factory=list)
+    reference: Reference | None = None
 
 
 class Review(Table):
@@ -135,6 +146,7 @@ class SiteFile(Table):
     history: History = Field(default_factory=History)
     disk: Disk = Field(default_factory=Disk)
     fleet: Fleet = Field(default_factory=Fleet)
+    models: Models = Field(default_factory=Models)
     metrics: Metrics | None = None
     retention: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)  # kind or "message" -> days
     roles: Roles = Field(default_factory=Roles)

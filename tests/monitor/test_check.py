@@ -215,3 +215,17 @@ def test_a_folder_of_this_machine_is_no_flow(wired, capsys):
     site = wired / "config/site.toml"
     site.write_text(site.read_text() + '[history]\nurl = "file:///srv/history"\n')
     assert checked(wired, capsys, "--flows", "--csv")[1] == before
+
+
+def test_each_asset_of_a_model_is_named_with_the_window_that_it_learns_from(folder, capsys):
+    text = SITE + '[models]\nlearn_days = 20\n[[asset]]\nid = "Y"\nsite = "S"\nname = "y"\nkind = "pump"\n'
+    text += "reference = { from = 2026-01-01, to = 2026-01-31 }\n"
+    (folder / "config/site.toml").write_text(text)
+    source(folder, "x", tag="speed")
+    source(folder, "y", tag="speed")
+    path = folder / "config/sources/y.toml"
+    path.write_text(path.read_text().replace('asset = "X"', 'asset = "Y"'))
+    code, told = checked(folder, capsys)
+    assert code == 0
+    assert "  20 days of minutes before the first run, else 40 days of hours; it waits for them: X" in told
+    assert "  2026-01-01 to 2026-01-31: Y" in told

@@ -59,6 +59,24 @@ def test_the_hash_of_the_settings_changes_with_any_byte(tree):
     [
         (
             "site.toml",
+            "max_starts_per_h = 10",
+            "max_starts_per_h = 10\nreference = { from = 2026-02-01, to = 2026-01-31 }",
+            "site.toml: line 33: asset.0.reference.to: 2026-01-31 is before 2026-02-01, its from",
+        ),
+        (
+            "site.toml",
+            "max_starts_per_h = 10",
+            'max_starts_per_h = 10\nreference = { from = "2026-02-01" }',
+            "site.toml: line 33: asset.0.reference.from: must be a date without quotes, for example 2026-11-27",
+        ),
+        (
+            "site.toml",
+            "[review]",
+            "[models]\nlearn_days = 0\n[review]",
+            "site.toml: line 39: models.learn_days: must be 1 or more",
+        ),
+        (
+            "site.toml",
             "rated_power_kw",
             "rated_pwer_kw",
             "site.toml: line 31: asset.0.rated_pwer_kw: is unknown; did you mean rated_power_kw?",
