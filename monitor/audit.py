@@ -36,6 +36,7 @@ COVERAGE_LINES = (0.99, 0.95)
 STALE_FAIL = 0.10  # share of tags
 COVERAGE_DAYS, BALANCE_DAYS, INPUT_DAYS = 7, 7, 7
 QUARTER_DAYS, BEFORE_DAYS = 91, 365
+FROM_OUTSIDE = ("speed", "frequency", "level")  # quantities that are set from outside a pump
 ROWS_PER_INDEPENDENT = 60  # neighbouring minutes of a pump are no independent draws
 CHILD_TIMEOUT_S = 60.0
 JOB_TIMEOUT_S = 300.0
@@ -52,6 +53,8 @@ class Check:
     n: int
     words: str
     subject: str = ""  # the source, meter, asset or vendor
+    quantity: str = ""  # that moved most
+    from_outside: bool = False  # whether it is set from outside the asset: wear does not move it
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +205,10 @@ def mass_balance(state: State, settings: Settings, now_us: int) -> Iterator[Chec
 
 
 def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check]:
-    """Do the inputs of each model still look like its reference? Worst quantity per pump, by PSI and KS together."""
+    """Do the inputs of each model still look like its reference? Worst quantity per pump, by PSI and KS together.
+
+    Of those that fail, one that is set from outside comes first: a model has not learned what it does there.
+    """
     import pandas as pd
 
     from models.drift.data import ks, psi
@@ -231,7 +237,8 @@ def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check
         current = steady(asset, model, max(learned_to, end_us - INPUT_DAYS * DAY_US), end_us)
         apart = ROWS_PER_INDEPENDENT if model.every_s <= 60 else 1
         told: list[tuple[str, Result]] = []
-        for name in model.detectors[STEADY].features if STEADY in model.detectors else ():
+        inputs = {*model.detectors[STEADY].features, *FROM_OUTSIDE} if STEADY in model.detectors else set()
+        for name in sorted(inputs):
             if name in reference and name in current:
                 one, other = reference[name].to_numpy(float), current[name].to_numpy(float)
                 both = (psi(one, other), ks(one, other, apart))
@@ -241,13 +248,16 @@ def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check
         if not told:
             yield Check("input_shift", CANNOT_TELL, None, None, 0, _("no rows to compare"), asset.id)
             continue
-        name, result = max(told, key=lambda pair: (SEVERITY.index(pair[1].word), pair[1].value or 0.0))
+        name, result = max(
+            told, key=lambda one: (SEVERITY.index(one[1].word), one[0] in FROM_OUTSIDE, one[1].value or 0.0)
+        )
         words = _("{quantity} moved most since the model was learned: PSI {value}").format(
             quantity=quantity_word(name), value=number_text(result.value, 2)
         )
         if result.word == CANNOT_TELL:
             words = _("too few rows since the model was learned")
-        yield Check("input_shift", result.word, result.value, result.threshold, result.n, words, asset.id)
+        yield Check("input_shift", result.word, result.value, result.threshold, result.n, words, asset.id, name,
+                    name in FROM_OUTSIDE)  # fmt: skip
 
 
 def _with_word(result: "Result", word: str) -> "Result":

@@ -71,12 +71,17 @@ def score(state: State, settings: Settings, now_us: int, args: Mapping[str, Any]
 
 
 def learn(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
-    """Fit a model for each pump that has none, and learn the accounts of each meter."""
+    """Learn each pump and meter that has no model, or of which a baseline was confirmed since."""
     from monitor import learning, meters
 
-    found = learning.learn(state, settings, now_us, tell=tell)
-    learned = {**found.learned, **meters.learn(state, settings, now_us)}
-    return JobResult(f"{len(learned)} models learned, {len(found.not_learned)} assets taught nothing")
+    found = [learning.learn(state, settings, now_us, tell=tell), meters.learn(state, settings, now_us)]
+    learned = sum(len(one.learned) for one in found)
+    silent = {name: why for one in found for name, why in one.not_learned.items()}
+    words = f"{learned} models learned, {len(silent)} assets taught nothing"
+    if silent:
+        name, why = next(iter(silent.items()))
+        words += f"; {name}: {why}"
+    return JobResult(words, [entry for one in found for entry in one.ledger])
 
 
 def fold(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:

@@ -1,16 +1,20 @@
 """The models of the pumps: learned once from a time that nobody complained of, kept as JSON and npz, read back.
 
-A model is learned at a pump's first run and never anew by itself. Many pumps are learned at once (monitor.fleet); the
-same window gives the same bytes, wherever it is learned.
+A model is learned at a pump's first run, from the window that site.toml names, else from the time up to then; anew only
+after a role has confirmed a baseline. What was learned is an entry of the ledger, from which anybody can learn the same
+again: many pumps are learned at once (monitor.fleet), and the same window gives the same bytes, wherever it is learned.
+Each model is kept under its digest, so that what an earlier one said can still be redone.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -18,29 +22,35 @@ from drivers.errors import UserError
 from models.health import HealthModel, Limits, Rated, fit, from_parts
 from models.health.limits import VIBRATION_ZONES
 from models.health.state import STEADY
-from monitor import fleet
+from monitor import fleet, standing
 from monitor.beside import well_assets, well_columns
 from monitor.historian.frames import wide
 from monitor.ledger import Record, entries
-from monitor.plant import Asset, Settings
+from monitor.plant import QUANTITIES, Asset, Settings
 from monitor.progress import Tell, silent
+from monitor.standing import Standing, standings
 from monitor.state import State, atomic_write
-from monitor.words import _
+from monitor.words import _, number_text, parse_utc, utc_text
 
 MINUTE_S, HOUR_S = 60, 3600
+DAY_US = 86_400_000_000
 WORTH = 8  # models that take about as long as the start of a process
+HOURS_FOLD = 2  # an hour holds less than its minutes: twice the days of them are learned
 OF_LINES = (  # of the nameplate: nothing learned rests on them
     "max_starts_per_h", "vibration_category", "best_flow_m3h", "npsh_required_m", "altitude_m", "well_area_m2",
 )  # fmt: skip
-LEARN_DAYS = {MINUTE_S: 30, HOUR_S: 60}  # reference window by cadence: the finest that has enough rows is learned
+COVERED = 0.9  # of a window that nobody chose: from here on something must have been read
+FIRST_RUN, CONFIRMED, FOUND = "first run", "baseline confirmed", "found stored, without an entry"
+NOBODY = "nobody yet"
 
 
 @dataclass(frozen=True, slots=True)
 class LearnResult:
-    """What was learned: the digest of each new model, and one line for each asset that taught nothing."""
+    """What was learned: the digest of each new model, one line for each asset that taught nothing, ledger drafts."""
 
     learned: dict[str, str] = field(default_factory=dict)
     not_learned: dict[str, str] = field(default_factory=dict)
+    ledger: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,82 +63,205 @@ class Learned:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Rows to learn from: one per `every_s` [s], from start to end; something must have been read by `by_us`.
+
+    Times in UTC [us], the end not included.
+    """
+
+    every_s: int
+    start_us: int
+    end_us: int
+    by_us: int
+
+
 class ModelDamaged(UserError):
     """A stored model cannot be read."""
 
 
+class TooEarly(UserError):
+    """A window cannot be learned from yet."""
+
+
 def learn(
     state: State, settings: Settings, now_us: int, *, assets: Sequence[str] = (), again: bool = False,
-    confirmed_by: str = "nobody yet", tell: Tell = silent,
+    confirmed_by: str = NOBODY, tell: Tell = silent,
 ) -> LearnResult:  # fmt: skip
-    """Fit and store a model for each pump that has none (or for `assets`; `again` replaces the one there is).
+    """Fit and store a model for each pump that has none, or of which a baseline was confirmed since.
 
-    The reference is the time up to `now_us` [us, UTC]: 30 days of minutes, else 60 days of hours. While an own alert is
-    open nothing is learned again, and a first reference ends where the alert began: what came after is in question.
+    `assets`: only these; `again` replaces the model there is. While an own alert is open nothing is learned again, and
+    a first reference ends where the alert began and begins after the last failure: what lies there is in question.
+    What a vendor claims leaves nothing out: else it could choose what we learn from.
     """
     result = LearnResult()
-    due = []
-    until = alerts_since(state)
+    due, why = [], dict[str, tuple[str, Standing]]()
+    told = standings(entries(state, standing.KINDS))
     for asset in pumps(settings):
-        known = model_path(state, asset.id).exists()
-        if (assets and asset.id not in assets) or (known and not again):
+        if assets and asset.id not in assets:
             continue
-        if asset.id in until and known:
+        one = told.get(asset.id, Standing())
+        known, baseline = model_path(state, asset.id).exists(), one.waiting
+        if known and not again and not baseline:
+            result.ledger.extend(_found(state, asset, one, now_us))
+        elif known and one.alerts:
             result.not_learned[asset.id] = _("an own alert is open; it is learned after that is closed")
-            continue
-        due.append(task(state, settings, asset, min(now_us, until.get(asset.id, now_us)), confirmed_by))
-    for one in fleet.run(from_window, due, settings.fleet, _("learning"), tell, worth=WORTH):
-        if one.value and one.value.json:
-            keep(state.models, one.asset, one.value)
-            result.learned[one.asset] = one.value.sha256
+        elif baseline:
+            start_us = parse_utc(str(baseline.data["from"]))
+            why[asset.id] = (CONFIRMED, one)
+            end_us = start_us + settings.models.learn_days * DAY_US
+            if end_us > now_us:
+                words = _("confirmed from {start} on; learned when {days} days have passed, after {end}")
+                result.not_learned[asset.id] = words.format(
+                    start=utc_text(start_us)[:16], days=settings.models.learn_days, end=utc_text(end_us)[:16]
+                )
+                continue
+            due.append(task(state, settings, asset, end_us, baseline.role or NOBODY, start_us))
         else:
-            result.not_learned[one.asset] = one.value.words if one.value else one.why
+            why[asset.id] = (FIRST_RUN if not known else standing.BY_HAND, one)
+            began = min((one.raised_us[name] for name in one.alerts), default=now_us)
+            sound_us = one.sound_after_us(signals(settings, asset))
+            due.append(task(state, settings, asset, min(now_us, began), confirmed_by, None, sound_us))
+    for done in fleet.run(from_window, due, settings.fleet, _("learning"), tell, worth=WORTH):
+        if done.value and done.value.json:
+            put(state, done.asset, done.value)
+            result.learned[done.asset] = done.value.sha256
+            reason, one = why[done.asset]
+            body = json.loads(done.value.json)
+            result.ledger.append(entry(settings.asset(done.asset), body, reason, now_us, one.waiting))
+        else:
+            result.not_learned[done.asset] = done.value.words if done.value else done.why
     return result
 
 
-def task(state: State, settings: Settings, asset: Asset, end_us: int, confirmed_by: str) -> fleet.Task:
+def entry(
+    asset: Asset, body: Mapping[str, Any], why: str, now_us: int, baseline: Record | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """The draft of the ledger entry of a stored model: all that is needed to learn it again from history."""
+    card = body["card"]
+    end_us = parse_utc(card["window_end"]) + round(body["every_s"] * 1e6)
+    role = None if card["confirmed_by"] == NOBODY else card["confirmed_by"]
+    data = {
+        "sha256": body["sha256"], "window_start": card["window_start"], "window_end": utc_text(end_us),
+        "data_sha256": card["data_sha256"], "why": why, "every_s": body["every_s"], "seed": card["seed"],
+        "libraries": card["libraries"], "baseline": baseline.n if baseline else None,
+    }  # fmt: skip
+    return {"kind": "model", "data": data, "at_us": now_us, "via": "worker", "role": role, "site": asset.site,
+            "asset": asset.id, "component": None}  # fmt: skip
+
+
+def _found(state: State, asset: Asset, one: Standing, now_us: int) -> list[dict[str, Any]]:
+    """The draft for a model that lies there without its entry: fitted by hand, or the daemon ended in between."""
+    try:
+        body = json.loads(model_path(state, asset.id).read_text("utf-8"))
+        if one.model and one.model.data["sha256"] == body["sha256"]:
+            return []
+        by_hand = body["card"]["confirmed_by"] != NOBODY
+        return [entry(asset, body, standing.BY_HAND if by_hand else FOUND, now_us)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []  # a damaged one is said where it is to judge
+
+
+def task(
+    state: State, settings: Settings, asset: Asset, end_us: int, confirmed_by: str, start_us: int | None = None,
+    sound_us: int = 0,
+) -> fleet.Task:  # fmt: skip
     """The task of `from_window` for one pump, with the part of the settings that it needs."""
     needed = {asset.id, *well_assets(settings, asset)}
     only = replace(settings, assets=tuple(one for one in settings.assets if one.id in needed),
                    tags=tuple(one for one in settings.tags if one.asset in needed), sources=(), status_alerts=(),
                    feeds=(), contracts=(), answers=(), jobs=())  # fmt: skip
-    return fleet.Task(asset.site, asset.id, (state, only, asset.id, end_us, confirmed_by))
+    return fleet.Task(asset.site, asset.id, (state, only, asset.id, end_us, confirmed_by, start_us, sound_us))
 
 
-def from_window(state: State, settings: Settings, asset_id: str, end_us: int, confirmed_by: str) -> Learned:
+def from_window(
+    state: State, settings: Settings, asset_id: str, end_us: int, confirmed_by: str, start_us: int | None = None,
+    sound_us: int = 0,
+) -> Learned:  # fmt: skip
     """The model of one pump from the time up to `end_us` [us, UTC]; reads only."""
-    model = fitted(state, settings, asset_id, end_us, confirmed_by)
+    try:
+        model = fitted(state, settings, asset_id, end_us, confirmed_by, start_us, sound_us)
+    except TooEarly as early:
+        return Learned("", "", b"", str(early))
     if STEADY in model.detectors:
         return packed(model)
     return Learned("", "", b"", "; ".join(model.card["notes"]))
 
 
 def fitted(
-    state: State, settings: Settings, asset_id: str, end_us: int, confirmed_by: str, start_us: int | None = None
-) -> HealthModel:
-    """The model of one pump as its window teaches it: at the first of LEARN_DAYS that has enough rows, else the last.
+    state: State, settings: Settings, asset_id: str, end_us: int, confirmed_by: str, start_us: int | None = None,
+    sound_us: int = 0,
+) -> HealthModel:  # fmt: skip
+    """The model of one pump as its windows teach it: of the first that has enough rows, else of the last.
 
-    The window ends at `end_us` [us, UTC]; without `start_us` it is as long as LEARN_DAYS says. Reads only.
+    With `start_us` from there to `end_us` [us, UTC], else as `windows` says. Reads only. Raises TooEarly.
     """
-    asset = settings.asset(asset_id)
-    for every_s, days in LEARN_DAYS.items():
-        until_us = edge(end_us, every_s)
-        from_us = until_us - days * 86_400_000_000 if start_us is None else edge(start_us, every_s)
-        frames = partial(wide, state, settings, start_us=from_us, end_us=until_us, every_s=every_s)
+    asset, why = settings.asset(asset_id), ""
+    model = None
+    for window in windows(settings, asset, end_us, start_us, sound_us):
+        frames = partial(wide, state, settings, start_us=window.start_us, end_us=window.end_us, every_s=window.every_s)
         values, share = frames(asset_id)
+        if missing := too_short(np.isfinite(values.to_numpy(float)).any(axis=1), window):
+            why = why or missing
+            continue
         beside = well_columns(settings, asset, frames)
-        model = fit(values, share, rated(settings, asset), every_s=every_s, confirmed_by=confirmed_by, beside=beside)
+        plate = rated(settings, asset)
+        model = fit(values, share, plate, every_s=window.every_s, confirmed_by=confirmed_by, beside=beside)
         if STEADY in model.detectors:
             break
+    if model is None:
+        raise TooEarly(why)
     return model
+
+
+def windows(
+    settings: Settings, asset: Asset, end_us: int, start_us: int | None = None, sound_us: int = 0
+) -> list[Window]:
+    """Where the reference of a pump lies: the finest first.
+
+    From `start_us` to `end_us`; else as configured; else up to `end_us`: `learn_days` of minutes, twice as many days of
+    hours, nothing of it before `sound_us` [us, UTC]. Raises TooEarly where a configured time has not passed.
+    """
+    told = asset.reference or settings.models.reference
+    if start_us is None and told:
+        start_us, last_us = (midnight_us(day, settings) for day in (told.start, told.end + timedelta(days=1)))
+        if last_us > end_us:
+            words = _("its reference is {start} to {end}: learned after that, and from nothing that an alert is about")
+            raise TooEarly(words.format(start=told.start, end=told.end))
+        end_us = last_us
+    found = []
+    for every_s, fold in ((MINUTE_S, 1), (HOUR_S, HOURS_FOLD)):
+        until_us = edge(end_us, every_s)
+        span_us = fold * settings.models.learn_days * DAY_US
+        if start_us is None:
+            first_us = until_us - span_us
+            by_us = first_us + round((1 - COVERED) * span_us)
+            found.append(Window(every_s, max(first_us, edge(sound_us, every_s) + every_s * 1_000_000), until_us, by_us))
+        else:
+            found.append(Window(every_s, edge(start_us, every_s), until_us, until_us))
+    return found
+
+
+def too_short(read: np.ndarray, window: Window) -> str:
+    """Why a window reaches too far back for what was `read`, row by row; "" where it does not."""
+    good = np.flatnonzero(read)
+    first_us = window.start_us + int(good[0]) * window.every_s * 1_000_000 if len(good) else window.end_us
+    if first_us <= window.by_us:
+        return ""
+    days = ((window.end_us - at_us) / DAY_US for at_us in (first_us, window.by_us))
+    has, needed = (number_text(one, 2) for one in days)
+    return _("{days} days were read of {needed} that are needed; it is learned then").format(days=has, needed=needed)
+
+
+def midnight_us(day: date, settings: Settings) -> int:
+    """Where a day of the utility begins. [us, UTC]"""
+    return round(datetime.combine(day, time(), ZoneInfo(settings.time_zone)).timestamp()) * 1_000_000
 
 
 def alerts_since(state: State) -> dict[str, int]:
     """When the oldest own alert that stands began, by asset. [us, UTC]"""
-    since: dict[str, int] = {}
-    for one in open_alerts(entries(state, ("own_alert",))):
-        since[one.asset or ""] = min(one.at_us, since.get(one.asset or "", one.at_us))
-    return since
+    told = standings(entries(state, ("own_alert",)))
+    return {name: min(one.raised_us[alert] for alert in one.alerts) for name, one in told.items() if one.alerts}
 
 
 def rated(settings: Settings, asset: Asset) -> Rated:
@@ -163,20 +296,29 @@ def packed(model: HealthModel) -> Learned:
 
 
 def store(state: State, asset_id: str, model: HealthModel) -> None:
-    """Write a model into STATE."""
-    keep(state.models, asset_id, packed(model))
+    """Write a model into STATE: from now on it judges."""
+    put(state, asset_id, packed(model))
 
 
-def keep(folder: Path, asset_id: str, one: Learned) -> None:
-    """Write ASSET.npz and then ASSET.json, which names the arrays' digest."""
+def put(state: State, asset_id: str, one: Learned) -> None:
+    """The same of its bytes. It is kept for ever under its digest, so that what it says can be redone."""
+    keep(state.models / asset_id, one.sha256, one)
+    keep(state.models, asset_id, one)
+
+
+def keep(folder: Path, name: str, one: Learned) -> None:
+    """Write NAME.npz and then NAME.json, which names the arrays' digest."""
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write(folder / f"{asset_id}.npz", one.npz)
-    atomic_write(folder / f"{asset_id}.json", one.json)
+    atomic_write(folder / f"{name}.npz", one.npz)
+    atomic_write(folder / f"{name}.json", one.json)
 
 
-def load(state: State, asset_id: str) -> HealthModel | None:
-    """The stored model, or None; ModelDamaged where its files do not agree with their digest."""
-    path = model_path(state, asset_id)
+def load(state: State, asset_id: str, sha256: str = "") -> HealthModel | None:
+    """The model that judges, or the one of this digest; None without it.
+
+    ModelDamaged where its files do not agree with their digest.
+    """
+    path = model_path(state, asset_id, sha256)
     if not path.exists():
         return None
     try:
@@ -185,14 +327,14 @@ def load(state: State, asset_id: str) -> HealthModel | None:
             model = from_parts(body, {name: file[name] for name in file.files})
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise ModelDamaged(f"{path}: cannot be read ({fault}); remove it to learn the pump again") from fault
-    if model.sha256 != body.get("sha256"):
+    if model.sha256 != body.get("sha256") or sha256 not in ("", model.sha256):
         raise ModelDamaged(f"{path}: does not agree with its digest; remove it to learn the pump again")
     return model
 
 
-def model_path(state: State, asset_id: str) -> Path:
-    """Where the model of an asset lies in STATE."""
-    return state.models / f"{asset_id}.json"
+def model_path(state: State, asset_id: str, sha256: str = "") -> Path:
+    """Where the model of an asset that judges lies in STATE, or that of a digest."""
+    return state.models / asset_id / f"{sha256}.json" if sha256 else state.models / f"{asset_id}.json"
 
 
 def pumps(settings: Settings) -> list[Asset]:
@@ -201,13 +343,12 @@ def pumps(settings: Settings) -> list[Asset]:
     return [asset for asset in settings.assets if asset.kind == "pump" and asset.id in read]
 
 
+def signals(settings: Settings, asset: Asset) -> frozenset[str]:
+    """The tags of an asset whose numbers a model learns: neither counters nor states nor flags."""
+    return frozenset(one.name for one in settings.tags_of(asset.id) if QUANTITIES[one.quantity][1] == "analog")
+
+
 def edge(now_us: int, every_s: float) -> int:
     """The end of the last whole cell: a cell that is still filling is not judged."""
     every_us = round(every_s * 1e6)
     return now_us // every_us * every_us
-
-
-def open_alerts(records: Iterable[Record]) -> list[Record]:
-    """The last word on each own alert that still stands."""
-    last = {str(one.data["alert_id"]): one for one in records if one.kind == "own_alert"}
-    return [one for one in last.values() if one.data["active"]]

@@ -17,15 +17,28 @@ from models.health import Assessment
 from models.health.judged import Line
 from models.health.meter import Account, MeterLimits, MeterReference, Middle, fit_meter, meter_lines, suspects
 from models.health.meter import with_storage as kept
+from monitor import standing
 from monitor.historian.reader import HotReader
-from monitor.learning import ModelDamaged, model_path
+from monitor.learning import (
+    CONFIRMED,
+    DAY_US,
+    FIRST_RUN,
+    FOUND,
+    LearnResult,
+    ModelDamaged,
+    TooEarly,
+    model_path,
+    too_short,
+    windows,
+)
+from monitor.ledger import Record, entries
 from monitor.plant import Asset, CrossCheck, Settings
+from monitor.standing import Standing, standings
 from monitor.state import State, atomic_write
-from monitor.words import _, utc_text
+from monitor.words import _, parse_utc, utc_text
 
 FORMAT = 1
 HOUR_S = 3600
-LEARN_DAYS = 30
 JUDGED_DAYS = 8  # seven whole days and the rest of today
 WHOLE_HOUR = 0.9  # share of good samples from which an hour counts
 SPOKEN = ("flow", "signal_quality", "gain")  # quantities of a meter that have a line of their own
@@ -68,18 +81,43 @@ def sides_of(settings: Settings, meter: Asset) -> list[Sides]:
     return found
 
 
-def learn(state: State, settings: Settings, now_us: int) -> dict[str, str]:
-    """Learn each meter that has no reference yet from the last 30 days, and store it: digest by asset id."""
-    made = {}
+def learn(state: State, settings: Settings, now_us: int) -> LearnResult:
+    """Learn each meter that has no reference yet, or of which a baseline was confirmed since, and store it.
+
+    The window is that of site.toml, else the last 30 days; after a confirmed baseline as many days from there on. While
+    an own alert is open nothing is learned again.
+    """
+    result = LearnResult()
+    told = standings(entries(state, standing.KINDS))
     for meter in meters(settings):
-        path = model_path(state, meter.id)
-        if path.exists():
+        one = told.get(meter.id, Standing())
+        known, baseline = model_path(state, meter.id).exists(), one.waiting
+        if known and not baseline:
+            result.ledger.extend(_found(state, meter, one, now_us))
             continue
-        end_s = now_us // 1_000_000 // HOUR_S * HOUR_S
-        start_s = end_s - LEARN_DAYS * 86_400
+        if known and one.alerts:
+            result.not_learned[meter.id] = _("an own alert is open; it is learned after that is closed")
+            continue
+        end_us, start_us = now_us, None
+        if baseline:
+            start_us = parse_utc(str(baseline.data["from"]))
+            end_us = start_us + settings.models.learn_days * DAY_US
+        if end_us > now_us:
+            result.not_learned[meter.id] = _("too few days since its baseline was confirmed")
+            continue
+        try:
+            window = replace(windows(settings, meter, end_us, start_us)[0], every_s=HOUR_S)
+        except TooEarly as early:
+            result.not_learned[meter.id] = str(early)
+            continue
+        start_s, end_s = (at // 1_000_000 // HOUR_S * HOUR_S for at in (window.start_us, window.end_us))
         values, accounts = _hours(state, settings, meter, start_s, end_s)
+        if missing := too_short(_read(values, accounts), window):
+            result.not_learned[meter.id] = missing
+            continue
         reference = fit_meter(values, accounts, settings.time_zone)
         if not (reference.ratios or reference.night or reference.gain is not None):
+            result.not_learned[meter.id] = _("too few whole hours in which all of them were read")
             continue
         body = {
             "format": FORMAT,
@@ -87,16 +125,41 @@ def learn(state: State, settings: Settings, now_us: int) -> dict[str, str]:
             "window_start": utc_text(start_s * 10**6),
             "window_end": utc_text(end_s * 10**6),
             "data_sha256": _data_sha256(values, accounts),
+            "confirmed_by": baseline.role if baseline else None,
+            "libraries": {"numpy": np.__version__, "pandas": pd.__version__},
         }
-        made[meter.id] = _digest(body)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, json.dumps({**body, "sha256": made[meter.id]}, indent=1))
-    return made
+        digest = _digest(body)
+        for path in (model_path(state, meter.id, digest), model_path(state, meter.id)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            atomic_write(path, json.dumps({**body, "sha256": digest}, indent=1))
+        result.learned[meter.id] = digest
+        why = CONFIRMED if baseline else FIRST_RUN
+        result.ledger.append(_entry(meter, {**body, "sha256": digest}, why, now_us, baseline))
+    return result
 
 
-def load(state: State, asset_id: str) -> tuple[MeterReference, str | None]:
-    """The reference of a meter with its digest; an empty one and None where nothing was learned. ModelDamaged."""
-    path = model_path(state, asset_id)
+def _entry(
+    meter: Asset, body: Mapping[str, Any], why: str, now_us: int, baseline: Record | None = None
+) -> dict[str, Any]:  # fmt: skip
+    facts = ("sha256", "window_start", "window_end", "data_sha256", "libraries")
+    data = {name: body[name] for name in facts}
+    data |= {"why": why, "every_s": HOUR_S, "seed": None, "baseline": baseline.n if baseline else None}
+    return {"kind": "model", "data": data, "at_us": now_us, "via": "worker", "role": body["confirmed_by"],
+            "site": meter.site, "asset": meter.id, "component": None}  # fmt: skip
+
+
+def _found(state: State, meter: Asset, one: Standing, now_us: int) -> list[dict[str, Any]]:
+    try:
+        body = json.loads(model_path(state, meter.id).read_text("utf-8"))
+        known = one.model and one.model.data["sha256"] == body["sha256"]
+        return [] if known else [_entry(meter, body, FOUND, now_us)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []  # a damaged one is said where it is to judge
+
+
+def load(state: State, asset_id: str, sha256: str = "") -> tuple[MeterReference, str | None]:
+    """The reference of a meter that judges, or that of a digest; an empty one and None without it. ModelDamaged."""
+    path = model_path(state, asset_id, sha256)
     try:
         body = json.loads(path.read_text("utf-8"))
         digest = body.pop("sha256")
@@ -114,19 +177,22 @@ def load(state: State, asset_id: str) -> tuple[MeterReference, str | None]:
 
 def assess(
     state: State, settings: Settings, now_us: int, limits: MeterLimits | None = None
-) -> dict[str, tuple[Assessment, str | None]]:
-    """What can be said of each meter at the last full hour, with the digest of its reference, by asset id."""
+) -> dict[str, tuple[Assessment, str | None, dict[str, Any]]]:
+    """What can be said of each meter at the last full hour, the digest of its reference, the rows judged, by id."""
     end_s = now_us // 1_000_000 // HOUR_S * HOUR_S
     lines: dict[str, tuple[Line, ...]] = {}
     digests: dict[str, str | None] = {}
     good: dict[str, float] = {}
     notes: dict[str, str] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for meter in meters(settings):
         values, accounts = _hours(state, settings, meter, end_s - JUDGED_DAYS * 86_400, end_s)
         try:
             reference, digests[meter.id] = load(state, meter.id)
         except ModelDamaged as fault:
             reference, digests[meter.id], notes[meter.id] = MeterReference(), None, str(fault)
+        rows[meter.id] = {"every_s": HOUR_S, "rows": len(values), "end": utc_text(end_s * 10**6),
+                          "data_sha256": _data_sha256(values, accounts)}  # fmt: skip
         lines[meter.id] = meter_lines(values, accounts, reference, limits, settings.time_zone)
         good[meter.id] = float(values.iloc[-24:].notna().to_numpy().mean()) if values.size else 0.0
     suspected = suspects(*_accounts_by_word(settings, lines))
@@ -134,6 +200,7 @@ def assess(
         asset_id: (
             _assessment(end_s, _attributed(asset_id, told, suspected), good[asset_id], notes.get(asset_id, "")),
             digests[asset_id],
+            rows[asset_id],
         )
         for asset_id, told in lines.items()
     }
@@ -193,6 +260,12 @@ def _hours(
             right = kept(right, hourly(one.level), one.area_m2)
         accounts.append(Account(one.name, left, right, (len(one.left), len(one.right))))
     return values, accounts
+
+
+def _read(values: pd.DataFrame, accounts: Sequence[Account]) -> np.ndarray:
+    """In which hours anything was read that can be learned."""
+    columns = [*values.to_numpy(float).T, *(one.left + one.right for one in accounts)]
+    return np.asarray(np.isfinite(np.array(columns)).any(axis=0))
 
 
 def _hourly(hot: HotReader, start_s: int, end_s: int) -> Hourly:

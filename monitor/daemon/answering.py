@@ -18,6 +18,7 @@ from monitor.words import _
 
 LOG = logging.getLogger("handwheel.daemon")
 CHANGES_TOLD = 300  # lines of an answer; the ledger has more
+AFTER = {"import": "take_imports", "confirm_baseline": "learn"}  # verb -> the job that its entry asks for
 
 
 async def carry_out(parts: Parts, request: Request) -> Mapping[str, Any]:
@@ -36,8 +37,8 @@ async def carry_out(parts: Parts, request: Request) -> Mapping[str, Any]:
         return await _confirm_clock(parts, request.role)
     if request.verb != "run_job":
         made = await parts.desk.record(request)
-        if request.verb == "import":
-            parts.tasks.spawn(parts.jobs.run_soon("take_imports", 0.5))
+        if follow := AFTER.get(request.verb):
+            parts.tasks.spawn(parts.jobs.run_soon(follow, 0.5))
         return made
     name = parts.jobs.check(request.data.get("job"))
     LOG.info("job %s asked for by %s", name, request.role)

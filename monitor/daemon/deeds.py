@@ -10,7 +10,7 @@ from typing import Any
 
 from drivers.errors import UserError
 from monitor.ledger import Draft
-from monitor.plant import CHOICES, Settings
+from monitor.plant import CHOICES, MODELLED, Settings
 from monitor.words import _, clean, parse_utc, utc_text
 
 GRADES = ("A", "B", "C", "D", "E")
@@ -18,6 +18,7 @@ PARTIES = ("utility", "vendor", "third")
 TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
 ACTIONS = ("inspect", "service", "replace")
 IMPORTED = ("values", "findings", "work_orders", "alerts")
+OF_AN_ASSET = ("finding", "work_order", "baseline")
 TEXT_LIMIT = 1_000
 _YEAR_9999_US = 253_370_764_800_000_000
 _QUANTITY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})? \S.{0,15}")
@@ -166,6 +167,11 @@ def sign_audit(deed: Deed) -> dict[str, Any]:
     return {"audit_id": name, "note": deed.text("note")}
 
 
+def confirm_baseline(deed: Deed) -> dict[str, Any]:
+    """From `from` on the asset was sound: the daemon learns its model anew from what it read since."""
+    return {"from": deed.time("from", needed=True), "reason": deed.text("reason", needed=True)}
+
+
 def freeze(deed: Deed) -> dict[str, Any]:
     parameters = deed.data.get("parameters")
     if not isinstance(parameters, dict) or not parameters:
@@ -224,6 +230,7 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "shelve": ("shelve", shelve, True),
     "finding": ("finding", finding, False),
     "work_order": ("work_order", work_order, False),
+    "confirm_baseline": ("baseline", confirm_baseline, False),
     "sign_audit": ("audit_signed", sign_audit, False),
     "freeze": ("review_freeze", freeze, False),
     "probe": ("probe", probe, False),
@@ -256,7 +263,13 @@ def draft_of(
                 "alert_id", _("{alert} is not known; look at the list again").format(alert=clean(body["alert_id"], 60))
             )
         asset, component = known
-    elif (asset or kind in ("finding", "work_order")) and asset not in {one.id for one in settings.assets}:
+    elif (asset or kind in OF_AN_ASSET) and asset not in {one.id for one in settings.assets}:
         raise deed.fault("asset", _("{asset} is not configured; see site.toml").format(asset=repr(clean(asset, 40))))
-    site = next((one.site for one in settings.assets if one.id == asset), None)
+    found = next((one for one in settings.assets if one.id == asset), None)
+    if kind == "baseline":
+        if found is None or found.kind not in MODELLED:
+            raise deed.fault("asset", _("{asset} has no model of ours").format(asset=repr(clean(asset, 40))))
+        if parse_utc(body["from"]) > at_us:
+            raise deed.fault("from", _("lies ahead; only what was seen can be confirmed as sound"))
+    site = found.site if found else None
     return Draft(kind, body, at_us, "screen", role, site, asset or None, component or None)

@@ -19,6 +19,7 @@ from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
 from monitor.plant import Settings
 from monitor.readings import began_us, made_of
+from monitor.standing import open_alerts
 from monitor.state import State
 from monitor.words import _, clean, parse_utc, utc_text
 
@@ -69,6 +70,8 @@ class Desk:
                     trial.apply(name, event, now_us, note=note, until_us=until_us)
             if draft.kind == "audit_signed":
                 await self._writer.do(self._known_audit, str(draft.data["audit_id"]))
+            if draft.kind == "baseline":
+                await self._writer.do(self._no_own_alert, draft.asset or "")
             try:
                 reply = await self._enter(draft)
             except (ValueError, *STORE_FAULTS) as fault:
@@ -139,6 +142,13 @@ class Desk:
                 if one.active and one.origin in ("vendor", "own") and (one.asset, one.component) == place
             ]
         return []
+
+    def _no_own_alert(self, asset: str) -> None:
+        for one in open_alerts(entries(self._state, ("own_alert",))):
+            if one.asset == asset:
+                words = _("confirm_baseline: an own alert on {asset} is open: {text}; what is learned from a sick asset"
+                          " calls it sound; record the work or the finding first")  # fmt: skip
+                raise UserError(words.format(asset=clean(asset, 40), text=clean(one.data["text"], 120)))
 
     def _known_audit(self, audit_id: str) -> None:
         if not any(audit_id in (one.data["audit_id"], utc_text(one.at_us)) for one in entries(self._state, ("audit",))):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import pandas as pd
 from drivers.record import Quality
 from models.health import Assessment, HealthModel, Limits, assess
 from models.health.lines import Beside
-from monitor import meters, verdicts
+from monitor import meters, standing, verdicts
 from monitor.beside import DutyShares, well_assets, well_columns
 from monitor.historian.frames import wide
 from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
+from monitor.judge.evidence import evidence, rows_told
 from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
+from monitor.judge.reservations import essence, told_of, with_standing
 from monitor.judge.window import ROWS, Window
 from monitor.learning import (
     HOUR_S,
@@ -28,12 +30,13 @@ from monitor.learning import (
     load,
     model_path,
     of_today,
-    open_alerts,
     pumps,
     rated,
+    signals,
 )
 from monitor.ledger import Record, entries
 from monitor.plant import Asset, Settings
+from monitor.standing import Standing, standings
 from monitor.state import State
 from monitor.words import _
 
@@ -42,7 +45,7 @@ WINDOW_ROWS = {MINUTE_S: ROWS, HOUR_S: 96}
 LIVE_S = (MINUTE_S, HOUR_S)  # rows on which a model learned from hours judges, the first that are enough
 YOUNG_LIVE_S = (MINUTE_S, 15, HOUR_S)  # the same in the first hour of a store
 ROLLUP_ROWS = 60  # with fewer minutes in the hot file the older part of the window is read from history
-KINDS = (*verdicts.KINDS, "erasure")
+KINDS = tuple({*verdicts.KINDS, *standing.KINDS, "erasure"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Judge:
     def __init__(self, state: State, settings: Settings) -> None:
         self._state, self._settings = state, settings
         self._pumps = pumps(settings)
+        self._signals = {asset.id: signals(settings, asset) for asset in settings.assets}
         self._hot_id = ""
         self._tags: dict[int, TagRow] = {}
         self._window = Window({}, [asset.id for asset in self._pumps])
@@ -83,34 +87,36 @@ class Judge:
         self._read(hot, now_us)
         records = self._records
         told = {one.asset: one for one in records if one.kind == "assessment"}
-        standing: dict[str, list[Record]] = {}
-        for one in open_alerts(records):
-            standing.setdefault(one.asset or "", []).append(one)
+        known_of = standings(records)
         drafts: list[dict[str, Any]] = []
         assessments: list[dict[str, Any]] = []
         own: list[dict[str, Any]] = []
         sights: dict[str, verdicts.Sight] = {}
         seen_us = _last_good(hot, self._tags)
 
-        def take(asset: Asset, found: Assessment, digest: str | None) -> None:
+        def take(asset: Asset, found: Assessment, digest: str | None, rows: Callable[[], Mapping[str, Any]]) -> None:
+            known = known_of.get(asset.id, Standing())
             found = _not_seen(found, seen_us.get(asset.id), now_us)
+            found, back = with_standing(found, known, self._signals[asset.id], settings, now_us)
+            proof = cache(lambda: evidence(found, digest, rows(), settings.sha256))
             sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
-            assessments.append({"asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
-                                "alert_line": ALERT_LINE, **found.to_dict()})  # fmt: skip
             before = told.get(asset.id)
-            word = (found.word, found.index is None)
-            if before is None or (before.data["word"], before.data["index"] is None) != word:
-                data = {"index": found.index, "state": found.state, "word": found.word, "model_sha256": digest,
+            if before is None or essence(before.data) != (found.word, found.index is None, back):
+                data = {**proof(), "state": found.state, "word": found.word, "stepped_back": back,
                         "reasons": list(found.reasons)}  # fmt: skip
                 drafts.append(draft("assessment", data, asset, None, now_us))
-            changes, still = own_alerts(asset, found, standing.get(asset.id, []), digest, now_us)
+            changes, still = own_alerts(asset, found, known, proof, now_us)
             drafts.extend(changes)
             own.extend(still)
+            assessments.append({
+                "asset": asset.id, "site": asset.site, "at_ms": now_us // 1000, "model_sha256": digest,
+                "alert_line": ALERT_LINE, **found.to_dict(), **told_of(known, still, now_us),
+            })  # fmt: skip
 
-        for asset, found, digest in self._pumps_assessed(now_us):
-            take(asset, found, digest)
-        for meter_id, (found, digest) in meters.assess(state, settings, now_us).items():
-            take(settings.asset(meter_id), found, digest)
+        for asset, found, digest, rows in self._pumps_assessed(now_us):
+            take(asset, found, digest, rows)
+        for meter_id, (found, digest, told_rows) in meters.assess(state, settings, now_us).items():
+            take(settings.asset(meter_id), found, digest, partial(dict, told_rows))
         claimed = {one.asset for one in records if one.kind == "vendor_alert"} - set(sights)
         assessments += [_without_model(asset, now_us) for asset in settings.assets if asset.id in claimed]
         shown, changed = verdicts.judge([*records, *map(_as_record, drafts)], sights, settings.review, now_us)
@@ -140,9 +146,11 @@ class Judge:
             self._records, fresh = [], list(entries(self._state, KINDS))
         self._records += fresh
 
-    def _pumps_assessed(self, now_us: int) -> list[tuple[Asset, Assessment, str | None]]:
+    def _pumps_assessed(
+        self, now_us: int
+    ) -> list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]]:
         young = all(self._window.of(asset.id).rows < ROLLUP_ROWS for asset in self._pumps)
-        found = []
+        found: list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]] = []
         for asset in self._pumps:
             try:
                 model, note = self._model(asset.id), ""
@@ -153,8 +161,10 @@ class Judge:
             used = replace(model, rated=of_today(model.rated, now)) if model else HealthModel(now, MINUTE_S, card=card)
             cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
             least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
-            said = _assessed(used, limits(self._settings, asset), cadences, partial(self._seen, asset, now_us, least))
-            found.append((asset, said, model.sha256 if model else None))
+            seen = partial(self._seen, asset, now_us, least)
+            said, every_s = _assessed(used, limits(self._settings, asset), cadences, seen)
+            rows = partial(_rows_told, partial(self._frames, asset.id, now_us, least), every_s)
+            found.append((asset, said, model.sha256 if model else None, rows))
         return found
 
     def _model(self, asset_id: str) -> HealthModel | None:
@@ -198,8 +208,8 @@ def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
 def _assessed(
     model: HealthModel, limits: Limits, cadences: Sequence[float],
     window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame, Beside]],
-) -> Assessment:  # fmt: skip
-    """The assessment from the first of the cadences [s] whose rows are enough for an index.
+) -> tuple[Assessment, float]:  # fmt: skip
+    """The assessment from the first of the cadences [s] whose rows are enough for an index, and that cadence.
 
     A model that was learned from hours also judges minutes, and quarters of a minute while the store is young: rows
     nearer in time differ less, so that its lines err on the quiet side. Else a fault would show after half a day only.
@@ -209,10 +219,14 @@ def _assessed(
         values, share, beside = window(every_s)
         found = assess(replace(model, every_s=every_s), values, share, limits, beside)
         if found.index is not None:
-            return found
-        first = first or found
+            return found, every_s
+        first = first or (found, every_s)
     assert first is not None
     return first
+
+
+def _rows_told(window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]], every_s: float) -> Mapping[str, Any]:
+    return rows_told(*window(every_s), every_s)
 
 
 def _last_good(hot: HotReader, tags: Mapping[int, TagRow]) -> dict[str, int]:

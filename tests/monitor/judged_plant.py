@@ -7,7 +7,7 @@ import numpy as np
 from drivers.record import Node, Tag
 from drivers.source import SourceSpec
 from monitor.historian.history import write_grid
-from monitor.plant import QUANTITIES, Asset, Component, Review, Settings, Site
+from monitor.plant import QUANTITIES, Asset, Component, Learning, Review, Settings, Site
 from monitor.state import State
 from tests.models.health_series import pump
 
@@ -36,7 +36,7 @@ def settings(names=NAMES, meters=()):
         folder=Path(), utility="Golden Water", language="en", time_zone="UTC", currency="EUR", simulated=True,
         state=None, groups={}, rights={}, sites=(Site("G", "Golden waterworks", "waterworks"),), assets=assets,
         tags=tags, sources=(source,), status_alerts=(), feeds=(), contracts=(), answers=(), jobs=(), review=Review(),
-        sha256="0" * 64,
+        sha256="0" * 64, models=Learning(learn_days=2),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ GOOD = {
                 "inspector_party": "utility", "blind_to_alert": False},
     "work_order": {"wo_id": "WO-881", "asset": "pump1", "component": "seal", "opened": "2026-11-20T08:00:00Z",
                    "trigger": "vendor_alert", "action": "inspect", "planned_cost": "900.00 EUR"},
+    "confirm_baseline": {"asset": "pump1", "from": "2026-11-20T08:00:00Z", "reason": "seal and bearing exchanged"},
     "sign_audit": {"audit": "2026-11-23T06:00:00Z", "note": ""},
     "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
     "probe": {"source": "pump1", "device": "1", "asked": "input, wire 0 to 9", "file": "x.jsonl", "asset": "pump1"},
@@ -45,7 +46,7 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
     draft = made(verb, GOOD[verb])
     body_of(draft)
     assert (draft.role, draft.at_us) == ("operator", NOW)
-    if verb == "probe":
+    if verb in ("probe", "confirm_baseline"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", None)
     elif verb not in ("sign_audit", "freeze", "erase", "export", "import"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", "seal")
@@ -70,6 +71,10 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
         ("work_order", {"opened": "0001-01-01T00:00:00Z"}, "opened: .*is not between 1970 and 9998"),
         ("decide", {"until": "9999-12-31T23:59:59.999999Z"}, "until: .*is not between 1970 and 9998"),
         ("work_order", {"planned_cost": "٣ EUR"}, "planned_cost: .*is not a number with its unit"),
+        ("confirm_baseline", {"reason": ""}, "reason: is missing"),
+        ("confirm_baseline", {"from": "2026-11-24T08:00:00Z"}, "from: lies ahead"),
+        ("confirm_baseline", {"from": None}, "from: is missing"),
+        ("confirm_baseline", {"asset": ""}, "asset: '' is not configured"),
         ("acknowledge", {"note": "x" * 2000}, "note: a text of 1000 characters"),
         ("freeze", {"parameters": []}, "parameters: is missing"),
         ("export", {"files": {"a.csv": "x"}}, "files: names"),

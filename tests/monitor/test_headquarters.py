@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from monitor.cli import main
 from monitor.historian.checks import row_check
 from monitor.historian.hot import HotFile
 from monitor.islands import find
+from monitor.plant import Learning
 from monitor.state import State
 from monitor.words import use_language, utc_text
 from tests.monitor.judged_plant import NOW_US, lay_down, minutes, settings
@@ -91,6 +93,7 @@ def test_the_table_is_text_for_people_and_csv_for_their_spreadsheets(two_sites, 
 def test_learning_reads_the_folders_and_keeps_models_only_where_it_is_told(two_sites, tmp_path, capsys, monkeypatch):
     before = everything(two_sites)
     monkeypatch.setattr("time.time_ns", lambda: NOW_US * 1000)
+    monkeypatch.setattr("monitor.learning.COVERED", 0.0)  # these sites have no thirty days
     told = said(capsys, "learn", two_sites / "north", two_sites / "south", "--workers", 1, "--out", tmp_path / "out")
     assert [(row["folder"], row["asset"], row["learned"]) for row in told["rows"]] == [
         (str(two_sites / name), "pump1", "yes") for name in ("north", "south")
@@ -99,7 +102,7 @@ def test_learning_reads_the_folders_and_keeps_models_only_where_it_is_told(two_s
     assert everything(two_sites) == before
     own = State(tmp_path / "own")
     lay_down(own, settings(), NOW_US, minutes(seed=0))
-    learned = learning.from_window(own, settings(), "pump1", NOW_US, "nobody yet")
+    learned = learning.from_window(own, replace(settings(), models=Learning()), "pump1", NOW_US, "nobody yet")
     assert told["rows"][0]["model"] == learned.sha256, "headquarters learns what the site learns"
     assert (tmp_path / "out/north/pump1.npz").read_bytes() == learned.npz
     assert sorted(path.name for path in (tmp_path / "out").rglob("*.json")) == ["pump1.json"] * 2

@@ -13,7 +13,7 @@ from monitor import judge, learning, verdicts
 from monitor.historian.history import write_grid
 from monitor.historian.hot import HotFile
 from monitor.ledger import Ledger, entries
-from monitor.plant import Asset, Review
+from monitor.plant import Asset, Learning, Review
 from monitor.state import State
 from monitor.words import utc_text
 from tests.monitor.judged_plant import DAY_US, MINUTE_US, NOW_US, lay_down, minutes, settings
@@ -63,7 +63,7 @@ def test_a_model_is_learned_once_and_reads_back_as_it_was_written(state):
 def test_without_data_nothing_is_learned_and_the_reason_is_said(state):
     result = learning.learn(state, PLANT, NOW_US)
     assert result.learned == {}
-    assert "complete good rows" in result.not_learned["pump1"]
+    assert result.not_learned["pump1"] == "0.0 days were read of 1.8 that are needed; it is learned then"
 
 
 def test_a_damaged_model_is_said_and_not_used(state):
@@ -288,7 +288,7 @@ def test_hours_are_learned_where_there_are_no_minutes(state):
     times_ms = NOW_US // 1000 - 3_600_000 * np.arange(len(frame), 0, -1)
     facts = {t.name: {"asset": "pump1", "quantity": t.quantity, "unit": t.unit, "description": ""} for t in PLANT.tags}
     write_grid(state, "G", times_ms, {f"pump1.{n}": frame[n].to_numpy() for n in frame}, facts, sync=False)
-    assert "pump1" in learning.learn(state, PLANT, NOW_US).learned
+    assert "pump1" in learning.learn(state, replace(PLANT, models=Learning(learn_days=20)), NOW_US).learned
     assert learning.load(state, "pump1").every_s == 3600
     assert judge.score(state, PLANT, NOW_US).assessments[0]["word"] == "normal"
 

@@ -10,7 +10,7 @@ from drivers.record import Node, Tag
 from drivers.source import SourceSpec
 from monitor import judge, meters
 from monitor.historian.hot import HotFile
-from monitor.plant import Asset, CrossCheck
+from monitor.plant import Asset, CrossCheck, Learning
 from monitor.state import State
 from tests.monitor import judged_plant
 
@@ -21,7 +21,7 @@ NAMES = ("M1", "M2", "P1", "P2", "P3")
 
 def plant():
     """Two pumps feed meter M1, M1 fills a tank, M2 measures what leaves it, P3 moves it on."""
-    base = judged_plant.settings(())
+    base = replace(judged_plant.settings(()), models=Learning())
     rows = [(asset, "flow", "m3/h") for asset in NAMES] + [("T1", "level", "m")]
     tags = tuple(
         Tag(n, f"{asset}.{quantity}", asset, quantity, unit, "plc", Node(f"nsu=urn:x;s={n}"))
@@ -73,10 +73,10 @@ def words(found, asset_id):
 def test_sound_meters_are_normal_and_have_no_index(state):
     settings = plant()
     lay_down(state, settings, 1.0)
-    learned = meters.learn(state, settings, (END_S - 20 * 86_400) * 10**6)
+    learned = meters.learn(state, settings, (END_S - 20 * 86_400) * 10**6).learned
     assert set(learned) == {"M1", "M2"}
     found = meters.assess(state, settings, END_S * 10**6)
-    assert {asset_id: (one.word, one.index) for asset_id, (one, _) in found.items()} == {
+    assert {asset_id: (one.word, one.index) for asset_id, (one, _digest, _rows) in found.items()} == {
         "M1": ("normal", None), "M2": ("normal", None)
     }  # fmt: skip
     assert words(found, "M1") == {
@@ -123,9 +123,9 @@ def test_a_flow_that_a_device_computes_itself_is_in_no_account(state):
 
 def test_an_empty_store_gives_unknown_with_the_reason(state):
     found = meters.assess(state, plant(), END_S * 10**6)
-    assert {one.word for one, _ in found.values()} == {"unknown"}
-    assert all(one.reasons for one, _ in found.values())
-    assert meters.learn(state, plant(), END_S * 10**6) == {}
+    assert {one.word for one, _digest, _rows in found.values()} == {"unknown"}
+    assert all(one.reasons for one, _digest, _rows in found.values())
+    assert meters.learn(state, plant(), END_S * 10**6).learned == {}
 
 
 def test_a_reference_that_was_changed_by_hand_is_not_believed(state):
