@@ -66,10 +66,10 @@ def text(seen: Seen) -> str:
     found = seen.found
     index = "-" if found.index is None else number_text(found.index)
     head = f"{seen.asset.id:<10} {found.at or utc_text(None):<24} {operating_word(found.state):<10}"
-    lines = [f"{head} {index:>5}  {health_word(found.word)}"]
+    lines, expected = [f"{head} {index:>5}  {health_word(found.word)}"], _("expected")
     lines += [
         f"  {one.share:5.1f} %  {quantity_word(one.quantity)} {quantity_text(one.value, one.unit)}"
-        f", {_('expected')} {quantity_text(one.expected, one.unit)}"
+        f", {expected} {quantity_text(one.expected, one.unit)}"
         for one in found.top
     ]
     lines += [
