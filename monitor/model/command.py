@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit = verbs.add_parser("fit", help="learn a pump anew; needs the right confirm_baseline and no open own alert")
     fit.add_argument("asset", metavar="ASSET", help="a pump")
     _span(fit, "the window to learn from (default: as the daemon learns, up to now)")
+    fit.add_argument("--reason", metavar="TEXT", help="why it is sound from there on, for the ledger")
     fit.add_argument("--dry", action="store_true", help="learn and show, store nothing")
     score = verbs.add_parser("score", help="what the model says now, or said at a time")
     explain = verbs.add_parser("explain", help="every number of one assessment, so that it can be redone by hand")
@@ -107,7 +108,8 @@ def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: 
 
 
 def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from monitor.model.fitting import learn_now, taught
+    from monitor.lock import lock_is_free
+    from monitor.model.fitting import confirm, learn_now, taught
     from monitor.reports import card
     from monitor.reports.text import render_text
     from monitor.transfer.times import span_of
@@ -115,6 +117,15 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
     asset = _pump(settings, args.asset)
     start_us, end_us = span_of(args.start, args.end, None, ZoneInfo(settings.time_zone), now_us, lambda: None)
     span_us = (start_us if args.start else None, min(end_us, now_us))
+    if not args.dry and not lock_is_free(state):
+        if not (args.start and args.reason) or args.end:
+            raise UserError(
+                f"model fit: a daemon runs and learns {asset.id} itself, from the time a role calls sound: give --from "
+                "and --reason, no --to; or look only, with --dry"
+            )
+        confirm(state, asset, start_us, args.reason)
+        print(_("confirmed; the daemon learns it from there as soon as there is enough"))
+        return 0
     model = (taught if args.dry else learn_now)(state, settings, asset, span_us)
     print(render_text(card.learned(state, settings, asset, model, now_us)), end="")
     print(_("not stored (--dry)") if args.dry else _("stored: {path}").format(path=state.models / f"{asset.id}.json"))

@@ -1,5 +1,6 @@
 """Learning on a person's word, and learning once more to see that the same comes out."""
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -8,12 +9,15 @@ from drivers.errors import UserError
 from models.health import HealthModel, fit
 from models.health.state import STEADY
 from monitor.beside import well_columns
+from monitor.command_socket import obtain
 from monitor.historian.frames import wide
-from monitor.learning import alerts_since, fitted, store
-from monitor.ledger.through import allowed_role
-from monitor.lock import hold_lock, lock_is_free
+from monitor.learning import alerts_since, entry, fitted, store
+from monitor.ledger import open_ledger
+from monitor.ledger.through import TIMEOUT_S, allowed_role
+from monitor.lock import hold_lock
+from monitor.standing import BY_HAND
 from monitor.state import State
-from monitor.words import parse_utc
+from monitor.words import parse_utc, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Asset, Settings
@@ -53,13 +57,11 @@ def taught(state: State, settings: "Settings", asset: "Asset", span_us: tuple[in
 
 
 def learn_now(state: State, settings: "Settings", asset: "Asset", span_us: tuple[int | None, int]) -> HealthModel:
-    """The same, confirmed by the role of whoever calls, and put into STATE. Raises UserError.
+    """The same, confirmed by the role of whoever calls, put into STATE and entered. Raises UserError.
 
-    Who may confirm a baseline may do this, never while an own alert on the pump is open, and only while no daemon runs.
+    Who may confirm a baseline may do this while no daemon runs, never while an own alert on the pump is open.
     """
     role = allowed_role("confirm_baseline", settings)
-    if not lock_is_free(state):
-        raise UserError("model fit: a daemon runs here and learns by itself; stop it first, or look only, with --dry")
     if state.ledger.is_file() and asset.id in alerts_since(state):
         raise UserError(
             f"model fit: an own alert on {asset.id} is open: what is learned from a sick pump calls it sound; "
@@ -67,8 +69,19 @@ def learn_now(state: State, settings: "Settings", asset: "Asset", span_us: tuple
         )
     model = _taught(state, settings, asset, span_us, role)
     with hold_lock(state):
-        store(state, asset.id, model)
+        ledger = open_ledger(state)
+        try:
+            store(state, asset.id, model)
+            body = {**model.to_json(), "sha256": model.sha256}
+            ledger.append_many([{**entry(asset, body, BY_HAND, time.time_ns() // 1000), "via": "command"}])
+        finally:
+            ledger.close()
     return model
+
+
+def confirm(state: State, asset: "Asset", start_us: int, reason: str) -> None:
+    """Tell the daemon that runs that the pump is sound from `start_us` [us, UTC] on: it learns it anew from there."""
+    obtain(state, "confirm_baseline", {"asset": asset.id, "from": utc_text(start_us), "reason": reason}, TIMEOUT_S)
 
 
 def _taught(

@@ -18,7 +18,7 @@ from models.bias.parameters import Cost
 from models.health.remaining import remaining_life
 from monitor import judge, learning
 from monitor.cli import build_parser
-from monitor.ledger import Ledger
+from monitor.ledger import Ledger, entries
 from monitor.ledger.through import this_user
 from monitor.lock import hold_lock
 from monitor.model import backtest, command, life
@@ -133,6 +133,8 @@ def test_fit_learns_the_window_asked_for_and_the_card_names_the_role(state, caps
     assert "stored" in capsys.readouterr().out
     model = learning.load(state, "pump1")
     assert model.card["confirmed_by"] == ROLE
+    (told,) = entries(state, ("model",))
+    assert (told.role, told.data["sha256"], told.asset) == (ROLE, model.sha256, "pump1")
     assert (model.card["window_start"], model.card["rows"]) == ("2026-01-03T12:00:00.000Z", 2160)
     handwheel(state, "card", "pump1", "--no-backtest", "--refit")
     told = capsys.readouterr().out
@@ -140,9 +142,11 @@ def test_fit_learns_the_window_asked_for_and_the_card_names_the_role(state, caps
     assert "CHECKED" in told
 
 
-def test_fit_learns_nothing_while_an_own_alert_is_open_or_a_daemon_runs(state):
-    with hold_lock(state), pytest.raises(UserError, match="a daemon runs"):
+def test_fit_learns_nothing_while_an_own_alert_is_open_or_beside_a_daemon(state):
+    with hold_lock(state), pytest.raises(UserError, match="a daemon runs and learns pump1 itself"):
         handwheel(state, "fit", "pump1")
+    with hold_lock(state), pytest.raises(UserError):  # nobody answers at the socket
+        handwheel(state, "fit", "pump1", "--from", "2026-01-03", "--reason", "new impeller")
     enter(state, "own_alert", NOW_US, alert_id="OWN-1", index=30.0, threshold=50.0, text="worn", active=True)
     with pytest.raises(UserError, match="an own alert on pump1 is open"):
         handwheel(state, "fit", "pump1")
