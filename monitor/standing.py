@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from monitor.ledger import Record
-from monitor.words import parse_utc
+from monitor.words import _, clean, parse_utc
 
 KINDS = ("own_alert", "model", "baseline", "assessment", "work_order", "finding", "failure", "break", "audit")
 BY_HAND = "fitted on a person's word"  # `why` of a model that a person had learned, without a baseline
@@ -103,6 +103,16 @@ def open_alerts(records: Iterable[Record]) -> list[Record]:
     """The last word on each own alert that still stands."""
     return [alert for one in standings(r for r in records if r.kind == "own_alert").values()
             for alert in one.alerts.values()]  # fmt: skip
+
+
+def open_alert_words(records: Iterable[Record], asset: str) -> str:
+    """Why no baseline of this asset can be confirmed now; "" where it can."""
+    for one in open_alerts(records):
+        if one.asset == asset:
+            words = _("confirm_baseline: an own alert on {asset} is open: {text}; what is learned from a sick asset"
+                      " calls it sound; record the work or the finding first")  # fmt: skip
+            return words.format(asset=clean(asset, 40), text=clean(one.data["text"], 120))
+    return ""
 
 
 def _take(asset: Standing, one: Record) -> None:

@@ -19,7 +19,7 @@ from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
 from monitor.plant import Settings
 from monitor.readings import began_us, made_of
-from monitor.standing import open_alerts
+from monitor.standing import open_alert_words
 from monitor.state import State
 from monitor.words import _, clean, parse_utc, utc_text
 
@@ -144,11 +144,8 @@ class Desk:
         return []
 
     def _no_own_alert(self, asset: str) -> None:
-        for one in open_alerts(entries(self._state, ("own_alert",))):
-            if one.asset == asset:
-                words = _("confirm_baseline: an own alert on {asset} is open: {text}; what is learned from a sick asset"
-                          " calls it sound; record the work or the finding first")  # fmt: skip
-                raise UserError(words.format(asset=clean(asset, 40), text=clean(one.data["text"], 120)))
+        if words := open_alert_words(entries(self._state, ("own_alert",)), asset):
+            raise UserError(words)
 
     def _known_audit(self, audit_id: str) -> None:
         if not any(audit_id in (one.data["audit_id"], utc_text(one.at_us)) for one in entries(self._state, ("audit",))):

@@ -1,7 +1,8 @@
 """The utility's own model as a person meets it: what it learned, what it says now or said then, and why.
 
-    command       `handwheel model card | fit | score | explain | backtest`
+    command       `handwheel model card | fit | score | explain | backtest | confirm`
     fitting       learning on a person's word, and once more to see that the same comes out
+    confirming    from when on an asset was sound, on a role's word
     scoring       what the model says of an asset now or at a past time
     backtest      how it would have done on the utility's own past
     life          how long its parts will last

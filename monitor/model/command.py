@@ -22,7 +22,11 @@ FORMATS = ("text", "html", "pdf")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel model`."""
-    verbs = parser.add_subparsers(dest="model_verb", required=True, metavar="card | fit | score | explain | backtest")
+    from monitor.model import confirming
+
+    verbs = parser.add_subparsers(
+        dest="model_verb", required=True, metavar="card | fit | score | explain | backtest | confirm"
+    )
     card = verbs.add_parser("card", help="what was learned, from what, with what lines, and how it did on its past")
     card.add_argument("asset", metavar="ASSET", help="a pump")
     card.add_argument("--out", metavar="DIR", type=Path, help="also write it there as text, HTML, PDF and CSV")
@@ -41,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--csv", metavar="FILE", type=Path, help="also write the lagged row and the whole matrix M")
     back = verbs.add_parser("backtest", help="walk through the past and hold the model against what was found")
     _span(back, "the past to walk (default: the last 365 days)")
+    confirming.add_arguments(verbs)
     for verb in (score, back):
         which = verb.add_mutually_exclusive_group(required=True)
         which.add_argument("asset", metavar="ASSET", nargs="?", help="a pump")
@@ -59,6 +64,10 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     """`handwheel model ...`: 0 if it could be done; 1 if a card's model did not come out the same again."""
     if settings.simulated and not getattr(args, "json", False):
         print(_("SIMULATED"))
+    if args.model_verb == "confirm":
+        from monitor.model.confirming import confirm
+
+        return confirm(args, settings, state)
     now_us = time.time_ns() // 1000
     return {"card": _card, "fit": _fit, "score": _score, "explain": _explain, "backtest": _backtest}[args.model_verb](
         args, settings, state, now_us

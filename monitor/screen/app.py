@@ -26,6 +26,7 @@ from monitor.screen.decide import (
     Dialog,
     Question,
     acknowledgement,
+    baseline,
     decision,
     shelf,
     signature,
@@ -254,6 +255,9 @@ class ControlRoom(App[int]):
 
     def sign(self, audit_id: str) -> None:
         self.put(signature(audit_id))
+
+    def confirm(self, asset_id: str) -> None:
+        self.put(baseline(asset_id, self.room.zone))
 
     def put(self, question: Question) -> None:
         """Ask a person, then the daemon; its answer, or its refusal in its own words, stands above the keys."""

@@ -78,7 +78,7 @@ def lines(room: RoomState, view: View, asset_id: str) -> list[Line]:
 def key_lines(view: View) -> list[str]:
     first = _("1 follow  2 inspect first  3 defer  4 reject   (3 and 4 need a reason)")
     second = _("w trend span  a alerts  m MANUAL  Esc back  ? help")
-    return [first, second if view.wide else _("Tab next page") + "  " + second]
+    return [first, _("b baseline") + "  " + second if view.wide else _("Tab next page") + "  " + second]
 
 
 def title_line(room: RoomState, view: View, asset_id: str, asset: Mapping[str, Any]) -> Line:
@@ -389,42 +389,78 @@ def own_title(room: RoomState, asset_id: str) -> str:
 
 
 def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
-    """Index, state, what contributes most, the lines of physics, and what the model cannot know."""
+    """Index, state, own alerts, what contributes most, the lines of physics, and what the model cannot know."""
     told = room.assessments.get(asset_id)
     if told is None:
         return wrap(_("not assessed: no fitted model, or nothing was scored yet. No data is never healthy."), width)
     assessed = short_time(time_us(told.get("at")) or from_ms(told.get("at_ms")), room)
     state = operating_word(told.get("state"))
     found = [_("alert line 50, state {state} at {time}").format(state=state, time=assessed)]
+    for one in rows(told, "own_alerts"):
+        since = short_time(time_us(one.get("since")), room)
+        words = _("own alert {part}: {stage} since {time}")
+        stage = stage_word(one.get("stage"))
+        found += wrap(words.format(part=clean(one.get("component") or "", 14), stage=stage, time=since), width, "  ")
+    reasons = [line for one in list(told.get("reasons") or ())[:4] for line in wrap(clean(one, 160), width, "  ")[:2]]
+    blind = as_number(told.get("index")) is None
+    found += reasons if blind else []
+    found += weight_lines(room, told, width)
+    found += physics_lines(room, told, width)
+    found += [] if blind else reasons
+    found += wrap(learned_words(told), width, "  ")
+    share = as_number(told.get("good_share"))
+    if share is not None:
+        found.append(_("on {share} good data").format(share=f"{100 * share:.0f} %"))
+    return found
+
+
+def weight_lines(room: RoomState, told: Mapping[str, Any], width: int) -> Pane:
+    """The three largest contributions to the index: value, what was to be expected, share."""
     top = [one for one in told.get("contributions") or told.get("top") or () if isinstance(one, Mapping)]
-    if top:
-        found.append(_("what weighs most,") + " " + as_of(room, told.get("index_at")))
-    for one in top[:4]:
+    found = [_("what weighs most,") + " " + as_of(room, told.get("index_at"))] if top else []
+    for one in top[:3]:
         name, unit = quantity_word(str(one.get("quantity"))), clean(one.get("unit") or "", 8)
         share = as_number(one.get("share"))
         value, usual = number_text(as_number(one.get("value"))), number_text(as_number(one.get("expected")))
         weight = f" ({share if share > 1 else 100 * share:.0f} %)" if share is not None else ""
         text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
         found += wrap(text + weight, width, "  ")
-    physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]
-    if physics:
-        found.append(_("lines of physics,") + " " + as_of(room, told.get("lines_at")))
-    for one in sorted(physics, key=lambda one: WORST_FIRST.get(str(one.get("word")), 2))[:4]:
-        name = quantity_word(str(one.get("name")))
-        reference = as_number(one.get("reference"))
-        spread = as_number(one.get("uncertainty"))
-        text = f"{name} {number_text(as_number(one.get('value')))} {clean(one.get('unit') or '', 10)}"
-        if reference is not None and spread is not None:
-            text += " " + _("ref. {value} +/- {spread}").format(
-                value=number_text(reference), spread=number_text(spread, 2)
-            )
-        found += wrap(f"{text}: {line_word(one.get('word'))}", width, "  ")
-    share = as_number(told.get("good_share"))
-    if share is not None:
-        found.append(_("on {share} good data").format(share=f"{100 * share:.0f} %"))
-    for reason in list(told.get("reasons") or ())[:3]:
-        found += wrap(clean(reason, 160), width)[:2]
     return found
+
+
+def physics_lines(room: RoomState, told: Mapping[str, Any], width: int) -> Pane:
+    """The lines of physics, those that warn first: word, value with its uncertainty, what is usual, where it warns."""
+    physics = [one for one in told.get("physics") or told.get("lines") or () if isinstance(one, Mapping)]
+    found = [_("lines of physics,") + " " + as_of(room, told.get("lines_at"))] if physics else []
+    for one in sorted(physics, key=lambda one: WORST_FIRST.get(str(one.get("word")), 2))[:4]:
+        value, spread, usual, warn, act = (
+            as_number(one.get(name)) for name in ("value", "uncertainty", "reference", "warn", "act")
+        )
+        text = f"{quantity_word(str(one.get('name')))} {number_text(value)}"
+        text += f" +/- {number_text(spread, 2)}" if value is not None and spread else ""
+        text += f" {clean(one.get('unit') or '', 10)}: {line_word(one.get('word'))}"
+        if usual is not None and usual not in (0.0, warn):
+            text += ", " + _("ref. {value}").format(value=number_text(usual))
+        limits = [number_text(limit) for limit in (warn, act) if limit is not None]
+        text += ", " + _("limit {limits}").format(limits=" / ".join(limits)) if limits else ""
+        found += wrap(text, width, "  ")
+    return found
+
+
+def learned_words(told: Mapping[str, Any]) -> str:
+    """From when to when the model was learned, and which role confirmed that the asset was sound then."""
+    model = told.get("model")
+    if not isinstance(model, Mapping):
+        return ""
+    start, end = (clean(model.get(name) or "?", 24)[:10] for name in ("window_start", "window_end"))
+    role = role_word(model["confirmed_by"]) if model.get("confirmed_by") else _("nobody yet")
+    return _("learned from {start} to {end}, confirmed by: {role}").format(start=start, end=end, role=role)
+
+
+def stage_word(stage: object) -> str:
+    """How far an own alert is in its life."""
+    words = {"raised": _("raised"), "recovering": _("recovering")}
+    return words.get(str(stage), clean(stage or "-", 12))
 
 
 def as_of(room: RoomState, at: object) -> str:

@@ -117,6 +117,37 @@ def signature(audit_id: str) -> Question:
     return Question(_("SIGN THE AUDIT"), (line,), (Field("note", _("note")),), command)
 
 
+def baseline(asset_id: str, zone: tzinfo | None) -> Question:
+    """That an asset is sound from a time on, so that our own model may be learned anew from then."""
+
+    def command(told: Mapping[str, str]) -> Command:
+        reason = told.get("reason", "").strip()
+        if not reason:
+            raise Missing(_("write a reason: what was done, and how it is known to be sound"))
+        start_us = parse_since(told.get("from", ""), zone)
+        return "confirm_baseline", {"asset": asset_id, "from": utc_text(start_us), "reason": reason}
+
+    lines = (clean(asset_id, 20), _("Our own model is learned anew from then on; until then the one before it judges."))
+    fields = (Field("from", _("sound since (2026-11-30 07:00)")), Field("reason", _("reason (needed)")))
+    return Question(_("CONFIRM THE BASELINE"), lines, fields, command)
+
+
+def parse_since(text: str, zone: tzinfo | None) -> int:
+    """UTC [us] of "2026-11-30" or "2026-11-30 07:00" (local time of the plant). Raises Missing for anything else."""
+    try:
+        return round(moment_of(text, zone).timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        raise Missing(_("since when? write 2026-11-30 or 2026-11-30 07:00")) from None
+
+
+def moment_of(text: str, zone: tzinfo | None) -> datetime:
+    """The moment that a person wrote; without a zone it is local time of the plant. ValueError for anything else."""
+    moment = datetime.fromisoformat(text.strip().upper())
+    if moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
+
+
 def subject(alarm: Alarm) -> str:
     part = f" {clean(alarm.component, 20)}" if alarm.component else ""
     return f"{clean(alarm.asset, 20)}{part}  ({clean(alarm.alert_id, 40)})"
@@ -144,11 +175,9 @@ def parse_until(text: str, now: datetime, zone: tzinfo | None) -> int:
                 break
             return ahead(moment, now)
     try:
-        moment = datetime.fromisoformat(text.strip().upper())
+        moment = moment_of(text, zone)
     except ValueError:
         raise Missing(_("until when? write 14 d, 8 h or 2026-11-30 07:00")) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone) if zone is not None else moment.astimezone()
     return ahead(moment, now)
 
 

@@ -37,7 +37,7 @@ def sections() -> list[tuple[str, list[str]]]:
             [
                 _("arrows or j k move   Enter open   Esc back   Tab next pane   / filter   s site"),
                 _("a alerts   p procedures   r reports   m manual screen   L language   C drawing   q quit"),
-                _("asset: 1 follow  2 inspect first  3 defer  4 reject   w span of the trend"),
+                _("asset: 1 follow  2 inspect first  3 defer  4 reject   w span of the trend   b confirm the baseline"),
                 _("alerts: x acknowledge  s shelve  d decide      reports: S sign"),
             ],
         ),

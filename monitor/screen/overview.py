@@ -243,12 +243,12 @@ def vendor_word(room: RoomState, asset: Asset) -> str:
 
 
 def own_word(room: RoomState, asset: Asset) -> str:
-    """Our index with the word of its assessment; "no model" where nothing was judged."""
+    """Our index with the word of its assessment, for a meter the word alone; "-" where nothing was judged."""
     assessment = room.assessments.get(str(asset.get("id")), {})
     index = as_number(asset.get("index", assessment.get("index")))
     word = assessment.get("word")
     if index is None:
-        return health_word(word) if word in ("unknown",) else "-"
+        return health_word(word) if word else "-"
     if word is None and own_asks(room, {"index": index}):
         word = "alert"
     return f"{index:.0f} {health_word(word)}" if word else _("index {n}").format(n=f"{index:.0f}")

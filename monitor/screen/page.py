@@ -179,6 +179,7 @@ class AssetPage(Page):
         Binding("tab", "tab(1)", show=False, priority=True),
         Binding("shift+tab", "tab(-1)", show=False, priority=True),
         Binding("w", "span", show=False),
+        Binding("b", "baseline", show=False),
         Binding("1", "decide('follow')", show=False),
         Binding("2", "decide('inspect_first')", show=False),
         Binding("3", "decide('defer')", show=False),
@@ -213,6 +214,12 @@ class AssetPage(Page):
         self.view = replace(self.view, span=asset.SPANS[(at + 1) % len(asset.SPANS)], notice="")
         self.chosen()
         self.show()
+
+    def action_baseline(self) -> None:
+        if self.room.assessments.get(self.asset_id) is None:
+            self.say(_("this asset has no model of ours"))
+            return
+        self.control.confirm(self.asset_id)
 
     def action_decide(self, choice: str) -> None:
         claims = asset.open_claims(self.room, self.asset_id)

@@ -1,17 +1,22 @@
 """What a model was learned from is in the ledger; it is learned anew on a role's word alone, never from a sick pump."""
 
+import grp
 import json
+import os
 import shutil
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
+from drivers.errors import UserError
 from models.health import assess, fit
 from monitor import judge, learning
+from monitor.cli import build_parser
 from monitor.historian.frames import wide
 from monitor.judge.evidence import rows_told
 from monitor.ledger import Ledger, entries
+from monitor.model import command
 from monitor.plant import Learning, Reference
 from monitor.standing import standings
 from monitor.state import State
@@ -260,3 +265,51 @@ def test_how_much_of_the_month_a_model_stepped_back_is_told(empty):
     assert one.share_back(NOW_US + 20 * DAY_US) == pytest.approx(3 / 20)
     assert one.share_back(NOW_US + 40 * DAY_US) == pytest.approx((3 + 2) / 30)
     assert one.share_back(NOW_US + 12 * DAY_US) == pytest.approx(2 / 12)
+
+
+MINE = grp.getgrgid(os.getgid()).gr_name
+ALLOWED = replace(SHORT, groups={MINE: "engineer"}, rights={"engineer": ("confirm_baseline",)})
+
+
+def handwheel(state, plant, *words):
+    return command.command(build_parser("model").parse_args(["model", *words]), plant, state)
+
+
+def test_a_person_confirms_a_baseline_by_command_and_the_entry_has_the_role(state, capsys):
+    assert handwheel(state, ALLOWED, "confirm", "pump1", "--from", "2026-01-04", "--reason", "overhauled") == 0
+    [one] = entries(state, ("baseline",))
+    assert (one.asset, one.role, one.data["from"]) == ("pump1", "engineer", "2026-01-04T00:00:00.000Z")
+    assert "learned anew once 1 days" in capsys.readouterr().out
+    assert learned(state, NOW_US, ALLOWED).learned
+    assert entries_of_model(state) == [("baseline confirmed", "engineer")]
+
+
+def entries_of_model(state):
+    return [(one.data["why"], one.role) for one in entries(state, ("model",))]
+
+
+def test_nobody_confirms_a_baseline_without_the_right_or_while_an_own_alert_is_open(known, tmp_path):
+    state = copied(known, tmp_path)
+    words = ("confirm", "pump1", "--from", "2026-01-05", "--reason", "new impeller")
+    with pytest.raises(UserError, match="has no right to confirm_baseline"):
+        handwheel(state, replace(ALLOWED, rights={"engineer": ("decide",)}), *words)
+    assert scored(state, NOW_US + DAY_US, SHORT).own_alerts
+    with pytest.raises(
+        UserError, match=r"own alert on pump1 is open: impeller: .* record the work or the finding first"
+    ):
+        handwheel(state, ALLOWED, *words)
+    assert list(entries(state, ("baseline",))) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("pump9", "--from", "2026-01-04", "--reason", "x"), "asset: 'pump9' is not configured"),
+        (("pump1", "--from", "yesterday", "--reason", "x"), "--from yesterday: not a time"),
+        (("pump1", "--from", "2126-01-04", "--reason", "x"), "from: lies ahead"),
+        (("pump1", "--from", "2026-01-04", "--reason", " "), "reason: is missing"),
+    ],
+)
+def test_a_confirmation_that_cannot_stand_is_one_line(empty, words, why):
+    with pytest.raises(UserError, match=why):
+        handwheel(empty, ALLOWED, "confirm", *words)

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from drivers.vendor.file_drop import AHEAD
 from monitor.handover import refuse
-from monitor.screen import alerts, asset, help, overview, procedures, reports
+from monitor.screen import alerts, asset, decide, help, overview, procedures, reports
 from monitor.screen.pieces import Line, cells
 from monitor.screen.reading import Reading, take
 from monitor.screen.room import (
@@ -457,6 +458,52 @@ def test_of_many_lines_of_physics_those_that_warn_are_shown_first_and_mere_figur
     shown = [name for name in (f"line {n}" for n in (5, 4, 2, 3, 1, 0)) if name in text]
     assert shown == ["line 5", "line 4", "line 2", "line 3"]
     assert [text.index(name) for name in shown] == sorted(text.index(name) for name in shown)
+
+
+def of_model(room, **more):
+    """The room with this in the assessment of R-P01, and what its page says of our own model."""
+    told = {**room.assessments["R-P01"], **more}
+    return " ".join(asset.own_lines(replace(room, assessments={"R-P01": told}), "R-P01", 76))
+
+
+def test_the_page_of_an_asset_tells_from_what_its_model_was_learned_and_who_confirmed_it(room):
+    model = {"sha256": "a", "window_start": "2026-01-01T00:00:00.000Z", "window_end": "2026-01-31T00:00:00.000Z",
+             "why": "baseline confirmed", "confirmed_by": "engineer"}  # fmt: skip
+    assert "learned from 2026-01-01 to 2026-01-31, confirmed by: engineer" in of_model(room, model=model)
+    assert "confirmed by: nobody yet" in of_model(room, model={**model, "confirmed_by": None})
+    assert "learned from" not in of_model(room, model=None)
+
+
+def test_a_line_of_physics_has_its_word_uncertainty_and_limits(room):
+    line = {"name": "vibration", "value": 5.5, "unit": "mm/s", "reference": 2.0, "uncertainty": 0.31, "warn": 5.1,
+            "act": 8.5, "word": "warn"}  # fmt: skip
+    assert "vibration 5.50 +/- 0.31 mm/s: warning, ref. 2.00, limit 5.10 / 8.50" in of_model(room, physics=[line])
+
+
+def test_the_stage_of_an_own_alert_stands_on_the_page(room):
+    alert = {"component": "bearing", "stage": "recovering", "since": utc_text(room.now_us)}
+    assert f"own alert bearing: recovering since {short_time(room.now_us, room)}" in of_model(room, own_alerts=[alert])
+
+
+def test_why_a_model_cannot_tell_stands_before_what_it_measured(room):
+    told = of_model(room, index=None, reasons=["stepped back 12 % of the last 30 days"])
+    assert told.index("stepped back") < told.index("what weighs most")
+    assert of_model(room, reasons=["x y"]).index("x y") > told.index("what weighs most")
+
+
+def test_a_meter_has_a_word_and_no_index(room):
+    told = replace(room, assessments={"N-M01": {"asset": "N-M01", "word": "normal", "index": None}})
+    assert overview.own_word(told, {"id": "N-M01"}) == "normal"
+    assert overview.own_word(replace(room, assessments={}), {"id": "N-M01"}) == "-"
+
+
+def test_a_baseline_is_confirmed_with_a_time_and_a_reason_or_not_at_all():
+    question = decide.baseline("R-P01", UTC)
+    verb, data = question.command({"from": "2026-11-30 07:00", "reason": "new impeller"})
+    assert (verb, data["from"], data["asset"]) == ("confirm_baseline", "2026-11-30T07:00:00.000Z", "R-P01")
+    for told in ({"from": "yesterday", "reason": "x"}, {"from": "2026-11-30", "reason": " "}):
+        with pytest.raises(decide.Missing):
+            question.command(told)
 
 
 def test_the_help_tells_of_an_empty_verdict_and_of_a_part_that_recovers():
