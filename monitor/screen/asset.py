@@ -405,9 +405,9 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     blind = as_number(told.get("index")) is None
     found += reasons if blind else []
     found += weight_lines(room, told, width)
-    found += physics_lines(room, told, width)
     found += [] if blind else reasons
     found += wrap(learned_words(told), width, "  ")
+    found += physics_lines(room, told, width)
     share = as_number(told.get("good_share"))
     if share is not None:
         found.append(_("on {share} good data").format(share=f"{100 * share:.0f} %"))
@@ -436,9 +436,11 @@ def physics_lines(room: RoomState, told: Mapping[str, Any], width: int) -> Pane:
         value, spread, usual, warn, act = (
             as_number(one.get(name)) for name in ("value", "uncertainty", "reference", "warn", "act")
         )
-        text = f"{quantity_word(str(one.get('name')))} {number_text(value)}"
-        text += f" +/- {number_text(spread, 2)}" if value is not None and spread else ""
-        text += f" {clean(one.get('unit') or '', 10)}: {line_word(one.get('word'))}"
+        text = quantity_word(str(one.get("name")))
+        if value is not None:
+            text += f" {number_text(value)}" + (f" +/- {number_text(spread, 2)}" if spread else "")
+            text += f" {clean(one.get('unit') or '', 10)}"
+        text += f": {line_word(one.get('word'))}"
         if usual is not None and usual not in (0.0, warn):
             text += ", " + _("ref. {value}").format(value=number_text(usual))
         limits = [number_text(limit) for limit in (warn, act) if limit is not None]

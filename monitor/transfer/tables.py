@@ -99,7 +99,7 @@ FILES: Mapping[str, str] = {  # pattern -> what it is
     "register/answers.csv": "answers of the sovereignty register",
     "config/...": "configuration without secrets",
     "reports/...": "reports as they were written",
-    "models/...": "our own fitted models: a card (JSON) and the numbers (npz) per asset",
+    "models/...": "our own fitted models: a card (JSON) and the numbers (npz) per asset; ASSET/DIGEST: each there was",
     "journal/...": "periods run by hand, as the fallback wrote them",
     "probes/...": "what devices answered when they were probed",
 }
