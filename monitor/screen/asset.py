@@ -422,7 +422,7 @@ def weight_lines(room: RoomState, told: Mapping[str, Any], width: int) -> Pane:
         name, unit = quantity_word(str(one.get("quantity"))), clean(one.get("unit") or "", 8)
         share = as_number(one.get("share"))
         value, usual = number_text(as_number(one.get("value"))), number_text(as_number(one.get("expected")))
-        weight = f" ({share if share > 1 else 100 * share:.0f} %)" if share is not None else ""
+        weight = f" ({number_text(share, 2)} %)" if share is not None else ""
         text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
         found += wrap(text + weight, width, "  ")
     return found

@@ -161,7 +161,7 @@ def assessments(now_us: int) -> list[dict[str, Any]]:
     return [
         {"asset": name, "at_ms": now_us // 1000, "index": index, "state": "steady",
          "word": "alert" if index < 50 else "normal", "good_share": 0.99, "reasons": [],
-         "contributions": [{"quantity": "vibration", "value": 2.1, "expected": 2.0, "unit": "mm/s", "share": 0.4}],
+         "contributions": [{"quantity": "vibration", "value": 2.1, "expected": 2.0, "unit": "mm/s", "share": 40.0}],
          "physics": [{"name": "vibration", "value": 2.1, "unit": "mm/s", "reference": 2.0, "uncertainty": 0.2,
                       "word": "ok"}]}
         for name, _words, _kind, _vendor, _flow, _verdict, index in LIVE if index is not None

@@ -395,6 +395,11 @@ def test_the_axis_of_a_yes_or_no_goes_from_no_to_yes(room):
     assert "1.020" in level[0]
 
 
+def test_a_share_below_one_percent_is_not_taken_for_a_fraction(room):
+    one = {"quantity": "flow", "value": 2.1, "expected": 2.0, "unit": "m3/h", "share": 0.87}
+    assert "usual 2.00 (0.87 %)" in of_model(room, contributions=[one])
+
+
 def test_the_weight_of_a_value_does_not_run_into_it(room):
     assert "usual 2.00 (40 %)" in " ".join(asset.own_lines(room, "R-P01", 60))
 
