@@ -205,7 +205,10 @@ def _features(settings: "Settings", asset: "Asset", model: HealthModel) -> tuple
     left: tuple[tuple[Cell, ...], ...] = tuple(
         (name, why_left_out(name, model.rated, features)) for name in model.card["left_out"]
     )
-    blocks.append(Table("left_out", (_("left out"), _("why")), left))
+    rule = _("Rows: bad, forced and maintenance values teach nothing. Of a window that nobody chose, nothing counts"
+             " before the last failure was repaired or after an open own alert began. What a vendor claimed leaves"
+             " nothing out: else it could choose what is called normal.")  # fmt: skip
+    blocks.append(Table("left_out", (_("left out"), _("why")), left, rule))
     return tuple(blocks)
 
 
