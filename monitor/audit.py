@@ -237,7 +237,7 @@ def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check
         current = steady(asset, model, max(learned_to, end_us - INPUT_DAYS * DAY_US), end_us)
         apart = ROWS_PER_INDEPENDENT if model.every_s <= 60 else 1
         told: list[tuple[str, Result]] = []
-        inputs = {*model.detectors[STEADY].features, *FROM_OUTSIDE} if STEADY in model.detectors else set()
+        inputs = {*model.eyes.inputs, *FROM_OUTSIDE} if STEADY in model.detectors else set()
         for name in sorted(inputs):
             if name in reference and name in current:
                 one, other = reference[name].to_numpy(float), current[name].to_numpy(float)

@@ -111,7 +111,7 @@ def words(seen: Walk) -> dict[str, np.ndarray]:
 
 def told(seen: Walk) -> dict[str, tuple[Episode, ...]]:
     """The alert episodes of a walk by each way."""
-    return {way: episodes(seen.times, word, seen.features, seen.shares) for way, word in words(seen).items()}
+    return {way: episodes(seen.times, word, seen.instruments, seen.blame) for way, word in words(seen).items()}
 
 
 def rank_of(top: Sequence[str], moved: frozenset[str]) -> int:

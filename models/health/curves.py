@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import HuberRegressor
+
+from models.health.laws import MOST_POINTS, drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +40,34 @@ class Curve:
         return np.where(inside, self.a + self.b * x + self.c * x * x, np.nan)
 
 
-def fit_curve(x: np.ndarray, y: np.ndarray) -> Curve | None:
-    """The as-installed curve by Huber regression on x and x^2; None with fewer than 30 points or without spread in y.
+SHAPES = {  # what physics lets expect of a curve over flow around its median: % per %, and of the square, with sigma
+    "head_n": ((-0.6, 0.4), (-0.5, 0.5)), "power_n": ((0.45, 0.25), (-0.1, 0.3)),
+    "efficiency": ((0.0, 0.3), (-0.6, 0.5)), "energy_per_head": ((0.0, 0.3), (0.6, 0.5)),
+}  # fmt: skip
 
-    Where the flow hardly varies (range below 10 % of its median) the curve is a level line: more would be guesswork.
+
+def fit_curve(
+    x: np.ndarray, y: np.ndarray, shape: tuple[tuple[float, float], ...] = ((0.0, 1.0), (0.0, 1.0))
+) -> Curve | None:
+    """The as-installed curve by Huber's regression drawn to `shape`; None with fewer than 30 points, or none above 0.
+
+    Where the flow hardly varied the shape decides: a level line would call the next season's flow a fault.
     """
     good = np.isfinite(x) & np.isfinite(y)
     x, y = np.asarray(x, float)[good], np.asarray(y, float)[good]
     if len(x) < 30:
         return None
-    unit_x, unit_y = float(np.median(x)), float(np.median(np.abs(y)))
-    if unit_x <= 0 or unit_y <= 0:
-        return None
     low, high = (float(one) for one in np.quantile(x, (0.005, 0.995)))
-    a, b, c = float(np.median(y)), 0.0, 0.0
-    if high - low >= 0.1 * unit_x:
-        u = x / unit_x
-        found = HuberRegressor(alpha=1e-6, max_iter=1000, tol=1e-8).fit(np.column_stack([u, u * u]), y / unit_y)
-        a = float(found.intercept_) * unit_y
-        b, c = float(found.coef_[0]) * unit_y / unit_x, float(found.coef_[1]) * unit_y / unit_x**2
+    thin = slice(None, None, max(1, -(-len(x) // MOST_POINTS)))
+    middle, level = float(np.median(x)), float(np.median(y))
+    if middle <= 0 or level <= 0:
+        return None
+    u = x[thin] / middle - 1
+    prior = np.array(shape)
+    terms = np.column_stack([u, u * u])
+    slopes, constant, _ = drawn(terms, y[thin] / level - 1 - terms @ prior[:, 0], prior[:, 1])
+    one, two = slopes + prior[:, 0]
+    a, b, c = level * (1 + constant - one + two), level * (one - 2 * two) / middle, level * two / middle**2
     spread = 1.4826 * float(np.median(np.abs(y - (a + b * x + c * x * x))))
     return Curve(a, b, c, low, high, spread, len(x))
 
@@ -79,7 +89,7 @@ def fit_reference(steady: pd.DataFrame) -> Reference:
     curves = {
         name: curve
         for name in CURVES
-        if name in steady and (curve := fit_curve(steady["flow_n"].to_numpy(), steady[name].to_numpy()))
+        if name in steady and (curve := fit_curve(steady["flow_n"].to_numpy(), steady[name].to_numpy(), SHAPES[name]))
     }
     medians = {name: float(steady[name].median()) for name in MEDIANS if name in steady and steady[name].count() >= 30}
     return Reference(curves, medians)

@@ -23,15 +23,36 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 from sklearn.decomposition import PCA
 
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One way to look at the rows of a state: rows with their lags, or the median of each feature over a time."""
+
+    state: str
+    over_s: float  # features are medians over so much time in this state; 0: as they are
+    lags: int
+    components: int
+    smooth: int  # rows of the running median of the score
+    floor: float  # share of the noise floors that counts
+    quiet: float  # share of rows of noise as large as the floors that are below 1
+
+
+VIEWS: Mapping[str, View] = {
+    "steady": View("steady", 0.0, 5, 20, 15, 1.0, 0.99),
+    "steady_slow": View("steady", 43_200.0, 1, 0, 1, 0.6, 0.95),
+    "off": View("off", 21_600.0, 1, 0, 1, 1.0, 0.95),
+}
 LAGS = 5  # rows: the current one and four earlier ones
 SMOOTH = 15  # rows of the running median
 SMOOTH_LEAST = 8
 BLOCKS = 5  # contiguous blocks of the cross-fitting
 COMPONENTS = 20
 VARIANCE_KEPT = 0.95
-MIN_ROWS = 120  # fewer complete rows of a state teach nothing
+MIN_ROWS = 60  # fewer complete rows of a state teach nothing
+MIN_S = 7200.0  # nor does less time
 RELATIVE_FLOOR = 0.005  # default noise floor: share of the size a tag reaches
 MISSING_ALLOWED = 1 / 3  # share of tags that may lack a value
 TINY = 1e-12
@@ -141,6 +162,24 @@ def smoothed(score: np.ndarray, stretch: np.ndarray, window: int = SMOOTH, least
     return series.groupby(stretch).transform(lambda part: part.rolling(window, least).median()).to_numpy(float)
 
 
+def window_rows(view: View, every_s: float) -> int:
+    """Rows of the median of each feature; 1 where it is taken as it is."""
+    return max(1, round(view.over_s / every_s))
+
+
+def least_rows(every_s: float) -> int:
+    """Complete rows of a state that are needed to learn from."""
+    return max(MIN_ROWS, round(MIN_S / every_s))
+
+
+def medians(rows: np.ndarray, stretch: np.ndarray, window: int) -> np.ndarray:
+    """Running median of each column over the last `window` rows of the same stretch; NaN before half of them."""
+    if window <= 1 or not len(rows):
+        return rows
+    rolled = pd.DataFrame(rows).groupby(stretch).rolling(window, max(window // 2, 1)).median()
+    return rolled.to_numpy(float)
+
+
 def noise_floors(rows: np.ndarray, features: tuple[str, ...], floors: Mapping[str, float]) -> np.ndarray:
     """The configured noise floor of each tag, else a share of the size it reaches; never 0."""
     size = RELATIVE_FLOOR * np.quantile(np.abs(rows), 0.95, axis=0)
@@ -151,12 +190,13 @@ def noise_floors(rows: np.ndarray, features: tuple[str, ...], floors: Mapping[st
 def fit_detector(
     rows: np.ndarray, stretch: np.ndarray, features: tuple[str, ...], floor: np.ndarray, *,
     lags: int = LAGS, components: int = COMPONENTS, variance: float = VARIANCE_KEPT, smooth: int = SMOOTH,
-    smooth_least: int = SMOOTH_LEAST, min_rows: int = MIN_ROWS,
+    smooth_least: int = SMOOTH_LEAST, min_rows: int = MIN_ROWS, quiet: float | None = None,
 ) -> Detector | None:  # fmt: skip
     """Learn one state from complete rows in time order; None where there are too few of them.
 
     `stretch` numbers the pieces between telemetry gaps. Training rows are winsorised at their 0.1 % and 99.9 %
-    quantiles, so that a few outliers cannot lift the lines.
+    quantiles, so that a few outliers cannot lift the lines. With `quiet` the floors are what instruments can tell, and
+    neither component nor level is narrower than noise of that size makes it in this share of rows.
     """
     if len(rows) < min_rows:
         return None
@@ -169,13 +209,14 @@ def fit_detector(
     t2, q = np.empty(len(keep)), np.empty(len(keep))
     for one in range(BLOCKS):
         inside = block == one
-        part = _fit(x_rows[~inside], features, floor, components, variance)
+        part = _fit(x_rows[~inside], features, floor, components, variance, quiet is not None)
         t2[inside], q[inside] = part.statistics(scaled_lags(part, x_rows[inside]))
-    t2_level = max(float(np.quantile(t2, 0.99)), float(lags))
-    q_level = max(float(np.quantile(q, 0.99)), float(lags))
+    final = _fit(x_rows, features, floor, components, variance, quiet is not None)
+    least_t2, least_q = (float(lags), float(lags)) if quiet is None else _noise_levels(final, quiet)
+    t2_level = max(float(np.quantile(t2, 0.99)), least_t2)
+    q_level = max(float(np.quantile(q, 0.99)), least_q)
     whole = smoothed(t2 / t2_level + q / q_level, stretch[keep], smooth, smooth_least)
     worst = max(float(np.nanmax(whole, initial=0.0)), 1.0)
-    final = _fit(x_rows, features, floor, components, variance)
     return Detector(
         features, final.centre, final.scale, floor, low, high, final.mean, final.loadings, final.variances,
         final.variance_kept, t2_level, q_level, worst, len(x_rows),
@@ -187,15 +228,34 @@ def scaled_lags(detector: Detector, x_rows: np.ndarray) -> np.ndarray:
     return np.asarray(z - detector.mean)
 
 
-def prepared(detector: Detector, rows: np.ndarray, stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def prepared(
+    detector: Detector, rows: np.ndarray, stretch: np.ndarray, missing: float = MISSING_ALLOWED
+) -> tuple[np.ndarray, np.ndarray]:
     """Lagged, scaled and centred rows ready for `score`, and their positions; thinly filled rows are left out."""
-    usable = np.flatnonzero(np.isnan(rows).mean(axis=1) <= MISSING_ALLOWED)
+    usable = np.flatnonzero(np.isnan(rows).mean(axis=1) <= missing)
     x_rows, keep = lagged(rows[usable], stretch[usable], detector.lags)
     return scaled_lags(detector, x_rows), usable[keep]
 
 
+def _noise_levels(detector: Detector, quantile: float) -> tuple[float, float]:
+    """T2 and Q that noise as large as the floors alone would exceed in a share 1 - `quantile` of rows; never 0.
+
+    The levels are never below these: a detector must not see less than the instruments can tell.
+    """
+    noise = np.tile((detector.floor / detector.scale) ** 2, detector.lags)
+    p = detector.loadings
+    left = (np.eye(p.shape[1]) - p.T @ p) * noise
+    total = float(np.trace(left))
+    freedom = total**2 / max(float((left * left.T).sum()), TINY)  # Satterthwaite
+    q = total / freedom * float(chi2.ppf(quantile, freedom)) if total > TINY else TINY
+    used = np.abs(p).sum(axis=1) > 0
+    within = (p**2 @ noise / detector.variances)[used]
+    t2 = float(within.mean() * chi2.ppf(quantile, len(within))) if len(within) else TINY
+    return max(t2, TINY), max(q, TINY)
+
+
 def _fit(
-    x_rows: np.ndarray, features: tuple[str, ...], floor: np.ndarray, components: int, variance: float
+    x_rows: np.ndarray, features: tuple[str, ...], floor: np.ndarray, components: int, variance: float, told: bool
 ) -> Detector:
     """Baseline and components of lagged rows; levels and lines are still open."""
     current = x_rows[:, : len(features)]
@@ -212,7 +272,8 @@ def _fit(
         shares = np.cumsum(found.explained_variance_) / total
         k = min(int(np.searchsorted(shares, variance)) + 1, len(shares))
         mean, loadings, kept = found.mean_, found.components_[:k], float(shares[k - 1])
-        variances = np.maximum(found.explained_variance_[:k], 1e-3)
+        least = loadings**2 @ np.tile((floor / scale) ** 2, lags) if told else 0.0
+        variances = np.maximum(found.explained_variance_[:k], np.maximum(least, 1e-3))
     return Detector(
         features, centre, scale, floor, floor, floor, mean, loadings, variances, kept, 1.0, 1.0, 1.0, len(z),
     )  # fmt: skip

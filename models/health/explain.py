@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.health.detector import LAGS, MISSING_ALLOWED, SMOOTH, Detector
+from models.health.detector import VIEWS, Detector
 from models.health.index import ALERT
 from models.health.model import HealthModel
-from models.health.walk import judged
+from models.health.walk import MISSING, judged
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
     """How the index of the last row of a window came about.
 
-    The score is that of the `middle` row: the one of the last SMOOTH whose score is nearest to their median. Arrays
-    per lag have the current row first, shape (LAGS, features); NaN where a tag had no good value.
+    The score is that of the `middle` row: the one of those smoothed over whose score is nearest to their median. Arrays
+    per lag have the current row first, shape (lags, features); NaN where a tag had no good value.
     """
 
     state: str
@@ -31,10 +31,10 @@ class Explanation:
     lag_times: tuple[pd.Timestamp, ...]
     lag_values: np.ndarray
     lag_good: np.ndarray | None  # share of good samples behind each value, NaN for what was computed
-    x: np.ndarray  # lagged, scaled, centred; shape (LAGS x features,)
+    x: np.ndarray  # lagged, scaled, centred; shape (lags x features,)
     filled: np.ndarray  # the same, with the most favourable value where none was
     components: np.ndarray  # t = loadings x
-    residual: np.ndarray  # e = x - loadings' t, shape (LAGS x features,)
+    residual: np.ndarray  # e = x - loadings' t, shape (lags x features,)
     t2: float
     q: float
     t2_by_feature: np.ndarray
@@ -56,32 +56,30 @@ def explain(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame |
     detector, position = scan.detector, int(scan.position[-1])
     n = len(detector.features)
     last = int(np.searchsorted(scan.at, position))
-    recent = [i for i in range(max(0, last - SMOOTH + 1), last + 1) if scan.stretch[i] == scan.stretch[last]]
-    middle = int(scan.middle[position])
-    places = _lagged_places(rows.frame, rows.state == state, detector, int(scan.at[middle]))
+    recent = [
+        i for i in range(max(0, last - VIEWS[state].smooth + 1), last + 1) if scan.stretch[i] == scan.stretch[last]
+    ]
+    middle = int(scan.middle[last])
+    lags = detector.lags
+    usable = np.flatnonzero(np.isnan(scan.table).mean(axis=1) <= MISSING)
+    usable = usable[np.searchsorted(scan.where[usable], scan.at[middle]) - np.arange(lags)]
+    places = scan.where[usable]
     x = scan.x[middle]
     filled = detector.filled(x[None, :])[0]
     t = detector.loadings @ filled
     e = filled - detector.loadings.T @ t
     known = ~np.isnan(x[:n])
-    part_t2 = ((detector.loadings.T @ (t / np.sqrt(detector.variances))) ** 2).reshape(LAGS, n).sum(axis=0)
-    part_q = (e * e).reshape(LAGS, n).sum(axis=0)
+    part_t2 = ((detector.loadings.T @ (t / np.sqrt(detector.variances))) ** 2).reshape(lags, n).sum(axis=0)
+    part_q = (e * e).reshape(lags, n).sum(axis=0)
     times = pd.DatetimeIndex(rows.frame.index)
     t2, q = detector.statistics(filled[None, :])
     return Explanation(
         state, detector, tuple((times[scan.at[i]], float(scan.scores[i])) for i in recent),
         float(scan.score[-1]), ALERT * detector.worst, tuple(times[place] for place in places),
-        rows.frame.reindex(columns=list(detector.features)).to_numpy(float)[places],
+        scan.table[usable],
         _good(share_good, detector, places), x, filled, t, e, float(t2[0]), float(q[0]), part_t2 * known,
         part_q * known, detector.shares(x[None, :])[0], detector.expected(x[None, :])[0], rows.frame.iloc[places[0]],
     )  # fmt: skip
-
-
-def _lagged_places(frame: pd.DataFrame, here: np.ndarray, detector: Detector, place: int) -> np.ndarray:
-    """The rows that a lagged row is made of, current one first: rows of the state that are filled enough to be used."""
-    table = frame.reindex(columns=list(detector.features)).to_numpy(float)
-    usable = np.flatnonzero(here & (np.isnan(table).mean(axis=1) <= MISSING_ALLOWED))
-    return np.asarray(usable[np.searchsorted(usable, place) - np.arange(LAGS)])
 
 
 def _good(share_good: pd.DataFrame | None, detector: Detector, places: np.ndarray) -> np.ndarray | None:

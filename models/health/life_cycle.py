@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 RAISED, RECOVERING, CLOSED = "raised", "recovering", "closed"
-CLOSE_AFTER_US = 3600 * 1_000_000
+CLOSE_AFTER_US = 86_400 * 1_000_000  # what comes back with each day's duty is one episode
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,16 +20,28 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from models.health import features
 from models.health.curves import Curve, Reference
-from models.health.detector import BLOCKS, LAGS, MIN_ROWS, SMOOTH, Detector, fit_detector, noise_floors
+from models.health.detector import (
+    BLOCKS,
+    LAGS,
+    SMOOTH,
+    SMOOTH_LEAST,
+    VIEWS,
+    Detector,
+    fit_detector,
+    least_rows,
+    medians,
+    noise_floors,
+    window_rows,
+)
+from models.health.features import Eyes
 from models.health.index import ALERT, WARNING
+from models.health.laws import Driver, Law
 from models.health.lines import Beside, rows_of, well_reference
 from models.health.physics import Rated
 from models.health.state import STEADY, UNKNOWN, stretches
 
-FORMAT = 1
-LEARNED = (STEADY,)  # transitions are masked, and a pump that stands says nothing about its health
+FORMAT = 2
 AVAILABLE = 0.5  # share of training rows in which a tag must have a value to become a feature
-IN_CARD = ("speed", "frequency", "level")
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,7 @@ class HealthModel:
     detectors: Mapping[str, Detector] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
+    eyes: Eyes = field(default_factory=Eyes)
 
     def to_json(self) -> dict[str, Any]:
         """All but the arrays, as plain values."""
@@ -53,7 +66,7 @@ class HealthModel:
             "format": FORMAT, "rated": asdict(self.rated), "every_s": self.every_s, "units": dict(self.units),
             "reference": {"curves": {name: asdict(c) for name, c in self.reference.curves.items()},
                           "medians": dict(self.reference.medians)},
-            "detectors": scalars, "card": dict(self.card),
+            "detectors": scalars, "card": dict(self.card), "eyes": asdict(self.eyes),
         })  # fmt: skip
         return body
 
@@ -85,7 +98,13 @@ def from_parts(body: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Hea
         parts |= {name: np.asarray(arrays[f"{state}.{name}"], float) for name in ARRAYS}
         detectors[state] = Detector(**parts)
     return HealthModel(
-        rated, body["every_s"], Reference(curves, body["reference"]["medians"]), detectors, body["units"], body["card"]
+        rated,
+        body["every_s"],
+        Reference(curves, body["reference"]["medians"]),
+        detectors,
+        body["units"],
+        body["card"],
+        _eyes(body["eyes"]),
     )
 
 
@@ -114,44 +133,67 @@ def fit(
     """
     values = features.clean(values, share_good)
     frame, state = features.derive(values, rated, every_s)
+    eyes = features.learn_eyes(values, state, rated, every_s, floors or {})
+    table = eyes.table(features.columns_with_heat(values, rated, every_s, eyes.heat_min))
+    stretch = stretches(pd.DatetimeIndex(frame.index), state != UNKNOWN, every_s)
+    detectors: dict[str, Detector] = {}
+    notes: list[str] = []
+    used: dict[str, int] = {}
+    for name, view in VIEWS.items():
+        here = np.flatnonzero(state == view.state)
+        kept = tuple(
+            one for one in sorted(table)
+            if features.OF_STATE.get(one, STEADY) == view.state and len(here)
+            and np.isfinite(table[one][here]).mean() >= AVAILABLE
+        )  # fmt: skip
+        rows = np.column_stack([table[one][here] for one in kept]) if kept else np.empty((len(here), 0))
+        complete = np.isfinite(rows).all(axis=1) if kept else np.zeros(len(rows), bool)
+        used[name] = int(complete.sum())
+        found = None
+        if used[name] >= least_rows(every_s):
+            floor = noise_floors(rows[complete], kept, {**features.FLOORS, **(floors or {})})
+            seen, piece = rows[complete], stretch[here][complete]
+            seen = medians(seen, piece, window_rows(view, every_s))
+            whole = np.isfinite(seen).all(axis=1)
+            found = fit_detector(seen[whole], piece[whole], kept, view.floor * floor, lags=view.lags,
+                                 components=view.components, smooth=view.smooth,
+                                 smooth_least=min(SMOOTH_LEAST, view.smooth), quiet=view.quiet)  # fmt: skip
+        if found is not None:
+            detectors[name] = found
+        elif name == STEADY:
+            notes.append(f"{name}: {used[name]} complete good rows of {least_rows(every_s)} needed in one piece")
     reference = features.learn_reference(frame, state)
     if beside:
         pumped = well_reference(rows_of(values, frame, state, rated, reference, None, every_s, beside))
         reference = replace(reference, medians={**reference.medians, **pumped})
-    frame = features.with_residuals(frame, reference)
-    names = features.names_of(values, frame, rated)
-    detectors: dict[str, Detector] = {}
-    notes: list[str] = []
-    used: dict[str, int] = {}
-    stretch = stretches(pd.DatetimeIndex(frame.index), state != UNKNOWN, every_s)
-    for one in LEARNED:
-        here = state == one
-        part = frame.loc[here, names]
-        kept = tuple(name for name in names if here.any() and part[name].notna().mean() >= AVAILABLE)
-        rows = part[list(kept)].to_numpy(float)
-        complete = ~np.isnan(rows).any(axis=1) if kept else np.zeros(len(rows), bool)
-        used[one] = int(complete.sum())
-        found = None
-        if kept and used[one] >= MIN_ROWS:
-            sizes = frame[list(kept)].dropna().to_numpy(float)
-            floor = noise_floors(sizes, kept, floors or {})
-            found = fit_detector(rows[complete], stretch[here][complete], kept, floor)
-        if found is None:
-            notes.append(f"{one}: {used[one]} complete good rows of {MIN_ROWS} needed in one piece")
-        else:
-            detectors[one] = found
-    units = {**features.DERIVED_UNITS, **values.attrs.get("units", {})}
+    units = {**features.UNITS, **values.attrs.get("units", {})}
     card = {
         "window_start": _time(values, 0), "window_end": _time(values, -1), "rows": len(values),
         "rows_by_state": {word: int((state == word).sum()) for word in sorted(set(state))},
         "rows_used": used, "confirmed_by": confirmed_by, "notes": notes, "lags": LAGS, "smoothing_rows": SMOOTH,
         "blocks": BLOCKS, "warning": WARNING, "alert": ALERT, "data_sha256": data_sha256(values), "seed": None,
-        "left_out": sorted(set(map(str, values)) - {name for d in detectors.values() for name in d.features}),
-        "valid_range": _valid_range(detectors.get(STEADY)),
+        "left_out": sorted(set(map(str, values)) - set(eyes.inputs)),
+        "valid_range": {one.name: [law.low[i], law.high[i]] for law in eyes.laws for i, one in enumerate(law.drivers)},
         "libraries": {"numpy": np.__version__, "pandas": pd.__version__, "scipy": scipy.__version__,
                       "scikit-learn": sklearn.__version__, "blas": _blas()},
     }  # fmt: skip
-    return HealthModel(rated, every_s, reference, detectors, units, card)
+    return HealthModel(rated, every_s, reference, detectors, units, card, eyes)
+
+
+def _eyes(body: Mapping[str, Any]) -> Eyes:
+    still = {name: (one[0], one[1]) for name, one in body["still_s"].items()}
+    moves = {name: tuple(one) for name, one in body["moves"].items()}
+    laws = tuple(_law(one) for one in body["laws"])
+    return Eyes(
+        laws, tuple(body["plain"]), body["heat_min"], tuple(body["inputs"]), tuple(body["suspects"]), moves, still
+    )
+
+
+def _law(body: Mapping[str, Any]) -> Law:
+    parts: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in body.items()}
+    slopes = [tuple((one[0], one[1]) for one in driver["slopes"]) for driver in body["drivers"]]
+    drivers = (Driver(**{**one, "slopes": told}) for one, told in zip(body["drivers"], slopes, strict=True))
+    return Law(**{**parts, "drivers": tuple(drivers)})
 
 
 def data_sha256(values: pd.DataFrame) -> str:
@@ -167,13 +209,6 @@ def _blas() -> str:
     found = {f"{one['internal_api']} {one['version']} {one['architecture']}"
              for one in threadpool_info() if one["user_api"] == "blas"}  # fmt: skip
     return ", ".join(sorted(found))
-
-
-def _valid_range(detector: Detector | None) -> dict[str, list[float]]:
-    if detector is None:
-        return {}
-    ends = zip(detector.features, detector.low, detector.high, strict=True)
-    return {name: [float(low), float(high)] for name, low, high in ends if name in IN_CARD}
 
 
 def _time(values: pd.DataFrame, position: int) -> str:

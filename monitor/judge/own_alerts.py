@@ -25,6 +25,7 @@ COMPONENT_OF = {  # what wears when this quantity or line leaves its reference
     "bearing_over_ambient": "bearing", "current_imbalance": "motor", "voltage": "motor", "frequency": "motor",
     "current": "motor", "current_l1": "motor", "current_l2": "motor", "current_l3": "motor",
     "winding_temperature": "motor", "leak_back": "check_valve", "pressure_held": "check_valve",
+    "frozen": "instrument",
 }  # fmt: skip
 OTHERWISE = "impeller"
 NO_WEAR = OF_USE | {"flow_range"}  # how a pump is used: it wears by that, and is not worn
