@@ -12,7 +12,7 @@ import pandas as pd
 from models.health.detector import VIEWS, Detector
 from models.health.index import ALERT
 from models.health.model import HealthModel
-from models.health.walk import MISSING, judged
+from models.health.walk import MISSING, Rows, judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +78,17 @@ def explain(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame |
         float(scan.score[-1]), ALERT * detector.worst, tuple(times[place] for place in places),
         scan.table[usable],
         _good(share_good, detector, places), x, filled, t, e, float(t2[0]), float(q[0]), part_t2 * known,
-        part_q * known, detector.shares(x[None, :])[0], detector.expected(x[None, :])[0], rows.frame.iloc[places[0]],
+        part_q * known, detector.shares(x[None, :])[0], detector.expected(x[None, :])[0],
+        _row(rows, model, int(places[0])),
     )  # fmt: skip
+
+
+def _row(rows: Rows, model: HealthModel, place: int) -> pd.Series:
+    """One row with its tags, what the laws see, and the features."""
+    at = {name: one[place : place + 1] for name, one in rows.columns.items()}
+    seen = {name: float(one[0]) for name, one in {**at, **model.eyes.table(at)}.items()}
+    told = {str(name): float(one) for name, one in rows.frame.iloc[place].items()}
+    return pd.Series(told | seen, dtype=float)
 
 
 def _good(share_good: pd.DataFrame | None, detector: Detector, places: np.ndarray) -> np.ndarray | None:

@@ -36,14 +36,15 @@ def longest_still(
 
 def frozen(values: pd.DataFrame, limits: Mapping[str, tuple[float, float]], every_s: float) -> dict[str, np.ndarray]:
     """Where each tag that ever stands still does so, by tag."""
-    runs = {}
+    runs, awake = {}, {}
     for tag in (tag for tag in limits if tag in values):
         value = values[tag].to_numpy(float)
-        runs[tag] = _runs(value, np.abs(value) > limits[tag][1]) * every_s
+        awake[tag] = np.abs(value) > limits[tag][1]
+        runs[tag] = _runs(value, awake[tag]) * every_s
     found = {}
     for tag, run in runs.items():
         others = [one for name, one in runs.items() if name != tag]
-        still = run >= limits[tag][0]
+        still = (run >= limits[tag][0]) & awake[tag]
         if others:
             still &= np.min(others, axis=0) < run / 2
         if still.any():

@@ -121,6 +121,7 @@ class Rows:
     scans: tuple[Scan, ...]
     best: np.ndarray  # which scan the index rests on, -1 where unknown
     reasons: tuple[tuple[np.ndarray, str], ...]  # where and why unknown, first match counts
+    columns: Mapping[str, np.ndarray]  # what the laws see: tags at rated speed, heat, speed
     frozen: Mapping[str, np.ndarray]  # where a sensor stands still, of those that ever do
 
 
@@ -254,7 +255,7 @@ def judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | 
     ]
     for where, _words in reasons:
         best = np.where(where, -1, best)
-    return Rows(values, frame, state, model.eyes.shown(columns), scans, best, tuple(reasons),
+    return Rows(values, frame, state, model.eyes.shown(columns), scans, best, tuple(reasons), columns,
                  frozen(values, model.eyes.still_s, model.every_s))  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from monitor.model.fitting import Refit, window_us
 from monitor.model.life import Part, by_age, realised_words, words
 from monitor.model.made_of import made_of, why_left_out
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Table, ledger_text
+from monitor.reports.explanation import laws_table
 from monitor.state import State
 from monitor.words import (
     _,
@@ -191,9 +192,11 @@ def _features(settings: "Settings", asset: "Asset", model: HealthModel) -> tuple
     features = tuple(dict.fromkeys(name for one in model.detectors.values() for name in one.features))
     tags = {tag.quantity: clean(tag.name, 40) for tag in reversed(settings.tags_of(asset.id))}
     made: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, model.units.get(name, ""), tags.get(name, "-"), made_of(name, model.rated)) for name in features
+        (name, model.units.get(name, ""), tags.get(name, "-"), made_of(name, model)) for name in features
     )
     blocks: list[Block] = [Table("features", (_("feature"), _("unit"), _("tag"), _("made of")), made)]
+    if model.eyes.laws:
+        blocks.append(laws_table(model))
     heads = (_("feature"), _("median"), _("scale"), _("noise floor"), _("learned from"), _("to"))
     for state, one in model.detectors.items():
         columns = (one.centre, one.scale, one.floor, one.low, one.high)

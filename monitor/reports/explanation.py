@@ -14,7 +14,7 @@ import pandas as pd
 
 from models.health.explain import Explanation, explain
 from monitor.labels import health_word, operating_word
-from monitor.model.made_of import made_of
+from monitor.model.made_of import law_rows, made_of
 from monitor.model.physics_told import line_tables
 from monitor.model.scoring import Seen
 from monitor.reports.document import Block, Cell, Document, Paragraph, Section, Table, ledger_text
@@ -22,7 +22,7 @@ from monitor.state import State, atomic_write
 from monitor.words import _, figure_text, language, local_text
 
 if TYPE_CHECKING:
-    from models.health import Limits
+    from models.health import HealthModel, Limits
     from monitor.plant import Settings
 
 WIDTH = 124  # columns of the text
@@ -132,10 +132,8 @@ def _rows(seen: Seen, told: Explanation) -> tuple[Block, ...]:
 
 def _derived(seen: Seen, told: Explanation) -> tuple[Block, ...]:
     """The computed features of the current row, with the numbers that went in."""
-    rated, row = seen.model.rated, told.row
-    rows: list[tuple[Cell, ...]] = [
-        (name, made_of(name, rated), _f(row[name])) for name in told.detector.features if name not in seen.values
-    ]
+    row = told.row
+    rows: list[tuple[Cell, ...]] = [(name, made_of(name, seen.model), _f(row[name])) for name in told.detector.features]
     inputs: list[tuple[Cell, ...]] = [
         (str(name), _f(float(row[name])), seen.model.units.get(str(name), ""))
         for name in row.index
@@ -149,11 +147,22 @@ def _derived(seen: Seen, told: Explanation) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if rows:
         blocks.append(_table("derived", (_("feature"), _("made of"), _("value")), rows))
+    if seen.model.eyes.laws:
+        blocks.append(laws_table(seen.model))
     if curves:
         note = _("a + b x + c x^2; below the lowest flow that was learned, a head curve stays level")
         blocks.append(_table("curves", (_("curve"), "a", "b", "c", _("x = flow_n"), _("at x")), curves, note))
     blocks.append(_table("inputs", (_("further values of row 0"), _("value"), _("unit")), inputs))
     return tuple(blocks)
+
+
+def laws_table(model: "HealthModel") -> Table:
+    """What the features' laws let expect, in numbers."""
+    heads = (_("term"), _("coefficient"), _("median of the driver"), _("learned from"), _("to"))
+    note = _("E = level (1 + sum of coefficient x (driver / median - 1)^power) where the feature is in %, else"
+             " E = level + sum of coefficient x (driver - median)^power; past the learned range a residual counts for"
+             " less.")  # fmt: skip
+    return Table("laws", heads, law_rows(model), note)
 
 
 def _scaled(told: Explanation) -> tuple[Block, ...]:

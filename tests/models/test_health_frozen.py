@@ -24,7 +24,7 @@ def frame(seed=0):
 
 def found(table, state):
     limits = longest_still(*frame(), 600, ("flow", "pressure", "set"))
-    return {tag: np.flatnonzero(rows) for tag, rows in frozen(table, state, limits, 600).items()}
+    return {tag: np.flatnonzero(rows) for tag, rows in frozen(table, limits, 600).items()}
 
 
 def test_a_sound_year_has_no_frozen_sensor_though_the_pump_rests():
