@@ -63,6 +63,7 @@ def operating_word(state: object) -> str:
     """The operating state of an asset as its model or the daemon names it."""
     words = {
         "steady": _("steady"),
+        "steady_slow": _("steady, hours"),
         "running": _("running"),
         "stopped": _("stopped"),
         "off": _("stopped"),
@@ -119,6 +120,8 @@ def quantity_word(quantity: str) -> str:
         "bearing_over_ambient": _("bearing over air"),
         "head_residual": _("head against curve"),
         "power_residual": _("power against curve"),
+        "power_at_head": _("power at its head"),
+        "frozen": _("sensor stands still"),
         "efficiency": _("efficiency"),
         "energy_per_head": _("energy per head"),
         "vibration_step": _("vibration step"),

@@ -23,6 +23,12 @@ def made_of(feature: str, model: HealthModel) -> str:
     return told + _used(law, rated)
 
 
+def unit_of(feature: str, model: HealthModel) -> str:
+    """The unit of a feature as the detector sees it: what a law leaves is in % or in the unit of its target."""
+    law = next((one for one in model.eyes.laws if one.name == feature), None)
+    return "%" if law and law.percent else model.units.get(feature, "")
+
+
 def law_rows(model: HealthModel) -> tuple[tuple[str, str, str, str, str], ...]:
     """The laws in numbers: term, coefficient, median of its driver, and the range that was learned."""
     rows = []

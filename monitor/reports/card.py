@@ -15,7 +15,7 @@ from monitor.learning import limits
 from monitor.model.backtest import Backtest
 from monitor.model.fitting import Refit, window_us
 from monitor.model.life import Part, by_age, realised_words, words
-from monitor.model.made_of import made_of, why_left_out
+from monitor.model.made_of import made_of, unit_of, why_left_out
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Table, ledger_text
 from monitor.reports.explanation import laws_table
 from monitor.state import State
@@ -192,7 +192,7 @@ def _features(settings: "Settings", asset: "Asset", model: HealthModel) -> tuple
     features = tuple(dict.fromkeys(name for one in model.detectors.values() for name in one.features))
     tags = {tag.quantity: clean(tag.name, 40) for tag in reversed(settings.tags_of(asset.id))}
     made: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, model.units.get(name, ""), tags.get(name, "-"), made_of(name, model)) for name in features
+        (name, unit_of(name, model), tags.get(name, "-"), made_of(name, model)) for name in features
     )
     blocks: list[Block] = [Table("features", (_("feature"), _("unit"), _("tag"), _("made of")), made)]
     if model.eyes.laws:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from models.health.explain import Explanation, explain
 from monitor.labels import health_word, operating_word
-from monitor.model.made_of import law_rows, made_of
+from monitor.model.made_of import law_rows, made_of, unit_of
 from monitor.model.physics_told import line_tables
 from monitor.model.scoring import Seen
 from monitor.reports.document import Block, Cell, Document, Paragraph, Section, Table, ledger_text
@@ -111,7 +111,7 @@ def _rows(seen: Seen, told: Explanation) -> tuple[Block, ...]:
     lags = tuple(_lag(i) for i in range(len(told.lag_times)))
     times: list[tuple[Cell, ...]] = [(lag, _time(at)) for lag, at in zip(lags, told.lag_times, strict=True)]
     values: list[tuple[Cell, ...]] = [
-        (name, seen.model.units.get(name, ""), *(_f(one) for one in told.lag_values[:, i]))
+        (name, unit_of(name, seen.model), *(_f(one) for one in told.lag_values[:, i]))
         for i, name in enumerate(told.detector.features)
     ]
     blocks: list[Block] = [
@@ -237,7 +237,7 @@ def _contributions(seen: Seen, told: Explanation) -> tuple[Block, ...]:
     rows: list[tuple[Cell, ...]] = [
         (d.features[i], _f(told.t2_by_feature[i]), _f(told.q_by_feature[i]), _f(told.shares[i]),
          _f(told.lag_values[0, i]), _f(told.expected[i]), _f(told.lag_values[0, i] - told.expected[i]),
-         seen.model.units.get(d.features[i], ""))
+         unit_of(d.features[i], seen.model))
         for i in order
     ]  # fmt: skip
     heads = (_("feature"), _("of T2"), _("of Q"), _("share [%]"), _("value"), _("expected"), _("residual"), _("unit"))

@@ -34,7 +34,7 @@ LEFT_OUT = re.compile(r"^\.\.\.\n", re.M)
 def plant_of_the_page(folder):
     """Two sound days that were learned, two more, then two with a worn impeller, which an inspection finds."""
     made = State(folder).make()
-    frame, worn = minutes(DAYS * 1440), minutes(DAYS * 1440, head_loss=0.015)
+    frame, worn = minutes(DAYS * 1440), minutes(DAYS * 1440, head_loss=0.045)
     frame.iloc[WORN_FROM * 1440 :] = worn.iloc[WORN_FROM * 1440 :].to_numpy()
     lay_down(made, PLANT, NOW_US, frame)
     start_us = NOW_US - DAYS * DAY_US
