@@ -212,9 +212,9 @@ def fit_detector(
         part = _fit(x_rows[~inside], features, floor, components, variance, quiet is not None)
         t2[inside], q[inside] = part.statistics(scaled_lags(part, x_rows[inside]))
     final = _fit(x_rows, features, floor, components, variance, quiet is not None)
-    least_t2, least_q = (float(lags), float(lags)) if quiet is None else _noise_levels(final, quiet)
-    t2_level = max(float(np.quantile(t2, 0.99)), least_t2)
-    q_level = max(float(np.quantile(q, 0.99)), least_q)
+    least_t2, least_q = (0.0, 0.0) if quiet is None else _noise_levels(final, quiet)
+    t2_level = max(float(np.quantile(t2, 0.99)), least_t2, float(lags))
+    q_level = max(float(np.quantile(q, 0.99)), least_q, float(lags))
     whole = smoothed(t2 / t2_level + q / q_level, stretch[keep], smooth, smooth_least)
     worst = max(float(np.nanmax(whole, initial=0.0)), 1.0)
     return Detector(

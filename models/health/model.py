@@ -41,6 +41,7 @@ from models.health.physics import Rated
 from models.health.state import STEADY, UNKNOWN, stretches
 
 FORMAT = 2
+WINDOWS = 2  # medians over a time are learned from so many times that
 AVAILABLE = 0.5  # share of training rows in which a tag must have a value to become a feature
 
 
@@ -150,7 +151,7 @@ def fit(
         complete = np.isfinite(rows).all(axis=1) if kept else np.zeros(len(rows), bool)
         used[name] = int(complete.sum())
         found = None
-        if used[name] >= least_rows(every_s):
+        if used[name] >= max(least_rows(every_s), WINDOWS * window_rows(view, every_s)):
             floor = noise_floors(rows[complete], kept, {**features.FLOORS, **(floors or {})})
             seen, piece = rows[complete], stretch[here][complete]
             seen = medians(seen, piece, window_rows(view, every_s))

@@ -176,7 +176,7 @@ def _rows(model: HealthModel) -> tuple[tuple[Cell, ...], ...]:
     rows: list[tuple[Cell, ...]] = [(_("in the window"), int(model.card["rows"]))]
     for state, count in states.items():
         used = int(model.card["rows_used"].get(state, 0))
-        if state not in model.card["rows_used"]:
+        if state not in model.detectors:
             rows.append((_("left out: {state}").format(state=operating_word(state)), count))
             continue
         rows.append((_("left out: {state}, but a tag had no good value").format(state=operating_word(state)),
