@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_STUDIES = ("__init__", "__main__", "page")
+NOT_STUDIES = ("__init__", "__main__", "page", "fleet_tables")
 
 
 def main(wanted: list[str]) -> int:

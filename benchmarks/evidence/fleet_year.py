@@ -9,28 +9,28 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmarks.evidence.page import Part, frozen_commit, seed_from, table, write_part
-from benchmarks.figures import Figure
+from benchmarks.evidence.fleet_tables import Case, Result, body, figures
+from benchmarks.evidence.page import Part, frozen_commit, seed_from, write_part
 from drivers.sim.year import SIZES, Fault, Year, pump_of, pump_year, tags_of
 from drivers.sim.year.faults import GROWS, HOLDS
 from drivers.sim.year.pump import stream
 from models.health import HealthModel, Rated, fit
 from models.health.life_cycle import Episode, episodes
 from models.health.walk import Walk, walk
-from models.intervals import rate_interval, share_interval
 from monitor.plant import QUANTITIES
 
 TUNING_SEEDS = (1, 2, 3, 4, 5)
-SETTLED_BY = ("models/health", "drivers/sim/year", "benchmarks/evidence/fleet_year.py")
+SETTLED_BY = ("models/health", "drivers/sim/year", "benchmarks/evidence/fleet_year.py",
+              "benchmarks/evidence/fleet_tables.py")  # fmt: skip
 PUMPS, RUNS = 50, 12  # runs per fault and size, each on another pump; fewer where fewer pumps can have it
 LEARNED_DAYS, DAYS = 30, 365
 FAULTS_FROM = 60.0  # day
@@ -38,40 +38,6 @@ STEPPED_BACK = "outside the learned"
 # The tag for which a feature that is made of several counts when the affected tag is looked for: one only.
 STANDS_FOR = {"head_residual": "discharge_pressure", "head": "discharge_pressure", "power_residual": "power",
               "bearing_over_ambient": "bearing_temperature"}  # fmt: skip
-WAYS = ("either", "index", "lines")
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One pump with one fault, and when each way of telling raised an alert after it began [days before the end]."""
-
-    pump: int
-    estimated: bool
-    fault: Fault
-    lead: dict[str, float | None]  # by way
-    chance: dict[str, bool]  # whether the sound pump raised one in the same time
-    rank: int | None  # of the first feature that stands for a tag the fault moves; None without contributions
-    top: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What one pump's sound year and its faults gave."""
-
-    pump: int
-    duty: str
-    estimated: bool
-    learned: bool
-    false: dict[str, list[tuple[float, tuple[str, ...]]]]  # by way: day and what was named
-    days: float
-    good: int  # rows with good data after the learning
-    unknown: int
-    running: int
-    running_unknown: int
-    stepped_back: int
-    why: dict[str, int]
-    minute_false: int | None
-    cases: list[Case] = field(default_factory=list)
 
 
 def frames(year: Year) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -142,8 +108,13 @@ def while_running(fault: Fault, year: Year, seed: int) -> Fault:
     return Fault(fault.kind, fault.size, float(rng.choice(able)), fault.tag) if len(able) else fault
 
 
+def _at(year: Year, day: float) -> pd.Timestamp:
+    return pd.Timestamp(year.start_us + round(day * 86_400e6), unit="us", tz="UTC")
+
+
 def day_of(episode: Episode, year: Year) -> float:
-    return float((episode.start - pd.Timestamp(year.start_us, unit="us", tz="UTC")).total_seconds()) / 86_400
+    """When it began, in days since the data begin."""
+    return float((episode.start - _at(year, 0)).total_seconds()) / 86_400
 
 
 def case_of(model: HealthModel, seed: int, number: int, fault: Fault, sound: dict[str, list[float]]) -> Case:
@@ -159,9 +130,11 @@ def case_of(model: HealthModel, seed: int, number: int, fault: Fault, sound: dic
         lead[way] = fault.end_day - day_of(during[0], year) if during else None
         if way == "index" and during:
             found = during[0].top
+    stood = any(one.start < _at(year, fault.start_day) and (one.end is None or one.end > _at(year, fault.start_day))
+                for one in raised["either"])  # fmt: skip
     chance = {way: any(fault.start_day <= day <= fault.end_day for day in days) for way, days in sound.items()}
     rank = rank_of(found, year.moved) if found else None
-    return Case(number, year.pump.estimated_flow, fault, lead, chance, rank, found[:3])
+    return Case(number, year.pump.estimated_flow, fault, lead, stood, chance, rank, found[:3])
 
 
 def study(seed: int, number: int, faults: Sequence[Fault], minutes: bool) -> Result:
@@ -171,15 +144,18 @@ def study(seed: int, number: int, faults: Sequence[Fault], minutes: bool) -> Res
     values, share = frames(year)
     rows = LEARNED_DAYS * 86_400 // year.every_s
     seen = walk(model, values.iloc[rows - 200 :], share.iloc[rows - 200 :])
-    raised = {way: [(day_of(one, year), one.top[:3]) for one in found] for way, found in told(seen).items()}
+    found = told(seen)
+    raised = {way: [(day_of(one, year), one.top[:3]) for one in some] for way, some in found.items()}
+    stood = sum(((one.end or seen.times[-1]) - one.start).total_seconds() for one in found["either"]) / year.every_s
     tags = [tag for tag in share if tag not in ("run_hours", "starts", "energy")]
     good = (share[tags].iloc[rows:].to_numpy() >= 0.5).mean(axis=1) > 0.5
     unknown = good & (seen.word[200:] == "unknown")
     running = good & (values["running"].iloc[rows:].to_numpy() > 0.95)
     reasons = pd.Series(seen.why[200:][unknown]).str.replace(r"[-\d.]+(e[-+]\d+)?", "#", regex=True)
-    sound = {way: [day for day, _ in found] for way, found in raised.items()}
+    sound = {way: [day for day, _ in some] for way, some in raised.items()}
     return Result(
-        number, year.pump.duty, year.pump.estimated_flow, bool(model.detectors), raised, DAYS - LEARNED_DAYS,
+        number, year.pump.duty, year.pump.estimated_flow, bool(model.detectors), raised, round(stood), len(good),
+        DAYS - LEARNED_DAYS,
         int(good.sum()), int(unknown.sum()), int(running.sum()), int((running & unknown).sum()),
         int(reasons.str.contains(STEPPED_BACK).sum()), {str(k): int(v) for k, v in reasons.value_counts().items()},
         _minute_week(seed, number) if minutes else None,
@@ -207,105 +183,6 @@ def run(seed: int, *, pumps: int = PUMPS, runs: int = RUNS, minutes: bool = True
             print(f"\rpump {done} of {pumps}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return results
-
-
-def false_rate(results: Iterable[Result], way: str = "either") -> str:
-    """Episodes per pump-year of sound pumps, with its exact interval."""
-    chosen = list(results)
-    rate = rate_interval(sum(len(one.false[way]) for one in chosen), sum(one.days for one in chosen) / 365)
-    return f"{rate.value:.2f} ({rate.low:.2f} to {rate.high:.2f}; n = {rate.n})"
-
-
-def found_share(cases: Iterable[Case], way: str = "either") -> str:
-    chosen = list(cases)
-    share = share_interval(sum(one.lead[way] is not None for one in chosen), len(chosen))
-    return f"{share.value:.2f} ({share.low:.2f} to {share.high:.2f}; n = {share.n})" if chosen else "none drawn"
-
-
-def figures(results: Sequence[Result]) -> list[Figure]:
-    """The study against its bars."""
-    years = sum(one.days for one in results) / 365
-    cases = {size: [case for one in results for case in one.cases if case.fault.size == size] for size in SIZES}
-    good = sum(one.good for one in results)
-    ranks = [case.rank for case in cases["middle"] if case.rank is not None]
-
-    def detection(size: str) -> float:
-        return float(np.mean([case.lead["either"] is not None for case in cases[size]]))
-
-    return [
-        Figure("false alert episodes", sum(len(one.false["either"]) for one in results) / years, "per pump-year", 1.0),
-        Figure("unknown", 100 * sum(one.unknown for one in results) / good, "% of pump-hours with good data", 5.0),
-        Figure("large faults found", 100 * detection("large"), "%", 90.0, "at least"),
-        Figure("middle faults found", 100 * detection("middle"), "%", 70.0, "at least"),
-        Figure("affected tag first or second, middle size", 100 * float(np.mean([rank <= 2 for rank in ranks or [99]])),
-               "% of found", 80.0, "at least"),
-    ]  # fmt: skip
-
-
-def body(results: Sequence[Result]) -> str:
-    """The tables of the page."""
-    groups = {"all": results, "flow measured": [one for one in results if not one.estimated],
-              "flow estimated by the device": [one for one in results if one.estimated]}  # fmt: skip
-    groups |= {duty: [one for one in results if one.duty == duty] for duty in sorted({one.duty for one in results})}
-    sound = table(
-        ("sound pumps", "pumps", *(f"false episodes per pump-year: {way}" for way in WAYS), "unknown", "while running",
-         "stepped back (season, duty)"),
-        [(name, len(part), *(false_rate(part, way) for way in WAYS), _percent(part, "unknown", "good"),
-          _percent(part, "running_unknown", "running"), _percent(part, "stepped_back", "good"))
-         for name, part in groups.items() if part],
-    )  # fmt: skip
-    cases = [case for one in results for case in one.cases]
-    rows = []
-    for kind in (*GROWS, "all"):
-        for size in SIZES:
-            part = [case for case in cases if kind in (case.fault.kind, "all") and case.fault.size == size]
-            leads = [case.lead["either"] for case in part if case.lead["either"] is not None]
-            ranks = [case.rank for case in part if case.rank is not None]
-            places = (
-                sum(rank == 1 for rank in ranks),
-                sum(rank == 2 for rank in ranks),
-                sum(rank > 2 for rank in ranks),
-            )
-            rows.append((
-                kind.replace("_", " "), size, *(found_share(part, way) for way in WAYS),
-                sum(case.chance["either"] for case in part), f"{np.median(leads):.1f}" if leads else "-",
-                " / ".join(map(str, places)),
-            ))  # fmt: skip
-    faults = table(
-        ("fault", "size", *(f"found by {way}" for way in WAYS), "sound pump alerts in the same time", "median lead [d]",
-         "affected tag first / second / lower"), rows,
-    )  # fmt: skip
-    device = [case for case in cases if case.estimated]
-    weeks = [one.minute_false for one in results if one.minute_false is not None]
-    none = sum(not one.learned for one in results)
-    return "\n\n".join((
-        sound, faults,
-        f"On pumps whose device estimates the flow, found by either: large {found_share(_of(device, 'large'))}, middle "
-        f"{found_share(_of(device, 'middle'))}. The week after the learning at one minute: {sum(weeks)} false episodes "
-        f"on {len(weeks)} pumps. Pumps for which nothing could be learned: {none}.",
-        NOTES,
-    ))  # fmt: skip
-
-
-NOTES = """Intervals are 90 % (exact for the rates, Jeffreys for the shares). `index` is the learned detector, `lines`
-the physics lines past their act line, `either` what an operator sees; the bars are set on `either`. A fault counts as
-found when an alert episode begins between its start and its nominal failure; the lead is the time from there to the
-failure. A pump that was already in alert when its fault began does not count. The same pumps without the fault in the
-same time show how many would have been found by chance. The place of the affected tag is counted strictly, on the index
-alone: a feature made of several tags stands for one of them (head residual: discharge pressure; power residual: power;
-bearing over ambient: bearing temperature), and of a drifting or frozen meter only that meter is affected. A bearing
-without a sensor and a check valve without a flow meter are not drawn: no instrument, no claim. The simulated pumps
-follow none of the model's formulas (drivers/sim/year); a sensor that freezes is here left to the model, though the
-quality checks of the acquisition would mark it first."""
-
-
-def _of(cases: Iterable[Case], size: str) -> list[Case]:
-    return [case for case in cases if case.fault.size == size]
-
-
-def _percent(results: Sequence[Result], part: str, whole: str) -> str:
-    total = sum(getattr(one, whole) for one in results)
-    return f"{100 * sum(getattr(one, part) for one in results) / total:.1f} %" if total else "-"
 
 
 def _plain(value: Any) -> Any:
