@@ -63,16 +63,22 @@ def learned(year: Year) -> HealthModel:
     return fit(values.iloc[:rows], share.iloc[:rows], rated(year), every_s=year.every_s)
 
 
+ORDER = ("unknown", "normal", "warning", "alert")
+LINE_WORDS = {"ok": "normal", "warn": "warning", "act": "alert"}
+
+
 def words(seen: Walk) -> dict[str, np.ndarray]:
-    """What was told row by row: by the index, by the physics lines, and the worse of both."""
-    n = len(seen.times)
-    lines = np.full(n, "unknown", object)
-    for told, word in (("ok", "normal"), ("warn", "warning"), ("act", "alert")):
+    """What was told row by row: by the index, by the physics lines, and the worse of both.
+
+    As in an assessment a line that is all right does not make an unknown index a normal one.
+    """
+    lines = np.full(len(seen.times), "unknown", object)
+    for line_word, word in LINE_WORDS.items():
         for one in seen.lines.values():
-            lines[one == told] = word
-    order = {"unknown": 0, "normal": 1, "warning": 2, "alert": 3}
-    rank = np.maximum(*(np.array([order[word] for word in side]) for side in (seen.word, lines)))
-    return {"either": np.array(list(order), object)[rank], "index": seen.word, "lines": lines}
+            lines[one == line_word] = word
+    by_index, by_line = (np.array([ORDER.index(word) for word in side]) for side in (seen.word, lines))
+    worse = np.where(by_line >= ORDER.index("warning"), np.maximum(by_index, by_line), by_index)
+    return {"either": np.array(ORDER, object)[worse], "index": seen.word, "lines": lines}
 
 
 def told(seen: Walk) -> dict[str, tuple[Episode, ...]]:
