@@ -37,7 +37,8 @@ FAULTS_FROM = 60.0  # day
 STEPPED_BACK = "outside the learned"
 # The tag for which a feature that is made of several counts when the affected tag is looked for: one only.
 STANDS_FOR = {"head_residual": "discharge_pressure", "head": "discharge_pressure", "power_residual": "power",
-              "bearing_over_ambient": "bearing_temperature"}  # fmt: skip
+              "power_at_head": "power", "bearing_over_ambient": "bearing_temperature", "leak_back": "flow",
+              "current_imbalance": "current"}  # fmt: skip
 
 
 def frames(year: Year) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -82,8 +83,14 @@ def words(seen: Walk) -> dict[str, np.ndarray]:
 
 
 def told(seen: Walk) -> dict[str, tuple[Episode, ...]]:
-    """The alert episodes of a walk by each way."""
-    return {way: episodes(seen.times, word, seen.instruments, seen.blame) for way, word in words(seen).items()}
+    """The alert episodes of a walk by each way, features largest first."""
+    return {way: episodes(seen.times, word, seen.features, seen.shares) for way, word in words(seen).items()}
+
+
+def blamed(seen: Walk, start: pd.Timestamp) -> tuple[str, ...]:
+    """The instruments that the episode of the index that began then puts first."""
+    by_tag = episodes(seen.times, seen.word, seen.instruments, seen.blame)
+    return next(one.top for one in by_tag if one.start == start)
 
 
 def rank_of(top: Sequence[str], moved: frozenset[str]) -> int:
@@ -128,19 +135,23 @@ def case_of(model: HealthModel, seed: int, number: int, fault: Fault, sound: dic
     year = pump_year(seed, number, days=min(DAYS, int(fault.end_day) + 1), fault=fault)
     values, share = frames(year)
     first = round((fault.start_day - 5) * 86_400) // year.every_s
-    raised = told(walk(model, values.iloc[first:], share.iloc[first:]))
+    seen = walk(model, values.iloc[first:], share.iloc[first:])
+    raised = told(seen)
     lead: dict[str, float | None] = {}
     found: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     for way, all_of_them in raised.items():
         during = [one for one in all_of_them if fault.start_day <= day_of(one, year) <= fault.end_day]
         lead[way] = fault.end_day - day_of(during[0], year) if during else None
         if way == "index" and during:
-            found = during[0].top
+            found, named = during[0].top, blamed(seen, during[0].start)
     stood = any(one.start < _at(year, fault.start_day) and (one.end is None or one.end > _at(year, fault.start_day))
                 for one in raised["either"])  # fmt: skip
     chance = {way: any(fault.start_day <= day <= fault.end_day for day in days) for way, days in sound.items()}
-    rank = rank_of(found, year.moved) if found else None
-    return Case(number, year.pump.estimated_flow, fault, lead, stood, chance, rank, found[:3])
+    ranks = [rank_of(top, year.moved) if top else None for top in (found, named)]
+    return Case(
+        number, year.pump.estimated_flow, fault, lead, stood, chance, ranks[0], ranks[1], found[:3], named[:3]
+    )  # fmt: skip
 
 
 def study(seed: int, number: int, faults: Sequence[Fault], minutes: bool) -> Result:
