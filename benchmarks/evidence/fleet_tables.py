@@ -129,11 +129,13 @@ def body(results: Sequence[Result]) -> str:
     device = [case for case in cases if case.estimated]
     weeks = [one.minute_false for one in results if one.minute_false is not None]
     none = sum(not one.learned for one in results)
+    week = rate_interval(sum(weeks), len(weeks) * 7 / 365)
     return "\n\n".join((
         sound, faults,
         f"On pumps whose device estimates the flow, found by either: large {found_share(_of(device, 'large'))}, middle "
-        f"{found_share(_of(device, 'middle'))}. The week after the learning at one minute: {sum(weeks)} false episodes "
-        f"on {len(weeks)} pumps. Pumps for which nothing could be learned: {none}.",
+        f"{found_share(_of(device, 'middle'))}. The week after the learning at one minute: {week.n} false episodes "
+        f"on {len(weeks)} pumps, {week.value:.2f} per pump-year ({week.low:.2f} to {week.high:.2f}). Pumps for which "
+        f"nothing could be learned: {none}.",
         NOTES,
     ))  # fmt: skip
 
