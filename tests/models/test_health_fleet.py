@@ -7,7 +7,7 @@ from drivers.sim.year import Fault, pump_year
 from models.health.walk import walk
 
 SEED, DAYS = 1, 90
-PUMPS = (1, 6, 10, 17)
+PUMPS = (1, 6, 17)
 
 
 @pytest.fixture(scope="module", params=PUMPS)
