@@ -2,6 +2,8 @@
 
 import csv
 import io
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -100,6 +102,26 @@ def test_pdf_is_tagged_with_embedded_fonts_and_shows_hostile_text_as_text():
         inner = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
         descriptor = inner["/FontDescriptor"].get_object()
         assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(descriptor)
+
+
+LONG = """
+import resource
+from monitor.reports.document import Document, Section, Table
+from monitor.reports.pdf import render_pdf
+from tests.monitor.test_reports_rendering import document
+from dataclasses import replace
+rows = tuple((f"N-P{n:03}", f"{n} asked for by letter N-{n}", "2026-11-23", n / 7) for n in range(1500))
+head = ("asset", "what", "day", "share")
+pdf = render_pdf(replace(document(), sections=(Section("All", (Table("all", head, rows),)),)))
+assert b"/Page" in pdf
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_a_report_of_years_takes_no_gigabytes():
+    """1,500 rows of names and words: some hundred MB with all that is loaded. Seeking names took gigabytes."""
+    done = subprocess.run([sys.executable, "-c", LONG], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 600
 
 
 @pytest.mark.parametrize("text", ["=1+1", " +cmd", "-x", "@sum", "＝1", "|calc", "\t=1"])
