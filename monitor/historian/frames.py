@@ -18,6 +18,8 @@ from monitor.state import State
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
+UNTAUGHT = np.uint32(Reason.FORCED | Reason.MAINTENANCE)
+
 
 def wide(
     state: State, settings: "Settings", asset_id: str, start_us: int, end_us: int, every_s: float
@@ -26,9 +28,9 @@ def wide(
 
     A value is the mean of the good samples of its cell; of a state, flag or counter it is the last good one. NaN where
     there is none. Where a cell has samples that we read ourselves, what was brought in or entered by hand is left out;
-    what a person entered is uncertain and makes no value anywhere. A forced sample is shown to people and never trained
-    on: it counts as not good here. share_good is 0 where there is no sample. The index is UTC, the left edge of each
-    cell.
+    what a person entered is uncertain and makes no value anywhere. What was forced or came under maintenance is shown
+    to people and never trained on: it counts as not good here. share_good is 0 where there is no sample. The index is
+    UTC, the left edge of each cell.
 
     `values.attrs`: units by quantity; left_out, tags whose unit was another one than today's; damaged, as in `read`.
     Where an asset has several tags for a quantity, the first of the configuration that the device does not merely
@@ -91,9 +93,7 @@ def _cells(
     reasons = rows["reasons"].to_numpy()
     own = (reasons & np.uint32(FROM_ELSEWHERE)) == 0
     counts = own | (np.bincount(cell[own], minlength=cells) == 0)[cell]
-    good = (
-        (rows["quality"].to_numpy() == 0) & ((reasons & np.uint32(Reason.FORCED)) == 0) & np.isfinite(number) & counts
-    )
+    good = (rows["quality"].to_numpy() == 0) & ((reasons & UNTAUGHT) == 0) & np.isfinite(number) & counts
     total = np.bincount(cell[counts], minlength=cells)
     count = np.bincount(cell[good], minlength=cells)
     np.divide(count, total, out=share, where=total > 0)

@@ -325,7 +325,7 @@ def test_a_model_gets_means_of_good_samples_the_last_state_and_the_share_of_good
     hot.publish_tags(plant())
     said = [  # second, tag, value, reasons
         (0, 0, 10.0, Reason.OK), (10, 0, 20.0, Reason.OK), (20, 0, 1e6, Reason.SENSOR), (30, 0, 1e6, Reason.STALE),
-        (40, 0, 999.0, Reason.FORCED), (61, 0, 5.0, Reason.COMMS),
+        (40, 0, 999.0, Reason.FORCED), (45, 0, 999.0, Reason.MAINTENANCE), (61, 0, 5.0, Reason.COMMS),
         (5, 2, 0.0, Reason.OK), (50, 2, 1.0, Reason.OK), (55, 2, 7.0, Reason.STALE),
         (70, 1, 4.2, Reason.ESTIMATED),
     ]  # fmt: skip
@@ -339,7 +339,7 @@ def test_a_model_gets_means_of_good_samples_the_last_state_and_the_share_of_good
         assert list(values.columns) == ["flow", "discharge_pressure", "running", "run_hours"]
         assert values.index[1] == pd.Timestamp("2026-11-23T00:01:00Z")
         assert values["flow"].fillna(-1).tolist() == [15.0, -1.0, -1.0]
-        assert share["flow"].tolist() == [0.4, 0.0, 0.0]
+        assert share["flow"].tolist() == [2 / 6, 0.0, 0.0]
         assert values["running"].fillna(-1).tolist() == [1.0, -1.0, -1.0]
         assert values["discharge_pressure"].fillna(-1).tolist() == [-1.0, 4.2, -1.0]
         assert values["run_hours"].isna().all()
