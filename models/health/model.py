@@ -156,7 +156,8 @@ def fit(
             seen, piece = rows[complete], stretch[here][complete]
             seen = medians(seen, piece, window_rows(view, every_s))
             whole = np.isfinite(seen).all(axis=1)
-            found = fit_detector(seen[whole], piece[whole], kept, view.floor * floor, lags=view.lags,
+            share = np.array([features.SLOW.get(one, view.floor) if view.over_s else view.floor for one in kept])
+            found = fit_detector(seen[whole], piece[whole], kept, share * floor, lags=view.lags,
                                  components=view.components, smooth=view.smooth,
                                  smooth_least=min(SMOOTH_LEAST, view.smooth), quiet=view.quiet)  # fmt: skip
         if found is not None:
