@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.figures import Figure, run
 from benchmarks.rigs.minute import Utility
 from models.health import fit
-from models.health.batch import Stack, score
+from models.health.block import Stack, score
 from monitor.judge import Judge
 from tests.models.health_series import RATED, pump
 

@@ -34,7 +34,7 @@ def well_columns(settings: Settings, asset: Asset, frames: Frames) -> dict[str, 
     if "level" not in seen[asset.well]:
         return {}
     found = {"level": seen[asset.well]["level"].to_numpy(float)}
-    others = [running_share(seen[one.id], _power(one)) for one in settings.assets
+    others = [running_share(seen[one.id], _power(one), (len(seen[one.id]),)) for one in settings.assets
               if one.well == asset.well and one.id != asset.id]  # fmt: skip
     if others:
         found["others_running"] = np.maximum.reduce(others)  # unknown where one of them is

@@ -21,7 +21,7 @@ from benchmarks.evidence.page import Part, table, write_part
 from benchmarks.figures import Figure
 from models.health import Rated, fit
 from models.health.life_cycle import episodes
-from models.health.state import OFF, settled
+from models.health.state import OFF, seconds, settled
 from models.health.walk import Walk, walk
 
 EVERY_S = 300.0
@@ -49,7 +49,7 @@ def frame_of(temperature: pd.Series) -> pd.DataFrame:
     reference = temperature[: temperature.index[0] + LEARN]
     cold = reference.min() - BELOW * (reference.max() - reference.min())
     running = pd.DataFrame({"running": (temperature >= cold).astype(float)})
-    warm = temperature.where(settled(running, Rated(), EVERY_S))
+    warm = temperature.where(settled(running["running"].to_numpy(), seconds(running.index), EVERY_S))
     return running.assign(temperature=warm, six_hour_mean=warm.rolling(MEAN_ROWS).mean())
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from models.health.judged import Rows, Track, information, root_sum, silent, track
-from models.health.physics import KWH_PER_M3M
+from models.health.physics import KWH_PER_M3M, given
 
 DAYS_OF_USE = 30
 OUTSIDE = "outside the flows of this pump's reference"
@@ -60,7 +60,7 @@ def _against(rows: Rows, column: str, name: str, unit: str, steps: tuple[float, 
     recent = rows.recent(rows.steady, rows["flow_n"], rows[column])
     flow, value = recent.median(rows["flow_n"]), recent.median(rows[column])
     falling = column == "head_n"
-    none = np.full(len(value), np.nan)
+    none = np.full(value.shape, np.nan)
     known = np.asarray(curve.at(flow, falling), float) if curve else none
     known = np.where(known > 0, known, np.nan)
     scatter = none if curve is None else recent.error(rows[column] - curve.at(rows["flow_n"], falling))
@@ -81,8 +81,9 @@ def _against(rows: Rows, column: str, name: str, unit: str, steps: tuple[float, 
 
 def _flow_range(rows: Rows) -> Iterator[Track]:
     """Share of the run time outside the preferred flows, in the last 30 days: a cause of wear, no sign of it."""
-    best = rows.rated.best_flow_m3h or rows.rated.flow_m3h
-    if not best:
+    rated = rows.rated
+    best = rated.best_flow_m3h if given(rated.best_flow_m3h) else rated.flow_m3h
+    if best is None or not given(best):
         return
     share = 100 * rows["flow_n"] / best
     seen = rows.steady & np.isfinite(share)
@@ -90,8 +91,9 @@ def _flow_range(rows: Rows) -> Iterator[Track]:
     since = rows.since(DAYS_OF_USE * 86400.0)
 
     def rows_with(these: np.ndarray) -> np.ndarray:
-        total = np.concatenate([[0], np.cumsum(these)])
-        return np.asarray(total[rows.at + 1] - total[since])
+        total = np.zeros((*rows.shape[:-1], rows.shape[-1] + 1), int)
+        np.cumsum(these, axis=-1, out=total[..., 1:])
+        return np.asarray(total[..., rows.at + 1] - total[..., since])
 
     n = rows_with(seen)
     outside, far = (
@@ -102,5 +104,5 @@ def _flow_range(rows: Rows) -> Iterator[Track]:
         value, very = 100 * outside / n, 100 * far / n
     notes = np.array([f"{low:g} to {high:g} % of best flow; beyond {very_low:g} and {very_high:g} %: {one:.0f} % of "
                       f"{hours:.0f} h" if hours else "no hour of steady running" for one, hours in
-                      zip(very, n * rows.every_s / 3600, strict=True)], object)  # fmt: skip
-    yield information("flow_range", "%", "use", value, n, notes=notes)
+                      zip(very.ravel(), n.ravel() * rows.every_s / 3600, strict=True)], object)  # fmt: skip
+    yield information("flow_range", "%", "use", value, n, notes=notes.reshape(value.shape))

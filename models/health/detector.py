@@ -55,6 +55,7 @@ MIN_ROWS = 60  # fewer complete rows of a state teach nothing
 MIN_S = 7200.0  # nor does less time
 RELATIVE_FLOOR = 0.005  # default noise floor: share of the size a tag reaches
 MISSING_ALLOWED = 1 / 3  # share of tags that may lack a value
+MISSING = 2 / 3  # of features: their drivers have left what was learned, or a tag is bad
 TINY = 1e-12
 
 
@@ -136,15 +137,19 @@ class Detector:
 
     def expected(self, x: np.ndarray) -> np.ndarray:
         """For each tag the current value [its unit] that would fit best with all other tags of the same lagged row."""
-        x = self.filled(x)
-        n, m = len(self.features), self.metric
-        pull = x @ m
-        found = np.empty((len(x), n))
-        for tag in range(n):
-            block = np.arange(tag, x.shape[1], n)
-            first = np.linalg.solve(m[np.ix_(block, block)], np.eye(len(block))[0])
-            found[:, tag] = x[:, tag] - pull[:, block] @ first + self.mean[tag]
+        x, n = self.filled(x), len(self.features)
+        found = x[:, :n] - x @ self.pull + self.mean[:n]
         return np.asarray(found * self.scale + self.centre)
+
+    @cached_property
+    def pull(self) -> np.ndarray:
+        """Lagged columns x tags: what the score pulls at each current value, all lags of that tag being free."""
+        n, m = len(self.features), self.metric
+        found = np.zeros((len(m), n))
+        for tag in range(n):
+            block = np.arange(tag, len(m), n)
+            found[block, tag] = np.linalg.solve(m[np.ix_(block, block)], np.eye(len(block))[0])
+        return np.asarray(m @ found)
 
 
 def lagged(rows: np.ndarray, stretch: np.ndarray, lags: int = LAGS) -> tuple[np.ndarray, np.ndarray]:

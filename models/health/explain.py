@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from models.health.detector import VIEWS, Detector
+from models.health.detector import MISSING, VIEWS, Detector
 from models.health.index import ALERT
 from models.health.model import HealthModel
-from models.health.walk import MISSING, Rows, judged
+from models.health.walk import Rows, judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def explain(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame |
     known = ~np.isnan(x[:n])
     part_t2 = ((detector.loadings.T @ (t / np.sqrt(detector.variances))) ** 2).reshape(lags, n).sum(axis=0)
     part_q = (e * e).reshape(lags, n).sum(axis=0)
-    times = pd.DatetimeIndex(rows.frame.index)
+    times = pd.DatetimeIndex(values.index)
     t2, q = detector.statistics(filled[None, :])
     return Explanation(
         state, detector, tuple((times[scan.at[i]], float(scan.scores[i])) for i in recent),
@@ -87,7 +87,7 @@ def _row(rows: Rows, model: HealthModel, place: int) -> pd.Series:
     """One row with its tags, what the laws see, and the features."""
     at = {name: one[place : place + 1] for name, one in rows.columns.items()}
     seen = {name: float(one[0]) for name, one in {**at, **model.eyes.table(at)}.items()}
-    told = {str(name): float(one) for name, one in rows.frame.iloc[place].items()}
+    told = {name: float(one[place]) for name, one in rows.frame.items()}
     return pd.Series(told | seen, dtype=float)
 
 

@@ -15,8 +15,8 @@ from models.health import physics
 from models.health.curves import Reference, fit_reference
 from models.health.frozen import longest_still
 from models.health.laws import Driver, Law, fit_law
-from models.health.physics import SPEED_RANGE, Rated
-from models.health.state import OFF, STEADY, operating_state, running_share, settled
+from models.health.physics import SPEED_RANGE, Columns, Rated, arrays, given
+from models.health.state import OFF, STATES, STEADY, running_share, seconds, settled, state_codes
 
 ENOUGH_GOOD = 0.5
 DRIVERS = frozenset(  # set from outside the pump
@@ -66,11 +66,24 @@ def clean(values: pd.DataFrame, share_good: pd.DataFrame | None) -> pd.DataFrame
 
 
 def derive(values: pd.DataFrame, rated: Rated, every_s: float) -> tuple[pd.DataFrame, np.ndarray]:
-    """The physics columns and the state of each row; the bearing's heat over ambient only once it could settle."""
-    frame = physics.derived(values, rated)
-    if "bearing_over_ambient" in frame:
-        frame["bearing_over_ambient"] = frame["bearing_over_ambient"].where(settled(frame, rated, every_s))
-    return frame, operating_state(frame, rated, every_s).to_numpy(object)
+    """The physics columns and the state of each row (`derive_columns`)."""
+    columns = arrays(values)
+    share = running_share(columns, rated, (len(values),))
+    found, codes = derive_columns(columns, rated, share, seconds(values.index), every_s)
+    return pd.DataFrame(found, values.index), STATES[codes]
+
+
+def derive_columns(
+    columns: Columns, rated: Rated, share: np.ndarray, time_s: np.ndarray, every_s: float
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The physics columns and the state of each row, as its place in STATES; `share` of the time in which it ran.
+
+    The bearing's heat over ambient is there only once it could settle.
+    """
+    found = physics.derived_columns(columns, rated)
+    if "bearing_over_ambient" in found:
+        found["bearing_over_ambient"] = np.where(settled(share, time_s, every_s), found["bearing_over_ambient"], np.nan)
+    return found, state_codes(share, time_s, every_s)
 
 
 def learn_reference(frame: pd.DataFrame, state: np.ndarray) -> Reference:
@@ -78,12 +91,11 @@ def learn_reference(frame: pd.DataFrame, state: np.ndarray) -> Reference:
     return fit_reference(frame[state == STEADY])
 
 
-def columns_of(values: pd.DataFrame, rated: Rated) -> dict[str, np.ndarray]:
-    """The clean tags as arrays, with head, and head, power, flow and vibration at rated speed, row by row."""
-    found = {str(name): values[name].to_numpy(float) for name in values if name not in NO_SIGNAL}
+def columns_of(columns: Columns, rated: Rated, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The clean tags with head, and head, power, flow and vibration at rated speed, row by row."""
+    found = {name: one for name, one in columns.items() if name not in NO_SIGNAL}
     independent = {name for name in found if name not in rated.estimated}
-    n = len(values)
-    share = found["speed"] / rated.speed_hz if "speed" in found else np.ones(n)
+    share = found["speed"] / rated.speed_hz if "speed" in found else np.ones(shape)
     share = np.where((share >= SPEED_RANGE[0]) & (share <= SPEED_RANGE[1]), share, np.nan)
     found["speed_share"] = share
     if "head" not in independent and {"suction_pressure", "discharge_pressure"} <= independent:
@@ -94,16 +106,21 @@ def columns_of(values: pd.DataFrame, rated: Rated) -> dict[str, np.ndarray]:
             level = found[name] / share**power
             found[name + "_n"] = np.where(level > 0, level, np.nan)
     if set(PHASES) <= independent:
-        phases = np.column_stack([found[name] for name in PHASES])
-        mean = phases.mean(axis=1)
-        mean = np.where(mean > 0, mean, np.nan)
-        found["current_imbalance"] = 100 * np.abs(phases - mean[:, None]).max(axis=1) / mean
+        found["current_imbalance"], mean = imbalance([found[name] for name in PHASES])
         if "current" not in independent:
             found["current"] = mean
-    if "flow" in independent and rated.flow_m3h:
+    if "flow" in independent and given(rated.flow_m3h):
         found["leak_back"] = 100 * found["flow"] / rated.flow_m3h
     made = independent | {"speed_share", "current", "current_imbalance", "leak_back"}
     return {name: one for name, one in found.items() if name in made or name.endswith("_n")}
+
+
+def imbalance(phases: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest deviation of a phase from the mean of all, as share of it [%], and that mean; NaN where it is 0."""
+    table = np.stack(phases, axis=-1)
+    mean = table.mean(axis=-1)
+    mean = np.where(mean > 0, mean, np.nan)
+    return 100 * np.abs(table - mean[..., None]).max(axis=-1) / mean, mean
 
 
 def _remembered(value: np.ndarray, rows: float) -> np.ndarray:
@@ -132,12 +149,12 @@ class Eyes:
         default_factory=dict
     )  # a tag is frozen after (models.health.frozen)
 
-    def table(self, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def table(self, columns: Columns) -> dict[str, np.ndarray]:
         """Every feature row by row."""
         found = {name: columns[name] for name in self.plain if name in columns}
         return found | {law.name: law.residual(columns)[1] for law in self.laws if law.known(columns)}
 
-    def shown(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def shown(self, columns: Columns) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """For features that are shown as their quantity: it is the first plus the second times the residual."""
         found = {}
         for law in self.laws:
@@ -150,7 +167,7 @@ class Eyes:
                     found[law.name] = expected - columns["ambient_temperature"], np.ones(len(expected))
         return found
 
-    def outside(self, columns: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, float, float]]:
+    def outside(self, columns: Columns) -> dict[str, tuple[np.ndarray, float, float]]:
         """Drivers that have left the range in which every law is trusted: where, and what was learned."""
         found: dict[str, tuple[np.ndarray, float, float]] = {}
         for law in self.laws:
@@ -164,26 +181,35 @@ class Eyes:
         return found
 
 
-def columns_with_heat(values: pd.DataFrame, rated: Rated, every_s: float, tau_min: float) -> dict[str, np.ndarray]:
-    """`columns_of`, and heat: the mean power and running of the last hours, weighted by the housing's memory."""
-    columns = columns_of(values, rated)
-    return columns | _heat(columns, running_share(values, rated), every_s, tau_min)
-
-
-def _heat(
-    columns: Mapping[str, np.ndarray], running: np.ndarray, every_s: float, tau_min: float
+def columns_with_heat(
+    columns: Columns, rated: Rated, share: np.ndarray, every_s: float, tau_min: float | np.ndarray
 ) -> dict[str, np.ndarray]:
-    rows = tau_min * 60 / every_s
+    """`columns_of`, and heat: the mean power and running of the last hours, weighted by the housing's memory.
+
+    `share` of the time in which it ran; `tau_min` for many assets is an array of shape (assets, 1).
+    """
+    found = columns_of(columns, rated, share.shape)
+    return found | _heat(found, share, every_s, tau_min)
+
+
+def _heat(columns: Columns, running: np.ndarray, every_s: float, tau_min: float | np.ndarray) -> dict[str, np.ndarray]:
     power = np.where(running <= 0.05, 0.0, columns.get("power", running))
-    return {"heat": _remembered(power, rows), "warm": _remembered(running, rows)}
+    rows = np.ravel(tau_min) * 60 / every_s
+
+    def each(table: np.ndarray) -> np.ndarray:
+        by_asset = table.reshape(len(rows), -1)
+        return np.stack([_remembered(one, n) for one, n in zip(by_asset, rows, strict=True)]).reshape(table.shape)
+
+    return {"heat": each(power), "warm": each(running)}
 
 
 def learn_eyes(
     values: pd.DataFrame, state: np.ndarray, rated: Rated, every_s: float, floors: Mapping[str, float]
 ) -> Eyes:
     """The laws of this pump from its steady rows, and which of its tags move which feature."""
-    columns = columns_of(values, rated)
-    running, steady = running_share(values, rated), state == STEADY
+    table, shape = arrays(values), (len(values),)
+    columns = columns_of(table, rated, shape)
+    running, steady = running_share(table, rated, shape), state == STEADY
     best, heat_min = None, HEAT_MIN[0]
     if {"bearing_temperature", "ambient_temperature"} <= set(columns):
         for tau in HEAT_MIN:
@@ -244,7 +270,7 @@ def _moves(eyes: Eyes, steady: pd.DataFrame, rated: Rated, tags: Sequence[str]) 
     usual = steady.median().to_frame().T
 
     def seen(frame: pd.DataFrame) -> dict[str, float]:
-        columns = columns_of(frame, rated)
+        columns = columns_of(arrays(frame), rated, (1,))
         columns |= {"heat": columns.get("power", np.ones(1)), "warm": np.ones(1)}
         told = {law.name: law.residual(columns)[0] for law in eyes.laws}
         return {name: float(one[0]) for name, one in (told | {name: columns[name] for name in eyes.plain}).items()}

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from models.health.state import STEADY
+from models.health.physics import Columns
+from models.health.state import STEADY, row_starts
 
 STILL_S, STILL_ROWS = 7200.0, 12
 NEVER_S = 2 * 86_400.0  # a tag that stood as long as this while it was learned is not judged
@@ -28,19 +29,27 @@ def longest_still(
         usual = np.abs(value[(state == STEADY) & np.isfinite(value)])
         rest = REST * float(np.median(usual)) if len(usual) else 0.0
         awake = np.abs(value) > rest
-        longest = float(_runs(value, awake).max(initial=0)) * every_s
+        longest = float(_runs(value, awake, np.arange(len(value))).max(initial=0)) * every_s
         if awake.sum() >= 10 * STILL_ROWS and longest <= NEVER_S:
             found[tag] = max(2 * longest, STILL_S, STILL_ROWS * every_s), rest
     return found
 
 
-def frozen(values: pd.DataFrame, limits: Mapping[str, tuple[float, float]], every_s: float) -> dict[str, np.ndarray]:
-    """Where each tag that ever stands still does so, by tag."""
+def frozen(
+    columns: Columns | pd.DataFrame, limits: Mapping[str, tuple[float, float]], every_s: float,
+    at: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Where each tag that ever stands still does so at the rows `at` (places, rising; None: all of them), by tag.
+
+    For many assets at once each limit is an array of shape (assets, 1).
+    """
     runs, awake = {}, {}
-    for tag in (tag for tag in limits if tag in values):
-        value = values[tag].to_numpy(float)
-        awake[tag] = np.abs(value) > limits[tag][1]
-        runs[tag] = _runs(value, awake[tag]) * every_s
+    for tag in (tag for tag in limits if tag in columns):
+        value = np.asarray(columns[tag], float)
+        places = np.arange(value.shape[-1]) if at is None else at
+        known = np.abs(value) > limits[tag][1]
+        awake[tag] = known[..., places]
+        runs[tag] = _runs(value, known, places) * every_s
     found = {}
     for tag, run in runs.items():
         others = [one for name, one in runs.items() if name != tag]
@@ -52,16 +61,17 @@ def frozen(values: pd.DataFrame, limits: Mapping[str, tuple[float, float]], ever
     return found
 
 
-def _runs(value: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """For each row how many rows `where` before it gave the same value as the last of them; held between them."""
+def _runs(value: np.ndarray, where: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """For each asked row how many rows `where` until it gave the same value as the last of them; held between them."""
+    n = value.shape[-1]
     rows = np.flatnonzero(where & np.isfinite(value))
-    length = np.zeros(len(value))
+    asked = row_starts(value.shape) + at
     if not len(rows):
-        return length
-    seen = value[rows]
+        return np.zeros(asked.shape)
+    seen = value.ravel()[rows]
     moved = np.ones(len(rows), bool)
-    moved[1:] = np.abs(np.diff(seen)) > SAME * np.maximum(np.abs(seen[1:]), 1e-12)
-    number = np.arange(len(rows))
-    since = number - np.maximum.accumulate(np.where(moved, number, 0))
-    place = np.maximum.accumulate(np.where(where & np.isfinite(value), np.cumsum(where & np.isfinite(value)) - 1, -1))
-    return np.where(place >= 0, since[np.maximum(place, 0)], 0.0)
+    moved[1:] = (np.abs(np.diff(seen)) > SAME * np.maximum(np.abs(seen[1:]), 1e-12)) | (rows[1:] // n != rows[:-1] // n)
+    last = np.searchsorted(rows, asked, side="right") - 1
+    since = np.flatnonzero(moved)
+    run = last - since[np.searchsorted(since, np.maximum(last, 0), side="right") - 1]
+    return np.where((last >= 0) & (rows[last] // n == asked // n), run, 0).astype(float)

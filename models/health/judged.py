@@ -1,7 +1,8 @@
 """How a line is judged: the last good rows, their median, the uncertainty behind it, and the word that follows.
 
 All lines are judged at the rows that are asked for: at the last one for "now", at every row for the past. It is the
-same code, so both give the same answer, and a row never sees a later one.
+same code, so both give the same answer, and a row never sees a later one. Arrays have shape (rows,) and (asked,), or
+(assets, rows) and (assets, asked) on one time axis.
 """
 
 import math
@@ -10,12 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from models.health.curves import Reference
 from models.health.limits import Limits
-from models.health.physics import Rated
-from models.health.state import OFF, STEADY
+from models.health.physics import Columns, Rated
+from models.health.state import row_starts
 
 MIN_ROWS = 5  # fewer good rows support no line
 RECENT_ROWS = 15
@@ -50,14 +50,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The last rows before each asked row, oldest first, (asked, RECENT_ROWS): their places, -1 where there is none."""
+    """The last rows before each asked row, oldest first, (..., asked, RECENT_ROWS): their places, -1 for none.
+
+    A place counts through the rows of all assets.
+    """
 
     places: np.ndarray
     n: np.ndarray
 
     def of(self, x: np.ndarray) -> np.ndarray:
         """The values of `x` at these rows, NaN where there is no row."""
-        return np.where(self.places >= 0, x[self.places], np.nan)
+        return np.where(self.places >= 0, x.ravel()[self.places], np.nan)
 
     def median(self, x: np.ndarray) -> np.ndarray:
         """The median of `x` over these rows; NaN with fewer than MIN_ROWS of them."""
@@ -69,13 +72,13 @@ class Recent:
         0 with fewer than MIN_ROWS: then there is no median either.
         """
         part = self.of(x)
-        scatter = MAD_SIGMA * self._middle(np.abs(part - self._middle(part)[:, None]))
+        scatter = MAD_SIGMA * self._middle(np.abs(part - self._middle(part)[..., None]))
         return np.where(np.isnan(scatter), 0.0, MEDIAN_ERROR * scatter / np.sqrt(np.maximum(self.n, 1)))
 
     def _middle(self, part: np.ndarray) -> np.ndarray:
-        ordered, each = np.sort(part, axis=1), np.arange(len(part))
-        n = np.maximum(self.n, 1)
-        middle = (ordered[each, (n - 1) // 2] + ordered[each, n // 2]) / 2
+        n = np.maximum(self.n, 1)[..., None]
+        halves = np.take_along_axis(np.sort(part, axis=-1), np.concatenate([(n - 1) // 2, n // 2], axis=-1), axis=-1)
+        middle = (halves[..., 0] + halves[..., 1]) / 2
         return np.asarray(np.where(self.n >= MIN_ROWS, middle, np.nan))
 
 
@@ -83,13 +86,15 @@ class Recent:
 class Rows:
     """One pump's rows, and those of them (`at`, rising) at which an answer is wanted.
 
-    `values` are the measured quantities, `frame` these and what was derived from them, `state` the operating state of
-    each row, `beside` what others know of this pump (see `models.health.lines`).
+    `columns` are the measured quantities and what was derived from them, `time_s` the times of the rows [s], `steady`
+    and `off` where it runs steadily and where it stands, `beside` what others know of it (`models.health.lines`). For
+    many pumps at once the numbers of `rated` and `reference` are arrays of shape (assets, 1).
     """
 
-    values: pd.DataFrame
-    frame: pd.DataFrame
-    state: np.ndarray
+    columns: Columns
+    time_s: np.ndarray
+    steady: np.ndarray
+    off: np.ndarray
     at: np.ndarray
     rated: Rated
     reference: Reference
@@ -98,27 +103,20 @@ class Rows:
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._columns
+        return name in self.columns
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._columns[name]
+        return self.columns[name]
 
-    @cached_property
-    def _columns(self) -> dict[str, np.ndarray]:
-        return dict(zip(map(str, self.frame.columns), self.frame.to_numpy(float).T.copy(), strict=True))
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a column."""
+        return self.steady.shape
 
-    @cached_property
-    def time_s(self) -> np.ndarray:
-        """The times of the rows. [s]"""
-        return np.asarray(pd.DatetimeIndex(self.frame.index).as_unit("us").asi8 / 1e6)
-
-    @cached_property
-    def steady(self) -> np.ndarray:
-        return np.asarray(self.state == STEADY)
-
-    @cached_property
-    def off(self) -> np.ndarray:
-        return np.asarray(self.state == OFF)
+    @property
+    def asked(self) -> tuple[int, ...]:
+        """The shape of an answer."""
+        return (*self.shape[:-1], len(self.at))
 
     @cached_property
     def _oldest(self) -> np.ndarray:
@@ -132,13 +130,13 @@ class Rows:
         """The last rows in which `use` holds and all `columns` have a value, none older than is "now"."""
         for column in columns:
             use = use & np.isfinite(column)
-        where = np.flatnonzero(use)
-        last = np.searchsorted(where, self.at, side="right")
-        oldest = np.searchsorted(where, self._oldest)
+        where, first = np.flatnonzero(use), row_starts(self.shape)
+        last = np.searchsorted(where, first + self.at, side="right")
+        oldest = np.searchsorted(where, first + self._oldest)
         n = np.minimum(np.maximum(last - oldest, 0), RECENT_ROWS)
         padded = np.concatenate([np.full(RECENT_ROWS, -1), where])
-        places = padded[last[:, None] + _BACK]
-        return Recent(np.where(RECENT_ROWS - n[:, None] <= _BACK, places, -1), n)
+        places = padded[last[..., None] + _BACK]
+        return Recent(np.where(RECENT_ROWS - n[..., None] <= _BACK, places, -1), n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,27 +156,31 @@ class Track:
     side: int = 1  # -1 where a fall is the bad direction
     needs: str = NEEDS
     unknown: str = NO_REFERENCE  # why there is no reference
-    notes: Mapping[int, str] | np.ndarray | str = ""  # by place of the row among those asked
+    notes: np.ndarray | str = ""  # of all rows, or of each asked one
 
     @property
     def words(self) -> np.ndarray:
         """The word at each asked row."""
         return np.asarray(WORDS[self.code])
 
-    def line(self, i: int) -> Line:
-        """The statement at the i-th asked row."""
-        value, base, n = float(self.value[i]), float(self.reference[i]), int(self.n[i])
-        word = str(WORDS[self.code[i]])
-        note = self.notes if isinstance(self.notes, str) else str(self.notes[i])
+    def lines(self) -> list[Line]:
+        """The statement at each asked row, of one asset after the other."""
+        columns = (self.value, self.reference, self.n, self.code, self.uncertainty, self.excess, *self.steps)
+        notes = [self.notes] * self.value.size if isinstance(self.notes, str) else self.notes.ravel().tolist()
+        return [self._line(*row) for row in zip(*(one.ravel().tolist() for one in columns), notes, strict=True)]
+
+    def _line(
+        self, value: float, base: float, n: int, code: int, u: float, excess: float, warn: float, act: float, note: str
+    ) -> Line:
+        word = str(WORDS[code])
         if not math.isfinite(value) and (n < MIN_ROWS or math.isfinite(base)):
             note = note or self.needs.format(n=n)
         elif word == "cannot_tell" and not math.isfinite(base):
             note = note or self.unknown.format(n=n)
-        elif word == "cannot_tell" and math.isfinite(self.excess[i]):
+        elif word == "cannot_tell" and math.isfinite(excess):
             note = f"{note}; {INSIDE}" if note else INSIDE
-        warn, act = (finite(base + self.side * float(step[i])) for step in self.steps)
-        return Line(self.name, finite(value), self.unit, finite(base), finite(float(self.uncertainty[i])), warn, act,
-                    word, note, n, self.indicator)  # fmt: skip
+        return Line(self.name, finite(value), self.unit, finite(base), finite(u), finite(base + self.side * warn),
+                    finite(base + self.side * act), word, note, n, self.indicator)  # fmt: skip
 
 
 def track(
@@ -199,15 +201,14 @@ def information(
 ) -> Track:  # fmt: skip
     """A figure without a line."""
     more.setdefault("unknown", more.get("needs", NEEDS))
-    none = np.full(len(value), math.nan)
+    none = np.full(value.shape, math.nan)
     code = np.where(np.isfinite(value), 4, 0)
     return Track(name, unit, indicator, value, n, none, _all(uncertainty, value), (none, none), none, code, **more)  # type: ignore[arg-type]
 
 
 def silent(rows: Rows, name: str, unit: str, indicator: str, note: str) -> Track:
     """A line that cannot be judged at any row, and why."""
-    none = np.full(len(rows.at), math.nan)
-    zero = np.zeros(len(rows.at), int)
+    none, zero = np.full(rows.asked, math.nan), np.zeros(rows.asked, int)
     return Track(name, unit, indicator, none, zero, none, none, (none, none), none, zero, notes=note)
 
 
@@ -240,4 +241,4 @@ def root_sum(*parts: np.ndarray | float) -> np.ndarray:
 
 
 def _all(number: np.ndarray | float, like: np.ndarray) -> np.ndarray:
-    return number if isinstance(number, np.ndarray) and number.ndim else np.full(len(like), number, float)
+    return np.broadcast_to(np.asarray(number, float), like.shape)

@@ -11,16 +11,17 @@ References
 Huber 1964, Robust estimation of a location parameter. Karassik et al., Pump Handbook (affinity laws).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import HuberRegressor
 
+from models.health.physics import Columns
+
 MIN_POINTS = 60
 MOST_POINTS = 2000  # neighbouring rows say the same: more of them make no better law
 CORRELATED = 20  # rows that together say as much as one
-Columns = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class Driver:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """target = level x (1 + sum of slopes x powers of (driver / median - 1)), or the same in units of the target."""
+    """target = level x (1 + sum of slopes x powers of (driver / median - 1)), or the same in units of the target.
+
+    For many assets at once each number is an array of shape (assets, 1) (models.health.batch).
+    """
 
     name: str
     target: str
@@ -62,7 +66,10 @@ class Law:
 
     def expected(self, columns: Columns) -> np.ndarray:
         """The target by this law; NaN where a driver is missing."""
-        sum_ = _terms([columns[one.name] for one in self.drivers], self.drivers, self.middle) @ np.array(self.slopes)
+        drivers = [columns[one.name] for one in self.drivers]
+        sum_ = np.zeros(drivers[0].shape)
+        for slope, term in zip(self.slopes, _terms(drivers, self.drivers, self.middle), strict=True):
+            sum_ += slope * term
         return np.asarray(self.level * (1 + sum_) if self.percent else self.level + sum_)
 
     def residual(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +81,7 @@ class Law:
         found = columns[self.target] - expected
         if self.percent:
             found = 100 * found / np.where(expected > 0, expected, np.nan)
-        extra = np.zeros(len(found))
+        extra = np.zeros(found.shape)
         for one, cost, way in zip(self.drivers, self.costs, self.outside(columns), strict=True):
             extra += (cost * way * (100 if self.percent and not one.absolute else 1)) ** 2
             extra[way > one.reach] = np.nan
@@ -110,7 +117,8 @@ def fit_law(
     level = float(np.median(y))
     if percent and level <= 0:
         return None
-    terms = _terms(list(x.T), drivers, middle)
+    told = _terms(list(x.T), drivers, middle)
+    terms = np.column_stack(told) if told else np.zeros((len(x), 0))
     prior = np.array([slope for one in drivers for slope in one.slopes]).reshape(-1, 2)
     goal = (y / level - 1 if percent else y - level) - terms @ prior[:, 0]
     slopes, constant, unsure = drawn(terms, goal, prior[:, 1]) if len(prior) else (np.zeros(0), 0.0, np.zeros(0))
@@ -149,10 +157,12 @@ def drawn(terms: np.ndarray, goal: np.ndarray, expected: np.ndarray) -> tuple[np
     return found.coef_ * expected, float(found.intercept_), unsure
 
 
-def _terms(drivers: Sequence[np.ndarray], kinds: Sequence[Driver], middle: Sequence[float] | np.ndarray) -> np.ndarray:
+def _terms(
+    drivers: Sequence[np.ndarray], kinds: Sequence[Driver], middle: Sequence[float] | np.ndarray
+) -> list[np.ndarray]:
     """(driver / median - 1), or driver - median where it is absolute, to the powers of each law."""
     found = []
     for x, one, mid in zip(drivers, kinds, middle, strict=True):
         step = x - mid if one.absolute else x / mid - 1
         found += [step ** (power + 1) for power in range(len(one.slopes))]
-    return np.column_stack(found) if found else np.zeros((len(drivers[0]), 0))
+    return found

@@ -14,6 +14,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from models.health.physics import Rated
 
 Zones = tuple[tuple[float, tuple[float, float, float]], ...]  # (up to kW, lines A/B, B/C, C/D [mm/s RMS]), rising
@@ -61,19 +63,25 @@ class Limits:
     coverage: float = 2.0  # a line fires past this multiple of its uncertainty
 
 
+ZONES = "ABCD"
+
+
 def starts_limit(rated: Rated) -> float | None:
     """Starts per hour that the nameplate allows, else the usual limit for the power; None if both are unknown."""
     if rated.max_starts_per_h is not None:
         return rated.max_starts_per_h
     if rated.power_kw is None:
         return None
-    return next(starts for up_to, starts in STARTS_PER_H if rated.power_kw <= up_to)
+    up_to, starts = np.array(STARTS_PER_H).T
+    return starts[np.searchsorted(up_to, rated.power_kw)]  # type: ignore[no-any-return]
 
 
 def vibration_lines(rated: Rated, limits: Limits) -> tuple[float, float, float]:
     """The lines A/B, B/C and C/D [mm/s RMS] for this pump; KeyError for a class that the limits do not know."""
     zones = limits.vibration[rated.vibration_category]
-    return next(lines for up_to, lines in zones if (rated.power_kw or 0) <= up_to)
+    power = 0.0 if rated.power_kw is None else rated.power_kw
+    ab, bc, cd = np.array([lines for _up_to, lines in zones]).T[:, np.searchsorted([one for one, _ in zones], power)]
+    return ab, bc, cd  # arrays for many assets
 
 
 def vibration_zone(value_mms: float, boundaries: tuple[float, float, float]) -> str:
@@ -82,4 +90,4 @@ def vibration_zone(value_mms: float, boundaries: tuple[float, float, float]) -> 
     >>> vibration_zone(4.8, (3.2, 5.1, 8.5))
     'B'
     """
-    return "ABCD"[sum(value_mms > boundary for boundary in boundaries)]
+    return ZONES[sum(value_mms > boundary for boundary in boundaries)]

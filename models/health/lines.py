@@ -26,7 +26,8 @@ from models.health.curves import Reference
 from models.health.judged import Line, Rows, Track
 from models.health.limits import Limits
 from models.health.machine import machine_lines
-from models.health.physics import Rated
+from models.health.physics import Rated, arrays
+from models.health.state import OFF, STEADY, seconds
 from models.health.stopped import pump_downs, stopped_lines
 from models.health.suction import suction_lines
 from models.health.use import use_lines
@@ -37,45 +38,45 @@ Beside = Mapping[str, np.ndarray]
 
 
 def physics_lines(
-    values: pd.DataFrame, frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
+    frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
     limits: Limits | None, every_s: float, beside: Beside | None = None,
 ) -> tuple[Line, ...]:  # fmt: skip
     """Every physical statement that this pump's instruments support at the last row; () without rows.
 
-    `values` are the rows of the window by quantity (units of monitor.plant), `frame` the same with the derived columns,
-    `state` the operating state of each, one row per `every_s` [s].
+    `frame` are the rows of the window by quantity (units of monitor.plant) with the derived columns, `state` the
+    operating state of each, one row per `every_s` [s].
     """
     if not len(frame):
         return ()
     last = np.array([len(frame) - 1])
-    return tuple(one.line(0) for one in tracks(values, frame, state, rated, reference, limits, every_s, beside, last))
+    rows = rows_of(frame, state, rated, reference, limits, every_s, beside, last)
+    return tuple(line for one in tracks(rows) for line in one.lines())
 
 
 def line_words(
-    values: pd.DataFrame, frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
+    frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
     limits: Limits | None, every_s: float, beside: Beside | None = None,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """The word of each line at every row: what `physics_lines` says of the rows up to there."""
-    return {one.name: one.words for one in tracks(values, frame, state, rated, reference, limits, every_s, beside)}
+    return {one.name: one.words for one in tracks(
+        rows_of(frame, state, rated, reference, limits, every_s, beside)
+    )}  # fmt: skip
 
 
-def tracks(
-    values: pd.DataFrame, frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
-    limits: Limits | None, every_s: float, beside: Beside | None = None, at: np.ndarray | None = None,
-) -> tuple[Track, ...]:  # fmt: skip
-    """Each line at the rows `at` (places, rising; None: all of them)."""
-    rows = rows_of(values, frame, state, rated, reference, limits, every_s, beside, at)
+def tracks(rows: Rows) -> tuple[Track, ...]:
+    """Each line at the asked rows."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return (*curve_lines(rows), *machine_lines(rows), *suction_lines(rows), *use_lines(rows), *stopped_lines(rows))
 
 
 def rows_of(
-    values: pd.DataFrame, frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
+    frame: pd.DataFrame, state: np.ndarray, rated: Rated, reference: Reference,
     limits: Limits | None, every_s: float, beside: Beside | None = None, at: np.ndarray | None = None,
 ) -> Rows:  # fmt: skip
-    """The rows as the lines judge them."""
-    return Rows(values, frame, state, np.arange(len(frame)) if at is None else at, rated, reference,
-                limits or Limits(), every_s, beside or {})  # fmt: skip
+    """The rows as the lines judge them, at the rows `at` (places, rising; None: all of them)."""
+    return Rows(arrays(frame), seconds(frame.index), state == STEADY, state == OFF,
+                np.arange(len(frame)) if at is None else at, rated, reference, limits or Limits(), every_s,
+                beside or {})  # fmt: skip
 
 
 def well_reference(rows: Rows) -> dict[str, float]:

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from models.health.features import PHASES, imbalance
 from models.health.judged import Rows, Track, root_sum, track
-from models.health.limits import vibration_lines, vibration_zone
+from models.health.limits import ZONES, vibration_lines
 
-PHASES = ("current_l1", "current_l2", "current_l3")
+_ZONE = np.array([f"zone {one}" for one in ZONES], object)
 
 
 def machine_lines(rows: Rows) -> Iterator[Track]:
@@ -37,10 +38,7 @@ def machine_lines(rows: Rows) -> Iterator[Track]:
         yield track(name, "K", "temperature", value, recent.n, base, u, limits.bearing_rise_k, value - base,
                     limits.coverage)  # fmt: skip
     if all(name in rows for name in PHASES):
-        phases = np.column_stack([rows[name] for name in PHASES])
-        mean = phases.mean(axis=1)
-        mean = np.where(mean > 0, mean, np.nan)
-        share = 100 * np.abs(phases - mean[:, None]).max(axis=1) / mean
+        share, _mean = imbalance([rows[name] for name in PHASES])
         recent = rows.recent(rows.steady, share)
         value = recent.median(share)
         u = root_sum(limits.u_current, recent.error(share))
@@ -55,7 +53,7 @@ def _vibration(rows: Rows) -> Iterator[Track]:
     value, base = recent.median(rows["vibration"]), rows.reference.medians.get("vibration", np.nan)
     random = recent.error(rows["vibration"])
     u = root_sum(bounds[1] * limits.u_vibration / 100, random)
-    zones = np.array([f"zone {vibration_zone(one, bounds)}" if math.isfinite(one) else "" for one in value], object)
+    zones = np.where(np.isfinite(value), _ZONE[sum((value > one).astype(int) for one in bounds)], "")
     yield track("vibration", "mm/s", "vibration", value, recent.n, bounds[1], u, (0.0, bounds[2] - bounds[1]),
                 value - bounds[1], limits.coverage, notes=zones)  # fmt: skip
     step = np.abs(value - base)

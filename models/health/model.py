@@ -37,8 +37,8 @@ from models.health.features import Eyes
 from models.health.index import ALERT, WARNING
 from models.health.laws import Driver, Law
 from models.health.lines import Beside, rows_of, well_reference
-from models.health.physics import Rated
-from models.health.state import STEADY, UNKNOWN, stretches
+from models.health.physics import Rated, arrays
+from models.health.state import STEADY, UNKNOWN, running_share, seconds, stretches
 
 FORMAT = 2
 WINDOWS = 2  # medians over a time are learned from so many times that
@@ -135,8 +135,10 @@ def fit(
     values = features.clean(values, share_good)
     frame, state = features.derive(values, rated, every_s)
     eyes = features.learn_eyes(values, state, rated, every_s, floors or {})
-    table = eyes.table(features.columns_with_heat(values, rated, every_s, eyes.heat_min))
-    stretch = stretches(pd.DatetimeIndex(frame.index), state != UNKNOWN, every_s)
+    tags = arrays(values)
+    share = running_share(tags, rated, (len(values),))
+    table = eyes.table(features.columns_with_heat(tags, rated, share, every_s, eyes.heat_min))
+    stretch = stretches(seconds(values.index), state != UNKNOWN, every_s)
     detectors: dict[str, Detector] = {}
     notes: list[str] = []
     used: dict[str, int] = {}
@@ -166,7 +168,7 @@ def fit(
             notes.append(f"{name}: {used[name]} complete good rows of {least_rows(every_s)} needed in one piece")
     reference = features.learn_reference(frame, state)
     if beside:
-        pumped = well_reference(rows_of(values, frame, state, rated, reference, None, every_s, beside))
+        pumped = well_reference(rows_of(frame, state, rated, reference, None, every_s, beside))
         reference = replace(reference, medians={**reference.medians, **pumped})
     units = {**features.UNITS, **values.attrs.get("units", {})}
     card = {

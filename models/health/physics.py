@@ -6,7 +6,7 @@ Karassik et al., Pump Handbook (affinity laws, hydraulic power). ISO 9906 (accep
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,12 +17,16 @@ GRAVITY_MS2 = 9.81
 M_PER_BAR = 10.2  # head of one bar of cold water [m]
 KWH_PER_M3M = 0.002725  # rho g / 3.6e6: energy that lifts 1 m3 by 1 m without loss [kWh/(m3 m)]
 WATER_DEGC = 20.0  # where nobody measures it; from 5 to 25 degC the vapour pressure moves by 0.23 m
+Columns = Mapping[str, np.ndarray]  # by quantity, one value per row: shape (rows,), or (assets, rows)
 SPEED_RANGE = (0.60, 1.05)  # share of rated speed in which the affinity laws are trusted; above 1 for noise alone
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What the nameplate says and which quantities the device computes itself (those are no independent evidence)."""
+    """What the nameplate says and which quantities the device computes itself (those are no independent evidence).
+
+    For many assets at once each number is an array of shape (assets, 1) (models.health.batch).
+    """
 
     flow_m3h: float | None = None
     head_m: float | None = None
@@ -36,6 +40,11 @@ class Rated:
     npsh_required_m: float | None = None  # at rated flow and speed
     altitude_m: float = 0.0
     well_area_m2: float | None = None  # of the wet well that it pumps down
+
+
+def given(number: float | np.ndarray | None) -> bool:
+    """Whether the nameplate has this number, and it is not 0."""
+    return number is not None and bool(np.all(number))
 
 
 def hydraulic_power_kw(flow_m3h: float, head_m: float) -> float:
@@ -96,7 +105,8 @@ def atmosphere_m(altitude_m: float) -> float:
     >>> [round(atmosphere_m(one), 2) for one in (0, 300, 500, 1000)]
     [10.33, 9.97, 9.73, 9.16]
     """
-    return float(10.33 * (1 - 2.25577e-5 * altitude_m) ** 5.25588)
+    head: float = 10.33 * (1 - 2.25577e-5 * altitude_m) ** 5.25588
+    return head
 
 
 def vapour_m(water_degc: float | np.ndarray) -> np.ndarray:
@@ -130,26 +140,41 @@ def well_flow_m3h(area_m2: float, down_m: float, down_h: float, up_m: float, up_
 
 
 def derived(values: pd.DataFrame, rated: Rated) -> pd.DataFrame:
-    """`values` with what follows from them row by row: head, figures at rated speed, efficiency, SE/H, over ambient.
+    """`values` with what follows from them row by row (`derived_columns`)."""
+    frame = pd.DataFrame(derived_columns(arrays(values), rated), values.index)
+    frame.attrs = values.attrs
+    return frame
+
+
+def arrays(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The columns of a frame by name."""
+    return dict(zip(map(str, frame.columns), np.ascontiguousarray(frame.to_numpy(float).T), strict=True))
+
+
+def derived_columns(columns: Columns, rated: Rated) -> dict[str, np.ndarray]:
+    """The columns with what follows from them: head, figures at rated speed, efficiency, SE/H, over ambient.
 
     A column is added only where its parents exist. Nothing that rests on a flow computed inside the device is derived.
     """
-    frame = values.copy()
-    if "head" not in frame and {"suction_pressure", "discharge_pressure"} <= set(frame):
-        frame["head"] = head_m(frame["suction_pressure"], frame["discharge_pressure"], rated.gauge_height_m)  # type: ignore[arg-type]
-    if {"bearing_temperature", "ambient_temperature"} <= set(frame):
-        frame["bearing_over_ambient"] = frame["bearing_temperature"] - frame["ambient_temperature"]
+    found = dict(columns)
+    if "head" not in found and {"suction_pressure", "discharge_pressure"} <= set(found):
+        found["head"] = head_m(found["suction_pressure"], found["discharge_pressure"], rated.gauge_height_m)  # type: ignore[assignment, arg-type]
+    if {"bearing_temperature", "ambient_temperature"} <= set(found):
+        found["bearing_over_ambient"] = found["bearing_temperature"] - found["ambient_temperature"]
     estimated = set(rated.estimated)
-    if not {"flow", "head"} <= set(frame) or "flow" in estimated or "head" in estimated:
-        return frame
-    share = frame["speed"] / rated.speed_hz if "speed" in frame else pd.Series(1.0, frame.index)
-    share = share.where((share >= SPEED_RANGE[0]) & (share <= SPEED_RANGE[1]) & (frame["flow"] > 0))
-    frame["flow_n"] = frame["flow"] / share
-    frame["head_n"] = frame["head"] / share**2
-    if "power" in frame and "power" not in estimated:
-        frame["power_n"] = frame["power"] / share**3
-        hydraulic = KWH_PER_M3M * frame["flow"] * frame["head"]
-        sound = share.notna() & (hydraulic > 0) & (frame["power"] > 0)
-        frame["efficiency"] = (100 * hydraulic / frame["power"]).where(sound)
-        frame["energy_per_head"] = (frame["power"] / (frame["flow"] * frame["head"])).where(sound)
-    return frame
+    if not {"flow", "head"} <= set(found) or "flow" in estimated or "head" in estimated:
+        return found
+    flow, head = found["flow"], found["head"]
+    share = found["speed"] / rated.speed_hz if "speed" in found else np.ones(flow.shape)
+    share = np.where((share >= SPEED_RANGE[0]) & (share <= SPEED_RANGE[1]) & (flow > 0), share, np.nan)
+    found["flow_n"] = flow / share
+    found["head_n"] = head / share**2
+    if "power" in found and "power" not in estimated:
+        power = found["power"]
+        found["power_n"] = power / share**3
+        hydraulic = KWH_PER_M3M * flow * head
+        sound = np.isfinite(share) & (hydraulic > 0) & (power > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found["efficiency"] = np.where(sound, 100 * hydraulic / power, np.nan)
+            found["energy_per_head"] = np.where(sound, power / (flow * head), np.nan)
+    return found

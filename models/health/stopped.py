@@ -4,12 +4,12 @@ Only rows past the mask after a stop count, and only while no other pump moves t
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from models.health.judged import NO_REFERENCE, Rows, Track, information, root_sum, silent, track
-from models.health.physics import well_flow_m3h
+from models.health.physics import given, well_flow_m3h
 
 STRETCH_ROWS = 3  # a fill or a pump-down with fewer rows has no rate
 LEAST_STEPS = 10  # a change of level below so many uncertainties has none either
@@ -38,10 +38,10 @@ def _leak(rows: Rows) -> Iterator[Track]:
     """Flow against the pump's direction while it stands [% of rated flow]."""
     limits, rated = rows.limits, rows.rated
     measured = "flow" in rows and "flow" not in rated.estimated
-    well = "level" in rows.beside and "inflow" in rows.beside and rated.well_area_m2
+    well = "level" in rows.beside and "inflow" in rows.beside and given(rated.well_area_m2)
     if not measured and not well:
         return
-    if not rated.flow_m3h:
+    if rated.flow_m3h is None or not given(rated.flow_m3h):
         yield silent(rows, "leak_back", "%", "check_valve", "needs the rated flow of this pump")
         return
     if measured:
@@ -49,6 +49,7 @@ def _leak(rows: Rows) -> Iterator[Track]:
         u: np.ndarray | float = limits.u_zero_flow
     else:
         rise, minutes = _rise(rows)
+        assert rated.well_area_m2 is not None
         back = 100 * (rated.well_area_m2 * rise - rows.beside["inflow"]) / rated.flow_m3h
         change = 60 * limits.u_level_m * np.sqrt(2) / minutes * rated.well_area_m2
         u = 100 * root_sum(change, rows.beside["inflow"] * limits.u_flow / 100) / rated.flow_m3h
@@ -63,13 +64,23 @@ def _leak(rows: Rows) -> Iterator[Track]:
 
 def _alone(rows: Rows) -> np.ndarray:
     others = rows.beside.get("others_running")
-    return np.ones(len(rows.state), bool) if others is None else np.asarray(others <= 0.05)
+    return np.ones(rows.shape, bool) if others is None else np.asarray(others <= 0.05)
 
 
-def _stretches(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(kind, first row, last row) of each stretch in which the well only fills (1) or this pump alone pumps (2)."""
+Stretches = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _each(rows: Rows, one: Callable[[Rows, np.ndarray, Stretches], np.ndarray]) -> np.ndarray:
+    """What `one` finds in the level and the stretches of each asset: two arrays of the rows' shape."""
     good = np.isfinite(rows.beside["level"]) & _alone(rows)
-    kind = np.where(good & rows.off, 1, np.where(good & rows.steady, 2, 0))
+    kinds = np.where(good & rows.off, 1, np.where(good & rows.steady, 2, 0)).reshape(-1, rows.shape[-1])
+    levels = rows.beside["level"].reshape(kinds.shape)
+    found = [one(rows, level, _stretches(rows, kind)) for level, kind in zip(levels, kinds, strict=True)]
+    return np.stack(found, axis=1).reshape((2, *rows.shape))
+
+
+def _stretches(rows: Rows, kind: np.ndarray) -> Stretches:
+    """(kind, first row, last row) of each stretch in which the well only fills (1) or this pump alone pumps (2)."""
     new = np.ones(len(kind), bool)
     new[1:] = (kind[1:] != kind[:-1]) | (np.diff(rows.time_s) > 1.5 * rows.every_s)
     first = np.flatnonzero(new)
@@ -78,26 +89,33 @@ def _stretches(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return kind[first][real], first[real], last[real]
 
 
-def _rise(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def _rise(rows: Rows) -> np.ndarray:
     """How fast the level rose since the well began to fill [m/h], and for how long [min]; NaN outside of a fill."""
-    rise, minutes = np.full((2, len(rows.state)), np.nan)
-    level = rows.beside["level"]
-    for kind, first, last in zip(*_stretches(rows), strict=True):
+    return _each(rows, _rise_of_one)
+
+
+def _rise_of_one(rows: Rows, level: np.ndarray, found: Stretches) -> np.ndarray:
+    rise, minutes = both = np.full((2, len(level)), np.nan)
+    for kind, first, last in zip(*found, strict=True):
         if kind == 1 and last - first >= STRETCH_ROWS - 1:
             part = slice(first + STRETCH_ROWS - 1, last + 1)
             minutes[part] = (rows.time_s[part] - rows.time_s[first]) / 60
             rise[part] = 60 * (level[part] - level[first]) / minutes[part]
-    return rise, minutes
+    return both
 
 
-def pump_downs(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+def pump_downs(rows: Rows) -> np.ndarray:
     """Time to pump the well down by 1 m if nothing flowed in, and its uncertainty [min/m], in the row after a cycle.
 
     1 / (fall / its time + rise before / its time): inflow is taken as constant over the two. NaN at all other rows.
     """
-    found, sure = np.full((2, len(rows.state)), np.nan)
-    level, time_s = rows.beside["level"], rows.time_s
-    kinds, firsts, lasts = _stretches(rows)
+    return _each(rows, _pump_downs_of_one)
+
+
+def _pump_downs_of_one(rows: Rows, level: np.ndarray, stretches: Stretches) -> np.ndarray:
+    found, sure = both = np.full((2, len(level)), np.nan)
+    time_s = rows.time_s
+    kinds, firsts, lasts = stretches
     least = LEAST_STEPS * rows.limits.u_level_m
     for i in range(1, len(kinds)):
         (up, down), (end, begin) = (lasts[i - 1] - firsts[i - 1], lasts[i] - firsts[i]), (lasts[i - 1], firsts[i])
@@ -110,18 +128,18 @@ def pump_downs(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
         speed = well_flow_m3h(1.0, fell, hours[0], rose, hours[1])
         found[lasts[i] + 1] = 60 / speed
         sure[lasts[i] + 1] = 60 / speed**2 * rows.limits.u_level_m * math.hypot(1 / hours[0], 1 / hours[1])
-    return found, sure
+    return both
 
 
 def _pump_down(rows: Rows) -> Iterator[Track]:
     times, sure = pump_downs(rows)
-    recent = rows.recent(np.ones(len(times), bool), times)
+    recent = rows.recent(np.ones(rows.shape, bool), times)
     value, base = recent.median(times), rows.reference.medians.get("pump_down", np.nan)
     warn, act = rows.limits.pump_down_percent
     u = root_sum(recent.error(times), recent.median(sure))
     yield track("pump_down", "min/m", "well", value, recent.n, base, u, (warn * base / 100, act * base / 100),
                 value - base, rows.limits.coverage, needs=NO_CYCLES, unknown=NO_REFERENCE)  # fmt: skip
-    if rows.rated.well_area_m2:
+    if rows.rated.well_area_m2 is not None and given(rows.rated.well_area_m2):
         flow = 60 * rows.rated.well_area_m2 / value
         yield information("well_flow", "m3/h", "well", flow, recent.n, 60 * rows.rated.well_area_m2 * u / value**2,
                           needs=NO_CYCLES)  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.health.judged import Rows, Track, root_sum, track
 from models.health.limits import vibration_lines
-from models.health.physics import SPEED_RANGE, WATER_DEGC, npsh_available_m
+from models.health.physics import SPEED_RANGE, WATER_DEGC, given, npsh_available_m
 
 _OF_INLET = np.array(  # by place in WORDS
     ["whether the inlet is low cannot be told for its uncertainty", "", *["while the inlet pressure is low"] * 2],
@@ -25,11 +25,11 @@ def suction_lines(rows: Rows) -> Iterator[Track]:
     The requirement is that of the rated flow, brought to the speed of the row by its square, not below 60 % of it.
     """
     rated, limits = rows.rated, rows.limits
-    if "suction_pressure" not in rows or not rated.npsh_required_m:
+    if "suction_pressure" not in rows or rated.npsh_required_m is None or not given(rated.npsh_required_m):
         return
-    water = rows["water_temperature"] if "water_temperature" in rows else np.full(len(rows.state), WATER_DEGC)
+    water = rows["water_temperature"] if "water_temperature" in rows else np.full(rows.shape, WATER_DEGC)
     water = np.where(np.isfinite(water), water, WATER_DEGC)
-    speed = rows["speed"] / rated.speed_hz if "speed" in rows else np.ones(len(water))
+    speed = rows["speed"] / rated.speed_hz if "speed" in rows else np.ones(rows.shape)
     required = np.where((speed >= SPEED_RANGE[0]) & (speed <= SPEED_RANGE[1]), rated.npsh_required_m * speed**2, np.nan)
     margin = npsh_available_m(rows["suction_pressure"], water, rated.altitude_m) / required
     recent = rows.recent(rows.steady, margin)

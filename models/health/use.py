@@ -8,7 +8,7 @@ import pandas as pd
 from models.health.judged import Rows, Track, track
 from models.health.limits import starts_limit
 from models.health.physics import Rated
-from models.health.state import running_share
+from models.health.state import row_starts, running_share
 
 HOUR_S, ENOUGH_S = 3600.0, 3000.0
 DUTY_DAYS, LEAST_DAYS, LEAST_HOURS = 30, 20, 24.0  # of known rows, and of hours that the group ran in all
@@ -17,10 +17,10 @@ DUTY_DAYS, LEAST_DAYS, LEAST_HOURS = 30, 20, 24.0  # of known rows, and of hours
 def use_lines(rows: Rows) -> Iterator[Track]:
     """Starts per hour, and the share of the group's run hours."""
     allowed = starts_limit(rows.rated)
-    if allowed is not None and {"starts", "running"} & set(rows.values):
+    if allowed is not None and ("starts" in rows or "running" in rows):
         yield _starts(rows, allowed)
     if "duty_share" in rows.beside:
-        share = rows.beside["duty_share"][rows.at]
+        share = rows.beside["duty_share"][..., rows.at]
         off = rows.limits.duty_share_percent - 50
         yield track("duty_balance", "%", "use", share, np.isfinite(share).astype(int), 50.0, 0.0, (off, None),
                     np.abs(share - 50), rows.limits.coverage,
@@ -33,15 +33,14 @@ def _starts(rows: Rows, allowed: float) -> Track:
 
     The run signal misses starts between two rows: rows too long to show too many say so.
     """
-    value, n = np.full(len(rows.at), np.nan), np.zeros(len(rows.at), int)
-    blind = np.zeros(len(rows.at), bool)
+    value, n, blind = np.full(rows.asked, np.nan), np.zeros(rows.asked, int), np.zeros(rows.asked, bool)
     most = HOUR_S / (2 * rows.every_s)
     for name in ("running", "starts"):
-        if name in rows.values:
+        if name in rows:
             counted, seen = _last_hour(rows, name)
             known = np.isfinite(counted)
             value, n = np.where(known, counted, value), np.where(known, seen, n)
-            blind = np.where(known, name == "running" and most <= allowed, blind)
+            blind = np.where(known, (name == "running") & (most <= allowed), blind)
     excess = np.where(blind & (value <= allowed), np.nan, value - allowed)
     told = f"rows of {rows.every_s:g} s show at most {most:.3g} starts per hour; needs the counter of starts"
     return track("starts_per_h", "1/h", "starts", value, n, allowed, 0.0, (0.0, None), excess, rows.limits.coverage,
@@ -50,21 +49,23 @@ def _starts(rows: Rows, allowed: float) -> Track:
 
 def _last_hour(rows: Rows, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Starts per hour in the hour up to each asked row, and the good rows behind it; NaN with less than 50 minutes."""
-    known = np.flatnonzero(rows.values[name].notna().to_numpy())
+    known = np.flatnonzero(np.isfinite(rows[name]))
     if not len(known):
-        return np.full(len(rows.at), np.nan), np.zeros(len(rows.at), int)
-    one = rows.values[name].to_numpy(float)[known]
+        return np.full(rows.asked, np.nan), np.zeros(rows.asked, int)
+    one, row, start = rows[name].ravel()[known], known % rows.shape[-1], row_starts(rows.shape)
     if name == "starts":
         new = np.maximum(np.diff(one, prepend=one[:1]), 0.0)  # a counter that was set back has started no pump
     else:
         on = one > 0.5
         new = np.concatenate([[False], on[1:] & ~on[:-1]]).astype(float)
+    new[1:][row[1:] < row[:-1]] = 0.0  # another asset begins
     total = np.cumsum(new)
-    last = np.searchsorted(known, rows.at, side="right") - 1
-    first = np.searchsorted(known, np.searchsorted(rows.time_s, rows.time_s[rows.at] - HOUR_S, side="left"))
+    last = np.searchsorted(known, start + rows.at, side="right") - 1
+    oldest = np.searchsorted(rows.time_s, rows.time_s[rows.at] - HOUR_S, side="left")
+    first = np.searchsorted(known, start + oldest)
     seen = first <= last
     first, last = np.where(seen, first, 0), np.where(seen, last, 0)
-    seconds = np.where(seen, rows.time_s[known[last]] - rows.time_s[known[first]], 0.0)
+    seconds = np.where(seen, rows.time_s[row[last]] - rows.time_s[row[first]], 0.0)
     enough = seconds >= ENOUGH_S
     value = np.where(enough, (total[last] - total[first]) * HOUR_S / np.where(enough, seconds, 1.0), np.nan)
     return value, np.where(seen, last - first + 1, 0)
@@ -76,7 +77,7 @@ def hours_run(values: pd.DataFrame, rated: Rated, every_s: float) -> pd.Series:
         counted = values["run_hours"].ffill()
         told = counted.diff().where(values["run_hours"].notna())
         return told.where((told >= 0) & (told <= 24.0))  # an exchanged counter tells nothing in that row
-    return pd.Series(running_share(values, rated) * every_s / HOUR_S, values.index)
+    return pd.Series(running_share(values, rated, (len(values),)) * every_s / HOUR_S, values.index)
 
 
 def duty_shares(hours: pd.DataFrame, every_s: float, days: int = DUTY_DAYS) -> pd.DataFrame:

@@ -1,19 +1,19 @@
-"""What a model says: of a whole past row by row (`walk`), or at the end of a window (`assess`).
+"""What a model says of a whole past row by row.
 
-Both run the same code over the whole frame; an assessment is the last row of a walk, so that the two cannot differ. A
-row rests on itself and earlier ones alone, so that later rows never change what was said.
+A row rests on itself and earlier ones alone, so that later rows never change what was said; `assess`
+(models.health.batch) says of the last row what a walk says of it.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from models.health import features
+from models.health.assessment import IN_THE_DARK, NO_GOOD_DATA, TOO_FEW, choose, explained, not_learned, outside_words
 from models.health.detector import (
-    LAGS,
+    MISSING,
     SMOOTH,
     SMOOTH_LEAST,
     VIEWS,
@@ -26,51 +26,12 @@ from models.health.detector import (
 )  # fmt: skip
 from models.health.frozen import frozen
 from models.health.index import ALERT, health_index, index_words
-from models.health.judged import Line
+from models.health.judged import Rows as LineRows
 from models.health.limits import Limits
-from models.health.lines import OF_USE, Beside, line_words, physics_lines
+from models.health.lines import Beside, tracks
 from models.health.model import HealthModel
-from models.health.state import STEADY, UNKNOWN, stretches
-
-MISSING = 2 / 3  # share of features that may lack a value: their drivers have left what was learned, or a tag is bad
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """How much of the score one quantity explains [%], its value, and the value that the others let expect."""
-
-    quantity: str
-    value: float | None
-    expected: float
-    unit: str
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Assessment:
-    """What our model says of one asset at the end of a window. Index and score are None where it cannot tell."""
-
-    at: str  # UTC time of the last row of the window
-    state: str
-    index: float | None
-    word: str  # normal, warning, alert, unknown
-    score: float | None
-    threshold: float | None  # alert line of the score
-    contributions: tuple[Contribution, ...]  # all, largest first
-    lines: tuple[Line, ...]
-    good_share: float
-    reasons: tuple[str, ...]
-    index_at: str | None = None  # row the index rests on: earlier than `at` while the pump changes state
-    lines_at: str | None = None  # the last row of steady running, on which the physics lines rest
-
-    @property
-    def top(self) -> tuple[Contribution, ...]:
-        """The three largest contributions."""
-        return self.contributions[:3]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self) | {"contributions": [asdict(one) for one in self.top]}
+from models.health.physics import Columns, arrays
+from models.health.state import OFF, STATES, STEADY, UNKNOWN, running_share, seconds, stretches
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,14 +75,13 @@ class Scan:
 class Rows:
     """The rows of a window with all that was derived from them, and who judges each."""
 
-    values: pd.DataFrame
-    frame: pd.DataFrame
+    frame: Columns
     state: np.ndarray
     shown: Mapping[str, tuple[np.ndarray, np.ndarray]]  # how features are read as their quantity
     scans: tuple[Scan, ...]
     best: np.ndarray  # which scan the index rests on, -1 where unknown
     reasons: tuple[tuple[np.ndarray, str], ...]  # where and why unknown, first match counts
-    columns: Mapping[str, np.ndarray]  # what the laws see: tags at rated speed, heat, speed
+    columns: Columns  # what the laws see: tags at rated speed, heat, speed
     frozen: Mapping[str, np.ndarray]  # where a sensor stands still, of those that ever do
 
 
@@ -146,7 +106,8 @@ def walk(
         if len(here):
             used, back = np.unique(scan.middle[scan.number[here]], return_inverse=True)
             columns = np.array([names.index(name) for name in scan.detector.features])
-            for kind, table in zip(tables, _explained(scan, used, rows.shown), strict=True):
+            shown = {name: (base[scan.at[used]], gain[scan.at[used]]) for name, (base, gain) in rows.shown.items()}
+            for kind, table in zip(tables, explained(scan.detector, scan.x[used], shown), strict=True):
                 tables[kind][np.ix_(here, columns)] = table[back]
             blame[here, : len(model.eyes.suspects)] = _blamed(model, scan.detector, scan.x[used])[back]
     why = np.full(n, "", object)
@@ -157,75 +118,27 @@ def walk(
     for tag, still in rows.frozen.items():
         blame[still, instruments.index(tag)] = 100.0
         word[still] = "alert"
+    lines = LineRows(rows.frame, seconds(values.index), rows.state == STEADY, rows.state == OFF, np.arange(n),
+                     model.rated, model.reference, limits or Limits(), model.every_s, beside or {})  # fmt: skip
     return Walk(
         pd.DatetimeIndex(values.index), rows.state, score, threshold, index, word,
         np.where(rows.best < 0, why, ""), names, tables["shares"], tables["value"], tables["expected"],
         instruments, blame,
-        line_words(rows.values, rows.frame, rows.state, model.rated, model.reference, limits, model.every_s, beside),
+        {one.name: one.words for one in tracks(lines)},
     )  # fmt: skip
-
-
-def assess(
-    model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None, limits: Limits | None = None,
-    beside: Beside | None = None,
-) -> Assessment:  # fmt: skip
-    """What the model says at the end of a window of rows (same shape as in `fit`); earlier rows feed lags and medians.
-
-    Nothing later than the last row is used, so a longer window never changes what an earlier end would have said.
-    """
-    if not len(values):
-        why = "no rows in the window" if model.detectors else _not_learned(model)
-        return Assessment("", UNKNOWN, None, "unknown", None, None, (), (), 0.0, (why,))
-    rows = judged(model, values, share_good)
-    frame, now = rows.frame, str(rows.state[-1])
-    steady = frame[rows.state == STEADY]
-    lines = physics_lines(rows.values, frame, rows.state, model.rated, model.reference, limits, model.every_s, beside)
-    at, lines_at, good_share = _time(frame, -1), _time(steady, -1) or None, _good_share(values, share_good)
-    lines += tuple(_still(tag, model.eyes.still_s[tag]) for tag, still in rows.frozen.items() if still[-1])
-    if rows.best[-1] < 0:
-        why = next(words for where, words in rows.reasons if where[-1])
-        blind = why == NO_GOOD_DATA
-        return Assessment(at, UNKNOWN if blind else now, None, _worst("unknown", lines), None, None, (), lines,
-                          good_share, (why,), lines_at=lines_at)  # fmt: skip
-    scan = rows.scans[rows.best[-1]]
-    detector, position, score = scan.detector, int(scan.position[-1]), float(scan.score[-1])
-    reasons = tuple(
-        f"{name} has no good value: judged without it"
-        for name, value in zip(detector.features, scan.x[scan.number[-1]], strict=False)
-        if not np.isfinite(value)
-    )
-    if position < len(frame) - 1 and str(rows.state[position]) != now:
-        reasons += (f"{now}: the index is that of {_time(frame, position)}",)
-    threshold = ALERT * detector.worst
-    word = _worst(str(index_words(np.array([score]), detector.worst)[0]), lines)
-    share, value, expected = _explained(scan, scan.middle[scan.number[-1:]], rows.shown)
-    parts = _contributions(detector.features, share[0], value[0], expected[0], model.units)
-    return Assessment(
-        at, now, float(health_index(score, threshold)), word, score, threshold, parts,
-        lines, good_share, reasons, _time(frame, position), lines_at,
-    )  # fmt: skip
-
-
-NO_GOOD_DATA = "no good data"
 
 
 def judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | None) -> Rows:
-    """Every row against every detector, and which of them its index rests on.
-
-    That is the one whose score is nearest to, or farthest past, its alert line: what was found in running stays while
-    the pump stands. Once it has run since the last telemetry gap, one of them must have been judged since then too.
-    """
+    """Every row against every detector, and which of them its index rests on (models.health.assessment.choose)."""
     values = features.clean(values, share_good)
-    frame, state = features.derive(values, model.rated, model.every_s)
-    columns = features.columns_with_heat(values, model.rated, model.every_s, model.eyes.heat_min)
-    table = model.eyes.table(columns)
-    n = len(frame)
-    used = {name for d in model.detectors.values() for name in d.features}
-    seen = np.zeros(n, bool)
-    for name in used & set(table):
-        seen |= np.isfinite(table[name])
-    known = (state != UNKNOWN) & np.asarray(values.notna().to_numpy().any(axis=1))
-    stretch = stretches(pd.DatetimeIndex(frame.index), known, model.every_s)
+    tags, time_s, n = arrays(values), seconds(values.index), len(values)
+    ran_share = running_share(tags, model.rated, (n,))
+    frame, codes = features.derive_columns(tags, model.rated, ran_share, time_s, model.every_s)
+    columns = features.columns_with_heat(tags, model.rated, ran_share, model.every_s, model.eyes.heat_min)
+    table, state = model.eyes.table(columns), STATES[codes]
+    valued = np.asarray(values.notna().to_numpy().any(axis=1))
+    known = (state != UNKNOWN) & valued
+    stretch = stretches(time_s, known, model.every_s)
     scans = tuple(
         _scan(table, (state == VIEWS[one].state) & known, stretch, d, VIEWS[one], model.every_s)
         for one, d in model.detectors.items()
@@ -234,29 +147,26 @@ def judged(model: HealthModel, values: pd.DataFrame, share_good: pd.DataFrame | 
     last_known = np.maximum.accumulate(np.where(known, row, -1))
     last_run = np.maximum.accumulate(np.where(known & (state == STEADY), row, -1))
     ran = (last_run >= 0) & (stretch[last_run] == stretch[last_known])  # since the last gap
-    best, most, any_fresh, running = np.full(n, -1), np.full(n, -1.0), np.zeros(n, bool), np.zeros(n, bool)
-    for number, scan in enumerate(scans):
-        there = (scan.position >= 0) & np.isfinite(scan.score)
-        running |= there & (model_states[number] == STEADY)
-        any_fresh |= there & (stretch[scan.position] == stretch[last_known])
-        share = np.where(there, scan.score / scan.detector.worst, -1.0)
-        best, most = np.where(share > most, number, best), np.maximum(share, most)
-    best = np.where((any_fresh | ~ran) & (running | (most >= ALERT)), best, -1)
-    reasons = [
-        (np.full(n, not model.detectors), _not_learned(model)),
-        (~_any_of_last(np.asarray(values.notna().to_numpy().any(axis=1)), SMOOTH), NO_GOOD_DATA),
+    told = [
+        (
+            np.where(scan.position >= 0, scan.score / scan.detector.worst, np.nan),
+            stretch[scan.position] == stretch[last_known],
+            of == STEADY,
+        )
+        for scan, of in zip(scans, model_states, strict=True)
     ]
+    best = choose(told, ran)
+    reasons = [(np.full(n, not model.detectors), not_learned(model)), (~_any_of_last(valued, SMOOTH), NO_GOOD_DATA)]
     for name, (where, low, high) in model.eyes.outside(columns).items():
-        words = f"{name} is outside the learned {low:.4g} to {high:.4g} {model.units.get(name, '')}".rstrip()
-        reasons.append(((best < 0) & ran & where[last_run], words))
+        reasons.append(((best < 0) & ran & where[last_run], outside_words(name, low, high, model.units)))
     reasons += [
-        (best < 0, f"fewer than {LAGS - 1 + SMOOTH_LEAST} good rows in one state since the last gap"),
-        (~_any_of_last(known, SMOOTH), f"no good data in the last {SMOOTH} rows"),
+        (best < 0, TOO_FEW),
+        (~_any_of_last(known, SMOOTH), IN_THE_DARK),
     ]
     for where, _words in reasons:
         best = np.where(where, -1, best)
-    return Rows(values, frame, state, model.eyes.shown(columns), scans, best, tuple(reasons), columns,
-                 frozen(values, model.eyes.still_s, model.every_s))  # fmt: skip
+    return Rows(frame, state, model.eyes.shown(columns), scans, best, tuple(reasons), columns,
+                frozen(tags, model.eyes.still_s, model.every_s))  # fmt: skip
 
 
 def _scan(
@@ -295,32 +205,6 @@ def _middle(score: np.ndarray, smooth: np.ndarray, stretch: np.ndarray) -> np.nd
     return np.asarray(back[np.arange(len(score)), np.argmin(apart, axis=1)])
 
 
-def _contributions(
-    names: Sequence[str], share: np.ndarray, value: np.ndarray, expected: np.ndarray, units: Mapping[str, str]
-) -> tuple[Contribution, ...]:
-    """Every quantity's share in the score of one lagged row, largest first; the shares add up to 100 %."""
-    found = [
-        Contribution(name, float(value[i]) if np.isfinite(value[i]) else None, float(expected[i]),
-                     units.get(name, ""), float(share[i]))
-        for i, name in enumerate(names)
-    ]  # fmt: skip
-    return tuple(sorted(found, key=lambda one: (-one.share, one.quantity)))
-
-
-def _explained(
-    scan: Scan, which: np.ndarray, shown: Mapping[str, tuple[np.ndarray, np.ndarray]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Shares [%], values and expected values of some lagged rows."""
-    d, x = scan.detector, scan.x[which]
-    n = len(d.features)
-    value, expected = (x[:, :n] + d.mean[:n]) * d.scale + d.centre, d.expected(x)
-    for i, name in enumerate(d.features):
-        if name in shown:
-            base, gain = (one[scan.at[which]] for one in shown[name])
-            value[:, i], expected[:, i] = base + gain * value[:, i], base + gain * expected[:, i]
-    return d.shares(x), value, expected
-
-
 def _blamed(model: HealthModel, detector: Detector, x: np.ndarray) -> np.ndarray:
     """For each instrument the share of the score [%] that would vanish if its reading alone were corrected.
 
@@ -339,35 +223,7 @@ def _blamed(model: HealthModel, detector: Detector, x: np.ndarray) -> np.ndarray
     return np.asarray(100 * found / whole[:, None])
 
 
-def _still(tag: str, limits: tuple[float, float]) -> Line:
-    """The line of a sensor that stands still."""
-    return Line("frozen", None, "h", None, None, None, limits[0] / 3600, "act", f"{tag} has not moved", 0, "instrument")
-
-
 def _any_of_last(flag: np.ndarray, rows: int) -> np.ndarray:
     """Whether the flag stood in any of the last `rows` rows."""
     total = np.concatenate([np.zeros(rows, int), np.cumsum(flag)])
     return np.asarray(total[rows:] - total[:-rows] > 0)
-
-
-def _worst(word: str, lines: Sequence[Line]) -> str:
-    """The index's word, or a worse one that a physics line proves."""
-    order = ("unknown", "normal", "warning", "alert")
-    told = {"warn": "warning", "act": "alert"}
-    proved = (told[line.word] for line in lines if line.word in told and line.name not in OF_USE)
-    return max([word, *proved], key=order.index)
-
-
-def _not_learned(model: HealthModel) -> str:
-    """Why there is no detector: said before anything about the data, which may be as good as can be."""
-    return "; ".join(model.card.get("notes", ())) or "no reference has been learned for this pump"
-
-
-def _good_share(values: pd.DataFrame, share_good: pd.DataFrame | None) -> float:
-    part = (share_good if share_good is not None else values.notna().astype(float)).iloc[-(SMOOTH + LAGS) :]
-    return float(np.nan_to_num(part.to_numpy(float)).mean()) if part.size else 0.0
-
-
-def _time(frame: pd.DataFrame, position: int) -> str:
-    index = pd.DatetimeIndex(frame.index)
-    return index[position].strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z" if len(frame) else ""

@@ -59,7 +59,7 @@ def line_tables(seen: "Seen", limits: "Limits") -> tuple[Block, ...]:
     values = features.clean(seen.values, seen.share_good)
     frame, state = features.derive(values, seen.model.rated, seen.model.every_s)
     last = np.array([len(frame) - 1])
-    rows = rows_of(values, frame, state, seen.model.rated, seen.model.reference, limits, seen.model.every_s, None, last)
+    rows = rows_of(frame, state, seen.model.rated, seen.model.reference, limits, seen.model.every_s, None, last)
     given: list[tuple[Cell, ...]] = [
         (one.name, ", ".join(_f(float(part)) for part in (value if isinstance(value, tuple) else (value,))))
         for one in fields(limits)
@@ -114,7 +114,7 @@ def _row_tables(rows: Rows) -> list[Block]:
     places = sorted({
         int(place) for name in names for place in rows.recent(rows.steady, rows[name]).places[0] if place >= 0
     })  # fmt: skip
-    times = pd.DatetimeIndex(rows.frame.index)[places]
+    times = pd.to_datetime(rows.time_s[places], unit="s", utc=True)
     blocks: list[Block] = []
     for part in (names[:8], names[8:]):
         if part:

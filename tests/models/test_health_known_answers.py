@@ -35,7 +35,7 @@ def judged(columns, known=None, limits=None, rated=RATED, beside=None, every_s=6
     values = features.clean(pd.DataFrame(columns, index=index, dtype=float), None)
     frame, state = features.derive(values, rated, every_s)
     told = lines.physics_lines(
-        values, frame, state, rated, reference(**(known or {})), limits and replace(Limits(), **limits), every_s, beside
+        frame, state, rated, reference(**(known or {})), limits and replace(Limits(), **limits), every_s, beside
     )
     return {one.name: one for one in told}
 

@@ -50,7 +50,7 @@ REFERENCE = learned(pump())
 def said(frame, beside, every_s=60.0, at=None):
     rows = physics.derived(frame, FULL)
     state = operating_state(rows, FULL, every_s).to_numpy(object)
-    return frame, rows, state, FULL, REFERENCE, None, every_s, beside
+    return rows, state, FULL, REFERENCE, None, every_s, beside
 
 
 def cut(beside, part):

@@ -107,7 +107,7 @@ def test_few_points_make_no_curve():
 def lines_of(frame, rated=RATED, reference=None):
     rows = physics.derived(frame, rated)
     state = operating_state(rows, rated, 60).to_numpy(object)
-    found = lines.physics_lines(frame, rows, state, rated, reference or curves.Reference(), None, 60)
+    found = lines.physics_lines(rows, state, rated, reference or curves.Reference(), None, 60)
     return {line.name: line for line in found}
 
 

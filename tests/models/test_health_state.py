@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from models.health import Rated
-from models.health.state import operating_state, stretches
+from models.health.state import operating_state, seconds, stretches
 
 RATED = Rated(power_kw=10.0)
 
@@ -53,4 +53,4 @@ def test_a_telemetry_gap_parts_the_stretches_and_a_short_dropout_does_not():
     known = np.ones(20, bool)
     known[3:6] = False
     known[10:17] = False
-    assert stretches(frame.index, known, 60)[[2, 6, 9, 17, 19]].tolist() == [0, 0, 0, 1, 1]
+    assert stretches(seconds(frame.index), known, 60)[[2, 6, 9, 17, 19]].tolist() == [0, 0, 0, 1, 1]
