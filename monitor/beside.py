@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from models.health.features import clean
-from models.health.physics import Rated
+from models.health.physics import Columns, Rated, arrays
 from models.health.state import running_share
 from models.health.use import DUTY_DAYS, duty_shares
 from monitor.historian.reader import HotReader, TagRow
@@ -27,20 +27,26 @@ def well_assets(settings: Settings, asset: Asset) -> list[str]:
 
 
 def well_columns(settings: Settings, asset: Asset, frames: Frames) -> dict[str, np.ndarray]:
+    """What the assets of its well say of a pump (`beside_well`)."""
+    return beside_well(settings, asset, lambda one: arrays(clean(*frames(one))))
+
+
+def beside_well(settings: Settings, asset: Asset, rows: Callable[[str], Columns]) -> dict[str, np.ndarray]:
     """`level`, `others_running` and, where a cross-check names it whole, `inflow` (models.health.lines)."""
     if asset.well is None:
         return {}
-    seen = {one: clean(*frames(one)) for one in well_assets(settings, asset)}
+    seen = {one: rows(one) for one in well_assets(settings, asset)}
     if "level" not in seen[asset.well]:
         return {}
-    found = {"level": seen[asset.well]["level"].to_numpy(float)}
-    others = [running_share(seen[one.id], _power(one), (len(seen[one.id]),)) for one in settings.assets
+    found = {"level": seen[asset.well]["level"]}
+    shape = found["level"].shape
+    others = [running_share(seen[one.id], _power(one), shape) for one in settings.assets
               if one.well == asset.well and one.id != asset.id]  # fmt: skip
     if others:
         found["others_running"] = np.maximum.reduce(others)  # unknown where one of them is
     names = [name.partition(".") for name in _inflow(settings, asset)]
     if names and all(quantity in seen[one] for one, _dot, quantity in names):
-        found["inflow"] = np.sum([seen[one][quantity].to_numpy(float) for one, _dot, quantity in names], axis=0)
+        found["inflow"] = np.sum([seen[one][quantity] for one, _dot, quantity in names], axis=0)
     return found
 
 

@@ -196,7 +196,7 @@ def _assessed(asked: Sequence[Question]) -> Iterator[Assessment]:
         for name, last in zip(first.model.detectors, said, strict=True)
     ], ran)  # fmt: skip
     outside = eyes.outside({name: column[each, last_run][:, None] for name, column in seen.items()})
-    blind, dark = (~flag[:, -SMOOTH:].any(axis=1) for flag in (valued, known))
+    blind, dark = (np.asarray(~flag[:, -SMOOTH:].any(axis=1)) for flag in (valued, known))
     shown = [
         eyes.shown({name: column[each, last.middle_row][:, None] for name, column in seen.items()})
         if (best == number).any() else {}

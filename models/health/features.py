@@ -56,13 +56,15 @@ def clean(values: pd.DataFrame, share_good: pd.DataFrame | None) -> pd.DataFrame
         before, after = values.index[early[0]], values.index[early[0] + 1]
         raise ValueError(f"rows: {after} comes after {before}; sort them by time and keep one row for each time")
     named = values[sorted(values.columns)].astype(float)
-    number = named.to_numpy()
-    keep = np.isfinite(number)
-    if share_good is not None:
-        keep &= share_good.reindex(index=named.index, columns=named.columns).fillna(0.0).to_numpy() >= ENOUGH_GOOD
-    frame = pd.DataFrame(np.where(keep, number, np.nan), named.index, named.columns)
+    share = 1.0 if share_good is None else share_good.reindex(index=named.index, columns=named.columns).to_numpy(float)
+    frame = pd.DataFrame(only_good(named.to_numpy(), share), named.index, named.columns)
     frame.attrs = values.attrs
     return frame
+
+
+def only_good(values: np.ndarray, share_good: np.ndarray | float) -> np.ndarray:
+    """Infinite values, and those with under half their samples good, as missing."""
+    return np.where(np.isfinite(values) & (share_good >= ENOUGH_GOOD), values, np.nan)
 
 
 def derive(values: pd.DataFrame, rated: Rated, every_s: float) -> tuple[pd.DataFrame, np.ndarray]:

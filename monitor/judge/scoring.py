@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from drivers.record import Quality
-from models.health import Assessment, HealthModel, Limits, assess
+from models.health import Assessment, HealthModel, Limits, Question, assess, assess_all
+from models.health.features import clean
 from models.health.lines import Beside
+from models.health.physics import Columns, arrays
 from monitor import meters, standing, verdicts
-from monitor.beside import DutyShares, well_assets, well_columns
+from monitor.beside import DutyShares, beside_well, well_assets, well_columns
 from monitor.historian.frames import wide
 from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
@@ -78,7 +80,8 @@ class Judge:
         self._window = Window({}, [asset.id for asset in self._pumps])
         self._duty = DutyShares(settings, {})
         self._records: list[Record] = []
-        self._models: dict[str, tuple[tuple[int, int], HealthModel]] = {}
+        self._models: dict[str, tuple[tuple[int, int], HealthModel, str]] = {}
+        self._limits = {asset.id: limits(settings, asset) for asset in self._pumps}
 
     def score(self, now_us: int) -> ScoreResult:
         """As `score`."""
@@ -150,44 +153,67 @@ class Judge:
         self, now_us: int
     ) -> list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]]:
         young = all(self._window.of(asset.id).rows < ROLLUP_ROWS for asset in self._pumps)
-        found: list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]] = []
+        said: dict[str, tuple[Assessment, float]] = {}
+        questions: dict[str, Question] = {}
+        digests: dict[str, str | None] = {}
         for asset in self._pumps:
-            try:
-                model, note = self._model(asset.id), ""
-            except ModelDamaged as fault:
-                model, note = None, str(fault)
-            card = {"notes": [note] if note else []}
-            now = rated(self._settings, asset)
-            used = replace(model, rated=of_today(model.rated, now)) if model else HealthModel(now, MINUTE_S, card=card)
+            used, digests[asset.id] = self._used(asset)
+            minutes = self._window.of(asset.id)
+            if used.every_s == MINUTE_S and minutes.rows >= ROLLUP_ROWS:
+                beside = self._beside(asset, ROWS, beside_well(self._settings, asset, partial(self._columns, now_us)))
+                questions[asset.id] = Question(used, minutes.past(), self._limits[asset.id], beside)
+                continue
             cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
-            least = ROLLUP_ROWS if used.every_s == MINUTE_S else 0  # history has no minutes where hours were learned
-            seen = partial(self._seen, asset, now_us, least)
-            said, every_s = _assessed(used, limits(self._settings, asset), cadences, seen)
-            rows = partial(_rows_told, partial(self._frames, asset.id, now_us, least), every_s)
-            found.append((asset, said, model.sha256 if model else None, rows))
-        return found
+            seen = partial(self._seen, asset, now_us, _least(used))
+            said[asset.id] = _assessed(used, self._limits[asset.id], cadences, seen)
+        for asset_id, found in zip(questions, assess_all([*questions.values()]), strict=True):
+            said[asset_id] = found, MINUTE_S
 
-    def _model(self, asset_id: str) -> HealthModel | None:
-        """The stored model, read again where its file is another one than before."""
+        def rows(asset: Asset) -> Mapping[str, Any]:
+            every_s = said[asset.id][1]
+            return rows_told(*self._frames(asset.id, now_us, _least(self._used(asset)[0]), every_s), every_s)
+
+        return [(one, said[one.id][0], digests[one.id], partial(rows, one)) for one in self._pumps]
+
+    def _used(self, asset: Asset) -> tuple[HealthModel, str | None]:
+        """The model that judges an asset, with the nameplate of today, and the digest of what was learned."""
         try:
-            stamp = Path(model_path(self._state, asset_id)).stat()
+            stamp = Path(model_path(self._state, asset.id)).stat()
         except FileNotFoundError:
-            return None
+            return self._unlearned(asset), None
         mark = (stamp.st_mtime_ns, stamp.st_ino)
-        known = self._models.get(asset_id)
+        known = self._models.get(asset.id)
         if known is None or known[0] != mark:
-            model = load(self._state, asset_id)
+            try:
+                model = load(self._state, asset.id)
+            except ModelDamaged as fault:
+                return self._unlearned(asset, str(fault)), None
             if model is None:
-                return None
-            self._models[asset_id] = known = (mark, model)
-        return known[1]
+                return self._unlearned(asset), None
+            used = replace(model, rated=of_today(model.rated, rated(self._settings, asset)))
+            self._models[asset.id] = known = (mark, used, model.sha256)
+        return known[1:]
+
+    def _unlearned(self, asset: Asset, note: str = "") -> HealthModel:
+        return HealthModel(rated(self._settings, asset), MINUTE_S, card={"notes": [note] if note else []})
 
     def _seen(self, asset: Asset, now_us: int, least: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame, Beside]:
         """The last rows of one pump, and what others know of it in these rows."""
         values, share = self._frames(asset.id, now_us, least, every_s)
-        beside = well_columns(self._settings, asset, lambda one: self._frames(one, now_us, least, every_s))
+        of_well = well_columns(self._settings, asset, lambda one: self._frames(one, now_us, least, every_s))
+        return values, share, self._beside(asset, len(values), of_well)
+
+    def _beside(self, asset: Asset, rows: int, of_well: Beside) -> Beside:
+        """What others know of a pump in so many rows."""
         hours = self._duty.of(asset.id)
-        return values, share, beside if hours is None else {**beside, "duty_share": np.full(len(values), hours)}
+        return of_well if hours is None else {**of_well, "duty_share": np.full(rows, hours)}
+
+    def _columns(self, now_us: int, asset_id: str) -> Columns:
+        """What is good of the last minutes of one asset."""
+        minutes = self._window.of(asset_id)
+        if minutes.rows >= ROLLUP_ROWS:
+            return minutes.past().columns
+        return arrays(clean(*self._frames(asset_id, now_us, ROLLUP_ROWS, MINUTE_S)))
 
     def _frames(self, asset_id: str, now_us: int, least: int, every_s: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The last rows of one asset: minutes from the window; others, or fewer than `least`, from history."""
@@ -225,8 +251,9 @@ def _assessed(
     return first
 
 
-def _rows_told(window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame]], every_s: float) -> Mapping[str, Any]:
-    return rows_told(*window(every_s), every_s)
+def _least(used: HealthModel) -> int:
+    """Minutes of the window that are enough; history has none where hours were learned."""
+    return ROLLUP_ROWS if used.every_s == MINUTE_S else 0
 
 
 def _last_good(hot: HotReader, tags: Mapping[int, TagRow]) -> dict[str, int]:

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from models.health import Past
+from models.health.batch import good_share_of
+from models.health.features import only_good
 from monitor.historian.reader import HotReader, TagRow
 from monitor.historian.rollup import MINUTE_S, read_cells
 from monitor.plant import QUANTITIES
 
-ROWS = 480
+ROWS = 1440  # a day: the slow views of a model are medians over half a day of running
 LATE_S = 180
 ROWS_AT_ONCE = 60
 
@@ -25,20 +28,33 @@ class Minutes:
 
     quantities: tuple[str, ...]
     units: Mapping[str, str]
-    values: np.ndarray  # quantities x ROWS, NaN where nothing was good
+    values: np.ndarray  # quantities x ROWS, float32, NaN where nothing was good
     share_good: np.ndarray
     end_s: int
 
     @property
     def rows(self) -> int:
         """Minutes from the first that has a sample of any quantity."""
-        seen = (self.share_good > 0).any(axis=0) | np.isfinite(self.values).any(axis=0)
-        return int(len(seen) - np.argmax(seen)) if seen.any() else 0
+        for part in (slice(0, 1), slice(None)):  # most windows are full
+            seen = (self.share_good[:, part] > 0).any(axis=0) | np.isfinite(self.values[:, part]).any(axis=0)
+            if seen.any():
+                return int(ROWS - np.argmax(seen))
+        return 0
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """When each minute begins. [s, UTC]"""
+        return np.arange(self.end_s - ROWS * MINUTE_S, self.end_s, MINUTE_S)
+
+    def past(self) -> Past:
+        """What is good of it, as models judge it in a block."""
+        good = only_good(self.values, self.share_good)
+        columns = {name: good[row] for name, row in sorted(zip(self.quantities, range(len(good)), strict=True))}
+        return Past(self.times_s * 1_000_000, columns, good_share_of(self.share_good))
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """(values, share_good) as models take them."""
-        start_s = self.end_s - ROWS * MINUTE_S
-        index = pd.to_datetime(np.arange(start_s, self.end_s, MINUTE_S), unit="s", utc=True)
+        index = pd.to_datetime(self.times_s, unit="s", utc=True)
         values, share = (
             pd.DataFrame(table.T.astype(float), index=index, columns=list(self.quantities))
             for table in (self.values, self.share_good)
@@ -64,8 +80,8 @@ class Window:
         self._place = np.full(max(self._numbers, default=-1) + 1, -1)
         self._place[self._numbers] = np.arange(len(rows))
         self._last = np.array([QUANTITIES[row.quantity][1] != "analog" for row in rows], bool)
-        self._values = np.full((len(rows), ROWS), np.nan)
-        self._share = np.zeros((len(rows), ROWS))
+        self._values = np.full((len(rows), ROWS), np.nan, np.float32)
+        self._share = np.zeros((len(rows), ROWS), np.float32)
         ends = np.cumsum([len(chosen[asset]) for asset in assets])
         self._part = {
             asset: slice(int(end) - len(chosen[asset]), int(end)) for asset, end in zip(assets, ends, strict=True)
