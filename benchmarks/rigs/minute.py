@@ -81,6 +81,7 @@ class Utility:
         self.n += 1
         self.hot.append([batch], at_us // 1000)
         self.hot.roll(self.now_us // 1000)
+        self.hot.write_latest(at_us // 1000)
 
     def enter(self, drafts: Sequence[Mapping[str, Any]]) -> None:
         """Append entries as the daemon does."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.health import HealthModel, Limits, Past, Question, Rated, assess, assess_all, fit, walk
-from models.health.batch import AT_ONCE, good_share_of
+from models.health.batch import good_share_of
 from models.health.features import clean
 from models.health.physics import arrays
 from tests.models.health_series import RATED, pump
