@@ -17,7 +17,7 @@ from monitor.historian.reader import HotReader, TagRow
 from monitor.historian.rollup import MINUTE_S, read_cells
 from monitor.plant import QUANTITIES
 
-ROWS = 1440  # a day: the slow views of a model are medians over half a day of running
+ROWS = 480
 LATE_S = 180
 ROWS_AT_ONCE = 60
 
