@@ -23,7 +23,7 @@ from monitor.words import age_text, clean, quantity_text
 
 SERIAL = ("modbus_rtu", "modbus_rtu_over_tcp")
 ASSUMED_BAUD = 9600  # behind a gateway that tells us nothing
-LIMITED = ("pump", "blower")  # kinds of asset that have lines of physics
+LIMITED = ("pump", "blower", "meter")  # kinds of asset that have lines
 MOST_LOAD = 0.7  # of a line's time: what is left is for answers that come late, and for repeats
 
 
@@ -61,7 +61,10 @@ def plan(settings: Settings, state: State) -> list[str]:
     for spec in settings.sources:
         lines += _source_lines(spec, settings)
     lines += ["", "CROSS-CHECKS (what they contradict becomes uncertain)", *explain(settings)]
-    lines += ["", "LIMITS OF PHYSICS LINES (limits.toml; all others are the defaults of docs/physics_lines.md)"]
+    lines += [
+        "",
+        "LIMITS OF PHYSICS LINES (limits.toml; all others are the defaults of docs/physics_lines.md, docs/model.md)",
+    ]
     lines += _limit_lines(settings)
     lines += [
         "",

@@ -246,6 +246,15 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
             name = f"{asset}.{quantity}"
             if asset not in read or name in live:
                 by_site.setdefault(settings.asset(asset).site, {})[name] = values
+    noise = np.random.default_rng(DEMO_SEED)
+    for meter in settings.assets:  # a water meter saw what its pumps moved
+        moved = [
+            fleet.telemetry[one.id]["flow"] for one in settings.assets
+            if one.kind == "pump" and (one.site, one.duty) == (meter.site, meter.duty) and one.id in read
+        ]  # fmt: skip
+        if meter.kind == "meter" and moved:
+            total = np.sum(moved, axis=0, dtype=float)
+            by_site[meter.site][f"{meter.id}.flow"] = total * (1 + 0.006 * noise.standard_normal(len(total)))
     hot = HotFile(state.hot)  # so that the screen's trends begin with the past, not with the demo
     hot.publish_tags(settings)
     hot.bring_in(
@@ -258,15 +267,6 @@ def _write_telemetry(state: State, settings: "Settings", fleet: "FleetRecords") 
         },
     )
     hot.close()
-    noise = np.random.default_rng(DEMO_SEED)
-    for meter in settings.assets:  # a water meter saw what its pumps moved
-        moved = [
-            fleet.telemetry[one.id]["flow"] for one in settings.assets
-            if one.kind == "pump" and (one.site, one.duty) == (meter.site, meter.duty) and one.id in read
-        ]  # fmt: skip
-        if meter.kind == "meter" and moved:
-            total = np.sum(moved, axis=0, dtype=float)
-            by_site[meter.site][f"{meter.id}.flow"] = total * (1 + 0.006 * noise.standard_normal(len(total)))
     for site, columns in by_site.items():
         facts = {
             name: {"asset": name.split(".")[0], "quantity": name.split(".")[1],

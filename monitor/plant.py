@@ -231,9 +231,12 @@ class CrossCheck:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What limits.toml says for all pumps, or for some; names and units are those of models.health.Limits."""
+    """What limits.toml says for all pumps, for some, or for meters; names and units are those of models.health.
 
-    by: str  # all, duty, model, asset
+    Limits and MeterLimits.
+    """
+
+    by: str  # all, duty, model, asset, meters
     name: str  # which of them
     values: Mapping[str, float | tuple[float, ...]]
 
@@ -342,10 +345,12 @@ class Settings:
         raise KeyError(site_id)
 
     def limits_of(self, asset_id: str) -> dict[str, float | tuple[float, ...]]:
-        """What limits.toml says of the physics lines of one asset; all others are the defaults."""
+        """What limits.toml says of the lines of one asset; all others are the defaults."""
         asset, found = self.asset(asset_id), dict[str, float | tuple[float, ...]]()
+        pump = {"all": "", "asset": asset.id, "duty": asset.duty, "model": asset.model}
+        mine = {"meters": "", "asset": asset.id} if asset.kind == "meter" else pump
         for row in self.limits:
-            if row.by == "all" or row.name == {"asset": asset.id, "duty": asset.duty, "model": asset.model}[row.by]:
+            if row.by in mine and row.name == mine[row.by]:
                 found |= row.values
         return found
 

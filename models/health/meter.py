@@ -64,6 +64,19 @@ class Middle:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """The numbers behind the two lines of an account; u is a standard uncertainty [%], NaN where there is none."""
+
+    now: Middle | None  # of the last days' ratios
+    off: float  # the balance: how far the sides are apart [%]
+    random: float  # standard error of `now` [%]
+    sides: float  # what the meters of both sides leave uncertain [%]
+    u_balance: float
+    moved: float  # the drift: how far the ratio is from that of the reference [%]
+    u_drift: float
+
+
+@dataclass(frozen=True, slots=True)
 class MeterReference:
     """What was learned of a meter: the ratio of each account, the least night flow [m3/h], the gain [dB]."""
 
@@ -83,27 +96,40 @@ def with_storage(outflow: np.ndarray, level_m: np.ndarray, area_m2: float) -> np
     return np.asarray(outflow + area_m2 * np.gradient(level_m))
 
 
-def daily_ratios(account: Account) -> np.ndarray:
-    """Left over right [1] for each day back from the last row; days with too few paired hours or nothing are left out.
+def daily_sums(account: Account) -> pd.DataFrame:
+    """Left, right and the number of paired hours for each day back from the last row, oldest first.
 
-    A ratio of sums: hours weigh by what flowed in them.
+    `last` is the place of the day's last row. Days with too few paired hours, or nothing on a side, are left out.
     """
     both = np.isfinite(account.left) & np.isfinite(account.right)
     days = len(both) // DAY_H
     tail = slice(len(both) - days * DAY_H, None)
-    left = np.where(both, account.left, 0.0)[tail].reshape(days, DAY_H).sum(axis=1)
-    right = np.where(both, account.right, 0.0)[tail].reshape(days, DAY_H).sum(axis=1)
-    enough = (both[tail].reshape(days, DAY_H).sum(axis=1) >= LEAST_HOURS) & (left > 0) & (right > 0)
-    return np.asarray(left[enough] / right[enough])
+    sums = {
+        name: np.where(both, one, 0.0)[tail].reshape(days, DAY_H).sum(axis=1)
+        for name, one in (("left", account.left), ("right", account.right), ("hours", np.ones(len(both))))
+    }
+    found = pd.DataFrame({**sums, "last": np.arange(days) * DAY_H + len(both) - days * DAY_H + DAY_H - 1})
+    return found[(found["hours"] >= LEAST_HOURS) & (found["left"] > 0) & (found["right"] > 0)]
+
+
+def daily_ratios(account: Account) -> np.ndarray:
+    """Left over right [1] of these days: a ratio of sums, so hours weigh by what flowed in them."""
+    sums = daily_sums(account)
+    return np.asarray(sums["left"] / sums["right"], float)
 
 
 def night_flows(flow: pd.Series, zone: str = "UTC") -> np.ndarray:
     """The least hourly flow of each night [unit of the flow]; nights without a whole look are left out."""
+    return np.asarray(least_by_night(flow, zone), float)
+
+
+def least_by_night(flow: pd.Series, zone: str = "UTC") -> pd.Series:
+    """The same by the local date of the night."""
     flow = flow.dropna()
     local = pd.DatetimeIndex(flow.index).tz_convert(zone)
     night = (local.hour >= NIGHT[0]) & (local.hour < NIGHT[1])
     found = flow[night].groupby(local[night].date).agg(["min", "size"])
-    return np.asarray(found["min"][found["size"] >= NIGHT[1] - NIGHT[0]], float)
+    return found["min"][found["size"] >= NIGHT[1] - NIGHT[0]]
 
 
 def middle(values: np.ndarray, least: int) -> Middle | None:
@@ -175,23 +201,28 @@ def suspects(words: Mapping[str, str], members: Mapping[str, Sequence[str]]) -> 
     return tuple(sorted(set.intersection(*failing) - set().union(*holding))) if failing else ()
 
 
-def _account_lines(account: Account, reference: Middle | None, limits: MeterLimits) -> list[Line]:
+def compared(account: Account, reference: Middle | None, limits: MeterLimits) -> Compared:
+    """The two comparisons of an account at the end of its rows: of its sides, and with the reference."""
     now = middle(daily_ratios(account)[-RECENT_DAYS:], LEAST_DAYS)
-    n = now.n if now else 0
-    few = "" if now else f"needs {LEAST_DAYS} days on which both sides were measured"
     off = 100 * (now.value - 1) if now else math.nan
     random = 100 * now.error / now.value if now else math.nan
     sides = math.hypot(*(limits.u_flow / math.sqrt(k) for k in account.meters))
-    u = math.hypot(sides, random)
-    word = word_for(abs(off), *limits.balance_percent, u, limits.coverage)
-    found = [_line(f"balance {account.name}", off, "%", 0.0, u, _either(off, limits.balance_percent), word, n, few,
-                   "balance")]  # fmt: skip
     moved = 100 * (now.value / reference.value - 1) if now and reference else math.nan
     u = math.hypot(random, 100 * reference.error / reference.value, limits.u_repeat) if reference else math.nan
-    word = word_for(abs(moved), *limits.drift_percent, u, limits.coverage)
+    return Compared(now, off, random, sides, math.hypot(sides, random), moved, u)
+
+
+def _account_lines(account: Account, reference: Middle | None, limits: MeterLimits) -> list[Line]:
+    told = compared(account, reference, limits)
+    n = told.now.n if told.now else 0
+    few = "" if told.now else f"needs {LEAST_DAYS} days on which both sides were measured"
+    word = word_for(abs(told.off), *limits.balance_percent, told.u_balance, limits.coverage)
+    found = [_line(f"balance {account.name}", told.off, "%", 0.0, told.u_balance,
+                   _either(told.off, limits.balance_percent), word, n, few, "balance")]  # fmt: skip
+    word = word_for(abs(told.moved), *limits.drift_percent, told.u_drift, limits.coverage)
     note = few or ("no reference of this account yet" if reference is None else "")
-    found.append(_line(f"drift {account.name}", moved, "%", 0.0 if reference else None, u,
-                       _either(moved, limits.drift_percent), word, n, note, "balance"))  # fmt: skip
+    found.append(_line(f"drift {account.name}", told.moved, "%", 0.0 if reference else None, told.u_drift,
+                       _either(told.moved, limits.drift_percent), word, n, note, "balance"))  # fmt: skip
     return found
 
 

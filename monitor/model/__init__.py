@@ -7,6 +7,8 @@
     backtest      how it would have done on the utility's own past
     life          how long its parts will last
     gathering     all that a card tells of
+    meter_command the same verbs on meters
+    meter_past    how a meter's lines would have done
     made_of       what each feature is made of, in words
     physics_told  the physics lines with the rows and formulas behind them
 

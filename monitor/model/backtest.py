@@ -42,6 +42,30 @@ OUTSIDE = "outside the learned"  # in the reason of a row in which the model ste
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """Whose past it is, and what a back-test must know of the model: digest, cadence [s], window [us, UTC]."""
+
+    asset: str
+    sha256: str
+    every_s: float
+    window_us: tuple[int, int]
+    kind: str = "pump"
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """What was said row by row; `good` marks the rows with any good value, `outside` those it stepped back from."""
+
+    times: pd.DatetimeIndex
+    words: np.ndarray
+    features: tuple[str, ...]
+    shares: np.ndarray
+    good: np.ndarray
+    unknown: np.ndarray
+    outside: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """What the ledger says happened: when a part was worn or failed, when one was found sound. UTC [us]"""
 
@@ -78,7 +102,7 @@ class Backtest:
     model_sha256: str
     start_us: int
     end_us: int
-    pump_years: float  # with good data, outside the learned window
+    years: float  # with good data, outside the learned window
     episodes: int
     confirmed: int
     found_sound: int
@@ -90,6 +114,7 @@ class Backtest:
     unknown_share: float
     stepped_back_share: float
     raised: tuple[Raised, ...]
+    kind: str = "pump"
 
     @property
     def lead_median_days(self) -> float | None:
@@ -98,12 +123,19 @@ class Backtest:
     @property
     def words(self) -> str:
         """The answer in one sentence."""
-        return _(
-            "{asset}: {false} false episodes per pump-year ({n} in {years} pump-years), {found} events found,"
-            " median lead {lead}, unknown {unknown} % of the time with good data"
-        ).format(
+        told = {
+            "pump": _(
+                "{asset}: {false} false episodes per pump-year ({n} in {years} pump-years), {found} events found,"
+                " median lead {lead}, unknown {unknown} % of the time with good data"
+            ),
+            "meter": _(
+                "{asset}: {false} false episodes per meter-year ({n} in {years} meter-years), {found} events found,"
+                " median lead {lead}, unknown {unknown} % of the time with good data"
+            ),
+        }
+        return told[self.kind].format(
             asset=self.asset, false=interval_text(self.false.value, self.false.low, self.false.high), n=self.false.n,
-            years=number_text(self.pump_years, 2), found=share_text(self.found.found, self.found.n),
+            years=number_text(self.years, 2), found=share_text(self.found.found, self.found.n),
             lead=_days(self.lead_median_days), unknown=number_text(100 * self.unknown_share, 2),
         )  # fmt: skip
 
@@ -111,12 +143,16 @@ class Backtest:
         """All of it, one thing a row."""
         yield _("from"), local_text(self.start_us, zone)
         yield _("to"), local_text(self.end_us, zone)
-        yield _("pump-years with good data, without the learned window"), number_text(self.pump_years)
+        years, false = {
+            "pump": (_("pump-years with good data, without the learned window"), _("false episodes per pump-year")),
+            "meter": (_("meter-years with good data, without the learned window"), _("false episodes per meter-year")),
+        }[self.kind]
+        yield years, number_text(self.years)
         yield _("own alert episodes"), str(self.episodes)
         yield _("of them followed by a failure or a finding D or E"), str(self.confirmed)
         yield _("of them followed by a finding A, B or C only"), str(self.found_sound)
         yield _("of them with nothing found, or nobody looked"), str(self.episodes - self.confirmed - self.found_sound)
-        yield _("false episodes per pump-year"), interval_text(self.false.value, self.false.low, self.false.high)
+        yield false, interval_text(self.false.value, self.false.low, self.false.high)
         found = self.found
         share = found.found / found.n if found.n else None
         yield _("events found"), f"{found.found} / {found.n}; {interval_text(share, found.low, found.high)}"
@@ -129,6 +165,7 @@ class Backtest:
     def to_json(self) -> dict[str, Any]:
         """Plain values; times as UTC text."""
         told = asdict(self) | {"lead_median_days": self.lead_median_days, "false": asdict(self.false)}
+        told[f"{told.pop('kind')}_years"] = told.pop("years")
         for name in ("start_us", "end_us"):
             told[name.removesuffix("_us")] = utc_text(told.pop(name))
         told["raised"] = [
@@ -160,10 +197,23 @@ def judged(
 ) -> Backtest:
     """A walked past held against the ledger."""
     start_us, end_us = (int(one) for one in walked.times.as_unit("us").asi8[[0, -1]])
+    learned = Learned(asset, model.sha256, model.every_s, window_us(model))
+    unknown = np.asarray(walked.word == "unknown")
+    outside = np.array([OUTSIDE in str(why) for why in walked.why], bool)
+    said = Past(walked.times, words_of(walked), walked.features, walked.shares, values.notna().any(axis=1).to_numpy(),
+                unknown, outside)  # fmt: skip
+    return compare(learned, said, told_of(state, asset, start_us, end_us), horizon_us(settings))
+
+
+def told_of(state: State, asset: str, start_us: int, end_us: int) -> Truth:
+    """What the ledger says of an asset from start to end [us, UTC]."""
     records = entries(state, KINDS, start_us, end_us) if state.ledger.is_file() else ()
-    told = truth(one for one in records if one.asset == asset)
-    horizon_us = round(settings.review.horizon_days * DAY_US)
-    return compare(asset, model, walked, values.notna().any(axis=1).to_numpy(), told, horizon_us)
+    return truth(one for one in records if one.asset == asset)
+
+
+def horizon_us(settings: "Settings") -> int:
+    """How long before an event an episode may begin that found it. [us]"""
+    return round(settings.review.horizon_days * DAY_US)
 
 
 def _read(
@@ -197,19 +247,19 @@ def truth(records: Iterable[Record]) -> Truth:
     return Truth(tuple(apart), tuple(sorted(one.at_us for one in found if one.data["grade"] in SOUND)), orders)
 
 
-def compare(asset: str, model: HealthModel, walked: Walk, good: np.ndarray, told: Truth, horizon_us: int) -> Backtest:
-    """A walked past beside what was found; `good` marks the rows with any good value.
+def compare(learned: Learned, past: Past, told: Truth, horizon_us: int) -> Backtest:
+    """A walked past beside what was found.
 
     An event belongs to the episodes raised within `horizon_us` [us] before it. An event in the learned window, or with
     fewer than half of the rows of its last week good, is not counted.
     """
-    at_us = walked.times.as_unit("us").asi8
-    learned_us = window_us(model)
+    at_us = past.times.as_unit("us").asi8
+    learned_us = learned.window_us
     outside = (at_us < learned_us[0]) | (at_us >= learned_us[1])
-    judged = good & outside
-    step_us = round(model.every_s * 1e6)
+    judged = past.good & outside
+    step_us = round(learned.every_s * 1e6)
     raised = [
-        one for one in episodes(walked.times, words_of(walked), walked.features, walked.shares)
+        one for one in episodes(past.times, past.words, past.features, past.shares)
         if not learned_us[0] <= _us(one) < learned_us[1]
     ]  # fmt: skip
     starts = [_us(one) for one in raised]
@@ -227,14 +277,15 @@ def compare(asset: str, model: HealthModel, walked: Walk, good: np.ndarray, told
     }
     years = float(judged.sum()) * step_us / YEAR_US
     share = share_interval(len(leads), len(events))
-    unknown = judged & (walked.word == "unknown")
-    stepped = unknown & np.array([OUTSIDE in str(why) for why in walked.why], bool)
+    unknown = judged & past.unknown
+    stepped = unknown & past.outside
     n = max(int(judged.sum()), 1)
     return Backtest(
-        asset, model.sha256, int(at_us[0]), int(at_us[-1]) + step_us, years, len(raised), len(confirmed), len(sound),
+        learned.asset, learned.sha256, int(at_us[0]), int(at_us[-1]) + step_us, years,
+        len(raised), len(confirmed), len(sound),
         rate_interval(len(raised) - len(confirmed), years), Found(len(leads), len(events), share.low, share.high),
         len(told.worn_us) - len(events), leads, told.work_orders, float(unknown.sum()) / n, float(stepped.sum()) / n,
-        tuple(_raised(one, confirmed, sound) for one in raised),
+        tuple(_raised(one, confirmed, sound) for one in raised), learned.kind,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`handwheel model`: the utility's own model of a pump, learned, shown, asked, and held against its own past."""
+"""`handwheel model`: the utility's own model of a pump or a meter: learned, shown, asked, held against its own past."""
 
 import argparse
 import json
@@ -13,7 +13,13 @@ from monitor.words import _, clean
 
 if TYPE_CHECKING:
     from models.health import HealthModel
+    from monitor.meters import Seen as MeterSeen
+    from monitor.model.backtest import Backtest
+    from monitor.model.meter_command import MeterFacts
+    from monitor.model.meter_past import MeterPast
+    from monitor.model.scoring import Seen
     from monitor.plant import Asset, Settings
+    from monitor.reports.card import Facts
 
 DAY_US = 86_400_000_000
 PAST_DAYS = 365
@@ -28,28 +34,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="model_verb", required=True, metavar="card | fit | score | explain | backtest | confirm"
     )
     card = verbs.add_parser("card", help="what was learned, from what, with what lines, and how it did on its past")
-    card.add_argument("asset", metavar="ASSET", help="a pump")
+    card.add_argument("asset", metavar="ASSET", help="a pump or meter")
     card.add_argument("--out", metavar="DIR", type=Path, help="also write it there as text, HTML, PDF and CSV")
     card.add_argument(
         "--refit", action="store_true", help="learn the stored window again and say whether it is the same"
     )
     card.add_argument("--no-backtest", action="store_true", help="without the walk through the last year")
-    fit = verbs.add_parser("fit", help="learn a pump anew; needs the right confirm_baseline and no open own alert")
-    fit.add_argument("asset", metavar="ASSET", help="a pump")
+    fit = verbs.add_parser(
+        "fit", help="learn a pump or meter anew; needs the right confirm_baseline and no open own alert"
+    )
+    fit.add_argument("asset", metavar="ASSET", help="a pump or meter")
     _span(fit, "the window to learn from (default: as the daemon learns, up to now)")
     fit.add_argument("--reason", metavar="TEXT", help="why it is sound from there on, for the ledger")
     fit.add_argument("--dry", action="store_true", help="learn and show, store nothing")
     score = verbs.add_parser("score", help="what the model says now, or said at a time")
     explain = verbs.add_parser("explain", help="every number of one assessment, so that it can be redone by hand")
-    explain.add_argument("asset", metavar="ASSET", help="a pump")
-    explain.add_argument("--csv", metavar="FILE", type=Path, help="also write the lagged row and the whole matrix M")
+    explain.add_argument("asset", metavar="ASSET", help="a pump or meter")
+    explain.add_argument("--csv", metavar="FILE", type=Path, help="of a pump: also write the lagged row and all of M")
     back = verbs.add_parser("backtest", help="walk through the past and hold the model against what was found")
     _span(back, "the past to walk (default: the last 365 days)")
     confirming.add_arguments(verbs)
     for verb in (score, back):
         which = verb.add_mutually_exclusive_group(required=True)
-        which.add_argument("asset", metavar="ASSET", nargs="?", help="a pump")
-        which.add_argument("--all", action="store_true", help="every pump that is read")
+        which.add_argument("asset", metavar="ASSET", nargs="?", help="a pump or meter")
+        which.add_argument("--all", action="store_true", help="every pump and meter that is read")
         verb.add_argument("--json", action="store_true", help="as JSON")
     for verb in (score, explain):
         verb.add_argument("--at", metavar="TIME", help="2026-11-23T14:30, local or with an offset (default: now)")
@@ -74,19 +82,31 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     )
 
 
-def _pump(settings: "Settings", asset_id: str) -> "Asset":
-    from monitor.learning import pumps
-
-    known = {one.id: one for one in pumps(settings)}
+def _asset(settings: "Settings", asset_id: str) -> "Asset":
+    known = {one.id: one for one in _known(settings)}
     if asset_id not in known:
-        raise UserError(f"model: {clean(asset_id, 40)} is no pump that we read; known: {', '.join(known) or 'none'}")
+        names = ", ".join(known) or "none"
+        raise UserError(f"model: {clean(asset_id, 40)} is no pump or meter that we read; known: {names}")
     return known[asset_id]
 
 
-def _chosen(args: argparse.Namespace, settings: "Settings") -> "list[Asset]":
+def _known(settings: "Settings") -> "list[Asset]":
+    """The pumps and meters that we read, pumps first."""
     from monitor.learning import pumps
 
-    return pumps(settings) if args.all else [_pump(settings, args.asset)]
+    read = {tag.asset for tag in settings.tags}
+    return pumps(settings) + [one for one in settings.assets if one.kind == "meter" and one.id in read]
+
+
+def _chosen(args: argparse.Namespace, settings: "Settings") -> "tuple[list[Asset], list[Asset]]":
+    """The pumps and the meters that are asked for; with --all the meters of which anything can be said."""
+    from monitor.learning import pumps
+    from monitor.meters import meters
+
+    if args.all:
+        return pumps(settings), meters(settings)
+    asset = _asset(settings, args.asset)
+    return ([], [asset]) if asset.kind == "meter" else ([asset], [])
 
 
 def _at(args: argparse.Namespace, settings: "Settings", now_us: int) -> int:
@@ -96,18 +116,22 @@ def _at(args: argparse.Namespace, settings: "Settings", now_us: int) -> int:
 
 
 def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from monitor.model.gathering import facts
+    from monitor.model import gathering, meter_command
     from monitor.progress import on_terminal
-    from monitor.reports import card
+    from monitor.reports import card, meter_card
     from monitor.reports.document import write_report
     from monitor.reports.text import render_text
 
-    asset = _pump(settings, args.asset)
-    told = facts(
-        state, settings, asset, now_us, on_terminal(), again=args.refit, past=not args.no_backtest,
-        drawn=args.out is not None,
-    )  # fmt: skip
-    document = card.build(state, settings, told, now_us)
+    asset = _asset(settings, args.asset)
+    again, past = args.refit, not args.no_backtest
+    told: Facts | MeterFacts
+    if asset.kind == "meter":
+        told = meter_command.facts(state, settings, asset, now_us, on_terminal(), again=again, past=past)
+        document = meter_card.build(state, settings, told, now_us)
+    else:
+        drawn = args.out is not None
+        told = gathering.facts(state, settings, asset, now_us, on_terminal(), again=again, past=past, drawn=drawn)
+        document = card.build(state, settings, told, now_us)
     print(render_text(document), end="")
     if args.out:
         files = write_report(document, args.out, f"model_{asset.id}")
@@ -118,12 +142,12 @@ def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: 
 
 def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
     from monitor.lock import lock_is_free
-    from monitor.model.fitting import confirm, learn_now, taught
-    from monitor.reports import card
+    from monitor.model import fitting, meter_command
+    from monitor.reports import card, meter_card
     from monitor.reports.text import render_text
     from monitor.transfer.times import span_of
 
-    asset = _pump(settings, args.asset)
+    asset = _asset(settings, args.asset)
     start_us, end_us = span_of(args.start, args.end, None, ZoneInfo(settings.time_zone), now_us, lambda: None)
     span_us = (start_us if args.start else None, min(end_us, now_us))
     if not args.dry and not lock_is_free(state):
@@ -132,32 +156,50 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
                 f"model fit: a daemon runs and learns {asset.id} itself, from the time a role calls sound: give --from "
                 "and --reason, no --to; or look only, with --dry"
             )
-        confirm(state, asset, start_us, args.reason)
+        fitting.confirm(state, asset, start_us, args.reason)
         print(_("confirmed; the daemon learns it from there as soon as there is enough"))
         return 0
-    model = (taught if args.dry else learn_now)(state, settings, asset, span_us)
-    print(render_text(card.learned(state, settings, asset, model, now_us)), end="")
+    if asset.kind == "meter":
+        meter = (meter_command.taught if args.dry else meter_command.learn_now)(state, settings, asset, span_us)
+        document = meter_card.learned(state, settings, asset, meter, now_us)
+    else:
+        pump = (fitting.taught if args.dry else fitting.learn_now)(state, settings, asset, span_us)
+        document = card.learned(state, settings, asset, pump, now_us)
+    print(render_text(document), end="")
     print(_("not stored (--dry)") if args.dry else _("stored: {path}").format(path=state.models / f"{asset.id}.json"))
     return 0
 
 
 def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
+    from monitor.model import meter_command
     from monitor.model.scoring import see, text
 
     at_us = _at(args, settings, now_us)
-    seen = [see(state, settings, asset, at_us) for asset in _chosen(args, settings)]
-    print(json.dumps([one.to_json() for one in seen], indent=1) if args.json else "\n".join(map(text, seen)))
+    pumps, meters = _chosen(args, settings)
+    seen: list[Seen | MeterSeen] = [see(state, settings, asset, at_us) for asset in pumps]
+    seen += meter_command.see(state, settings, meters, at_us)
+    if args.json:
+        print(json.dumps([one.to_json() for one in seen], indent=1))
+    else:
+        print("\n".join(text(one.asset.id, one.found) for one in seen))
     return 0
 
 
 def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
     from monitor.learning import limits
+    from monitor.model import meter_command
     from monitor.model.scoring import see
-    from monitor.reports import explanation
+    from monitor.reports import explanation, meter_explanation
     from monitor.reports.text import render_text
 
-    asset = _pump(settings, args.asset)
-    seen = see(state, settings, asset, _at(args, settings, now_us))
+    asset, at_us = _asset(settings, args.asset), _at(args, settings, now_us)
+    if asset.kind == "meter":
+        if args.csv:
+            raise UserError(f"model explain: {asset.id} is a meter: all its numbers are on the page, leave out --csv")
+        (meter,) = meter_command.see(state, settings, [asset], at_us)
+        print(render_text(meter_explanation.build(state, settings, meter, now_us), explanation.WIDTH), end="")
+        return 0
+    seen = see(state, settings, asset, at_us)
     document, told = explanation.build(state, settings, seen, limits(settings, asset), now_us)
     if args.csv:
         if told is None:
@@ -171,6 +213,7 @@ def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_u
 
 def _backtest(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
     from monitor.learning import load
+    from monitor.model import meter_command, meter_past
     from monitor.model.backtest import judged, past, spans
     from monitor.progress import Work, on_terminal
     from monitor.transfer.times import span_of
@@ -180,21 +223,28 @@ def _backtest(args: argparse.Namespace, settings: "Settings", state: State, now_
     if not args.start:
         start_us = end_us - PAST_DAYS * DAY_US
     models: dict[str, HealthModel] = {}
-    for asset in _chosen(args, settings):
+    pumps, meters = _chosen(args, settings)
+    for asset in pumps:
         model = load(state, asset.id)
         if model:
             models[asset.id] = model
         elif not args.all:
             raise UserError(f"model backtest: {asset.id} has no model yet; see `handwheel model card {asset.id}`")
-    told = []
+    told: list[Backtest | MeterPast] = []
     with Work(_("back-test"), len(models) * len(spans(start_us, end_us)), on_terminal()) as work:
         for name, model in models.items():
             values, walked = past(state, settings, settings.asset(name), model, (start_us, end_us), work)
             told.append(judged(state, settings, name, model, values, walked))
-            if not args.json:
-                print(told[-1].words)
+    days = meter_command.walk(state, settings, (start_us, end_us), on_terminal()) if meters else []
+    for meter in meters:
+        if one := meter_past.judged(state, settings, days, meter.id):
+            told.append(one)
+        elif not args.all:
+            raise UserError(f"model backtest: of {meter.id} the hot file has no hours in that time")
+    if not args.json:
+        print("\n".join(one.words for one in told))
     if args.json:
         print(json.dumps([one.to_json() for one in told], indent=1))
-    elif not args.all:
+    elif told and not args.all:
         print("\n".join(f"  {what}: {value}" for what, value in told[0].rows(zone)))
     return 0

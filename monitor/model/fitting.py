@@ -1,9 +1,10 @@
 """Learning on a person's word, and learning once more to see that the same comes out."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from models.health import HealthModel, fit
@@ -61,22 +62,33 @@ def learn_now(state: State, settings: "Settings", asset: "Asset", span_us: tuple
 
     Who may confirm a baseline may do this while no daemon runs, never while an own alert on the pump is open.
     """
+    role = who_may(state, settings, asset)
+    model = _taught(state, settings, asset, span_us, role)
+    body = {**model.to_json(), "sha256": model.sha256}
+    enter(state, entry(asset, body, BY_HAND, time.time_ns() // 1000), lambda: store(state, asset.id, model))
+    return model
+
+
+def who_may(state: State, settings: "Settings", asset: "Asset") -> str:
+    """The role in whose name this user may learn an asset anew now. Raises UserError where it may not."""
     role = allowed_role("confirm_baseline", settings)
     if state.ledger.is_file() and asset.id in alerts_since(state):
         raise UserError(
-            f"model fit: an own alert on {asset.id} is open: what is learned from a sick pump calls it sound; "
+            f"model fit: an own alert on {asset.id} is open: what is learned from a sick {asset.kind} calls it sound; "
             "close the alert first, or look only, with --dry"
         )
-    model = _taught(state, settings, asset, span_us, role)
+    return role
+
+
+def enter(state: State, draft: dict[str, Any], keep: Callable[[], None]) -> None:
+    """Store what was learned and enter it, under the daemon's lock."""
     with hold_lock(state):
         ledger = open_ledger(state)
         try:
-            store(state, asset.id, model)
-            body = {**model.to_json(), "sha256": model.sha256}
-            ledger.append_many([{**entry(asset, body, BY_HAND, time.time_ns() // 1000), "via": "command"}])
+            keep()
+            ledger.append_many([{**draft, "via": "command"}])
         finally:
             ledger.close()
-    return model
 
 
 def confirm(state: State, asset: "Asset", start_us: int, reason: str) -> None:

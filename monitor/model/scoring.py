@@ -61,11 +61,11 @@ def see(state: State, settings: "Settings", asset: "Asset", at_us: int) -> Seen:
     return first
 
 
-def text(seen: Seen) -> str:
-    """An assessment as a few lines."""
-    found = seen.found
+def text(asset_id: str, found: Assessment) -> str:
+    """An assessment as a few lines; of a meter, which has no index, those lines too that are as usual."""
+    told = ("warn", "act") if found.state else ("warn", "act", "ok")
     index = "-" if found.index is None else number_text(found.index)
-    head = f"{seen.asset.id:<10} {found.at or utc_text(None):<24} {operating_word(found.state):<10}"
+    head = f"{asset_id:<10} {found.at or utc_text(None):<24} {operating_word(found.state):<10}"
     lines, expected = [f"{head} {index:>5}  {health_word(found.word)}"], _("expected")
     lines += [
         f"  {one.share:5.1f} %  {quantity_word(one.quantity)} {quantity_text(one.value, one.unit)}"
@@ -75,7 +75,7 @@ def text(seen: Seen) -> str:
     lines += [
         f"  {line_word(one.word)}: {quantity_word(one.name)} {quantity_text(one.value, one.unit)} {clean(one.note, 80)}"
         for one in found.lines
-        if one.word in ("warn", "act")
+        if one.word in told
     ]
     silent = [quantity_word(one.name) for one in found.lines if one.word == "cannot_tell"]
     lines += [f"  {line_word('cannot_tell')}: {', '.join(silent)}"] if silent else []

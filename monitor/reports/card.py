@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from models.health import Assessment, HealthModel, Limits
 from models.health.limits import vibration_lines
+from models.health.meter import MeterLimits
 from monitor.labels import health_word, line_word, operating_word, role_word
 from monitor.learning import limits
 from monitor.model.backtest import Backtest
@@ -64,14 +65,14 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
             Section(_("As installed"), _as_installed(model)),
         ]
     if facts.now:
-        sections.append(Section(_("Physics lines now"), (_lines(facts.now),)))
+        sections.append(Section(_("Physics lines now"), (lines_table(facts.now),)))
     sections.append(Section(_("Limits in force"), _limits(facts, model)))
     if model:
         sections.append(Section(_("For what it holds"), _validity(model)))
     if facts.pictures:
         sections.append(Section(_("Pictures"), facts.pictures))
     if model:
-        sections.append(Section(_("Back-test on its own past"), _past(facts.past, zone)))
+        sections.append(Section(_("Back-test on its own past"), past_blocks(facts.past, zone)))
     if facts.lasts:
         sections.append(Section(_("How long it will last"), _lasts(facts.lasts)))
     sections.append(Section(_("How to read this"), _reading()))
@@ -124,7 +125,7 @@ def _answer(facts: Facts, zone: ZoneInfo) -> tuple[Block, ...]:
         boxes += _boxes(past)
     blocks: list[Block] = [Numbers(tuple(boxes))]
     if facts.refit:
-        blocks.append(_refit_line(facts.refit, facts.model))
+        blocks.append(refit_line(facts.refit, facts.model.sha256))
     blocks += [Paragraph(clean(note), "note") for note in card["notes"]]
     return tuple(blocks)
 
@@ -132,12 +133,12 @@ def _answer(facts: Facts, zone: ZoneInfo) -> tuple[Block, ...]:
 def _boxes(past: Backtest) -> list[tuple[str, str, str]]:
     return [
         (_("false episodes"), interval_text(past.false.value, past.false.low, past.false.high),
-         _("per pump-year; {n} in {years} pump-years").format(n=past.false.n, years=number_text(past.pump_years, 2))),
+         _("per pump-year; {n} in {years} pump-years").format(n=past.false.n, years=number_text(past.years, 2))),
         (_("events found"), share_text(past.found.found, past.found.n), _("failures, and findings D or E")),
     ]  # fmt: skip
 
 
-def _refit_line(again: Refit, model: HealthModel) -> Paragraph:
+def refit_line(again: Refit, sha256: str) -> Paragraph:
     """The check that was run: the window learned once more."""
     if again.same:
         return Paragraph(_("CHECKED: learned again from the stored window, the same model came out bit for bit: {sha}")
@@ -148,7 +149,7 @@ def _refit_line(again: Refit, model: HealthModel) -> Paragraph:
         else _("the stored window no longer holds the data that were learned")
     )
     words = _("NOT THE SAME: learned again, {other} came out and not {sha}: {why}")
-    return Paragraph(words.format(other=again.sha256, sha=model.sha256, why=why), "warning")
+    return Paragraph(words.format(other=again.sha256, sha=sha256, why=why), "warning")
 
 
 def _learned(facts: Facts, model: HealthModel, zone: ZoneInfo) -> tuple[Block, ...]:
@@ -257,7 +258,8 @@ def _as_installed(model: HealthModel) -> tuple[Block, ...]:
     )
 
 
-def _lines(now: Assessment) -> Table:
+def lines_table(now: Assessment) -> Table:
+    """The lines of an assessment with what they are judged by."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (one.name, one.unit, one.value, one.reference, one.warn, one.act, line_word(one.word)) for one in now.lines
     )
@@ -265,13 +267,18 @@ def _lines(now: Assessment) -> Table:
     return Table("lines", heads, rows, _("At {time} (UTC).").format(time=now.lines_at or now.at or "-"))
 
 
-def _limits(facts: Facts, model: HealthModel | None) -> tuple[Block, ...]:
+def limits_table(in_force: Limits | MeterLimits) -> Table:
+    """The limits in force."""
     rows: list[tuple[Cell, ...]] = []
-    for name, value in asdict(facts.limits).items():
+    for name, value in asdict(in_force).items():
         if isinstance(value, tuple):
             rows.append((name, *(figure_text(one) for one in value)))
         elif isinstance(value, int | float):
             rows.append((name, figure_text(value), "-"))
+    return Table("limits", (_("limit"), _("warning or value"), _("act")), tuple(rows))
+
+
+def _limits(facts: Facts, model: HealthModel | None) -> tuple[Block, ...]:
     blocks: list[Block] = []
     if model:
         bounds = vibration_lines(model.rated, facts.limits)
@@ -279,7 +286,7 @@ def _limits(facts: Facts, model: HealthModel | None) -> tuple[Block, ...]:
                   " uncertainty.")  # fmt: skip
         a, b, c = (quantity_text(one, "mm/s") for one in bounds)
         blocks.append(Paragraph(told.format(a=a, b=b, c=c, k=figure_text(facts.limits.coverage))))
-    return (*blocks, Table("limits", (_("limit"), _("warning or value"), _("act")), tuple(rows)))
+    return (*blocks, limits_table(facts.limits))
 
 
 def _validity(model: HealthModel) -> tuple[Block, ...]:
@@ -299,7 +306,7 @@ def _validity(model: HealthModel) -> tuple[Block, ...]:
     )
 
 
-def _past(past: Backtest | None, zone: ZoneInfo) -> tuple[Block, ...]:
+def past_blocks(past: Backtest | None, zone: ZoneInfo) -> tuple[Block, ...]:
     if past is None:
         return (Paragraph(_("not run: handwheel model backtest runs it")),)
     said = {

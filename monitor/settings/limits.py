@@ -1,4 +1,4 @@
-"""limits.toml: where the lines of physics warn and act, for all pumps, for those of a duty or model, or for one."""
+"""limits.toml: where the lines warn and act, for all pumps, those of a duty or model, all meters, or one asset."""
 
 import math
 from collections.abc import Mapping
@@ -69,8 +69,23 @@ class Limits(Table):
     coverage: Annotated[float, Field(ge=1, le=5)] | None = None
 
 
-class For(Limits):
-    """A row for the pumps of one duty or model, or for one pump."""
+class Meters(Table):
+    """The names are those of models.health.MeterLimits; what is not given stays as it is there."""
+
+    balance_percent: Pair | None = None
+    drift_percent: Pair | None = None
+    night_percent: Pair | None = None
+    signal_percent: Annotated[_Two, AfterValidator(_falling)] | None = None
+    gain_db: Pair | None = None
+    u_flow: Sure | None = None
+    u_repeat: Sure | None = None
+    u_signal: Sure | None = None
+    u_gain: Sure | None = None
+    coverage: Annotated[float, Field(ge=1, le=5)] | None = None
+
+
+class For(Meters, Limits):
+    """A row for the pumps of one duty or model, for one pump, or for one meter."""
 
     duty: str | None = None
     model: str | None = None
@@ -89,6 +104,7 @@ class LimitsFile(Table):
     """limits.toml as a whole."""
 
     everywhere: Limits = Field(default_factory=Limits, alias="all")
+    meters: Meters = Field(default_factory=Meters)
     only: list[For] = Field(default_factory=list, alias="for")
     vibration: list[Vibration] = Field(default_factory=list)
 
@@ -103,7 +119,8 @@ def read_limits(reader: Reader, site: SiteFile) -> tuple[tuple[plant.Limits, ...
         "duty": {one.duty for one in site.asset if one.duty},
         "model": {one.model for one in site.asset if one.model},
     }
-    found = [plant.Limits("all", "", _given(file.everywhere))]
+    kinds = {one.id: one.kind for one in site.asset}
+    found = [plant.Limits("all", "", _given(file.everywhere)), plant.Limits("meters", "", _given(file.meters))]
     for index, row in enumerate(file.only):
         named = [(by, getattr(row, by)) for by in BY if getattr(row, by) is not None]
         if len(named) != 1:
@@ -113,6 +130,9 @@ def read_limits(reader: Reader, site: SiteFile) -> tuple[tuple[plant.Limits, ...
         one_of(reader, FILE, ["for", index, by], name, known[by], by)
         if not _given(row):
             reader.fault(FILE, ["for", index], "says nothing; give a limit or remove the row")
+        of, words = (Meters, "a meter") if kinds.get(name) == "meter" and by == "asset" else (Limits, "pumps")
+        for key in _given(row).keys() - of.model_fields:
+            reader.fault(FILE, ["for", index, key], f"is no limit of {words}")
         found.append(plant.Limits(by, name, _given(row)))
     zones = _classes(reader, file.vibration)
     for index, asset in enumerate(site.asset):
@@ -122,7 +142,7 @@ def read_limits(reader: Reader, site: SiteFile) -> tuple[tuple[plant.Limits, ...
     return tuple(one for one in found if one.values), zones
 
 
-def _given(row: Limits) -> dict[str, Any]:
+def _given(row: Limits | Meters) -> dict[str, Any]:
     told = row.model_dump(exclude_none=True, exclude=set(BY))
     return {name: tuple(one) if isinstance(one, list) else one for name, one in told.items()}
 
