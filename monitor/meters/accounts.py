@@ -99,10 +99,12 @@ def estimated_in(settings: Settings, one: Sides) -> list[str]:
 
 
 def spoken(settings: Settings, meter: Asset) -> dict[str, str]:
-    """quantity -> tag of this meter; what the device computes itself is no evidence."""
-    return {
-        tag.quantity: tag.name for tag in settings.tags_of(meter.id) if tag.quantity in SPOKEN and not tag.estimated
-    }
+    """quantity -> tag of this meter that has a line of its own; what the device computes itself is no evidence.
+
+    The flow of a meter with a duty is that of pumps: its nights show how they were switched, no leak.
+    """
+    own = {tag.quantity: tag.name for tag in settings.tags_of(meter.id) if not tag.estimated}
+    return {name: own[name] for name in SPOKEN if name in own and not (name == "flow" and meter.duty)}
 
 
 def hours(state: State, settings: Settings, meter: Asset, start_s: int, end_s: int) -> Hours:

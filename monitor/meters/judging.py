@@ -73,7 +73,7 @@ def at_hour(
     suspected = suspects(*_accounts_by_word(settings, lines))
     found = {}
     for name, one in read.items():
-        good = float(one.values.iloc[-DAY_H:].notna().to_numpy().mean()) if one.values.size else 0.0
+        good = float(one.part(-DAY_H, len(one.values)).read.mean())
         told = _assessment(end_s, _attributed(name, lines[name], suspected), good, (notes or {}).get(name, ""))
         found[name] = Seen(by_id[name], one, models[name], in_force[name], told)
     return found

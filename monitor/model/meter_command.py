@@ -150,8 +150,12 @@ def missing(settings: "Settings", meter: "Asset", model: meters.MeterModel) -> t
         words = _("no account: no cross-check holds this meter against others. In site.toml: {lines}")
         found.append(words.format(lines=lines))
     spoken = meters.spoken(settings, meter)
+    if flow and meter.duty:
+        found.append(
+            _("no night flow: it measures what pumps move (its duty), and its nights show how they are switched")
+        )
     for quantity, line in (("flow", _("night flow")), ("signal_quality", _("signal")), ("gain", _("gain"))):
-        if quantity not in spoken:
+        if quantity not in spoken and not (quantity == "flow" and flow and meter.duty):
             found.append(_("no {line}: no tag {tag} of its own measuring").format(
                 line=line, tag=f"{meter.id}.{quantity}"))  # fmt: skip
     if sides or spoken:

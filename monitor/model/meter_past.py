@@ -4,7 +4,7 @@ All meters are walked together, since the accounts together say which one they p
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 DAY_S = 86_400
 DAY_H = 24
+DAY_US = DAY_S * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +114,5 @@ def judged(state: State, settings: "Settings", walked: list[dict[str, Seen]], as
         ByLine(name, *(int((told[outside, i] == word).sum()) for word in ("ok", "warn", "act", "cannot_tell")))
         for i, name in enumerate(names)
     )
-    return MeterPast(compare(learned, past, truth, horizon_us(settings)), lines)
+    found = compare(learned, past, truth, horizon_us(settings))
+    return MeterPast(replace(found, start_us=found.start_us - DAY_US, end_us=found.end_us - DAY_US), lines)

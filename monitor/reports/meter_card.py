@@ -101,8 +101,7 @@ def _answer(facts: MeterFacts, zone: ZoneInfo) -> tuple[Block, ...]:
     if now is None:
         blocks.append(Paragraph(_("Nothing can be said of this meter; see what is missing."), "warning"))
     elif model.sha256 is None:
-        blocks.append(Paragraph(_("Nothing was learned of this meter yet: balances speak, drift and night flow cannot."),
-                                "warning"))  # fmt: skip
+        blocks.append(Paragraph(_("Nothing was learned of this meter yet: balances speak, drift cannot."), "warning"))
     if facts.refit and model.sha256:
         blocks.append(refit_line(facts.refit, model.sha256))
     if now:
