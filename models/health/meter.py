@@ -55,6 +55,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class DaySums:
+    """Both sides of an account and the number of paired hours by day, oldest first; `last` is a day's last row."""
+
+    left: np.ndarray
+    right: np.ndarray
+    hours: np.ndarray
+    last: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
 class Middle:
     """A median, the standard error that its scatter gives it, and the number of days or nights behind it."""
 
@@ -96,26 +106,24 @@ def with_storage(outflow: np.ndarray, level_m: np.ndarray, area_m2: float) -> np
     return np.asarray(outflow + area_m2 * np.gradient(level_m))
 
 
-def daily_sums(account: Account) -> pd.DataFrame:
-    """Left, right and the number of paired hours for each day back from the last row, oldest first.
-
-    `last` is the place of the day's last row. Days with too few paired hours, or nothing on a side, are left out.
-    """
+def daily_sums(account: Account) -> DaySums:
+    """The days of an account, counted back from its last row, in which enough hours were paired and anything flowed."""
     both = np.isfinite(account.left) & np.isfinite(account.right)
     days = len(both) // DAY_H
-    tail = slice(len(both) - days * DAY_H, None)
-    sums = {
-        name: np.where(both, one, 0.0)[tail].reshape(days, DAY_H).sum(axis=1)
-        for name, one in (("left", account.left), ("right", account.right), ("hours", np.ones(len(both))))
-    }
-    found = pd.DataFrame({**sums, "last": np.arange(days) * DAY_H + len(both) - days * DAY_H + DAY_H - 1})
-    return found[(found["hours"] >= LEAST_HOURS) & (found["left"] > 0) & (found["right"] > 0)]
+    first = len(both) - days * DAY_H
+
+    def summed(column: np.ndarray) -> np.ndarray:
+        return np.asarray(np.where(both, column, 0.0)[first:].reshape(days, DAY_H).sum(axis=1))
+
+    left, right, hours = summed(account.left), summed(account.right), summed(np.ones(len(both)))
+    use = (hours >= LEAST_HOURS) & (left > 0) & (right > 0)
+    return DaySums(left[use], right[use], hours[use], (first + DAY_H * np.arange(1, days + 1) - 1)[use])
 
 
 def daily_ratios(account: Account) -> np.ndarray:
     """Left over right [1] of these days: a ratio of sums, so hours weigh by what flowed in them."""
     sums = daily_sums(account)
-    return np.asarray(sums["left"] / sums["right"], float)
+    return np.asarray(sums.left / sums.right)
 
 
 def night_flows(flow: pd.Series, zone: str = "UTC") -> np.ndarray:

@@ -172,8 +172,8 @@ def _ratios(walked: tuple[Seen, ...], model: MeterModel) -> Plot | None:
         off = np.full(len(walked), np.nan)
         for row, one in enumerate(walked):
             sums = daily_sums(one.hours.accounts[i])
-            if len(sums) and sums["last"].iloc[-1] == len(one.hours.values) - 1:
-                off[row] = 100 * (sums["left"].iloc[-1] / sums["right"].iloc[-1] - 1)
+            if len(sums.last) and sums.last[-1] == len(one.hours.values) - 1:
+                off[row] = 100 * (sums.left[-1] / sums.right[-1] - 1)
         if np.isfinite(off).any():
             series[side.name] = off
     if not series:

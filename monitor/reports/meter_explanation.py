@@ -6,7 +6,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from models.health.meter import DAY_H, LEAST_HOURS, RECENT_DAYS, Middle, compared, daily_sums, least_by_night, middle
+from models.health.meter import (
+    DAY_H,
+    LEAST_HOURS,
+    RECENT_DAYS,
+    Middle,
+    compared,
+    daily_ratios,
+    daily_sums,
+    least_by_night,
+    middle,
+)
 from models.health.meter import LEAST_DAYS as LEAST
 from monitor.labels import health_word, line_word
 from monitor.meters import Seen, Sides
@@ -68,14 +78,14 @@ def _result(seen: Seen) -> tuple[Block, ...]:
 
 def _account(seen: Seen, i: int, sides: Sides, zone: ZoneInfo) -> tuple[Block, ...]:
     account, u = seen.hours.accounts[i], seen.limits
-    sums = daily_sums(account).iloc[-RECENT_DAYS:]
+    sums = daily_sums(account)
     both = np.isfinite(account.left) & np.isfinite(account.right)
     stored = np.where(both, seen.hours.stored(sides), 0.0)
     index = pd.DatetimeIndex(seen.hours.values.index)
     days: list[tuple[Cell, ...]] = []
-    for row, ins, outs, n in zip(*(sums[name].tolist() for name in ("last", "left", "right", "hours")), strict=True):
+    for row, ins, outs, n in list(zip(sums.last, sums.left, sums.right, sums.hours, strict=True))[-RECENT_DAYS:]:
         ends_us = int(index[row].value // 1000) + 3_600_000_000
-        kept = float(stored[row + 1 - DAY_H : row + 1].sum())
+        kept = round(float(stored[row + 1 - DAY_H : row + 1].sum()), 6) + 0.0  # a tank's 1e-14 is none
         days.append((local_text(ends_us, zone), _f(ins), _f(outs), _f(kept), int(n), _f(ins / outs)))
     left, right = sides_text(sides)
     words = _("Left: {left}. Right: {right}. Hours in which all were whole, summed; a day needs {n} of them.")
@@ -88,7 +98,7 @@ def _account(seen: Seen, i: int, sides: Sides, zone: ZoneInfo) -> tuple[Block, .
     told = compared(account, learned, u)
     k, m = account.meters
     rows: list[tuple[Cell, ...]] = [
-        *_middle(told.now, _("median of the ratios"), np.asarray(sums["left"] / sums["right"], float)),
+        *_middle(told.now, _("median of the ratios"), daily_ratios(account)[-RECENT_DAYS:]),
         (_("meters summed left, right"), f"{k}, {m}", ""),
         (_("balance [%]"), _f(told.off), "100 (median - 1)"),
         (_("of the scatter [%]"), _f(told.random), "100 e / median"),

@@ -1,4 +1,4 @@
-"""docs/model.md: each block is what its command says on the pump of this file, and the sums on the page are right.
+"""docs/model.md: each block is what its command says on pump and meters of this file, and the sums are right.
 
 Numbers of a block may differ from what is said here by one in ten thousand: another processor rounds differently. Where
 the model itself has changed, `python -m tests.house.test_model_docs` puts the new numbers into the blocks; the sums and
@@ -14,18 +14,19 @@ from pathlib import Path
 
 import pytest
 
-from monitor import learning
+from monitor import learning, meters
 from monitor.cli import build_parser
 from monitor.ledger import Ledger
 from monitor.model import command
 from monitor.state import State
+from tests.monitor import test_meters
 from tests.monitor.judged_plant import DAY_US, NOW_US, lay_down, minutes, settings
 
 PATH = Path(__file__).parents[2] / "docs/model.md"
 PAGE = PATH.read_text("utf-8")
 BLOCKS = re.findall(r"```\n\$ (handwheel model .*?)\n(.*?)```", PAGE, re.S)
 SUMS = re.findall(r"^    ([^=\n]+) = ([^=\n]+)$", PAGE, re.M)
-PLANT = settings()
+PLANT, METERS = settings(), test_meters.plant()
 DAYS, WORN_FROM = 6, 4
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d+)?"
 LEFT_OUT = re.compile(r"^\.\.\.\n", re.M)
@@ -48,17 +49,30 @@ def plant_of_the_page(folder):
     return made
 
 
+def meters_of_the_page(folder):
+    """Sixty days, of which the first forty were learned; from day 45 on M1 shows 12 % too much."""
+    made = State(folder).make()
+    Ledger(made).close()
+    test_meters.lay_down(made, METERS, 1.12)
+    meters.learn(made, METERS, (test_meters.END_S - 20 * 86_400) * 10**6)
+    return made
+
+
 @pytest.fixture(scope="module")
 def state(tmp_path_factory):
-    return plant_of_the_page(tmp_path_factory.mktemp("page"))
+    folder = tmp_path_factory.mktemp("page")
+    return plant_of_the_page(folder / "pump"), meters_of_the_page(folder / "meters")
 
 
-def said(line, state):
-    """What the command says at the end of the pump's last day."""
+def said(line, states):
+    """What the command says at the end of the last day of the pump, or of the meters."""
     out = io.StringIO()
+    of_meters = "M1" in line.split()
+    plant, now_us = (METERS, test_meters.END_S * 10**6) if of_meters else (PLANT, NOW_US)
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out):
-        patch.setattr(command.time, "time_ns", lambda: NOW_US * 1000)
-        assert command.command(build_parser("model").parse_args(shlex.split(line)[1:]), PLANT, state) == 0
+        patch.setattr(command.time, "time_ns", lambda: now_us * 1000)
+        args = build_parser("model").parse_args(shlex.split(line)[1:])
+        assert command.command(args, plant, states[of_meters]) == 0
     return out.getvalue().splitlines()
 
 
@@ -107,7 +121,7 @@ def rewrite():
     """Put what the commands say today into the blocks; a part whose words have changed stays and fails its test."""
     page = PAGE
     with tempfile.TemporaryDirectory() as folder:
-        state = plant_of_the_page(Path(folder))
+        state = (plant_of_the_page(Path(folder) / "pump"), meters_of_the_page(Path(folder) / "meters"))
         for line, block in BLOCKS:
             told, at, parts = said(line, state), 0, []
             for part in LEFT_OUT.split(block):

@@ -83,6 +83,9 @@ def test_the_past_of_the_fleet_stands_in_ledger_and_history_and_a_second_one_put
     moved = [wide(state, settings, f"N-P0{n}", fleet.start_us, fleet.end_us, 3600)[0]["flow"] for n in (1, 2, 3)]
     metered = wide(state, settings, "N-M01", fleet.start_us, fleet.end_us, 3600)[0]["flow"]
     assert metered.sum() == pytest.approx(sum(one.sum() for one in moved), rel=0.01)
+    assert set(meters.learn(state, settings, NOW_US).learned) == {"N-M01", "N-M02", "H-M01"}  # from the hot file
+    said = {name: one.found.word for name, one in meters.see(state, settings, NOW_US).items()}
+    assert (said["N-M01"], said["N-M02"], said["H-M01"]) == ("normal", "normal", "normal")
     assert not (folder / "state.part").exists()
     demo.lay_down(folder, NOW_US + 1_000_000, months=0.1)
     assert len(list(folder.glob("state.before-*"))) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.health.limits import VIBRATION_ZONES, Limits
+from models.health.meter import MeterLimits
 from monitor import check, judge, learning
 from monitor.daemon.difference import difference
 from monitor.ledger import Ledger
@@ -89,7 +90,18 @@ def test_no_file_is_the_defaults(written):
 
 def test_names_of_limits_and_classes_are_those_of_the_model():
     assert set(shapes.Limits.model_fields) == set(Limits.__dataclass_fields__) - {"vibration"}
+    assert set(shapes.Meters.model_fields) == set(MeterLimits.__dataclass_fields__)
     assert tuple(VIBRATION_ZONES) == VIBRATION_CLASSES
+
+
+def test_meters_have_rows_of_their_own_and_none_for_pumps_is_theirs(written):
+    text = '[meters]\ndrift_percent = [2, 4]\n[[for]]\nasset = "N-M01"\nu_flow = 0.5\n[[for]]\nduty = "borehole"\nu_head = 3'
+    settings = load(written("[all]\nu_flow = 9\n" + text))
+    assert settings.limits_of("N-M01") == {"drift_percent": (2.0, 4.0), "u_flow": 0.5}
+    assert settings.limits_of("N-M02") == {"drift_percent": (2.0, 4.0)}
+    assert settings.limits_of("N-P01") == {"u_flow": 9.0, "u_head": 3.0}
+    told = check.plan(settings, State(Path("/nowhere")))
+    assert "  N-M01: drift_percent = [2, 4], u_flow = 0.5" in told
 
 
 @pytest.mark.parametrize(
@@ -108,6 +120,9 @@ def test_names_of_limits_and_classes_are_those_of_the_model():
         ('[[for]]\nduty = "sewege"\nu_flow = 1', "line 2: for.0.duty: 'sewege' is not a known duty; did you mean"),
         ('[[for]]\nasset = "R-P9"\nu_flow = 1', "line 2: for.0.asset: 'R-P9' is not a known asset; did you mean"),
         ('[[for]]\nduty = "sewage"', "line 1: for.0: says nothing; give a limit or remove the row"),
+        ('[[for]]\nasset = "N-M01"\nhead_percent = [3, 6]', "line 3: for.0.head_percent: is no limit of a meter"),
+        ('[[for]]\nasset = "N-P01"\ngain_db = [3, 6]', "line 3: for.0.gain_db: is no limit of pumps"),
+        ("[meters]\nhead_percent = [3, 6]", "line 2: meters.head_percent: is unknown"),
         ("[al]\nu_flow = 1", "line 1: al: is unknown; did you mean all?"),
         ('[[vibration]]\nclass = "x"\nlines = [3, 2, 1]', "line 3: vibration.0.lines: must be three rising numbers"),
         ('[[vibration]]\nclass = "x"\nup_to_kw = 30\nlines = [1, 2, 3]', "line 1: vibration.0: class x: nothing is"),
