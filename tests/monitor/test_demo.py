@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from drivers.errors import UserError
-from monitor import demo, heartbeat
+from monitor import demo, heartbeat, meters
 from monitor.historian.history import wide
 from monitor.ledger import entries, verify
 from monitor.settings import load

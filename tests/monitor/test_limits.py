@@ -95,8 +95,17 @@ def test_names_of_limits_and_classes_are_those_of_the_model():
 
 
 def test_meters_have_rows_of_their_own_and_none_for_pumps_is_theirs(written):
-    text = '[meters]\ndrift_percent = [2, 4]\n[[for]]\nasset = "N-M01"\nu_flow = 0.5\n[[for]]\nduty = "borehole"\nu_head = 3'
-    settings = load(written("[all]\nu_flow = 9\n" + text))
+    settings = load(written("""[all]
+u_flow = 9
+[meters]
+drift_percent = [2, 4]
+[[for]]
+asset = "N-M01"
+u_flow = 0.5
+[[for]]
+duty = "borehole"
+u_head = 3
+"""))  # fmt: skip
     assert settings.limits_of("N-M01") == {"drift_percent": (2.0, 4.0), "u_flow": 0.5}
     assert settings.limits_of("N-M02") == {"drift_percent": (2.0, 4.0)}
     assert settings.limits_of("N-P01") == {"u_flow": 9.0, "u_head": 3.0}

@@ -168,7 +168,7 @@ def test_score_says_of_a_past_time_what_was_said_then(learned, capsys):
 
 
 def test_an_asset_that_is_no_pump_is_one_line_to_mend(learned):
-    with pytest.raises(UserError, match=r"nowhere is no pump that we read; known: pump1"):
+    with pytest.raises(UserError, match=r"nowhere is no pump or meter that we read; known: pump1"):
         handwheel(learned, "card", "nowhere")
     with pytest.raises(UserError, match="--at yesterday: not a time"):
         handwheel(learned, "score", "pump1", "--at", "yesterday")
