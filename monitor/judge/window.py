@@ -17,7 +17,7 @@ from monitor.historian.reader import HotReader, TagRow
 from monitor.historian.rollup import MINUTE_S, read_cells
 from monitor.plant import QUANTITIES
 
-ROWS = 480
+ROWS = 1440  # a day: the slow view of a model is a median over half a day of running
 LATE_S = 180
 ROWS_AT_ONCE = 60
 
