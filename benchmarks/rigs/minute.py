@@ -12,6 +12,8 @@ from drivers.record import Node, Tag
 from drivers.source import SourceSpec
 from models.health import fit
 from monitor.historian.hot import HotFile
+from monitor.judge import Judge
+from monitor.judge.window import ROWS
 from monitor.learning import keep, packed
 from monitor.ledger import open_ledger
 from monitor.plant import QUANTITIES, Asset, Component, Review, Settings, Site
@@ -82,6 +84,15 @@ class Utility:
         self.hot.append([batch], at_us // 1000)
         self.hot.roll(self.now_us // 1000)
         self.hot.write_latest(at_us // 1000)
+
+    def remember_a_day(self, judge: Judge) -> None:
+        """Put the day before the first minute where the judge would have it; to write and read it takes minutes."""
+        table = judge._window._values[:, :ROWS]
+        day = self._frame[2 * 1440 : 2 * 1440 + ROWS].T
+        day = np.tile(np.vstack([day, np.ones(ROWS)]), (self.pumps, 1))  # and one of the others of each pump
+        before = np.isnan(table)
+        table[before] = (day * self._draw.normal(1.0, 0.001, table.shape))[before]
+        judge._window._share[:, :ROWS][before] = 1.0
 
     def enter(self, drafts: Sequence[Mapping[str, Any]]) -> None:
         """Append entries as the daemon does."""

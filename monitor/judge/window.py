@@ -19,6 +19,7 @@ from monitor.plant import QUANTITIES
 
 ROWS = 1440  # a day: the slow view of a model is a median over half a day of running
 LATE_S = 180
+SLACK = 60
 ROWS_AT_ONCE = 60
 
 
@@ -80,8 +81,9 @@ class Window:
         self._place = np.full(max(self._numbers, default=-1) + 1, -1)
         self._place[self._numbers] = np.arange(len(rows))
         self._last = np.array([QUANTITIES[row.quantity][1] != "analog" for row in rows], bool)
-        self._values = np.full((len(rows), ROWS), np.nan, np.float32)
-        self._share = np.zeros((len(rows), ROWS), np.float32)
+        self._values = np.full((len(rows), ROWS + SLACK), np.nan, np.float32)
+        self._share = np.zeros((len(rows), ROWS + SLACK), np.float32)
+        self._first = 0  # column of the oldest minute
         ends = np.cumsum([len(chosen[asset]) for asset in assets])
         self._part = {
             asset: slice(int(end) - len(chosen[asset]), int(end)) for asset, end in zip(assets, ends, strict=True)
@@ -93,10 +95,7 @@ class Window:
         start_s = end_s - ROWS * MINUTE_S
         since_s = start_s
         if self._end_s is not None and start_s < self._end_s <= end_s:
-            gone = (end_s - self._end_s) // MINUTE_S
-            for table, empty in ((self._values, np.nan), (self._share, 0.0)):
-                table[:, : ROWS - gone] = table[:, gone:]
-                table[:, ROWS - gone :] = empty
+            self._go_on((end_s - self._end_s) // MINUTE_S)
             since_s = max(start_s, self._end_s - LATE_S)
         elif self._end_s is not None:
             self._values[:], self._share[:] = np.nan, 0.0
@@ -106,12 +105,23 @@ class Window:
             rows = hot.rollup_rows(self._numbers, MINUTE_S, first_s, until_s) if self._numbers else []
             t_s, tag, cells, damaged = read_cells(MINUTE_S, rows)
             self.damaged += damaged
-            column, row = (t_s - start_s) // MINUTE_S, self._place[tag]
+            column, row = self._first + (t_s - start_s) // MINUTE_S, self._place[tag]
             self._values[row, column] = np.where(self._last[row], cells["last"], cells["mean"])
             self._share[row, column] = cells["good"] / np.maximum(cells["n"], 1)
 
+    def _go_on(self, minutes: int) -> None:
+        """Let the oldest minutes go; what stays is moved once an hour only."""
+        first, until = self._first + minutes, self._first + ROWS
+        if first > SLACK:
+            for table in (self._values, self._share):
+                table[:, : until - first] = table[:, first:until]
+            first, until = 0, until - first
+        for table, empty in ((self._values, np.nan), (self._share, 0.0)):
+            table[:, until : first + ROWS] = empty
+        self._first = first
+
     def of(self, asset: str) -> Minutes:
         """The minutes of one asset, as views."""
-        part, chosen = self._part[asset], self._chosen[asset]
-        return Minutes(tuple(chosen), {name: row.unit for name, row in chosen.items()}, self._values[part],
-                       self._share[part], self._end_s or 0)  # fmt: skip
+        part, chosen, rows = self._part[asset], self._chosen[asset], slice(self._first, self._first + ROWS)
+        return Minutes(tuple(chosen), {name: row.unit for name, row in chosen.items()}, self._values[part, rows],
+                       self._share[part, rows], self._end_s or 0)  # fmt: skip

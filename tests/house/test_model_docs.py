@@ -33,7 +33,7 @@ LEFT_OUT = re.compile(r"^\.\.\.\n", re.M)
 
 
 def plant_of_the_page(folder):
-    """Two sound days that were learned, most of four more, then a run with a worn impeller, which an inspection finds."""
+    """Two sound days that were learned, most of four more, then a run with a worn impeller; an inspection finds it."""
     made = State(folder).make()
     frame, worn = minutes(DAYS * 1440), minutes(DAYS * 1440, head_loss=0.045)
     frame.iloc[WORN_FROM:] = worn.iloc[WORN_FROM:].to_numpy()
