@@ -197,16 +197,25 @@ def meter_lines(
 
 
 def suspects(words: Mapping[str, str], members: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Meters that stand in every account that fails and in none that holds: there the error most likely lies.
+    """Meters that stand in every failing account of their neighbourhood and in none that holds: there the error most
+    likely lies.
 
-    `words` has the word of each account, `members` the meters in it. Nothing where no account fails.
+    `words` has the word of each account, `members` the meters in it. Failing accounts without a common meter are
+    neighbours of nobody: each neighbourhood is looked at by itself.
 
     >>> suspects({"a": "act", "b": "act", "c": "ok"}, {"a": ["M1", "M2"], "b": ["M2", "M3"], "c": ["M3"]})
     ('M2',)
+    >>> suspects({"a": "act", "far": "warn"}, {"a": ["M1"], "far": ["M9"]})
+    ('M1', 'M9')
     """
-    failing = [set(members[name]) for name, word in words.items() if word in ("warn", "act")]
-    holding = [set(members[name]) for name, word in words.items() if word == "ok"]
-    return tuple(sorted(set.intersection(*failing) - set().union(*holding))) if failing else ()
+    holding = {one for name, word in words.items() if word == "ok" for one in members[name]}
+    near: list[list[set[str]]] = []  # failing accounts that hang together
+    for mine in (set(members[name]) for name, word in words.items() if word in ("warn", "act")):
+        touching = [group for group in near if any(mine & other for other in group)]
+        near = [group for group in near if group not in touching] + [
+            [mine, *(one for group in touching for one in group)]
+        ]
+    return tuple(sorted({one for group in near for one in set.intersection(*group) - holding}))
 
 
 def compared(account: Account, reference: Middle | None, limits: MeterLimits) -> Compared:
