@@ -8,7 +8,7 @@ import numpy as np
 
 from models.health.detector import LAGS, SMOOTH, SMOOTH_LEAST, Detector
 from models.health.index import ALERT
-from models.health.judged import Line
+from models.health.judged import Line, finite
 from models.health.lines import OF_USE
 from models.health.model import HealthModel
 
@@ -23,7 +23,7 @@ class Contribution:
 
     quantity: str
     value: float | None
-    expected: float
+    expected: float | None
     unit: str
     share: float
 
@@ -98,8 +98,7 @@ def contributions(
 ) -> tuple[Contribution, ...]:
     """Every quantity's share in the score of one lagged row, largest first; the shares add up to 100 %."""
     found = [
-        Contribution(name, float(value[i]) if np.isfinite(value[i]) else None, float(expected[i]),
-                     units.get(name, ""), float(share[i]))
+        Contribution(name, finite(float(value[i])), finite(float(expected[i])), units.get(name, ""), float(share[i]))
         for i, name in enumerate(names)
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda one: (-one.share, one.quantity)))

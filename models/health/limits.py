@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from models.health.physics import Rated
 
@@ -63,9 +64,6 @@ class Limits:
     coverage: float = 2.0  # a line fires past this multiple of its uncertainty
 
 
-ZONES = "ABCD"
-
-
 def starts_limit(rated: Rated) -> float | None:
     """Starts per hour that the nameplate allows, else the usual limit for the power; None if both are unknown."""
     if rated.max_starts_per_h is not None:
@@ -84,10 +82,11 @@ def vibration_lines(rated: Rated, limits: Limits) -> tuple[float, float, float]:
     return ab, bc, cd  # arrays for many assets
 
 
-def vibration_zone(value_mms: float, boundaries: tuple[float, float, float]) -> str:
-    """Zone A (as new), B (unlimited), C (limited time) or D (damage).
+def vibration_zone(value_mms: ArrayLike, boundaries: tuple[float, float, float]) -> np.ndarray:
+    """Zone A (as new), B (unlimited), C (limited time) or D (damage) of each value.
 
-    >>> vibration_zone(4.8, (3.2, 5.1, 8.5))
-    'B'
+    >>> vibration_zone([4.8, 9.0], (3.2, 5.1, 8.5)).tolist()
+    ['B', 'D']
     """
-    return ZONES[sum(value_mms > boundary for boundary in boundaries)]
+    value = np.asarray(value_mms, float)
+    return np.array([*"ABCD"], object)[sum((value > boundary).astype(int) for boundary in boundaries)]  # type: ignore[no-any-return]

@@ -12,9 +12,7 @@ import numpy as np
 
 from models.health.features import PHASES, imbalance
 from models.health.judged import Rows, Track, root_sum, track
-from models.health.limits import ZONES, vibration_lines
-
-_ZONE = np.array([f"zone {one}" for one in ZONES], object)
+from models.health.limits import vibration_lines, vibration_zone
 
 
 def machine_lines(rows: Rows) -> Iterator[Track]:
@@ -53,7 +51,7 @@ def _vibration(rows: Rows) -> Iterator[Track]:
     value, base = recent.median(rows["vibration"]), rows.reference.medians.get("vibration", np.nan)
     random = recent.error(rows["vibration"])
     u = root_sum(bounds[1] * limits.u_vibration / 100, random)
-    zones = np.where(np.isfinite(value), _ZONE[sum((value > one).astype(int) for one in bounds)], "")
+    zones = np.where(np.isfinite(value), "zone " + vibration_zone(value, bounds), "")
     yield track("vibration", "mm/s", "vibration", value, recent.n, bounds[1], u, (0.0, bounds[2] - bounds[1]),
                 value - bounds[1], limits.coverage, notes=zones)  # fmt: skip
     step = np.abs(value - base)

@@ -1,5 +1,6 @@
 """A fleet judged at once: each asset is told what it would be told alone, whatever it is, lacks, or does just then."""
 
+import json
 from dataclasses import replace
 from functools import cache
 
@@ -133,6 +134,8 @@ def test_all_that_can_be_said_is_said_in_these_fleets():
     assert len(asked) > 6 * 2 * 10
     said = assess_all(asked)
     assert told(said[::29]) == told(assess(*one) for one in alone[::29])
+    for one in said:
+        json.dumps(one.to_dict(), allow_nan=False)
     assert {one.word for one in said} >= {"normal", "alert", "unknown"}
     assert {one.state for one in said} >= {"steady", "off", "starting", "unknown"}
     reasons = " ".join(reason for one in said for reason in one.reasons)
