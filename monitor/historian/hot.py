@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -388,7 +389,7 @@ def _checked(*values: Any) -> tuple[Any, ...]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False, default=date.isoformat)  # a reference is of days
 
 
 __all__ = ["HOUR_S", "KEEP_S", "MINUTE_S", "HotFile"]

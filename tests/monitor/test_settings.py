@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from drivers.record import Node, Register
+from monitor.historian.hot import HotFile
+from monitor.historian.reader import HotReader
 from monitor.settings import SettingsError, load
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -671,3 +673,13 @@ def test_how_long_and_where_things_are_kept_has_defaults_and_can_be_said(tree):
 )
 def test_a_rule_that_would_lose_what_must_stay_is_a_fault(tree, text, expected):
     assert any(expected in fault for fault in faults(with_tables(tree, text)))
+
+
+def test_a_time_to_learn_from_that_an_asset_names_reaches_the_hot_file(tree, tmp_path):
+    reference = "reference = { from = 2026-10-18, to = 2026-11-17 }"
+    change(tree, "site.toml", "max_starts_per_h = 10", f"max_starts_per_h = 10\n{reference}")
+    hot = HotFile(tmp_path / "hot.sqlite")
+    hot.publish_tags(load(tree))
+    hot.close()
+    told = {row["reference"]["start"] for row in HotReader(tmp_path / "hot.sqlite").assets() if row["reference"]}
+    assert told == {"2026-10-18"}
