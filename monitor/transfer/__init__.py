@@ -16,6 +16,7 @@ In:
     mapping       what the columns of a foreign file mean
     foreign       its rows, one by one
     decoding      a row becomes samples, or the reason why not
+    impossible    numbers that nothing can have measured
     times         times as people write them
     records       findings, work orders and alerts of a past
     doubts        what units and times of a file give away

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.record import Quality, Reason, quality_of
 from monitor.transfer.foreign import Foreign, Row, Utc
+from monitor.transfer.impossible import why_impossible
 from monitor.transfer.mapping import Target, Times, ValueMapping
 from monitor.transfer.times import HOUR_US, LocalTimeFault, utc_us
 from monitor.words import clean
@@ -197,8 +198,8 @@ class Decoder:
         except (ValueError, OverflowError) as fault:
             yield Refused(f"{target.tag.name}: {clean(fault, 160)}")
             return
-        if value is not None and quality_of(reasons) < Quality.BAD and not target.tag.holds(value):
-            reasons |= Reason.OUT_OF_RANGE
+        if value is not None and quality_of(reasons) < Quality.BAD:
+            reasons |= why_impossible(target.tag, value, (value - target.offset) / target.factor)
         yield Decoded(target, at_us, value, exact, reasons, detail)
 
     def _value_of(self, target: Target, cell: Any) -> tuple[float | None, str | None]:

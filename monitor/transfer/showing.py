@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from drivers.record import Quality
 from monitor.plant import Settings
 from monitor.transfer.decoding import counted
+from monitor.transfer.impossible import bounds
 from monitor.transfer.staging import Found
 from monitor.words import _, clean, local_text
 
@@ -72,22 +73,32 @@ def _counts(name: str, found: Found) -> list[str]:
 
 
 def outside(found: Found, settings: Settings, *, short: bool = False) -> list[str]:
-    """How many values of each tag lie outside its limits; most of them is a sign of a wrong unit."""
+    """How many values of each tag cannot have been measured; most of them is a sign of a wrong unit."""
     told = []
     for tag in settings.tags:
         span = found.spans.get(tag.name)
-        if span is None or not span.outside:
+        if span is None or not (span.outside or span.marks):
             continue
         if short:
-            told.append(_("{n} outside the limits of {tag}, kept as bad").format(n=span.outside, tag=tag.name))
+            if span.outside:
+                told.append(_("{n} outside the limits of {tag}, kept as bad").format(n=span.outside, tag=tag.name))
+            if span.marks:
+                words = _("{n} of {tag} are numbers that stand for none, kept as bad")
+                told.append(words.format(n=span.marks, tag=tag.name))
             continue
-        low, high = ("-" if one is None else f"{one:g}" for one in (tag.low, tag.high))
-        line = _("{n} of {rows} outside the limits of {tag} ({low} to {high} {unit}): they come in as bad").format(
-            n=span.outside, rows=span.rows, tag=tag.name, low=low, high=high, unit=tag.unit
-        )
-        if 2 * span.outside > span.rows:
-            line = "!! " + line + _("; most of them: a wrong unit? look at unit and factor in the mapping")
-        told.append(line)
+        low, high = ("-" if one is None else f"{one:g}" for one in bounds(tag))
+        lines = []
+        if span.outside:
+            words = _("{n} of {rows} outside the limits of {tag} ({low} to {high} {unit}): they come in as bad")
+            lines.append(words.format(n=span.outside, rows=span.rows, tag=tag.name, low=low, high=high, unit=tag.unit))
+        if span.marks:
+            words = _("{n} of {rows} of {tag} are numbers that stand for none: they come in as bad; see [missing]")
+            lines.append(words.format(n=span.marks, rows=span.rows, tag=tag.name))
+        if span.least <= span.most:
+            lines.append(_("from {least} to {most}").format(least=f"{span.least:g}", most=f"{span.most:g}"))
+        if 2 * (span.outside + span.marks) > span.rows:
+            lines.append(_("most of them: a wrong unit? look at unit and factor in the mapping"))
+        told.append("!! " + "; ".join(lines))
     return told
 
 

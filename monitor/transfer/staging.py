@@ -7,6 +7,7 @@ facts.json, which is written last: a folder without it is not finished and is ne
 import csv
 import hashlib
 import json
+import math
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -47,7 +48,10 @@ class Span:
     """What would come in of one tag."""
 
     rows: int = 0
-    outside: int = 0  # of them outside the limits of the tag
+    outside: int = 0  # of them outside of what the tag can be
+    marks: int = 0  # of them numbers that stand for none
+    least: float = math.inf  # of both
+    most: float = -math.inf
     first_us: int = 2**62
     last_us: int = -(2**62)
     gap_us: int = 0  # the longest time between two neighbours in the order of the file
@@ -56,9 +60,12 @@ class Span:
     step_us: int = 0  # the last time between two neighbours
     holes: list[tuple[int, int]] = field(default_factory=list)  # from, to: where about an hour is missing
 
-    def add(self, at_us: int, *, outside: bool = False) -> None:
+    def add(self, at_us: int, value: float | None = None, reasons: Reason = Reason.OK) -> None:
         self.rows += 1
-        self.outside += outside
+        self.outside += Reason.OUT_OF_RANGE in reasons
+        self.marks += Reason.SENTINEL in reasons
+        if value is not None and reasons & (Reason.OUT_OF_RANGE | Reason.SENTINEL):
+            self.least, self.most = min(self.least, value), max(self.most, value)
         self.first_us, self.last_us = min(self.first_us, at_us), max(self.last_us, at_us)
         if self.before_us is not None and at_us > self.before_us:
             gap_us = at_us - self.before_us
@@ -183,7 +190,7 @@ def _refuse(found: Found, rejects: Rejects, row: Row, one: Refused) -> None:
 def _take(found: Found, columns: Mapping[str, list[Any]], one: Decoded) -> None:
     name, at_ms = one.target.tag.name, one.at_us // 1000
     found.rows += 1
-    found.spans.setdefault(name, Span()).add(one.at_us, outside=Reason.OUT_OF_RANGE in one.reasons)
+    found.spans.setdefault(name, Span()).add(one.at_us, one.value, one.reasons)
     found.qualities[quality_of(one.reasons)] += 1
     found.days[day_of(at_ms // DAY_MS * DAY_MS)] += 1
     row = (name, at_ms, one.value, one.exact, int(one.reasons), one.detail or None)

@@ -7,6 +7,7 @@ import json
 import re
 import resource
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -33,6 +34,7 @@ from monitor.transfer import arrival, staging
 from monitor.transfer.decoding import Clock, number_reader
 from monitor.transfer.foreign import Foreign
 from monitor.transfer.hours import bring_hours
+from monitor.transfer.impossible import why_impossible
 from monitor.transfer.mapping import FileTable, Times, load_records, load_values
 from monitor.transfer.records import FIELDS
 from monitor.transfer.staging import ROWS
@@ -549,6 +551,44 @@ def test_a_column_that_is_mostly_outside_is_a_loud_sign_of_a_wrong_unit(plant, c
     told = capsys.readouterr().out
     assert f"!! 3 of 4 outside the limits of {PRESSURE} (0 to 10 bar)" in told
     assert "most of them: a wrong unit?" in told
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "value", "raw", "why"),
+    [
+        ("bearing_temperature", "degC", -999.0, -999.0, Reason.SENTINEL),
+        ("bearing_temperature", "degC", -280.0, -280.0, Reason.OUT_OF_RANGE),
+        ("power", "kW", -999.0, -999.0, Reason.SENTINEL),
+        ("power", "kW", -12.0, -12.0, Reason.OK),  # it feeds back
+        ("discharge_pressure", "bar", 5300.0, 5300.0, Reason.OUT_OF_RANGE),
+        ("suction_pressure", "bar", -0.9, -0.9, Reason.OK),
+        ("suction_pressure", "bar", -1.2, -1.2, Reason.OUT_OF_RANGE),
+        ("vibration", "mm/s", 99999.0, 99999.0, Reason.SENTINEL),
+        ("vibration", "mm/s", 5000.0, 5000.0, Reason.OUT_OF_RANGE),
+        ("flow", "m3/h", 6553.5, 65535.0, Reason.SENTINEL),
+        ("volume", "m3", 65535.0, 65535.0, Reason.OK),  # a counter comes by
+        ("running", "1", 65535.0, 65535.0, Reason.OK),
+    ],
+)
+def test_what_no_sensor_can_have_measured_is_told_from_what_is_only_rare(quantity, unit, value, raw, why):
+    tag = replace(SETTINGS.tags[0], quantity=quantity, unit=unit, low=None, high=None)
+    assert why_impossible(tag, value, raw) == why
+    assert why_impossible(replace(tag, low=value - 1, high=value + 1), value, raw) == Reason.OK, "as it was given"
+
+
+def test_impossible_values_of_a_tag_without_limits_come_in_as_bad_and_are_named_loudly(plant, capsys):
+    tags = plant.config / "sources/pump1.toml"
+    tags.write_text(tags.read_text().replace('unit = "bar", low = 0, high = 10 }', 'unit = "bar" }'))
+    rows = [f"2026-01-01T00:{minute:02d}:00Z,P1,{value},ok" for minute, value in enumerate((5, 5300, 5400, -999))]
+    assert plant.values(LONG, many(*rows)) == 0
+    assert [(value, why) for _, value, why in plant.rows()] == [
+        (5, "imported"), (5300, "out_of_range imported"), (5400, "out_of_range imported"), (-999, "sentinel imported"),
+    ]  # fmt: skip
+    (told,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("!!")]
+    assert f"2 of 4 outside the limits of {PRESSURE} (-1.05 to 1000 bar)" in told
+    assert f"1 of 4 of {PRESSURE} are numbers that stand for none" in told
+    assert "from -999 to 5400" in told
+    assert "wrong unit?" in told
 
 
 @pytest.mark.parametrize(
