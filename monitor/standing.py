@@ -71,9 +71,16 @@ class Standing:
         Else a repaired pump that is another one than before could never be confirmed as sound and learned.
         """
         looked_us = max(self.looked_us.values(), default=0)
-        if self.model is None or looked_us <= self.model.at_us:
+        if self.model is None or looked_us <= self._learned_us:
             return False
         return not self.normal and self.normal_us <= looked_us
+
+    @property
+    def _learned_us(self) -> int:
+        """Up to when the model knows the asset: its entry may be much younger than its rows."""
+        if self.model is None:
+            return 0
+        return self.model.at_us if self.model.data.get("baseline") else parse_utc(str(self.model.data["window_end"]))
 
     def share_back(self, now_us: int, span_us: int = MONTH_US) -> float:
         """Share of the last `span_us` [us], or of what was judged of it, in which the model stepped back."""

@@ -29,6 +29,9 @@ class Sight:
     index: float | None
     good_share: float
     reason: str = ""
+    changed: str = ""  # why what was learned of the asset may not hold any more
+    held: bool = False  # whether it therefore raises nothing
+    doubtful: frozenset[str] = frozenset()  # own alerts that rest on what was learned alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,13 @@ def _verdict(
     final = now_us > started + window_us
     claim = _claim(theirs or ours or {}, said) or clean(component)
     sight = sights.get(asset, Sight(None, 0.0, _("no own model for this asset")))
-    if theirs and ours:
+    standing = {one for one in (ours or {}).get("alerts", ()) if one in said and said[one].active}
+    if sight.changed and not final and (standing <= sight.doubtful if standing else sight.held and not ours):
+        word = "cannot_tell"
+        asks = _("vendor asks: {claim}; own model cannot tell: {why}")
+        told = asks if theirs else _("own model: {claim}; but it cannot tell: {why}")
+        reason = told.format(claim=claim, why=sight.changed)
+    elif theirs and ours:
         word, reason = "agree", _("vendor asks: {claim}; own model raised an alert too").format(claim=claim)
     elif ours:
         word, reason = "own_only", _("own model: {claim}; nothing from the vendor").format(claim=claim)

@@ -2,6 +2,7 @@
 
     scoring.py     what the models say now, each minute, beside the vendor's claims
     window.py      the last hours of all that the models read, kept from one minute to the next
+    freshness.py   whether what was judged last still is of now
     own_alerts.py  the life of own alerts, and their words
     reservations.py  what the ledger says against a model's word: inputs that drifted, work that nobody confirmed
     evidence.py    of what an assessment was made, for its entry

@@ -8,10 +8,11 @@ from typing import Any
 from models.health import Assessment
 from models.health.judged import Line
 from models.health.lines import OF_USE
-from monitor.judge.own_alerts import LEVEL_OF, LEVELS
+from monitor.judge.own_alerts import LEVEL_OF, LEVELS, OF_REFERENCE, causes_of
 from monitor.labels import quantity_word
 from monitor.plant import Settings
 from monitor.standing import Standing
+from monitor.verdicts import Sight
 from monitor.words import _, number_text, parse_utc, utc_text
 
 OUTSIDE = " is outside the learned "  # in the reason of a model that steps back (models.health.walk)
@@ -63,6 +64,21 @@ def _said(known: Standing, signals: Collection[str], settings: Settings, now_us:
     if share > SAID_FROM:
         said.append(_("stepped back {share} % of the last 30 days").format(share=number_text(100 * share, 2)))
     return said
+
+
+def sight(found: Assessment, known: Standing, signals: Collection[str], alerts: Sequence[Mapping[str, Any]]) -> Sight:
+    """What may be said beside the vendor's claims: after work that nobody confirmed, nothing by what was learned."""
+    seen = Sight(found.index, found.good_share, "; ".join(found.reasons))
+    work_us = known.unconfirmed_us(signals)
+    if work_us is None:
+        return seen
+    causes = {name: causes_of(one) for name, one in known.alerts.items()}
+    causes |= {str(one["alert_id"]): list(one["by"]) for one in alerts}
+    doubtful = frozenset(
+        name for name, by in causes.items() if all(one.partition(" ")[0] in OF_REFERENCE for one in by)
+    )
+    words = _("changed since work on {day}, baseline not confirmed").format(day=utc_text(work_us)[:10])
+    return replace(seen, changed=words, held=known.held, doubtful=doubtful)
 
 
 def word_of(lines: Sequence[Line]) -> str:

@@ -1,10 +1,11 @@
 """What the models say now, each minute, and how that stands beside the vendor's claims."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,9 @@ from monitor.historian.frames import wide
 from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
 from monitor.judge.evidence import evidence, rows_told
+from monitor.judge.freshness import of_now
 from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
-from monitor.judge.reservations import essence, told_of, with_standing
+from monitor.judge.reservations import essence, sight, told_of, with_standing
 from monitor.judge.window import ROWS, Window
 from monitor.learning import (
     HOUR_S,
@@ -102,13 +104,13 @@ class Judge:
             found = _not_seen(found, seen_us.get(asset.id), now_us)
             found, back = with_standing(found, known, self._signals[asset.id], settings, now_us)
             proof = cache(lambda: evidence(found, digest, rows(), settings.sha256))
-            sights[asset.id] = verdicts.Sight(found.index, found.good_share, "; ".join(found.reasons))
             before = told.get(asset.id)
             if before is None or essence(before.data) != (found.word, found.index is None, back):
                 data = {**proof(), "state": found.state, "word": found.word, "stepped_back": back,
                         "reasons": list(found.reasons)}  # fmt: skip
                 drafts.append(draft("assessment", data, asset, None, now_us))
             changes, still = own_alerts(asset, found, known, proof, now_us)
+            sights[asset.id] = sight(found, known, self._signals[asset.id], still)
             drafts.extend(changes)
             own.extend(still)
             assessments.append({
@@ -116,7 +118,7 @@ class Judge:
                 "alert_line": ALERT_LINE, **found.to_dict(), **told_of(known, still, now_us),
             })  # fmt: skip
 
-        for asset, found, digest, rows in self._pumps_assessed(now_us):
+        for asset, found, digest, rows in self._pumps_assessed(now_us, seen_us):
             take(asset, found, digest, rows)
         for meter_id, (found, digest, told_rows) in meters.assess(state, settings, now_us).items():
             take(settings.asset(meter_id), found, digest, partial(dict, told_rows))
@@ -150,8 +152,9 @@ class Judge:
         self._records += fresh
 
     def _pumps_assessed(
-        self, now_us: int
+        self, now_us: int, seen_us: Collection[str]
     ) -> list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]]:
+        zone = ZoneInfo(self._settings.time_zone)
         young = all(self._window.of(asset.id).rows < ROLLUP_ROWS for asset in self._pumps)
         said: dict[str, tuple[Assessment, float]] = {}
         questions: dict[str, Question] = {}
@@ -165,9 +168,10 @@ class Judge:
                 continue
             cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
             seen = partial(self._seen, asset, now_us, _least(used))
-            said[asset.id] = _assessed(used, self._limits[asset.id], cadences, seen)
+            first, *last = _assessed(used, self._limits[asset.id], cadences, seen)
+            said[asset.id] = of_now(first, last[-1] if last else first, asset.id in seen_us, now_us, zone)
         for asset_id, found in zip(questions, assess_all([*questions.values()]), strict=True):
-            said[asset_id] = found, MINUTE_S
+            said[asset_id] = of_now((found, MINUTE_S), (found, MINUTE_S), asset_id in seen_us, now_us, zone)
 
         def rows(asset: Asset) -> Mapping[str, Any]:
             every_s = said[asset.id][1]
@@ -234,21 +238,19 @@ def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
 def _assessed(
     model: HealthModel, limits: Limits, cadences: Sequence[float],
     window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame, Beside]],
-) -> tuple[Assessment, float]:  # fmt: skip
-    """The assessment from the first of the cadences [s] whose rows are enough for an index, and that cadence.
+) -> list[tuple[Assessment, float]]:  # fmt: skip
+    """The assessments with their cadences [s], up to the first whose rows are enough for an index, if there is one.
 
     A model that was learned from hours also judges minutes, and quarters of a minute while the store is young: rows
     nearer in time differ less, so that its lines err on the quiet side. Else a fault would show after half a day only.
     """
-    first = None
+    said: list[tuple[Assessment, float]] = []
     for every_s in cadences:
         values, share, beside = window(every_s)
-        found = assess(replace(model, every_s=every_s), values, share, limits, beside)
-        if found.index is not None:
-            return found, every_s
-        first = first or (found, every_s)
-    assert first is not None
-    return first
+        said.append((assess(replace(model, every_s=every_s), values, share, limits, beside), every_s))
+        if said[-1][0].index is not None:
+            return said
+    return said[:1]
 
 
 def _least(used: HealthModel) -> int:

@@ -170,6 +170,37 @@ def test_after_work_the_model_judges_on_and_says_that_nobody_confirmed_it(other)
     assert learned(state, at_us, SHORT).learned == {}, "nothing is ever learned again by itself"
 
 
+def claimed(state, at_us, component):
+    data = {"alert_id": f"SP-{component}", "vendor": "SmartPump", "failure_mode": "wear", "severity": "warning",
+            "issued_at": utc_text(at_us), "text": "x", "recommended_action": "", "horizon": "", "raw_sha256": "0" * 64,
+            "feed": "mail", "active": True}  # fmt: skip
+    entered(state, "vendor_alert", data, at_us, role=None, component=component)
+
+
+def test_after_work_that_nobody_confirmed_what_was_learned_agrees_with_nobody(known, tmp_path):
+    state, at_us = copied(known, tmp_path), NOW_US + DAY_US
+    claimed(state, at_us - 60 * MINUTE_US, "impeller")
+    [agreed] = scored(state, at_us, SHORT).verdicts
+    assert agreed["word"] == "agree"
+    done = {"wo_id": "1", "opened": utc_text(NOW_US), "done": utc_text(at_us - 30 * MINUTE_US), "action": "replace",
+            "trigger": "own"}  # fmt: skip
+    entered(state, "work_order", done, at_us, component="seal")
+    result = scored(state, at_us, SHORT)
+    assert [one["component"] for one in result.own_alerts] == ["impeller"], "the work was on another part"
+    [one] = result.verdicts
+    assert one["word"] == "cannot_tell"
+    assert one["reason"].endswith("cannot tell: changed since work on 2026-01-05, baseline not confirmed")
+
+
+def test_a_claim_on_a_pump_that_was_never_normal_since_its_work_cannot_be_answered(other):
+    claimed(other, NOW_US + DAY_US - 60 * MINUTE_US, "impeller")
+    result = scored(other, NOW_US + DAY_US, SHORT)
+    assert [(one["word"], "baseline not confirmed" in one["reason"]) for one in result.verdicts] == [
+        ("cannot_tell", True)
+    ]
+    assert result.own_alerts == []
+
+
 def test_a_confirmed_baseline_is_learned_once_there_is_enough_and_the_old_model_judges_until_then(other):
     state, at_us = other, NOW_US + DAY_US
     [first] = entries(state, ("model",))

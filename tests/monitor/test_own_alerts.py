@@ -167,3 +167,10 @@ def test_a_pump_that_was_sound_before_its_service_and_is_not_afterwards_raises_a
     plant.enter("assessment", {"word": "warning", "index": 60.0}, 12 * MINUTE_US)
     [one] = plant.judge(said("alert"), 13 * MINUTE_US)[0]
     assert one["data"]["stage"] == "raised"
+
+
+def test_a_model_whose_entry_is_younger_than_the_work_knows_nothing_of_the_asset_after_it():
+    plant = Plant()
+    plant.enter("work_order", {"done": "1970-01-01T00:10:00Z", "action": "replace", "wo_id": "1"}, 11 * MINUTE_US)
+    plant.enter("model", {"sha256": "a", "window_end": "1970-01-01T00:00:00Z", "why": "first run"}, 20 * MINUTE_US)
+    assert plant.judge(said("alert"), 21 * MINUTE_US) == ([], [])

@@ -1,0 +1,83 @@
+"""What was judged before the present run of a pump is not shown as what it is now."""
+
+from dataclasses import replace
+from datetime import UTC
+
+import pytest
+
+from drivers.batch import batch_of
+from drivers.record import Sample
+from models.health import Assessment
+from models.health.assessment import TOO_FEW
+from models.health.judged import Line
+from monitor import judge, learning
+from monitor.historian.history import write_grid
+from monitor.historian.hot import HotFile
+from monitor.judge.freshness import of_now
+from monitor.ledger import Ledger
+from monitor.plant import Learning
+from monitor.state import State
+from monitor.words import utc_text
+from tests.monitor.judged_plant import MINUTE_US, NOW_US, minutes, settings
+
+PLANT = replace(settings(), models=Learning(learn_days=20))
+VIBRATION = Line("vibration", 2.0, "mm/s", None, 0.1, 4.0, 7.0, "ok")
+
+
+def judged(minutes_ago, state, index=98.0, lines_ago=None):
+    """An assessment that rests on a row so many minutes before NOW_US."""
+    at = utc_text(NOW_US - minutes_ago * MINUTE_US)
+    lines_at = None if lines_ago is None else utc_text(NOW_US - lines_ago * MINUTE_US)
+    return Assessment(at, state, index, "normal" if index else "unknown", 1.0, 3.0, (), (VIBRATION,), 1.0,
+                      () if index else (TOO_FEW,), at if index else None, lines_at)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now", "told", "live", "known"),
+    [
+        (judged(1, "steady", None), (judged(96, "steady"), 3600), True, False),
+        (judged(1, "off", None), (judged(96, "steady"), 3600), True, False),
+        (judged(1, "steady", None), (judged(96, "off"), 3600), True, False),
+        (judged(1, "off", None, lines_ago=30), (judged(96, "off"), 3600), True, False),
+        (judged(1, "off", None), (judged(96, "off"), 3600), True, True),
+        (judged(1, "steady", None), (judged(14, "steady"), 60), True, True),
+        (judged(1, "steady", None), (judged(119, "steady"), 3600), False, True),
+        (judged(1, "steady", None), (judged(121, "steady"), 3600), False, False),
+    ],
+)
+def test_a_row_from_before_the_present_run_judges_nothing(now, told, live, known):
+    found, every_s = of_now((now, 60), told, live, NOW_US, UTC)
+    assert (found.index is not None, found.word) == (known, "normal" if known else "unknown")
+    if not known:
+        assert found.reasons[0].startswith("last judged at 2") and "since then too few rows" in found.reasons[0]
+        assert every_s == (60 if live else 3600)
+        assert live or [line.word for line in found.lines] == ["cannot_tell"]
+
+
+def test_a_pump_of_which_only_rows_of_before_are_known_is_old_once_it_runs_and_not_while_it_stands():
+    for state, known in (("steady", False), ("off", True)):
+        same = judged(96, state), 60.0
+        assert (of_now(same, same, True, NOW_US, UTC)[0].index is not None) == known
+
+
+def test_after_a_start_of_the_daemon_the_hours_before_are_not_shown_as_now(tmp_path):
+    state = State(tmp_path).make()
+    Ledger(state).close()
+    hours = minutes(60 * 24 * 50).iloc[::60]
+    times_ms = [NOW_US // 1000 - 3_600_000 * n for n in range(len(hours), 0, -1)]
+    facts = {t.name: {"asset": "pump1", "quantity": t.quantity, "unit": t.unit, "description": ""} for t in PLANT.tags}
+    write_grid(state, "G", times_ms, {f"pump1.{n}": hours[n].to_numpy() for n in hours}, facts, sync=False)
+    assert learning.learn(state, PLANT, NOW_US).learned
+    assert judge.score(state, PLANT, NOW_US).assessments[0]["word"] == "normal"
+    frame = minutes(4, start="2026-01-05", head_loss=0.2)
+    hot = HotFile(state.hot)
+    hot.publish_tags(PLANT)
+    for row in range(4):
+        at_us = NOW_US + (30 + row) * MINUTE_US
+        samples = [Sample(tag.number, at_us, float(frame[tag.quantity].iloc[row])) for tag in PLANT.tags]
+        hot.append([batch_of("plc", at_us, samples)], at_us // 1000)
+    hot.roll((NOW_US + 34 * MINUTE_US) // 1000)
+    hot.close()
+    row = judge.score(state, PLANT, NOW_US + 34 * MINUTE_US).assessments[0]
+    assert (row["index"], row["word"]) == (None, "unknown")
+    assert row["reasons"][0].endswith(":00 +00:00; since then too few rows")
