@@ -26,6 +26,7 @@ from monitor import fleet, standing
 from monitor.beside import well_assets, well_columns
 from monitor.historian.frames import wide
 from monitor.ledger import Record, entries
+from monitor.model.called import Called, called
 from monitor.plant import QUANTITIES, Asset, Settings
 from monitor.progress import Tell, silent
 from monitor.standing import Standing, standings
@@ -61,6 +62,7 @@ class Learned:
     json: str
     npz: bytes
     words: str = ""
+    called: Called | None = None  # by the model before
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ def learn(
             result.learned[done.asset] = done.value.sha256
             reason, one = why[done.asset]
             body = json.loads(done.value.json)
-            result.ledger.append(entry(settings.asset(done.asset), body, reason, now_us, one.waiting))
+            draft = entry(settings.asset(done.asset), body, reason, now_us, one.waiting)
+            draft["data"] |= {"called": done.value.called.to_json()} if done.value.called else {}
+            result.ledger.append(draft)
         else:
             result.not_learned[done.asset] = done.value.words if done.value else done.why
     return result
@@ -183,9 +187,24 @@ def from_window(
         model = fitted(state, settings, asset_id, end_us, confirmed_by, start_us, sound_us)
     except TooEarly as early:
         return Learned("", "", b"", str(early))
-    if STEADY in model.detectors:
-        return packed(model)
-    return Learned("", "", b"", "; ".join(model.card["notes"]))
+    if STEADY not in model.detectors:
+        return Learned("", "", b"", "; ".join(model.card["notes"]))
+    return replace(packed(model), called=called_before(state, settings, settings.asset(asset_id), model))
+
+
+def called_before(state: State, settings: Settings, asset: Asset, model: HealthModel) -> Called | None:
+    """What the model that judges calls the window of one that is to take its place; None without one that speaks."""
+    try:
+        before = load(state, asset.id)
+    except ModelDamaged:
+        return None
+    if before is None:
+        return None
+    today = replace(before, rated=of_today(before.rated, rated(settings, asset)),
+                    every_s=min(before.every_s, model.every_s))  # fmt: skip
+    start_us, last_us = (parse_utc(model.card[name]) for name in ("window_start", "window_end"))
+    span_us = (start_us, last_us + round(model.every_s * 1e6))
+    return called(state, settings, asset, today, limits(settings, asset), span_us)
 
 
 def fitted(

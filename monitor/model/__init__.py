@@ -1,6 +1,7 @@
 """The utility's own model as a person meets it: what it learned, what it says now or said then, and why.
 
     command        `handwheel model card | fit | score | explain | backtest | confirm`
+    called         what the model in force calls a window that is to be learned
     fitting        learning on a person's word, and once more to see that the same comes out
     confirming     from when on an asset was sound, on a role's word
     scoring        what the model says of an asset now or at a past time

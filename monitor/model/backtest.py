@@ -16,13 +16,13 @@ import pandas as pd
 
 from models.health import HealthModel
 from models.health.life_cycle import Episode, episodes
-from models.health.lines import OF_USE
 from models.health.walk import Walk, walk
 from models.intervals import Interval, rate_interval, share_interval
 from monitor.beside import well_columns
 from monitor.historian.frames import wide
 from monitor.learning import limits, of_today, rated
 from monitor.ledger import Record, entries
+from monitor.model.called import words_of
 from monitor.model.fitting import window_us
 from monitor.progress import Work
 from monitor.state import State
@@ -287,17 +287,6 @@ def compare(learned: Learned, past: Past, told: Truth, horizon_us: int) -> Backt
         len(told.worn_us) - len(events), leads, told.work_orders, float(unknown.sum()) / n, float(stepped.sum()) / n,
         tuple(_raised(one, confirmed, sound) for one in raised), learned.kind,
     )  # fmt: skip
-
-
-def words_of(walked: Walk) -> np.ndarray:
-    """The word of each row: that of the index, or a worse one that a physics line says."""
-    words = walked.word.copy()
-    for name, line in walked.lines.items():
-        if name in OF_USE:  # a cause of wear is no sign of it
-            continue
-        words[(line == "warn") & (words != "alert")] = "warning"
-        words[line == "act"] = "alert"
-    return words
 
 
 def spans(start_us: int, end_us: int) -> range:

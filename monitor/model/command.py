@@ -46,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("asset", metavar="ASSET", help="a pump or meter")
     _span(fit, "the window to learn from (default: as the daemon learns, up to now)")
     fit.add_argument("--reason", metavar="TEXT", help="why it is sound from there on, for the ledger")
+    fit.add_argument(
+        "--although-alert",
+        action="store_true",
+        help="of a pump that the model in force calls sick there; with --reason",
+    )
+    fit.add_argument(
+        "--although-short", action="store_true", help="of a pump that was read for few days; with --reason"
+    )
     fit.add_argument("--dry", action="store_true", help="learn and show, store nothing")
     score = verbs.add_parser("score", help="what the model says now, or said at a time")
     explain = verbs.add_parser("explain", help="every number of one assessment, so that it can be redone by hand")
@@ -159,13 +167,19 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
         fitting.confirm(state, asset, start_us, args.reason)
         print(_("confirmed; the daemon learns it from there as soon as there is enough"))
         return 0
+    told: list[str] = []
     if asset.kind == "meter":
         meter = (meter_command.taught if args.dry else meter_command.learn_now)(state, settings, asset, span_us)
         document = meter_card.learned(state, settings, asset, meter, now_us)
     else:
-        pump = (fitting.taught if args.dry else fitting.learn_now)(state, settings, asset, span_us)
-        document = card.learned(state, settings, asset, pump, now_us)
+        although = fitting.Although(args.although_alert, args.although_short, clean(args.reason or "", 300).strip())
+        pump = (fitting.taught(state, settings, asset, span_us) if args.dry
+                else fitting.learn_now(state, settings, asset, span_us, although))  # fmt: skip
+        document = card.learned(state, settings, asset, pump, now_us, stored=not args.dry)
+        told = fitting.doubts(state, settings, asset, pump).words if args.dry else []
     print(render_text(document), end="")
+    for line in told:
+        print(f"!! {line}")
     print(_("not stored (--dry)") if args.dry else _("stored: {path}").format(path=state.models / f"{asset.id}.json"))
     return 0
 

@@ -6,22 +6,65 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from drivers.errors import UserError
 from models.health import HealthModel, fit
 from models.health.state import STEADY
 from monitor.beside import well_columns
 from monitor.command_socket import obtain
 from monitor.historian.frames import wide
-from monitor.learning import alerts_since, entry, fitted, store
+from monitor.learning import DAY_US, alerts_since, called_before, entry, fitted, store
 from monitor.ledger import open_ledger
 from monitor.ledger.through import TIMEOUT_S, allowed_role
 from monitor.lock import hold_lock
+from monitor.model.called import Called
 from monitor.standing import BY_HAND
 from monitor.state import State
-from monitor.words import parse_utc, utc_text
+from monitor.words import _, number_text, parse_utc, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Asset, Settings
+
+
+LEAST_DAYS = 3.0  # of rows: fewer hold neither a weekend nor a change of duty
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What speaks against learning a window: what the model before calls it; how little was read of it [days]."""
+
+    called: Called | None
+    days: float
+    least: float
+
+    @property
+    def short(self) -> bool:
+        return self.days < self.least
+
+    @property
+    def words(self) -> list[str]:
+        told = []
+        if self.called:
+            told.append(_("the model in force calls this window {words}").format(words=self.called.words))
+        if self.short:
+            words = _("only {days} days were read of the {least} that a window needs at least")
+            told.append(words.format(days=number_text(self.days, 2), least=number_text(self.least, 2)))
+        return told
+
+    def entry(self, reason: str) -> dict[str, Any]:
+        """What the ledger is told of it."""
+        told = {"days_read": round(self.days, 3), "reason": reason or None}
+        return told | ({"called": self.called.to_json()} if self.called else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Although:
+    """What is to be learned all the same, and why."""
+
+    alert: bool = False
+    short: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +100,44 @@ def taught(state: State, settings: "Settings", asset: "Asset", span_us: tuple[in
     return _taught(state, settings, asset, span_us, "nobody yet")
 
 
-def learn_now(state: State, settings: "Settings", asset: "Asset", span_us: tuple[int | None, int]) -> HealthModel:
+def doubts(state: State, settings: "Settings", asset: "Asset", model: HealthModel) -> Doubts:
+    """What speaks against the window that a model was just learned from, as history has it."""
+    span_us = window_us(model)
+    values, _share = wide(state, settings, asset.id, *span_us, model.every_s)
+    read = int(np.isfinite(values.to_numpy(float)).any(axis=1).sum())
+    found = called_before(state, settings, asset, model)
+    return Doubts(found, read * model.every_s * 1e6 / DAY_US, min(LEAST_DAYS, settings.models.learn_days))
+
+
+def learn_now(
+    state: State, settings: "Settings", asset: "Asset", span_us: tuple[int | None, int], although: Although
+) -> HealthModel:  # fmt: skip
     """The same, confirmed by the role of whoever calls, put into STATE and entered. Raises UserError.
 
-    Who may confirm a baseline may do this while no daemon runs, never while an own alert on the pump is open.
+    Who may confirm a baseline may do this while no daemon runs, never while an own alert on the pump is open, and of a
+    window that is in doubt only if they say so and why.
     """
     role = who_may(state, settings, asset)
     model = _taught(state, settings, asset, span_us, role)
-    body = {**model.to_json(), "sha256": model.sha256}
-    enter(state, entry(asset, body, BY_HAND, time.time_ns() // 1000), lambda: store(state, asset.id, model))
+    doubt = doubts(state, settings, asset, model)
+    _refuse(asset.id, doubt, although)
+    draft = entry(asset, {**model.to_json(), "sha256": model.sha256}, BY_HAND, time.time_ns() // 1000)
+    draft["data"] |= doubt.entry(although.reason)
+    enter(state, draft, lambda: store(state, asset.id, model))
     return model
+
+
+def _refuse(asset_id: str, doubt: Doubts, although: Although) -> None:
+    """Raises UserError where the window is in doubt and nobody says why it is to be learned all the same."""
+    wanted = [flag for is_so, said, flag in ((doubt.called, although.alert, "--although-alert"),
+                                             (doubt.short, although.short, "--although-short"))
+              if is_so and not said]  # fmt: skip
+    wanted += ["--reason TEXT"] if doubt.words and not although.reason else []
+    if wanted:
+        raise UserError(
+            f"model fit: {asset_id} not learned: {'; '.join(doubt.words)}; take another window, or, if it is sound all "
+            f"the same, add {' and '.join(wanted)}: it then stands in the ledger and on the card"
+        )
 
 
 def who_may(state: State, settings: "Settings", asset: "Asset") -> str:

@@ -5,7 +5,7 @@ Everything on it can be checked: the window can be learned again, the lines can 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from models.health import Assessment, HealthModel, Limits
@@ -13,7 +13,9 @@ from models.health.limits import vibration_lines
 from models.health.meter import MeterLimits
 from monitor.labels import health_word, line_word, operating_word, role_word
 from monitor.learning import limits
+from monitor.ledger import entries
 from monitor.model.backtest import Backtest
+from monitor.model.called import from_json
 from monitor.model.fitting import Refit, window_us
 from monitor.model.life import Part, by_age, realised_words, words
 from monitor.model.made_of import made_of, unit_of, why_left_out
@@ -56,10 +58,11 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
     """The card as of `now_us` [us, UTC]."""
     zone = ZoneInfo(settings.time_zone)
     model = facts.model
-    sections = [Section(_("Answer"), _answer(facts, zone))]
+    doubts = tuple(Paragraph(one, "warning") for one in in_doubt(state, settings, facts))
+    sections = [Section(_("Answer"), (*_answer(facts, zone), *doubts))]
     if model:
         sections += [
-            Section(_("What was learned"), _learned(facts, model, zone)),
+            Section(_("What was learned"), (*doubts, *_learned(facts, model, zone))),
             Section(_("Tags and features"), _features(settings, facts.asset, model)),
             Section(_("The detector and its lines"), _detectors(model)),
             Section(_("As installed"), _as_installed(model)),
@@ -92,11 +95,32 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
     )
 
 
-def learned(state: State, settings: "Settings", asset: "Asset", model: HealthModel, now_us: int) -> Document:
+def learned(
+    state: State, settings: "Settings", asset: "Asset", model: HealthModel, now_us: int, *, stored: bool = True
+) -> Document:
     """What a model has just learned: the parts of the card that need no past."""
     whole = build(state, settings, Facts(asset, model, "", limits(settings, asset)), now_us)
     titles = (_("What was learned"), _("Tags and features"), _("The detector and its lines"), _("As installed"))
-    return replace(whole, sections=tuple(one for one in whole.sections if one.title in titles))
+    meta = whole.meta if stored else whole.meta[:-1]  # nothing makes it again
+    return replace(whole, meta=meta, sections=tuple(one for one in whole.sections if one.title in titles))
+
+
+def in_doubt(state: State, settings: "Settings", facts: Facts) -> list[str]:
+    """What spoke against the window when it was learned all the same, as the ledger has it."""
+    if facts.model is None or not state.ledger.is_file():
+        return []
+    mine = [one for one in entries(state, ("model",))
+            if one.asset == facts.asset.id and one.data["sha256"] == facts.model.sha256]  # fmt: skip
+    data: Mapping[str, Any] = mine[-1].data if mine else {}
+    said, days, told = from_json(data.get("called")), data.get("days_read"), []
+    if said:
+        told.append(_("THE MODEL BEFORE IT called this window {words}.").format(words=said.words))
+    if days is not None and float(days) < settings.models.learn_days:
+        words = _("Only {days} days were read, of the {all} that models are learned from otherwise.")
+        told.append(words.format(days=number_text(float(days), 2), all=settings.models.learn_days))
+    if told and data.get("reason"):
+        told.append(_("Learned all the same, because: {reason}").format(reason=clean(data["reason"], 300)))
+    return told
 
 
 def confirmed_text(role: object) -> str:

@@ -21,7 +21,7 @@ from monitor.cli import build_parser
 from monitor.ledger import Ledger, entries
 from monitor.ledger.through import this_user
 from monitor.lock import hold_lock
-from monitor.model import backtest, command, life
+from monitor.model import backtest, called, command, life
 from monitor.records import tables
 from monitor.state import State
 from tests.monitor.judged_plant import DAY_US, MINUTE_US, NOW_US, lay_down, minutes, settings
@@ -129,7 +129,10 @@ def test_who_may_not_confirm_a_baseline_learns_nothing_but_may_look(state, capsy
 
 
 def test_fit_learns_the_window_asked_for_and_the_card_names_the_role(state, capsys):
-    assert handwheel(state, "fit", "pump1", "--from", "2026-01-03T12:00Z", "--to", AT) == 0
+    short = ("--from", "2026-01-03T12:00Z", "--to", AT)
+    with pytest.raises(UserError, match=r"only 1.5 days were read of the 2.0 .* add --although-short and --reason TEXT"):
+        handwheel(state, "fit", "pump1", *short)
+    assert handwheel(state, "fit", "pump1", *short, "--although-short", "--reason", "a new pump") == 0
     assert "stored" in capsys.readouterr().out
     model = learning.load(state, "pump1")
     assert model.card["confirmed_by"] == ROLE
@@ -140,6 +143,8 @@ def test_fit_learns_the_window_asked_for_and_the_card_names_the_role(state, caps
     told = capsys.readouterr().out
     assert f"confirmed by: {ROLE}" in told
     assert "CHECKED" in told
+    assert "Only 1.5 days were read, of the 2 " in told
+    assert "because: a new pump" in told
 
 
 def test_fit_learns_nothing_while_an_own_alert_is_open_or_beside_a_daemon(state):
@@ -196,6 +201,49 @@ def worn_out(tmp_path_factory):
 def wearing(worn_out, tmp_path):
     """A copy of it that may be changed."""
     return copied(worn_out, tmp_path / "state")
+
+
+SICK = ("--from", "2026-01-03T00:00", "--to", AT)
+
+
+def test_a_window_that_the_model_in_force_calls_an_alert_is_learned_only_on_a_reason(wearing, capsys):
+    before = learning.load(wearing, "pump1").sha256
+    with pytest.raises(
+        UserError, match=r"calls this window ALERT from 2026-01-03T\d\d:\d\d to 2026-01-05T00:00, mostly"
+    ):
+        handwheel(wearing, "fit", "pump1", *SICK)
+    with pytest.raises(UserError, match="add --reason TEXT"):
+        handwheel(wearing, "fit", "pump1", *SICK, "--although-alert")
+    assert learning.load(wearing, "pump1").sha256 == before
+    capsys.readouterr()
+    assert handwheel(wearing, "fit", "pump1", *SICK, "--dry") == 0
+    told = capsys.readouterr().out
+    assert "!! the model in force calls this window ALERT" in told
+    assert "handwheel model card" not in told, "nothing was stored that a card could show"
+    assert handwheel(wearing, "fit", "pump1", *SICK, "--although-alert", "--reason", "impeller trimmed") == 0
+    *_, entered = entries(wearing, ("model",))
+    assert entered.data["called"]["word"] == "alert"
+    assert entered.data["reason"] == "impeller trimmed"
+    capsys.readouterr()
+    handwheel(wearing, "card", "pump1", "--no-backtest")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "THE MODEL BEFORE IT called this window ALERT from 2026-01-03" in told
+    assert "because: impeller trimmed" in told
+
+
+def test_what_the_daemon_learns_from_a_confirmed_baseline_says_that_the_model_before_it_saw_an_alert(wearing, capsys):
+    enter(
+        wearing, "baseline", NOW_US - 2 * DAY_US, **{"from": "2026-01-03T00:00:00.000Z", "reason": "impeller trimmed"}
+    )
+    learned = learning.learn(wearing, PLANT, NOW_US)
+    assert learned.learned.keys() == {"pump1"}
+    (draft,) = learned.ledger
+    assert (draft["data"]["why"], draft["data"]["called"]["word"]) == (learning.CONFIRMED, "alert")
+    ledger = Ledger(wearing)
+    ledger.append_many([draft])
+    ledger.close()
+    handwheel(wearing, "card", "pump1", "--no-backtest")
+    assert "THE MODEL BEFORE IT called this window ALERT" in " ".join(capsys.readouterr().out.split())
 
 
 def enter(state, kind, at_us, **data):
@@ -307,4 +355,4 @@ def test_the_word_of_a_row_is_the_worse_one_of_index_and_lines():
         word = np.array(["normal", "unknown", "alert", "unknown"], object)
         lines = {"head_residual": np.array(["act", "warn", "ok", "cannot_tell"], object)}
 
-    assert list(backtest.words_of(Walked())) == ["alert", "warning", "alert", "unknown"]
+    assert list(called.words_of(Walked())) == ["alert", "warning", "alert", "unknown"]
