@@ -1,8 +1,9 @@
 """How a model would have done on the utility's own past: walked row by row, judged by what the ledger says was found.
 
 The truth is the ledger's failures and findings of grade D or E; an own episode that none of them follows counts as
-false, also where nobody ever looked, so the rate of false ones is an upper bound. The window that was learned counts
-nowhere: there the model knows the answer.
+false, also where nobody ever looked, so the rate of false ones is an upper bound. One that still stands, or after which
+the horizon has not passed, is undecided: not false yet, but the upper bound counts it. The window that was learned
+counts nowhere: there the model knows the answer.
 """
 
 from collections.abc import Iterable, Iterator
@@ -91,7 +92,7 @@ class Raised:
     start_us: int
     end_us: int | None
     top: str  # the quantity that contributed most
-    followed_by: str  # event, sound, nothing
+    followed_by: str  # event, sound, nothing, undecided
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ class Backtest:
     episodes: int
     confirmed: int
     found_sound: int
-    false: Interval  # per pump-year; n: episodes that no event follows
+    undecided: int
+    false: Interval  # per pump-year; n: episodes that no event follows; to where all that are undecided are false
     found: Found
     unseen_events: int  # before which there were no good data
     lead_days: tuple[float, ...]  # of each event found
@@ -125,18 +127,21 @@ class Backtest:
         """The answer in one sentence."""
         told = {
             "pump": _(
-                "{asset}: {false} false episodes per pump-year ({n} in {years} pump-years), {found} events found,"
+                "{asset}: {false} false episodes per pump-year ({n} in {years} pump-years, {undecided} undecided),"
+                " {found} events found,"
                 " median lead {lead}, unknown {unknown} % of the time with good data"
             ),
             "meter": _(
-                "{asset}: {false} false episodes per meter-year ({n} in {years} meter-years), {found} events found,"
+                "{asset}: {false} false episodes per meter-year ({n} in {years} meter-years, {undecided} undecided),"
+                " {found} events found,"
                 " median lead {lead}, unknown {unknown} % of the time with good data"
             ),
         }
         return told[self.kind].format(
             asset=self.asset, false=interval_text(self.false.value, self.false.low, self.false.high), n=self.false.n,
             years=number_text(self.years, 2), found=share_text(self.found.found, self.found.n),
-            lead=_days(self.lead_median_days), unknown=number_text(100 * self.unknown_share, 2),
+            lead=_days(self.lead_median_days), undecided=self.undecided,
+            unknown=number_text(100 * self.unknown_share, 2),
         )  # fmt: skip
 
     def rows(self, zone: tzinfo) -> Iterator[tuple[str, str]]:
@@ -151,7 +156,9 @@ class Backtest:
         yield _("own alert episodes"), str(self.episodes)
         yield _("of them followed by a failure or a finding D or E"), str(self.confirmed)
         yield _("of them followed by a finding A, B or C only"), str(self.found_sound)
-        yield _("of them with nothing found, or nobody looked"), str(self.episodes - self.confirmed - self.found_sound)
+        yield _("of them undecided: still open, or the horizon has not passed"), str(self.undecided)
+        rest = self.episodes - self.confirmed - self.found_sound - self.undecided
+        yield _("of them with nothing found, or nobody looked"), str(rest)
         yield false, interval_text(self.false.value, self.false.low, self.false.high)
         found = self.found
         share = found.found / found.n if found.n else None
@@ -275,17 +282,23 @@ def compare(learned: Learned, past: Past, told: Truth, horizon_us: int) -> Backt
     sound = {
         start for start in set(starts) - confirmed if any(start <= at <= start + horizon_us for at in told.sound_us)
     }
+    end_us = int(at_us[-1]) + step_us
+    undecided = {
+        _us(one) for one in raised if one.end is None or _us(one) + horizon_us > end_us
+    } - confirmed - sound  # fmt: skip
     years = float(judged.sum()) * step_us / YEAR_US
+    false = rate_interval(len(raised) - len(confirmed) - len(undecided), years)
+    worst = rate_interval(len(raised) - len(confirmed), years)
     share = share_interval(len(leads), len(events))
     unknown = judged & past.unknown
     stepped = unknown & past.outside
     n = max(int(judged.sum()), 1)
     return Backtest(
-        learned.asset, learned.sha256, int(at_us[0]), int(at_us[-1]) + step_us, years,
-        len(raised), len(confirmed), len(sound),
-        rate_interval(len(raised) - len(confirmed), years), Found(len(leads), len(events), share.low, share.high),
+        learned.asset, learned.sha256, int(at_us[0]), end_us, years,
+        len(raised), len(confirmed), len(sound), len(undecided), replace(false, high=worst.high),
+        Found(len(leads), len(events), share.low, share.high),
         len(told.worn_us) - len(events), leads, told.work_orders, float(unknown.sum()) / n, float(stepped.sum()) / n,
-        tuple(_raised(one, confirmed, sound) for one in raised), learned.kind,
+        tuple(_raised(one, confirmed, sound, undecided) for one in raised), learned.kind,
     )  # fmt: skip
 
 
@@ -294,9 +307,10 @@ def spans(start_us: int, end_us: int) -> range:
     return range(start_us, end_us, PART_US)
 
 
-def _raised(one: Episode, confirmed: set[int], sound: set[int]) -> Raised:
+def _raised(one: Episode, confirmed: set[int], sound: set[int], undecided: set[int]) -> Raised:
     start = _us(one)
-    followed = "event" if start in confirmed else "sound" if start in sound else "nothing"
+    sets = {"event": confirmed, "sound": sound, "undecided": undecided}
+    followed = next((word for word, starts in sets.items() if start in starts), "nothing")
     return Raised(start, None if one.end is None else one.end.value // 1000, one.top[0] if one.top else "", followed)
 
 

@@ -157,7 +157,8 @@ def _answer(facts: Facts, zone: ZoneInfo) -> tuple[Block, ...]:
 def _boxes(past: Backtest) -> list[tuple[str, str, str]]:
     return [
         (_("false episodes"), interval_text(past.false.value, past.false.low, past.false.high),
-         _("per pump-year; {n} in {years} pump-years").format(n=past.false.n, years=number_text(past.years, 2))),
+         _("per pump-year; {n} in {years} pump-years, {undecided} undecided").format(
+             n=past.false.n, years=number_text(past.years, 2), undecided=past.undecided)),
         (_("events found"), share_text(past.found.found, past.found.n), _("failures, and findings D or E")),
     ]  # fmt: skip
 
@@ -336,6 +337,7 @@ def past_blocks(past: Backtest | None, zone: ZoneInfo) -> tuple[Block, ...]:
     said = {
         "event": _("a failure, or a finding D or E"),
         "sound": _("a finding A, B or C"),
+        "undecided": _("undecided yet"),
         "nothing": _("nothing found"),
     }
     rows: tuple[tuple[Cell, ...], ...] = tuple(

@@ -16,6 +16,7 @@ from pypdf import PdfReader
 from drivers.errors import UserError
 from models.bias.parameters import Cost
 from models.health.remaining import remaining_life
+from models.intervals import rate_interval
 from monitor import judge, learning
 from monitor.cli import build_parser
 from monitor.ledger import Ledger, entries
@@ -270,11 +271,27 @@ def test_a_failure_is_found_with_its_lead_and_the_episode_before_it_is_not_false
     assert told["unknown_share"] < 0.05
 
 
-def test_an_episode_that_nothing_follows_counts_as_false_with_its_interval(wearing, capsys):
+def test_an_episode_that_still_stands_is_undecided_and_only_the_upper_bound_counts_it(wearing, capsys):
     told = told_of(wearing, capsys)
-    assert told["episodes"] == told["false"]["n"] >= 1
-    assert told["false"]["low"] < told["false"]["value"] < told["false"]["high"]
+    assert (told["episodes"], told["undecided"], told["false"]["n"], told["false"]["value"]) == (1, 1, 0, 0.0)
+    assert told["raised"][0]["followed_by"] == "undecided"
+    assert told["false"]["high"] == pytest.approx(rate_interval(1, told["pump_years"]).high)
     assert told["found"] == {"found": 0, "n": 0, "low": 0.0, "high": 1.0}
+    assert handwheel(wearing, "backtest", "pump1", "--from", "2025-12-28", "--to", AT) == 0
+    assert "pump-years, 1 undecided)" in capsys.readouterr().out
+
+
+def test_an_episode_that_nothing_follows_within_the_horizon_is_false_and_a_later_one_undecided():
+    times = pd.date_range("2026-01-01", periods=100, freq="D", tz="UTC")
+    words = np.full(100, "normal", object)
+    words[[10, 11, 80, 81]] = "alert"  # both are closed
+    good, none = np.ones(100, bool), np.zeros(100, bool)
+    past = backtest.Past(times, words, (), np.empty((100, 0)), good, none, none)
+    learned = backtest.Learned("pump1", "-", 86_400.0, (0, 0))
+    found = backtest.compare(learned, past, backtest.Truth((), (), 0), 30 * DAY_US)
+    assert [one.followed_by for one in found.raised] == ["nothing", "undecided"]
+    assert (found.false.n, found.undecided) == (1, 1)
+    assert found.false.low < found.false.value < found.false.high
 
 
 def test_what_the_vendor_found_itself_is_no_truth(wearing, capsys):
