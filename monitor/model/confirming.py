@@ -8,17 +8,34 @@ from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
 from monitor.daemon.deeds import draft_of
+from monitor.labels import role_word
 from monitor.ledger import Ledger, entries
 from monitor.ledger.through import through_daemon
-from monitor.standing import open_alert_words
+from monitor.standing import KINDS, Standing, open_alert_words, standings
 from monitor.state import State
-from monitor.transfer.times import moment_us
-from monitor.words import _, clean, utc_text
+from monitor.transfer.times import DAY_US, moment_us
+from monitor.words import _, clean, local_text, number_text, parse_utc, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
 VERB = "confirm_baseline"
+
+
+def waiting_words(state: State, settings: "Settings", asset_id: str, now_us: int) -> str:
+    """That a baseline was confirmed from which nothing was learned yet; "" where none waits. `now_us` in UTC [us]"""
+    if not state.ledger.is_file():
+        return ""
+    told = standings(one for one in entries(state, KINDS) if one.asset == asset_id).get(asset_id, Standing())
+    if told.waiting is None:
+        return ""
+    start_us, days = parse_utc(str(told.waiting.data["from"])), settings.models.learn_days
+    passed = min(max(now_us - start_us, 0) / DAY_US, days)
+    start = local_text(start_us, ZoneInfo(settings.time_zone))
+    words = _("baseline confirmed from {start} by {role}; {n} of {days} days have passed; until it is learned the model"
+              " before it judges")  # fmt: skip
+    role = role_word(told.waiting.role or "-")
+    return words.format(start=start, role=role, n=number_text(passed, 2), days=days)
 
 
 def add_arguments(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -16,6 +16,7 @@ from monitor.learning import limits
 from monitor.ledger import entries
 from monitor.model.backtest import Backtest
 from monitor.model.called import from_json
+from monitor.model.confirming import waiting_words
 from monitor.model.fitting import Refit, window_us
 from monitor.model.life import Part, by_age, realised_words, words
 from monitor.model.made_of import made_of, unit_of, why_left_out
@@ -59,7 +60,9 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
     zone = ZoneInfo(settings.time_zone)
     model = facts.model
     doubts = tuple(Paragraph(one, "warning") for one in in_doubt(state, settings, facts))
-    sections = [Section(_("Answer"), (*_answer(facts, zone), *doubts))]
+    waits = waiting_words(state, settings, facts.asset.id, now_us)
+    waiting = (Paragraph(waits, "note"),) if waits else ()
+    sections = [Section(_("Answer"), (*_answer(facts, zone), *doubts, *waiting))]
     if model:
         sections += [
             Section(_("What was learned"), (*doubts, *_learned(facts, model, zone))),

@@ -247,6 +247,17 @@ def test_what_the_daemon_learns_from_a_confirmed_baseline_says_that_the_model_be
     assert "THE MODEL BEFORE IT called this window ALERT" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_card_says_that_a_confirmed_baseline_waits_and_who_judges_until_it_is_learned(state, capsys, monkeypatch):
+    monkeypatch.setattr(command.time, "time_ns", lambda: (NOW_US + DAY_US // 2) * 1000)
+    words = ("confirm", "pump1", "--from", AT, "--reason", "new impeller")
+    assert handwheel(state, *words) == 0
+    capsys.readouterr()
+    handwheel(state, "card", "pump1", "--no-backtest")
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"baseline confirmed from 2026-01-05 00:00 +00:00 by {ROLE}; 0.50 of 2 days have passed" in told
+    assert "until it is learned the model before it judges" in told
+
+
 def enter(state, kind, at_us, **data):
     ledger = Ledger(state)
     ledger.append(kind, data, at_us=at_us, via="test", site="G", asset="pump1", component="impeller")
