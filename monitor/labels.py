@@ -94,6 +94,16 @@ def line_word(word: object) -> str:
     return words.get(str(word), clean(word or "-", 12))
 
 
+def limits_past(value: float | None, reference: float | None, *limits: float | None) -> tuple[float | None, ...]:
+    """The limits of a line that fired, on the side of its reference on which the value lies: a line may have two."""
+    if value is None or reference is None:
+        return limits
+    return tuple(
+        2 * reference - limit if limit is not None and (limit - reference) * (value - reference) < 0 else limit
+        for limit in limits
+    )
+
+
 def quantity_word(quantity: str) -> str:
     """The name of a measured quantity."""
     words = {

@@ -15,7 +15,7 @@ from models.bias.episodes import DAY_US, match, merge
 from monitor.claims import alert_of, spoken_us
 from monitor.ledger import Record
 from monitor.plant import Review
-from monitor.words import _, clean, number_text, parse_utc, utc_text
+from monitor.words import _, clean, index_text, number_text, parse_utc, utc_text
 
 KINDS = ("vendor_alert", "own_alert", "verdict", "assessment", "work_order", "failure")
 WORST = ("agree", "own_only", "vendor_only", "cannot_tell")  # the asset line shows the first of these that is open
@@ -108,7 +108,7 @@ def _verdict(
     elif sight.index is not None:
         word = "vendor_only"
         reason = _("vendor asks: {claim}; own index {index} (alert line 50) on {share} % good data").format(
-            claim=claim, index=number_text(sight.index, 2), share=number_text(100 * sight.good_share, 2)
+            claim=claim, index=index_text(sight.index), share=number_text(100 * sight.good_share, 2)
         )
     else:
         word = "cannot_tell"

@@ -137,6 +137,14 @@ def number_text(value: float | None, digits: int = 3) -> str:
     return text if _language == "en" else text.replace(".", ",")
 
 
+def index_text(value: float | None) -> str:
+    """A health index, 0 to 100, with two digits at most below 100: "98", "1.4", "0.03", "<0.01"; "-" for none."""
+    if value is None or math.isnan(value):
+        return "-"
+    text = f"{value:.{0 if value >= 9.95 else 1 if value >= 0.995 else 2}f}" if value >= 0.01 else "<0.01"
+    return text if _language == "en" else text.replace(".", ",")
+
+
 def figure_text(value: float | None, digits: int = 6) -> str:
     """A number to calculate with: `digits` significant digits, with an exponent where it needs one; "-" for none."""
     if value is None or math.isnan(value):

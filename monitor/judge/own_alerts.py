@@ -12,11 +12,11 @@ from typing import Any
 from models.health import Assessment
 from models.health.life_cycle import CLOSED, RAISED, advance
 from models.health.lines import OF_USE
-from monitor.labels import quantity_word
+from monitor.labels import limits_past, quantity_word
 from monitor.ledger import Record
 from monitor.plant import Asset
 from monitor.standing import Standing
-from monitor.words import _, number_text, quantity_text, utc_text
+from monitor.words import _, index_text, quantity_text, utc_text
 
 ALERT_LINE = 50.0
 INDEX = "index"
@@ -138,13 +138,14 @@ def alert_text(component: str, found: Assessment, kind: str, by: Sequence[str]) 
         return _("{component}: {quantity} {value}, expected {expected}; index {index}").format(
             component=component or other, quantity=quantity_word(top.quantity),
             value=quantity_text(top.value, top.unit), expected=quantity_text(top.expected, top.unit),
-            index=number_text(found.index, 2),
+            index=index_text(found.index),
         )  # fmt: skip
     if proved:
         line = proved[0]
+        [limit] = limits_past(line.value, line.reference, line.act)
         return _("{component}: {quantity} {value} is past {limit}").format(
             component=component or other, quantity=quantity_word(line.name),
-            value=quantity_text(line.value, line.unit), limit=quantity_text(line.act, line.unit),
+            value=quantity_text(line.value, line.unit), limit=quantity_text(limit, line.unit),
         )  # fmt: skip
     return component or other
 

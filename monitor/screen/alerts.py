@@ -3,8 +3,8 @@
 Pure: lines from a RoomState and a View. All of it is advice, not a safety alarm system, and the page says so.
 """
 
-from monitor.labels import alarm_word, health_word, verdict_word
-from monitor.screen.overview import filter_words
+from monitor.labels import alarm_word, verdict_word
+from monitor.screen.overview import filter_words, own_text
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
 from monitor.screen.room import (
     Alarm,
@@ -20,7 +20,6 @@ from monitor.screen.text import (
     KINDS,
     MARKS,
     View,
-    as_number,
     banners,
     foot,
     head,
@@ -105,8 +104,7 @@ def detail(room: RoomState, view: View, alarms: list[Alarm]) -> list[Line]:
         where = f" {clean(alarm.component, 20)}" if alarm.component else ""
         found += wrap(f"{alarm.asset}{where}: {clean(alarm.says, 300)}", view.width - 2)[:2]
         told = room.assessments.get(alarm.asset, {})
-        index = as_number(told.get("index"))
-        own = f"{health_word(told.get('word'))} {index:.0f}" if index is not None else _("nothing assessed")
+        own = own_text(room, told) if told.get("index") is not None else _("nothing assessed")
         found.append(_("own model: {own}").format(own=own))
         found += wrap(judged(room, alarm), view.width - 2)[:1]
         if alarm.state == "SHLVD":

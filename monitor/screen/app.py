@@ -36,7 +36,7 @@ from monitor.screen.page import AlertsPage, OverviewPage, Page, ProceduresPage, 
 from monitor.screen.palette import THEME, content
 from monitor.screen.pieces import Line
 from monitor.screen.reading import Parts, Reading, manual_command, text_of
-from monitor.screen.room import Alarm, Life, Procedure, RoomState
+from monitor.screen.room import Alarm, Life, Procedure, RoomState, sound_since
 from monitor.screen.terminal import choose, plain
 from monitor.screen.text import View, banners, head
 from monitor.state import State
@@ -257,7 +257,7 @@ class ControlRoom(App[int]):
         self.put(signature(audit_id))
 
     def confirm(self, asset_id: str) -> None:
-        self.put(baseline(asset_id, self.room.zone))
+        self.put(baseline(asset_id, self.room.zone, sound_since(self.room, asset_id)))
 
     def put(self, question: Question) -> None:
         """Ask a person, then the daemon; its answer, or its refusal in its own words, stands above the keys."""

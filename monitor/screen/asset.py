@@ -14,13 +14,14 @@ from monitor.labels import (
     alarm_word,
     choice_word,
     code_text,
-    health_word,
+    limits_past,
     line_word,
     operating_word,
     quantity_word,
     role_word,
     verdict_word,
 )
+from monitor.screen.overview import own_text, own_word
 from monitor.screen.pieces import LEVELS, Cell, Line, budget, fit, page, range_bar, row, rule, window, wrap
 from monitor.screen.room import (
     DAY_US,
@@ -106,7 +107,9 @@ def said_line(room: RoomState, view: View, asset_id: str, asset: Mapping[str, An
     said = verdict_word(word) if word else no_claim(room, asset_id)
     when = _("since {age}").format(age=age_of(since, room)) if since is not None else ""
     provisional = _("provisional") if verdicts and first.get("final") is False else ""
-    text = "  ".join(part for part in (f" {said} {when}".rstrip(), provisional, reason) if part)
+    own = own_word(room, asset)
+    known = _("own {index}").format(index=own) if own != "-" else ""  # ahead of the reason, which may be cut
+    text = "  ".join(part for part in (f" {said} {when}".rstrip(), known, provisional, reason) if part)
     mark = ((1, 1 + len(said), "strong"),) if word in ("vendor_only", "own_only") else ()
     return Line(fit(text, view.width).rstrip(), "", mark)
 
@@ -383,9 +386,7 @@ def own_title(room: RoomState, asset_id: str) -> str:
     told = room.assessments.get(asset_id)
     if told is None:
         return _("OWN MODEL")
-    index = as_number(told.get("index"))
-    number = _("index {n}").format(n=f"{index:.0f}") if index is not None else ""
-    return _("OWN MODEL") + f"  {health_word(told.get('word'))} {number}".rstrip()
+    return _("OWN MODEL") + "  " + own_text(room, told)
 
 
 def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
@@ -421,9 +422,10 @@ def weight_lines(room: RoomState, told: Mapping[str, Any], width: int) -> Pane:
     for one in top[:3]:
         name, unit = quantity_word(str(one.get("quantity"))), clean(one.get("unit") or "", 8)
         share = as_number(one.get("share"))
-        value, usual = number_text(as_number(one.get("value"))), number_text(as_number(one.get("expected")))
+        value, expected = (number_text(as_number(one.get(key))) for key in ("value", "expected"))
         weight = f" ({number_text(share, 2)} %)" if share is not None else ""
-        text = _(" {name} {value} {unit}, usual {usual}").format(name=name, value=value, unit=unit, usual=usual)
+        words = _(" {name} {value} {unit}, expected {expected}")
+        text = words.format(name=name, value=value, unit=unit, expected=expected)
         found += wrap(text + weight, width, "  ")
     return found
 
@@ -443,6 +445,8 @@ def physics_lines(room: RoomState, told: Mapping[str, Any], width: int) -> Pane:
         text += f": {line_word(one.get('word'))}"
         if usual is not None and usual not in (0.0, warn):
             text += ", " + _("ref. {value}").format(value=number_text(usual))
+        if one.get("word") in ("warn", "act"):
+            warn, act = limits_past(value, usual, warn, act)
         limits = [number_text(limit) for limit in (warn, act) if limit is not None]
         text += ", " + _("limit {limits}").format(limits=" / ".join(limits)) if limits else ""
         found += wrap(text, width, "  ")

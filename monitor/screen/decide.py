@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 from monitor.labels import choice_word
 from monitor.screen.room import Alarm
 from monitor.screen.text import encodable
-from monitor.words import _, clean, utc_text
+from monitor.words import _, clean, local_text, utc_text
 
 CHOICES = ("follow", "inspect_first", "defer", "reject")  # keys 1 to 4
 REASON_NEEDED = ("defer", "reject")
@@ -117,8 +117,8 @@ def signature(audit_id: str) -> Question:
     return Question(_("SIGN THE AUDIT"), (line,), (Field("note", _("note")),), command)
 
 
-def baseline(asset_id: str, zone: tzinfo | None) -> Question:
-    """That an asset is sound from a time on, so that our own model may be learned anew from then."""
+def baseline(asset_id: str, zone: tzinfo | None, since_us: int) -> Question:
+    """That an asset is sound from a time on, proposed is `since_us`; our own model is learned anew from then."""
 
     def command(told: Mapping[str, str]) -> Command:
         reason = told.get("reason", "").strip()
@@ -128,7 +128,8 @@ def baseline(asset_id: str, zone: tzinfo | None) -> Question:
         return "confirm_baseline", {"asset": asset_id, "from": utc_text(start_us), "reason": reason}
 
     lines = (clean(asset_id, 20), _("Our own model is learned anew from then on; until then the one before it judges."))
-    fields = (Field("from", _("sound since (2026-11-30 07:00)")), Field("reason", _("reason (needed)")))
+    since = local_text(since_us, zone, "%Y-%m-%d %H:%M")[:16]
+    fields = (Field("from", _("sound since (date, time)"), since), Field("reason", _("reason (needed)")))
     return Question(_("CONFIRM THE BASELINE"), lines, fields, command)
 
 

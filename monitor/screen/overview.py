@@ -6,9 +6,10 @@ Pure: lines from a RoomState and a View. The numbers of the foot are counts and 
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.labels import choice_word, health_word, role_word, verdict_word
+from monitor.labels import choice_word, health_word, quantity_word, role_word, verdict_word
 from monitor.screen.pieces import Cell, Line, budget, fit, page, range_bar, row, rule, trend_bar, window
 from monitor.screen.room import (
+    ALERT_LINE,
     QUIET,
     RoomState,
     history_only,
@@ -37,10 +38,12 @@ from monitor.screen.text import (
     short_time,
     value_text,
 )
-from monitor.words import _, age_text, clean, interval_text, utc_text
+from monitor.words import _, age_text, clean, index_text, interval_text, utc_text
 
 Asset = Mapping[str, Any]
 LINKS_SHOWN = 3
+NOW_US = 900_000_000  # a row that is older is not of now
+OF_USE = ("starts_per_h", "duty_balance", "npsh_margin")  # lines that change no word
 
 
 def items(room: RoomState, view: View) -> list[str]:
@@ -179,9 +182,9 @@ def widths_of(view: View, ids: list[str]) -> dict[str, int]:
     """The width of each column; the name of the asset takes what is left."""
     name = min(max([len(one) for one in ids] + [5]), 9)
     if view.wide:
-        columns = {"id": name, "what": 0, "now": 11, "bar": 12, "trend": 10, "vendor": 8, "own": 9, "link": 7}
+        columns = {"id": name, "what": 0, "now": 11, "bar": 12, "trend": 10, "vendor": 8, "own": 14, "link": 7}
     else:
-        columns = {"id": name, "what": 0, "now": 10, "bar": 10, "vendor": 8, "own": 9, "link": 6}
+        columns = {"id": name, "what": 0, "now": 10, "bar": 7, "vendor": 8, "own": 14, "link": 6}
     columns["verdict"] = 11
     columns["what"] = view.width - 1 - sum(columns.values()) - (len(columns) - 1)
     return columns
@@ -251,7 +254,40 @@ def own_word(room: RoomState, asset: Asset) -> str:
         return health_word(word) if word else "-"
     if word is None and own_asks(room, {"index": index}):
         word = "alert"
-    return f"{index:.0f} {health_word(word)}" if word else _("index {n}").format(n=f"{index:.0f}")
+    if not word:
+        return _("index {n}").format(n=index_text(index))
+    said = _("sensor") if still_sensor(assessment) else health_word(word)
+    return f"{index_text(index)} {said} {index_age(room, assessment)}".rstrip()
+
+
+def index_age(room: RoomState, told: Asset) -> str:
+    """How old the row is that an index rests on, "" for one of now: the pump may stand since then."""
+    at_us = time_us(told.get("index_at"))
+    return age_of(at_us, room) if at_us is not None and room.now_us - at_us > NOW_US else ""
+
+
+def still_sensor(told: Asset) -> str:
+    """The sensor that stands still, where the word of an assessment comes of that alone."""
+    lines = [one for one in told.get("lines") or () if isinstance(one, Mapping) and one.get("word") == "act"]
+    index = as_number(told.get("index"))
+    if told.get("word") != "alert" or (index is not None and index < ALERT_LINE) or not lines:
+        return ""
+    if any(one.get("name") not in ("frozen", *OF_USE) for one in lines):
+        return ""
+    notes = (clean(one.get("note") or "?", 60) for one in lines if one.get("name") == "frozen")
+    return next((quantity_word(note.partition(" ")[0]) for note in notes), "")
+
+
+def own_text(room: RoomState, told: Asset) -> str:
+    """The word of an assessment, what it comes of where that is a sensor, and the index with its time if it is old."""
+    index, sensor = as_number(told.get("index")), still_sensor(told)
+    said = health_word(told.get("word"))
+    said += " (" + _("sensor {name} stands still").format(name=sensor) + ")" if sensor else ""
+    if index is None:
+        return said
+    said += (", " if sensor else " ") + _("index {n}").format(n=index_text(index))
+    at = short_time(time_us(told.get("index_at")), room)
+    return said + (" " + _("at {time}").format(time=at) if index_age(room, told) else "")
 
 
 def link_word(room: RoomState, asset_id: str, archived: bool) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from monitor.words import parse_utc
 
+MINUTE_US = 60_000_000
 DAY_US = 86_400_000_000
 ALERT_LINE = 50.0  # health index below which our own model asks for attention
 VERDICT_ORDER = ("vendor_only", "own_only", "agree", "cannot_tell")  # where two sides differ comes first
@@ -391,6 +392,14 @@ def own_asks(room: RoomState, asset: Mapping[str, Any]) -> bool:
     """Whether our own model asks for something on this asset now."""
     index = asset.get("index")
     return asset.get("verdict") in ("own_only", "agree") or (isinstance(index, int | float) and index < ALERT_LINE)
+
+
+def sound_since(room: RoomState, asset_id: str) -> int:
+    """From when on an asset may be sound: the minute after the last work on it was done, else now. [us]"""
+    orders = [one for one in room.past.by_asset.get(asset_id, ()) if one.kind == "work_order"]
+    done = [us for us in (time_us(one.data.get("done")) for one in orders if one.data.get("action") != "inspect") if us]
+    after = -(-max(done, default=room.now_us) // MINUTE_US) * MINUTE_US
+    return min(after, room.now_us // MINUTE_US * MINUTE_US)
 
 
 def tally(entries: Iterable[Entry], since_us: int) -> Tally:

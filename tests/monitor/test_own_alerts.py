@@ -174,3 +174,9 @@ def test_a_model_whose_entry_is_younger_than_the_work_knows_nothing_of_the_asset
     plant.enter("work_order", {"done": "1970-01-01T00:10:00Z", "action": "replace", "wo_id": "1"}, 11 * MINUTE_US)
     plant.enter("model", {"sha256": "a", "window_end": "1970-01-01T00:00:00Z", "why": "first run"}, 20 * MINUTE_US)
     assert plant.judge(said("alert"), 21 * MINUTE_US) == ([], [])
+
+
+def test_the_sentence_of_a_line_with_two_sides_names_the_limit_that_is_past():
+    low = Line("vibration_step", 1.0, "mm/s", 3.0, 0.1, 4.0, 4.5, "act")
+    [one] = Plant().judge(said("unknown", lines=[low]), MINUTE_US)[0]
+    assert one["data"]["text"].endswith("1.00 mm/s is past 1.50 mm/s")

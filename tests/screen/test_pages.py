@@ -27,12 +27,13 @@ from monitor.screen.room import (
     open_period,
     rows,
     sorted_assets,
+    sound_since,
     tally,
 )
 from monitor.screen.room import procedures as parse_procedures
 from monitor.screen.text import View, encodable, head, second_line, short_time, value_text
 from monitor.screen.text import overview as overview_text
-from monitor.words import use_language, utc_text
+from monitor.words import index_text, use_language, utc_text
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 SIZES = [(80, 24), (100, 30), (132, 43), (64, 18)]
@@ -397,11 +398,11 @@ def test_the_axis_of_a_yes_or_no_goes_from_no_to_yes(room):
 
 def test_a_share_below_one_percent_is_not_taken_for_a_fraction(room):
     one = {"quantity": "flow", "value": 2.1, "expected": 2.0, "unit": "m3/h", "share": 0.87}
-    assert "usual 2.00 (0.87 %)" in of_model(room, contributions=[one])
+    assert "expected 2.00 (0.87 %)" in of_model(room, contributions=[one])
 
 
 def test_the_weight_of_a_value_does_not_run_into_it(room):
-    assert "usual 2.00 (40 %)" in " ".join(asset.own_lines(room, "R-P01", 60))
+    assert "expected 2.00 (40 %)" in " ".join(asset.own_lines(room, "R-P01", 60))
 
 
 @pytest.mark.parametrize("language", ["en", "fr", "de"])
@@ -503,12 +504,81 @@ def test_a_meter_has_a_word_and_no_index(room):
 
 
 def test_a_baseline_is_confirmed_with_a_time_and_a_reason_or_not_at_all():
-    question = decide.baseline("R-P01", UTC)
+    question = decide.baseline("R-P01", UTC, NOW)
     verb, data = question.command({"from": "2026-11-30 07:00", "reason": "new impeller"})
     assert (verb, data["from"], data["asset"]) == ("confirm_baseline", "2026-11-30T07:00:00.000Z", "R-P01")
     for told in ({"from": "yesterday", "reason": "x"}, {"from": "2026-11-30", "reason": " "}):
         with pytest.raises(decide.Missing):
             question.command(told)
+
+
+def test_the_time_proposed_for_a_baseline_is_the_end_of_the_last_work_and_never_ahead(room):
+    def proposed(*done):
+        orders = tuple(Entry(n, "work_order", NOW, "", "R-P01", "seal", {"done": one, "action": "replace"})
+                       for n, one in enumerate(done))  # fmt: skip
+        told = replace(room, now_us=NOW, past=replace(room.past, by_asset={"R-P01": orders}))
+        question = decide.baseline("R-P01", UTC, sound_since(told, "R-P01"))
+        return question.fields[0].value, question
+
+    assert proposed()[0] == utc_text(NOW)[:16].replace("T", " ")
+    text, question = proposed("2026-11-07T07:32:48.000Z", "2026-05-23T08:38:08.000Z")
+    assert text == "2026-11-07 07:33"
+    assert question.command({"from": text, "reason": "x"})[1]["from"] == "2026-11-07T07:33:00.000Z"
+
+
+def old_index(room, **more):
+    """The room with this in the assessment of R-P01, whose index is of three hours ago."""
+    told = {"asset": "R-P01", "word": "normal", "index": 98.2, "index_at": utc_text(room.now_us - 3 * 3_600_000_000)}
+    return replace(room, assessments={"R-P01": {**told, **more}})
+
+
+def test_an_index_that_is_not_of_now_is_never_shown_without_its_age(room):
+    told = old_index(room)
+    at = short_time(room.now_us - 3 * 3_600_000_000, room)
+    assert overview.own_word(told, {"id": "R-P01"}) == "98 normal 3h"
+    assert asset.own_title(told, "R-P01") == f"OWN MODEL  normal index 98 at {at}"
+    fresh = old_index(room, index_at=utc_text(room.now_us - 60_000_000))
+    assert overview.own_word(fresh, {"id": "R-P01"}) == "98 normal"
+
+
+def test_an_alert_of_a_sensor_that_stands_still_says_so_beside_the_sound_index(room):
+    line = {"name": "frozen", "word": "act", "note": "speed has not moved"}
+    told = old_index(room, word="alert", index=96.9, lines=[line], index_at=None)
+    assert asset.own_title(told, "R-P01") == "OWN MODEL  ALERT (sensor speed stands still), index 97"
+    assert overview.own_word(told, {"id": "R-P01"}) == "97 sensor"
+    worn = old_index(room, word="alert", index=96.9, lines=[line, {"name": "vibration", "word": "act"}])
+    assert "sensor" not in asset.own_title(worn, "R-P01")
+
+
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+@pytest.mark.parametrize("width", [80, 120])
+def test_index_and_word_are_whole_in_the_table_and_on_the_page(room, language, width):
+    use_language(language)
+    told = old_index(room, index=100.0, index_at=utc_text(room.now_us - 96 * 60_000_000))
+    listed = [{**one, "index": 100.0} if one["id"] == "R-P01" else one for one in rows(room.status, "assets")]
+    told = replace(told, status={**told.status, "assets": listed})
+    own = overview.own_word(told, {"id": "R-P01"})
+    assert own.startswith("100 normal ")
+    assert own in "\n".join(map(str, overview.lines(told, View(width, 24))))
+    assert own in "\n".join(map(str, asset.lines(told, View(width, 24), "R-P01")[:5]))
+
+
+def test_a_line_with_two_sides_shows_the_limit_that_is_past(room):
+    line = {"name": "vibration_step", "value": 1.19, "unit": "mm/s", "reference": 2.55, "uncertainty": 0.1,
+            "warn": 3.83, "act": None, "word": "warn"}  # fmt: skip
+    told = of_model(room, physics=[line])
+    assert "limit 1.27" in told
+    assert "3.83" not in told
+
+
+def test_what_the_others_let_expect_is_called_expected(room):
+    top = [{"quantity": "head", "value": 40.0, "expected": 42.0, "unit": "m", "share": 60.0}]
+    assert "head 40.0 m, expected 42.0 (60 %)" in of_model(room, contributions=top)
+
+
+def test_an_index_has_two_digits_at_most_below_a_hundred():
+    told = {100.0: "100", 98.2: "98", 9.96: "10", 1.447: "1.4", 0.0299: "0.03", 0.000009: "<0.01", None: "-"}
+    assert {value: index_text(value) for value in told} == told
 
 
 def test_the_help_tells_of_an_empty_verdict_and_of_a_part_that_recovers():
