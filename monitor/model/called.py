@@ -14,7 +14,7 @@ from monitor.beside import well_columns
 from monitor.historian.frames import wide
 from monitor.labels import health_word, quantity_word
 from monitor.state import State
-from monitor.words import _, utc_text
+from monitor.words import _, clean, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Asset, Settings
@@ -71,8 +71,10 @@ def called(
 
 
 def from_json(told: object) -> Called | None:
-    """What a ledger entry says of it."""
-    return Called(**{name: str(told[name]) for name in Called.__slots__}) if isinstance(told, Mapping) else None
+    """What a ledger entry says of it; None where it says nothing."""
+    if not isinstance(told, Mapping):
+        return None
+    return Called(**{name: clean(told.get(name, "-"), 40) for name in Called.__slots__})
 
 
 def words_of(walked: Walk) -> np.ndarray:
