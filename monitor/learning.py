@@ -7,6 +7,7 @@ Each model is kept under its digest, so that what an earlier one said can still 
 """
 
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
@@ -14,9 +15,11 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 
 from drivers.errors import UserError
 from models.health import HealthModel, Limits, Rated, fit, from_parts
@@ -31,7 +34,7 @@ from monitor.plant import QUANTITIES, Asset, Settings
 from monitor.progress import Tell, silent
 from monitor.standing import Standing, standings
 from monitor.state import State, atomic_write
-from monitor.words import _, number_text, parse_utc, utc_text
+from monitor.words import _, clean, number_text, parse_utc, utc_text
 
 MINUTE_S, HOUR_S = 60, 3600
 DAY_US = 86_400_000_000
@@ -40,9 +43,13 @@ HOURS_FOLD = 2  # an hour holds less than its minutes: twice the days of them ar
 OF_LINES = (  # of the nameplate: nothing learned rests on them
     "max_starts_per_h", "vibration_category", "best_flow_m3h", "npsh_required_m", "altitude_m", "well_area_m2",
 )  # fmt: skip
+OF_CURVES = ("flow", "suction_pressure", "discharge_pressure", "head", "power", "speed")  # what a pump curve needs
 COVERED = 0.9  # of a window that nobody chose: from here on something must have been read
 FIRST_RUN, CONFIRMED, FOUND = "first run", "baseline confirmed", "found stored, without an entry"
 NOBODY = "nobody yet"
+UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, EOFError, BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ def learn(
             continue
         one = told.get(asset.id, Standing())
         known, baseline = model_path(state, asset.id).exists(), one.waiting
+        if not known and not again and not baseline and restored(state, asset, one):
+            continue
         if known and not again and not baseline:
             result.ledger.extend(_found(state, asset, one, now_us))
         elif known and one.alerts:
@@ -138,6 +147,22 @@ def learn(
     return result
 
 
+def restored(state: State, asset: Asset, one: Standing) -> bool:
+    """Take up the kept copy of the model that the ledger names; whether there was a sound one.
+
+    A model that went missing is not learned anew: the pump may have worn since.
+    """
+    digest = str(one.model.data["sha256"]) if one.model else ""
+    try:
+        model = load(state, asset.id, digest) if digest else None
+    except ModelDamaged:
+        return False
+    if model is None:
+        return False
+    keep(state.models, asset.id, packed(model))
+    return True
+
+
 def entry(
     asset: Asset, body: Mapping[str, Any], why: str, now_us: int, baseline: Record | None = None
 ) -> dict[str, Any]:  # fmt: skip
@@ -162,7 +187,7 @@ def _found(state: State, asset: Asset, one: Standing, now_us: int) -> list[dict[
             return []
         by_hand = body["card"]["confirmed_by"] != NOBODY
         return [entry(asset, body, standing.BY_HAND if by_hand else FOUND, now_us)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except UNREADABLE:
         return []  # a damaged one is said where it is to judge
 
 
@@ -226,11 +251,30 @@ def fitted(
         beside = well_columns(settings, asset, frames)
         plate = rated(settings, asset)
         model = fit(values, share, plate, every_s=window.every_s, confirmed_by=confirmed_by, beside=beside)
+        model = carded(model, settings, asset, values)
         if STEADY in model.detectors:
             break
     if model is None:
         raise TooEarly(why)
     return model
+
+
+def carded(model: HealthModel, settings: Settings, asset: Asset, values: pd.DataFrame) -> HealthModel:
+    """A model whose card names its pump, and the tags for want of which it learned less than it could."""
+    notes = [*model.card["notes"]]
+    good = {str(name) for name in values if np.isfinite(values[name].to_numpy(float)).any()}
+    tags = [tag for tag in settings.tags_of(asset.id) if QUANTITIES[tag.quantity][1] == "analog"]
+    silent = [tag.name for tag in tags if tag.quantity not in good]
+    if STEADY not in model.detectors:
+        notes += [f"no value at all in this window of {model.every_s:g} s rows"] if not good else []
+        notes += [f"{name} has no good value in this window" for name in silent if good]
+        filled = int(np.isfinite(values.to_numpy(float)).any(axis=1).sum())
+        if good and 2 * filled < len(values):
+            notes += [f"only {filled} of {len(values)} rows of {model.every_s:g} s hold any value"]
+    of_curves = [tag.name for tag in tags if tag.name in silent and tag.quantity in OF_CURVES]
+    if good and not model.reference.curves:
+        notes += [f"no curves: {name} has no good value" for name in of_curves]
+    return replace(model, card={**model.card, "asset": asset.id, "notes": notes})
 
 
 def windows(
@@ -335,20 +379,48 @@ def keep(folder: Path, name: str, one: Learned) -> None:
 def load(state: State, asset_id: str, sha256: str = "") -> HealthModel | None:
     """The model that judges, or the one of this digest; None without it.
 
-    ModelDamaged where its files do not agree with their digest.
+    ModelDamaged where its files do not agree with their digest, or are of another asset: as the card says, or of one
+    without that word the ledger.
     """
     path = model_path(state, asset_id, sha256)
     if not path.exists():
         return None
     try:
         body = json.loads(path.read_text())
-        with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
+        with np.load(BytesIO(path.with_suffix(".npz").read_bytes()), allow_pickle=False) as file:
             model = from_parts(body, {name: file[name] for name in file.files})
-    except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise ModelDamaged(f"{path}: cannot be read ({fault}); remove it to learn the pump again") from fault
-    if model.sha256 != body.get("sha256") or sha256 not in ("", model.sha256):
-        raise ModelDamaged(f"{path}: does not agree with its digest; remove it to learn the pump again")
+        agrees = model.sha256 == body.get("sha256") and sha256 in ("", model.sha256)
+    except UNREADABLE as fault:
+        raise ModelDamaged(f"{path}: cannot be read ({clean(fault, 120)}); {_mend(state, asset_id)}") from fault
+    if not agrees:
+        raise ModelDamaged(f"{path}: does not agree with its digest; {_mend(state, asset_id)}")
+    if owner := _other(state, asset_id, model):
+        raise ModelDamaged(f"{path}: is the model of {clean(owner, 40)}, not of {asset_id}; {_mend(state, asset_id)}")
     return model
+
+
+def _mend(state: State, asset_id: str) -> str:
+    """What to do about a model that cannot be used."""
+    return (
+        f"remove it: the kept copy that the ledger names is taken up from {state.models / asset_id}, or without one "
+        "the pump is learned again"
+    )
+
+
+def _other(state: State, asset_id: str, model: HealthModel) -> str:
+    """Whose model it is, where not of this asset; "" where it is, or where nobody knows."""
+    named = model.card.get("asset")
+    if named is not None:
+        return "" if named == asset_id else str(named)
+    if not state.ledger.is_file():
+        return ""
+    told = [one for one in entries(state, ("model",)) if one.asset]
+    mine = [one.data["sha256"] for one in told if one.asset == asset_id]
+    if not mine:
+        return next((str(one.asset) for one in told if one.data["sha256"] == model.sha256), "")
+    if model.sha256 in mine:
+        return ""
+    return next((str(one.asset) for one in told if one.data["sha256"] == model.sha256), "another asset")
 
 
 def model_path(state: State, asset_id: str, sha256: str = "") -> Path:

@@ -11,6 +11,6 @@ It only reads: what belongs into ledger and hot file is handed back, and only ch
 bad input gives `unknown`, shown as such, and never an alert.
 """
 
-from monitor.judge.scoring import Judge, ScoreResult, score
+from monitor.judge.scoring import Judge, Look, ScoreResult, score
 
-__all__ = ["Judge", "ScoreResult", "score"]
+__all__ = ["Judge", "Look", "ScoreResult", "score"]

@@ -62,6 +62,21 @@ class ScoreResult:
     ledger: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One assessment as `score` makes it, what it was made of, and the own alerts that stood.
+
+    `model` is at the cadence of the rows; without `digest` nothing was learned.
+    """
+
+    found: Assessment
+    model: HealthModel
+    digest: str | None
+    values: pd.DataFrame
+    share_good: pd.DataFrame
+    alerts: tuple[Record, ...]
+
+
 def score(state: State, settings: Settings, now_us: int) -> ScoreResult:
     """Assess every pump and meter up to `now_us` [us, UTC], advance own alerts, judge against the vendor."""
     return Judge(state, settings).score(now_us)
@@ -73,7 +88,9 @@ class Judge:
     A new one says the same; it only takes longer.
     """
 
-    def __init__(self, state: State, settings: Settings) -> None:
+    def __init__(self, state: State, settings: Settings, digests: Mapping[str, str] | None = None) -> None:
+        """With `digests` these pumps are judged by the kept model of that digest."""
+        self._digests = digests or {}
         self._state, self._settings = state, settings
         self._pumps = pumps(settings)
         self._signals = {asset.id: signals(settings, asset) for asset in settings.assets}
@@ -83,6 +100,7 @@ class Judge:
         self._duty = DutyShares(settings, {})
         self._records: list[Record] = []
         self._models: dict[str, tuple[tuple[int, int], HealthModel, str]] = {}
+        self._every_s: dict[str, float] = {}  # of the rows that each pump was judged on
         self._limits = {asset.id: limits(settings, asset) for asset in self._pumps}
 
     def score(self, now_us: int) -> ScoreResult:
@@ -118,7 +136,7 @@ class Judge:
                 "alert_line": ALERT_LINE, **found.to_dict(), **told_of(known, still, now_us),
             })  # fmt: skip
 
-        for asset, found, digest, rows in self._pumps_assessed(now_us, seen_us):
+        for asset, found, digest, rows in self._pumps_assessed(now_us, self._pumps, seen_us):
             take(asset, found, digest, rows)
         for meter_id, (found, digest, told_rows) in meters.assess(state, settings, now_us).items():
             take(settings.asset(meter_id), found, digest, partial(dict, told_rows))
@@ -136,6 +154,20 @@ class Judge:
         drafts += [draft("verdict", one, known.get(one["asset"]), one["component"] or None, now_us) for one in changed]
         return ScoreResult(assessments, own, shown, drafts)
 
+    def look(self, asset: Asset, at_us: int) -> Look:
+        """What `score` says of one pump, opened up; of a past time with what the ledger knew by then."""
+        hot = HotReader(self._state.hot)
+        self._read(hot, at_us)
+        known = standings(one for one in self._records if one.at_us <= at_us).get(asset.id, Standing())
+        seen_us = _last_good(hot, self._tags)
+        gone = seen_us.get(asset.id, 0) > at_us and not self._window.of(asset.id).rows  # the minutes of then
+        ((_same, found, digest, _rows),) = self._pumps_assessed(at_us, [asset], () if gone else seen_us)
+        used, every_s = self._used(asset)[0], self._every_s[asset.id]
+        found = _not_seen(found, seen_us.get(asset.id), at_us)
+        found, _back = with_standing(found, known, self._signals[asset.id], self._settings, at_us)
+        values, share = self._frames(asset.id, at_us, _least(used), every_s)
+        return Look(found, replace(used, every_s=every_s), digest, values, share, tuple(known.alerts.values()))
+
     def _read(self, hot: HotReader, now_us: int) -> None:
         """What is new in hot file and ledger; where something was erased, the ledger anew."""
         hot_id = hot.meta().get("id", "")
@@ -152,14 +184,14 @@ class Judge:
         self._records += fresh
 
     def _pumps_assessed(
-        self, now_us: int, seen_us: Collection[str]
+        self, now_us: int, assets: Sequence[Asset], seen_us: Collection[str]
     ) -> list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]]:
         zone = ZoneInfo(self._settings.time_zone)
         young = all(self._window.of(asset.id).rows < ROLLUP_ROWS for asset in self._pumps)
         said: dict[str, tuple[Assessment, float]] = {}
         questions: dict[str, Question] = {}
         digests: dict[str, str | None] = {}
-        for asset in self._pumps:
+        for asset in assets:
             used, digests[asset.id] = self._used(asset)
             minutes = self._window.of(asset.id)
             if used.every_s == MINUTE_S and minutes.rows >= ROLLUP_ROWS:
@@ -172,24 +204,26 @@ class Judge:
             said[asset.id] = of_now(first, last[-1] if last else first, asset.id in seen_us, now_us, zone)
         for asset_id, found in zip(questions, assess_all([*questions.values()]), strict=True):
             said[asset_id] = of_now((found, MINUTE_S), (found, MINUTE_S), asset_id in seen_us, now_us, zone)
+        self._every_s |= {name: every_s for name, (_found, every_s) in said.items()}
 
         def rows(asset: Asset) -> Mapping[str, Any]:
             every_s = said[asset.id][1]
             return rows_told(*self._frames(asset.id, now_us, _least(self._used(asset)[0]), every_s), every_s)
 
-        return [(one, said[one.id][0], digests[one.id], partial(rows, one)) for one in self._pumps]
+        return [(one, said[one.id][0], digests[one.id], partial(rows, one)) for one in assets]
 
     def _used(self, asset: Asset) -> tuple[HealthModel, str | None]:
         """The model that judges an asset, with the nameplate of today, and the digest of what was learned."""
+        digest = self._digests.get(asset.id, "")
         try:
-            stamp = Path(model_path(self._state, asset.id)).stat()
+            stamp = Path(model_path(self._state, asset.id, digest)).stat()
         except FileNotFoundError:
             return self._unlearned(asset), None
         mark = (stamp.st_mtime_ns, stamp.st_ino)
         known = self._models.get(asset.id)
         if known is None or known[0] != mark:
             try:
-                model = load(self._state, asset.id)
+                model = load(self._state, asset.id, digest)
             except ModelDamaged as fault:
                 return self._unlearned(asset, str(fault)), None
             if model is None:

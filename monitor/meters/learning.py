@@ -140,7 +140,7 @@ def load(state: State, asset_id: str, sha256: str = "") -> MeterModel:
         return MeterModel(MeterReference(ratios, night, told["gain"]), digest, body)
     except FileNotFoundError:
         return MeterModel()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise ModelDamaged(f"{path}: cannot be read ({fault}); remove it to learn the meter again") from fault
 
 

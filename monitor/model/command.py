@@ -3,6 +3,8 @@
 import argparse
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -93,9 +95,29 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
 def _asset(settings: "Settings", asset_id: str) -> "Asset":
     known = {one.id: one for one in _known(settings)}
     if asset_id not in known:
+        if named := next((one for one in settings.assets if one.id == asset_id), None):
+            raise UserError(f"model: {_why_none(settings, named)}")
         names = ", ".join(known) or "none"
         raise UserError(f"model: {clean(asset_id, 40)} is no pump or meter that we read; known: {names}")
     return known[asset_id]
+
+
+def _why_none(settings: "Settings", asset: "Asset") -> str:
+    """Why nothing can be said of a configured asset."""
+    told = f"{asset.id} ({clean(asset.name, 60)}) is a {asset.kind}"
+    if asset.kind not in ("pump", "meter"):
+        return f"{told}: models are of pumps and meters only, so nothing can be said of it"
+    return f"{told} of which no tag is read: give it tags in tags.csv; until then nothing can be said of it"
+
+
+@contextmanager
+def _mendable(path: Path) -> Iterator[None]:
+    """A place that cannot be written to is the caller's to mend."""
+    try:
+        yield
+    except OSError as fault:
+        words = f"{clean(path, 200)}: cannot be written there ({fault.strerror or fault}); name another place"
+        raise UserError(words) from fault
 
 
 def _known(settings: "Settings") -> "list[Asset]":
@@ -142,7 +164,8 @@ def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: 
         document = card.build(state, settings, told, now_us)
     print(render_text(document), end="")
     if args.out:
-        files = write_report(document, args.out, f"model_{asset.id}")
+        with _mendable(args.out):
+            files = write_report(document, args.out, f"model_{asset.id}")
         for kind in FORMATS:
             print(f"{kind:5} {files[kind]}")
     return int(told.refit is not None and not told.refit.same)
@@ -153,10 +176,13 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
     from monitor.model import fitting, meter_command
     from monitor.reports import card, meter_card
     from monitor.reports.text import render_text
-    from monitor.transfer.times import span_of
+    from monitor.transfer.times import moment_us, span_of
 
     asset = _asset(settings, args.asset)
-    start_us, end_us = span_of(args.start, args.end, None, ZoneInfo(settings.time_zone), now_us, lambda: None)
+    zone = ZoneInfo(settings.time_zone)
+    if args.start and moment_us("--from", args.start, zone) >= now_us:
+        raise UserError(f"model fit: {asset.id} taught nothing: the window lies ahead, from {clean(args.start, 40)} on")
+    start_us, end_us = span_of(args.start, args.end, None, zone, now_us, lambda: None)
     span_us = (start_us if args.start else None, min(end_us, now_us))
     if not args.dry and not lock_is_free(state):
         if not (args.start and args.reason) or args.end:
@@ -185,22 +211,29 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
 
 
 def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
+    from monitor.learning import load
     from monitor.model import meter_command
     from monitor.model.scoring import see, text
 
     at_us = _at(args, settings, now_us)
     pumps, meters = _chosen(args, settings)
-    seen: list[Seen | MeterSeen] = [see(state, settings, asset, at_us) for asset in pumps]
-    seen += meter_command.see(state, settings, meters, at_us)
+    if not args.all and pumps:
+        load(state, args.asset)  # of one pump alone a damaged model is an error, not an unknown
+    of_pumps: list[Seen] = see(state, settings, pumps, at_us, now=not args.at)
+    of_meters: list[MeterSeen] = meter_command.see(state, settings, meters, at_us)
     if args.json:
-        print(json.dumps([one.to_json() for one in seen], indent=1))
+        bodies = [one.to_json() for one in of_pumps] + [one.to_json() for one in of_meters]
+        print(json.dumps(bodies, indent=1))
     else:
-        print("\n".join(text(one.asset.id, one.found) for one in seen))
+        for pump in of_pumps:
+            print(text(pump.asset.id, pump.found, pump.beside()))
+        for meter in of_meters:
+            print(text(meter.asset.id, meter.found))
     return 0
 
 
 def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
-    from monitor.learning import limits
+    from monitor.learning import limits, load
     from monitor.model import meter_command
     from monitor.model.scoring import see
     from monitor.reports import explanation, meter_explanation
@@ -211,14 +244,16 @@ def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_u
         if args.csv:
             raise UserError(f"model explain: {asset.id} is a meter: all its numbers are on the page, leave out --csv")
         (meter,) = meter_command.see(state, settings, [asset], at_us)
-        print(render_text(meter_explanation.build(state, settings, meter, now_us), explanation.WIDTH), end="")
+        print(render_text(meter_explanation.build(state, settings, meter, at_us), explanation.WIDTH), end="")
         return 0
-    seen = see(state, settings, asset, at_us)
-    document, told = explanation.build(state, settings, seen, limits(settings, asset), now_us)
+    load(state, asset.id)
+    (seen,) = see(state, settings, [asset], at_us, now=not args.at)
+    document, told = explanation.build(state, settings, seen, limits(settings, asset))
     if args.csv:
         if told is None:
             raise UserError(f"model explain: {asset.id} has no index at that time, so there is no row to write")
-        explanation.write_numbers(args.csv, told)
+        with _mendable(args.csv):
+            explanation.write_numbers(args.csv, told)
     print(render_text(document, explanation.WIDTH), end="")
     if args.csv:
         print(args.csv)

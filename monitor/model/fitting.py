@@ -14,7 +14,7 @@ from models.health.state import STEADY
 from monitor.beside import well_columns
 from monitor.command_socket import obtain
 from monitor.historian.frames import wide
-from monitor.learning import DAY_US, alerts_since, called_before, entry, fitted, store
+from monitor.learning import DAY_US, alerts_since, called_before, carded, entry, fitted, store
 from monitor.ledger import open_ledger
 from monitor.ledger.through import TIMEOUT_S, allowed_role
 from monitor.lock import hold_lock
@@ -91,6 +91,8 @@ def refit(state: State, settings: "Settings", asset_id: str, model: HealthModel)
         values, share, model.rated, every_s=model.every_s, confirmed_by=str(model.card["confirmed_by"]),
         beside=well_columns(settings, settings.asset(asset_id), frames),
     )  # fmt: skip
+    if "asset" in model.card:  # one that was learned before cards named their pump has no such word
+        again = carded(again, settings, settings.asset(asset_id), values)
     same_data = again.card["data_sha256"] == model.card["data_sha256"]
     return Refit(again.sha256, same_data, again.sha256 == model.sha256)
 

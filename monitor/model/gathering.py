@@ -37,7 +37,8 @@ def facts(
     if model is None:
         missing = _("nothing was learned; a model needs some weeks of good values in history, then the daemon learns it"
                     " by itself, or `handwheel model fit {asset}` does").format(asset=asset.id)  # fmt: skip
-        return Facts(asset, None, missing, in_force, see(state, settings, asset, now_us).found)
+        (seen,) = see(state, settings, [asset], now_us, now=True)
+        return Facts(asset, None, missing, in_force, seen.found)
     days = PAST_DAYS if past else DRAWN_DAYS
     span_us = (now_us - days * DAY_US, now_us)
     found = told = None
@@ -55,4 +56,5 @@ def facts(
             if drawn:
                 derived = physics.derived(values, model.rated)
                 shown = pictures(model, walked, derived, in_force, window_us(model))
-    return Facts(asset, model, "", in_force, see(state, settings, asset, now_us).found, found, told, lasts, shown)
+    (seen,) = see(state, settings, [asset], now_us, now=True)
+    return Facts(asset, model, "", in_force, seen.found, found, told, lasts, shown)

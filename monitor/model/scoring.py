@@ -1,67 +1,115 @@
-"""What the model says of an asset now, or said at a past time, from history alone."""
+"""What the model says of an asset now, or said at a past time: by the very code of the daemon (monitor.judge)."""
 
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from models.health import Assessment, HealthModel, assess
-from monitor.beside import well_columns
-from monitor.historian.frames import wide
-from monitor.judge.scoring import LIVE_S, WINDOW_ROWS
+from models.health import Assessment, HealthModel
+from monitor.historian.reader import HotReader
+from monitor.judge import Judge
 from monitor.labels import health_word, line_word, operating_word, quantity_word
-from monitor.learning import HOUR_S, MINUTE_S, edge, limits, load, of_today, rated
+from monitor.learning import model_path
+from monitor.ledger import Record, entries
 from monitor.state import State
-from monitor.words import _, clean, number_text, quantity_text, utc_text
+from monitor.words import _, age_text, clean, number_text, parse_utc, quantity_text, utc_text
 
 if TYPE_CHECKING:
     from monitor.plant import Asset, Settings
 
+NEAR = 2.0  # points by which the index may move between the daemon's minute and this one
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """One assessment with what it was made of: the model at its cadence, and the frames of its window."""
+    """One assessment with what it was made of: the model at its cadence, and the frames of its window.
+
+    `in_force`: whether the model is the one that judged at that time. `published` is what the daemon last said, where
+    now is asked.
+    """
 
     asset: "Asset"
+    at_us: int
     digest: str | None
     model: HealthModel
     values: pd.DataFrame
     share_good: pd.DataFrame
     found: Assessment
+    in_force: bool = True
+    alerts: tuple[Record, ...] = ()
+    published: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the digest of the model that spoke."""
-        return {"asset": self.asset.id, "model_sha256": self.digest, "every_s": self.model.every_s,
-                **self.found.to_dict()}  # fmt: skip
+        return {"asset": self.asset.id, "asked_at": utc_text(self.at_us), "model_sha256": self.digest,
+                "model_in_force_then": self.in_force, "every_s": self.model.every_s, "row_age_s": self.row_age_s,
+                "own_alerts": [str(one.data["alert_id"]) for one in self.alerts],
+                "differs_from_published": self.differs, **self.found.to_dict()}  # fmt: skip
+
+    @property
+    def row_age_s(self) -> float | None:
+        """How long before the time asked the judged row ended. [s]"""
+        if not self.found.at:
+            return None
+        return (self.at_us - parse_utc(self.found.at)) / 1e6 - self.model.every_s
+
+    @property
+    def differs(self) -> bool:
+        """Whether the daemon's last word is another one, or its index by more than NEAR."""
+        if self.published is None:
+            return False
+        index, ours = self.published.get("index"), self.found.index
+        if self.published.get("word") != self.found.word or (index is None) != (ours is None):
+            return True
+        return index is not None and ours is not None and abs(index - ours) > NEAR
+
+    def by_model(self) -> str:
+        """Which model spoke, in words."""
+        if self.digest is None:
+            return _("without a model: physics lines alone")
+        card = self.model.card
+        words = _("by the model learned from {start} to {end} ({sha})")
+        if not self.in_force:
+            words = _("by today's model, learned later: from {start} to {end} ({sha})")
+        return words.format(start=clean(str(card["window_start"])[:10]), sha=self.digest[:16],
+                            end=clean(str(card["window_end"])[:10]))  # fmt: skip
+
+    def beside(self) -> list[str]:
+        """The age of the row, the model, the own alerts that stand, and where the daemon said something else."""
+        lines = [self.by_model()]
+        if self.row_age_s is not None:
+            words = _("row of {every} s, ended {age} before the time asked")
+            lines = [words.format(every=f"{self.model.every_s:g}", age=age_text(max(0.0, self.row_age_s))), *lines]
+        lines += [_("own alert stands: {text}").format(text=clean(one.data["text"], 120)) for one in self.alerts]
+        if self.published is not None and self.differs:
+            at_ms, index = self.published.get("at_ms"), self.published.get("index")
+            lines.append(_("DIFFERS: the daemon said {word}, index {index}, at {at}").format(
+                word=health_word(str(self.published.get("word"))), index="-" if index is None else number_text(index),
+                at=utc_text(at_ms * 1000 if at_ms else None)))  # fmt: skip
+        return lines
 
 
-def see(state: State, settings: "Settings", asset: "Asset", at_us: int) -> Seen:
-    """The assessment of one pump at the end of the last whole row before `at_us` [us, UTC], as the daemon makes it.
+def see(state: State, settings: "Settings", assets: "Sequence[Asset]", at_us: int, *, now: bool) -> list[Seen]:
+    """The assessment of each pump at `at_us` [us, UTC], as the daemon makes it; `now` says whether that is the present.
 
-    A model that was learned from hours judges minutes where history has enough of them, as in monitor.judge. Without a
-    model the physics lines speak. ModelDamaged where a stored model does not agree with its digest.
+    Of a past time by the model that judged then, where its bytes are kept; else by that of today.
     """
-    stored = load(state, asset.id)
-    now = rated(settings, asset)
-    model = replace(stored, rated=of_today(stored.rated, now)) if stored else HealthModel(now, MINUTE_S)
-    first = None
-    for every_s in LIVE_S if model.every_s == HOUR_S else (model.every_s,):
-        at_cadence = replace(model, every_s=every_s)
-        end_us = edge(at_us, every_s)
-        start_us = end_us - round(WINDOW_ROWS[int(every_s)] * every_s * 1e6)
-        frames = partial(wide, state, settings, start_us=start_us, end_us=end_us, every_s=every_s)
-        values, share = frames(asset.id)
-        found = assess(at_cadence, values, share, limits(settings, asset), well_columns(settings, asset, frames))
-        seen = Seen(asset, stored.sha256 if stored else None, at_cadence, values, share, found)
-        if found.index is not None:
-            return seen
-        first = first or seen
-    assert first is not None
-    return first
+    digests: dict[str, str] = {}
+    if not now and state.ledger.is_file():
+        digests = {str(one.asset): str(one.data["sha256"]) for one in entries(state, ("model",)) if one.at_us <= at_us}
+        digests = {name: sha for name, sha in digests.items() if model_path(state, name, sha).exists()}
+    published = HotReader(state.hot).assessments() if now else {}
+    judge, found = Judge(state, settings, digests), []
+    for asset in assets:
+        one = judge.look(asset, at_us)
+        in_force = now or one.digest is None or one.digest == digests.get(asset.id)
+        found.append(Seen(asset, at_us, one.digest, one.model, one.values, one.share_good, one.found, in_force,
+                          one.alerts, published.get(asset.id)))  # fmt: skip
+    return found
 
 
-def text(asset_id: str, found: Assessment) -> str:
+def text(asset_id: str, found: Assessment, beside: Sequence[str] = ()) -> str:
     """An assessment as a few lines; of a meter, which has no index, those lines too that are as usual."""
     told = ("warn", "act") if found.state else ("warn", "act", "ok")
     index = "-" if found.index is None else number_text(found.index)
@@ -79,4 +127,4 @@ def text(asset_id: str, found: Assessment) -> str:
     ]
     silent = [quantity_word(one.name) for one in found.lines if one.word == "cannot_tell"]
     lines += [f"  {line_word('cannot_tell')}: {', '.join(silent)}"] if silent else []
-    return "\n".join([*(line.rstrip() for line in lines), *(f"  {clean(why)}" for why in found.reasons)])
+    return "\n".join([*(line.rstrip() for line in lines), *(f"  {clean(why)}" for why in (*found.reasons, *beside))])

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from models.health.explain import Explanation, explain
+from models.health.state import OFF
 from monitor.labels import health_word, operating_word
 from monitor.model.made_of import law_rows, made_of, unit_of
 from monitor.model.physics_told import line_tables
@@ -27,14 +28,14 @@ if TYPE_CHECKING:
 
 WIDTH = 124  # columns of the text
 DIGITS = 7
+OF_ROW = {"flow_n": "m3/h", "warm": "1", "head_n": "m", "power_n": "kW", "speed_share": "1"}
 
 
-def build(
-    state: State, settings: "Settings", seen: Seen, limits: "Limits", now_us: int
-) -> tuple[Document, Explanation | None]:
+def build(state: State, settings: "Settings", seen: Seen, limits: "Limits") -> tuple[Document, Explanation | None]:
     """The document, and the numbers behind it; None where the assessment is unknown."""
     zone = ZoneInfo(settings.time_zone)
-    told = explain(seen.model, seen.values, seen.share_good)
+    known = seen.found.index is not None
+    told = explain(seen.model, seen.values, seen.share_good) if known else None
     sections = [Section(_("Result"), _result(seen))]
     if told:
         sections += [
@@ -51,7 +52,7 @@ def build(
         title=_("Assessment of {asset}, number by number").format(asset=seen.asset.id),
         subtitle=settings.utility,
         meta=(
-            (_("as of"), local_text(now_us, zone)),
+            (_("as of"), local_text(seen.at_us, zone)),
             (_("model"), seen.digest or "-"),
             (_("configuration"), settings.sha256[:16]),
             (_("ledger"), ledger_text(state)),
@@ -103,6 +104,7 @@ def _result(seen: Seen) -> tuple[Block, ...]:
         (_("index of the row"), found.index_at or "-"),
         (_("good samples, last rows"), f"{100 * found.good_share:.4g} %"),
         *((_("reason"), one) for one in found.reasons),
+        *((_("beside"), one) for one in seen.beside()),
     ]
     return (_table("result", (_("what"), _("value")), rows),)
 
@@ -133,12 +135,14 @@ def _rows(seen: Seen, told: Explanation) -> tuple[Block, ...]:
 def _derived(seen: Seen, told: Explanation) -> tuple[Block, ...]:
     """The computed features of the current row, with the numbers that went in."""
     row = told.row
+    units = {**seen.model.units, **OF_ROW, "heat": "kW" if "power" in row else "1"}
     rows: list[tuple[Cell, ...]] = [(name, made_of(name, seen.model), _f(row[name])) for name in told.detector.features]
     inputs: list[tuple[Cell, ...]] = [
-        (str(name), _f(float(row[name])), seen.model.units.get(str(name), ""))
+        (str(name), _f(float(row[name])), units.get(str(name), ""))
         for name in row.index
         if name not in told.detector.features and np.isfinite(row[name])
-    ]
+        and (name != "leak_back" or told.state == OFF)
+    ]  # fmt: skip
     curves: list[tuple[Cell, ...]] = []
     for name, curve in seen.model.reference.curves.items():
         x = float(row.get("flow_n", np.nan))

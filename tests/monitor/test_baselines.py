@@ -95,6 +95,7 @@ def test_from_the_entry_of_a_model_anybody_learns_the_same_again(state):
     span = (parse_utc(told["window_start"]), parse_utc(told["window_end"]))
     values, share = wide(state, PLANT, "pump1", *span, told["every_s"])
     again = fit(values, share, learning.rated(PLANT, PLANT.assets[0]), every_s=told["every_s"])
+    again = learning.carded(again, PLANT, PLANT.assets[0], values)
     assert (again.sha256, again.card["data_sha256"]) == (told["sha256"], told["data_sha256"])
     assert learned(state, NOW_US + DAY_US).ledger == []
 
