@@ -213,7 +213,12 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
 def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:
     from monitor.learning import load
     from monitor.model import meter_command
+    from monitor.model.confirming import waiting_words
     from monitor.model.scoring import see, text
+
+    def waiting(asset: "Asset") -> list[str]:
+        words = "" if args.at else waiting_words(state, settings, asset.id, now_us)
+        return [words] if words else []
 
     at_us = _at(args, settings, now_us)
     pumps, meters = _chosen(args, settings)
@@ -226,9 +231,9 @@ def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us:
         print(json.dumps(bodies, indent=1))
     else:
         for pump in of_pumps:
-            print(text(pump.asset.id, pump.found, pump.beside()))
+            print(text(pump.asset.id, pump.found, [*pump.beside(), *waiting(pump.asset)]))
         for meter in of_meters:
-            print(text(meter.asset.id, meter.found))
+            print(text(meter.asset.id, meter.found, waiting(meter.asset)))
     return 0
 
 

@@ -256,6 +256,8 @@ def test_a_card_says_that_a_confirmed_baseline_waits_and_who_judges_until_it_is_
     told = " ".join(capsys.readouterr().out.split())
     assert f"baseline confirmed from 2026-01-05 00:00 +00:00 by {ROLE}; 0.50 of 2 days have passed" in told
     assert "until it is learned the model before it judges" in told
+    handwheel(state, "score", "pump1")
+    assert "baseline confirmed from 2026-01-05 00:00" in capsys.readouterr().out
 
 
 def enter(state, kind, at_us, **data):
