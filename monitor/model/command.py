@@ -202,7 +202,8 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
         pump = (fitting.taught(state, settings, asset, span_us) if args.dry
                 else fitting.learn_now(state, settings, asset, span_us, although))  # fmt: skip
         document = card.learned(state, settings, asset, pump, now_us, stored=not args.dry)
-        told = fitting.doubts(state, settings, asset, pump).words if args.dry else []
+        told = [clean(note) for note in pump.card["notes"]]
+        told += fitting.doubts(state, settings, asset, pump).words if args.dry else []
     print(render_text(document), end="")
     for line in told:
         print(f"!! {line}")

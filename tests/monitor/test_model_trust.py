@@ -191,7 +191,7 @@ def test_a_window_that_teaches_nothing_names_what_is_missing(state):
         handwheel(state, "fit", "pump1", "--dry", "--from", "2026-01-08T12:00Z", "--to", "2026-01-10T00:00Z")
 
 
-def test_a_mapped_tag_without_values_is_named_where_it_takes_the_curves_away(tmp_path):
+def test_a_mapped_tag_without_values_is_named_where_it_takes_the_curves_away(tmp_path, capsys):
     state = State(tmp_path).make()
     Ledger(state).close()
     plant = settings((*[one.quantity for one in PLANT.tags], "speed"))
@@ -200,6 +200,8 @@ def test_a_mapped_tag_without_values_is_named_where_it_takes_the_curves_away(tmp
     silent = [note for note in model.card["notes"] if note.startswith("no curves")]
     assert silent == ["no curves: pump1.speed has no good value"]
     assert not model.reference.curves
+    handwheel(state, "fit", "pump1", "--dry", "--from", "2026-01-03", "--to", utc_text(NOW_US), plant=plant)
+    assert "!! no curves: pump1.speed has no good value" in capsys.readouterr().out
 
 
 def test_an_asset_of_which_nothing_can_be_said_is_told_what_it_is(state):
