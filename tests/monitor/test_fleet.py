@@ -177,6 +177,7 @@ def test_no_child_outlives_whoever_asked(tmp_path, ending):
     finally:
         asker.kill()
         asker.wait()
+        asker.stderr.close()
 
 
 def until(condition, seconds=60.0):
