@@ -5,6 +5,7 @@ told later from what lies here now. An installed wheel brings hashes of its own 
 """
 
 import base64
+import csv
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -77,9 +78,11 @@ def unlike_record(distribution: str) -> tuple[int, list[str]]:
 
 
 def _recorded_files(distribution: metadata.Distribution) -> Iterator[tuple[Path, str]]:
-    for file in distribution.files or ():
-        if file.hash is not None and file.hash.mode == "sha256":
-            yield Path(str(file.locate())), file.hash.value
+    """As RECORD says; from Python 3.12 on `Distribution.files` leaves out what is gone, which is what is looked for."""
+    for name, told, _size in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        kind, _equals, digest = told.partition("=")
+        if kind == "sha256":
+            yield Path(str(distribution.locate_file(name))), digest
 
 
 def _text(files: Mapping[str, str]) -> str:

@@ -148,6 +148,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch):
 
 
 SLEEPER = """
+import signal
 import sys
 from pathlib import Path
 from monitor.fleet import Task, run
@@ -156,6 +157,7 @@ from tests.monitor import fleet_tasks
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins by ignoring it
     list(run(fleet_tasks.sleep_long, [Task("S", "", (folder, n)) for n in range(4)], Fleet(workers=2), "sleeping"))
 """
 
