@@ -32,7 +32,7 @@ demo: setup  ## run the whole product on a simulated utility
 	$(BIN)/handwheel demo $(ARGS)
 
 test: setup  ## run the tests (<= 10 min on two cores)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup  ## style, types, who may import whom, message catalogues
 	$(BIN)/ruff check .
