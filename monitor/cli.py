@@ -33,7 +33,7 @@ when all is dark: handwheel-manual             procedures on screen and paper; n
 # verb -> (module, one line of help); the module has add_arguments(parser) and command(args, settings, state)
 COMMANDS = {
     "report": ("monitor.reports.command", "make a report: the vendor comparison, the sovereignty register"),
-    "review": ("monitor.review", "freeze the parameters of the vendor review, run it"),
+    "review": ("monitor.review.command", "freeze the parameters of the vendor review, run it"),
     "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
     "trust": ("monitor.trust", "make our OPC UA certificate; agree to that of a server, by its fingerprint"),
     "doctor": ("monitor.doctor.command", "self-check: files, versions, sockets, clock, disk, links, ledger, binder"),

@@ -5,7 +5,7 @@ which finding counts, what belongs to one visit, and what is no case at all.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "own_alert": ("alert_id", "active"),
     "decision": ("alert_id", "choice", "randomised"),
     "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours"),
-    "finding": ("wo_id", "grade", "wear_pct", "inspector_party"),
+    "finding": ("n", "wo_id", "grade", "wear_pct", "inspector_party"),
     "failure": ("failure_id",),
 }
 
@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 def prepared(table: pd.DataFrame | None, kind: str, site_of: Mapping[str, str]) -> pd.DataFrame:
     """The columns needed, one row per record, of the assets under review, in order of time."""
     columns = ["at_us", "site", "asset", "component", *COLUMNS[kind]]
-    frame = pd.DataFrame(columns=columns) if table is None else table.reindex(columns=columns)
+    frame = pd.DataFrame(columns=columns) if table is None else standing(table).reindex(columns=columns)
     frame = frame.astype({name: object for name in columns if name != "at_us"})
     frame["component"] = frame["component"].where(frame["component"].notna(), "")
     frame = frame[frame["asset"].isin(list(site_of))]
@@ -42,6 +42,22 @@ def prepared(table: pd.DataFrame | None, kind: str, site_of: Mapping[str, str]) 
         frame = frame[frame["done"].notna()].copy()  # what is open still was not done
         frame["at_us"] = np.array([_us(one) for one in frame["done"]], dtype="int64")
     return frame.sort_values("at_us", kind="stable").reset_index(drop=True)
+
+
+def standing(records: pd.DataFrame) -> pd.DataFrame:
+    """The records that hold: without those that a later one corrects, and without those that only take one back.
+
+    Parameters
+    ----------
+    records : DataFrame
+        Columns n (number of the entry), corrects (that of the entry it stands for, or None) and withdrawn (True: that
+        entry was none); without them all hold.
+    """
+    if not {"n", "corrects"} <= set(records.columns):
+        return records
+    replaced = records["n"].isin(list(records["corrects"].dropna()))
+    taken_back = records["withdrawn"].eq(True) if "withdrawn" in records else False
+    return records[~(replaced | taken_back)]
 
 
 def quantity(text: Any) -> float:
@@ -82,19 +98,23 @@ def cases_of(
     own: pd.DataFrame,
     parameters: Parameters,
     period: tuple[int, int],
+    contested: Collection[int] = (),
 ) -> tuple[pd.DataFrame, int]:
-    """Vendor-driven jobs of the period with what was found: the independent finding where there is one."""
+    """Vendor-driven jobs of the period with what was found: the independent finding where there is one.
+
+    Findings whose entry number is among `contested` count as confirmed, whatever their grade.
+    """
     known = set(work["wo_id"])
     orphans = int((~findings["wo_id"].isin(list(known))).sum())
     jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
     if parameters.vendor:
         jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
-    chosen = counted_findings(findings)[["wo_id", "grade", "wear_pct", "inspector_party"]]
-    cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
+    chosen = counted_findings(findings)[["wo_id", "n", "grade", "wear_pct", "inspector_party"]]
+    cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True).rename(columns={"n": "finding_n"})
     severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
     cases["severity"] = cases["alert_id"].map(severity)
     cases["independent"] = cases["grade"].notna() & (cases["inspector_party"] != "vendor")
-    cases["confirmed"] = cases["grade"].isin(CONFIRMED)
+    cases["confirmed"] = cases["grade"].isin(CONFIRMED) | cases["finding_n"].isin(list(contested))
     cases["wear"] = [quantity(one) / 100 for one in cases["wear_pct"]]
     cases["wear"] = cases["wear"].where(cases["action"] != "inspect", 0.0)
     cases["q0"] = [

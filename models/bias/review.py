@@ -7,113 +7,35 @@ matches and describes; it is not evidence. No word here means intent.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, quantity, started
-from models.bias.diagnostics import Deferral, Spike, Step, Waddington, deferral, spike_scan, step_change, waddington
+from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, started
+from models.bias.causes import after_work, by_severity, deferred, kappa_of, monthly, own_auc, smallest, spikes
+from models.bias.diagnostics import step_change
 from models.bias.episodes import DAY_US, match, merge
-from models.bias.evidence import FLAG, WATCH, BetPath, Tipping, bet_path, null_rate, tipping, tipping_curve, upper_bound
-from models.bias.life import Credit, Life, account, failure_credit
+from models.bias.evidence import FLAG, BetPath, bet_path, null_rate, tipping, tipping_curve, upper_bound
+from models.bias.life import account, failure_credit
 from models.bias.multiple import e_bh
 from models.bias.parameters import Parameters
+from models.bias.result import Group, ReviewResult
+from models.bias.status import status_of
 from models.bias.unsupported import unsupported
-from models.intervals import Interval, rate_interval, share_interval
+from models.intervals import rate_interval, share_interval
 
-GATES = ("few_findings", "few_assets", "low_coverage", "below_watch", "below_flag", "not_agreed", "flag", "strong")
-STATUSES = ("INSUFFICIENT", "NO EVIDENCE", "WATCH", "FLAG", "STRONG")
 YEAR_US = 365.25 * DAY_US
-FEWEST_FINDINGS = 20
-FEWEST_ASSETS = 5
-LEAST_COVERAGE = 0.5
+
 VALIDATED = 50  # inspectors' errors are taken as if known from so many double readings
 
 
-@dataclass(frozen=True, slots=True)
-class SpikeOf:
-    """D1 of one component class, with the same scan on what the vendor does not control."""
-
-    component: str
-    vendor: Spike
-    own: Spike
-    failures: Spike
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """One site or one component class among several: the current e-value and whether e-BH at 10 % rejects it."""
-
-    name: str
-    findings: int
-    e: float
-    flagged: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewResult:
-    """The evidence table of one review; every rate with its interval (90 %) or count."""
-
-    status: str
-    capped: bool  # would be FLAG or STRONG, but no rate was agreed
-    gate: str  # which of GATES decided
-    start_us: int
-    end_us: int
-    assets: int
-    alerts: int
-    episodes: int
-    own_episodes: int
-    decisions: Mapping[str, int]
-    interventions: int
-    findings: int  # independent ones
-    found_assets: int  # with such a finding
-    confirmed: int
-    confirmation: Interval
-    vendor_written: int
-    vendor_written_confirmed: int
-    orphan_findings: int  # without a work order: kept, counted, not used
-    unsupported: Interval
-    upper_bound: float
-    q0: tuple[float, float]  # lowest and highest in use
-    m0: tuple[float, float]  # mean: calibrated, protective
-    path: BetPath
-    path_us: NDArray[np.int64]
-    e_calibrated: float
-    e_protective: float
-    early: bool  # the wealth once reached 20
-    standing: bool  # it stands at 20 at the end of the last full cycle of 12 months
-    cycles: int
-    tipping: Tipping
-    tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]
-    life: Life
-    failures: int
-    failure_rate: Interval
-    credit: tuple[Credit, ...]
-    spikes: tuple[SpikeOf, ...]
-    spike_p: float  # smallest of the classes, Bonferroni; NaN where there are too few ages
-    spike_control_p: float  # the same over our own alerts and the failures
-    steps: tuple[Step, ...]
-    deferral: Deferral
-    waddington: Waddington
-    own_auc: float
-    vendor_only: int
-    own_only: int
-    both: int
-    kappa: float
-    kappa_cells: int  # what kappa rests on
-    severity: tuple[tuple[str, int, int], ...]  # (severity, jobs with finding, confirmed)
-    sites: tuple[Group, ...]
-    components: tuple[Group, ...]
-    cases: pd.DataFrame  # one row per vendor-driven intervention
-    ages: Mapping[str, NDArray[np.float64]]  # component -> days since last service at the vendor's episodes
-    monthly: pd.DataFrame  # month, vendor, own
-
-
-def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: tuple[int, int]) -> ReviewResult:
+def review(
+    tables: Mapping[str, pd.DataFrame],
+    parameters: Parameters,
+    period: tuple[int, int],
+    contested: Collection[int] = (),
+) -> ReviewResult:
     """The whole review of one period.
 
     Parameters
@@ -125,6 +47,8 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
         Frozen beforehand; the caller knows whether they were.
     period : (int, int)
         Start and end, UTC. [us]
+    contested : collection of int, optional
+        Entry numbers of findings that the vendor contests: they count as confirmed.
     """
     start, end = period
     site_of = dict(parameters.assets)
@@ -144,7 +68,7 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
     vendor_all, own_all = episodes_of(alerts, "vendor"), episodes_of(data["own_alert"], "own")
     vendor_episodes, own_episodes = started(vendor_all, period), started(own_all, period)
 
-    cases, orphans = cases_of(work, data["finding"], alerts, own_all, parameters, period)
+    cases, orphans = cases_of(work, data["finding"], alerts, own_all, parameters, period, contested)
     independent = cases[cases["independent"]].reset_index(drop=True)
     n, confirmed = len(independent), int(independent["confirmed"].sum())
     years = (end - start) / YEAR_US
@@ -162,7 +86,7 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
         cases, independent, [asset for asset, _ in parameters.assets], years,
         {name: cost.planned for name, cost in parameters.costs.items()},
     )  # fmt: skip
-    status, capped, gate = _status(
+    status, capped, gate = status_of(
         n, int(independent["asset"].nunique()), len(cases), calibrated.current, protective.current, life.net.low,
         parameters.agreed and _all_agreed(independent, parameters),
     )  # fmt: skip
@@ -176,12 +100,12 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
         len(in_period), asset_years, years, float(np.mean(extra)) if extra else math.nan,
         dict(parameters.failure_references),
     )  # fmt: skip
-    spikes, ages = _spikes(vendor_episodes, own_episodes, in_period, closings, parameters)
+    scans, ages = spikes(vendor_episodes, own_episodes, in_period, closings, parameters)
     pairs = match(vendor_episodes, own_episodes, parameters.match_days)
     both = int((pairs["vendor_id"].notna() & pairs["own_id"].notna()).sum())
     raised = alerts[(alerts["at_us"] >= start) & (alerts["at_us"] < end) & alerts["active"].astype(bool)]
     choices = _choices(data["decision"], raised)
-    kappa, kappa_cells = _kappa(vendor_episodes, own_episodes, work, parameters, period)
+    kappa, kappa_cells = kappa_of(vendor_episodes, own_episodes, work, parameters, period)
     return ReviewResult(
         status=status,
         capped=capped,
@@ -226,48 +150,27 @@ def review(tables: Mapping[str, pd.DataFrame], parameters: Parameters, period: t
         failures=len(in_period),
         failure_rate=rate_interval(len(in_period), asset_years),
         credit=tuple(credit),
-        spikes=spikes,
-        spike_p=_smallest([s.vendor.p for s in spikes]),
-        spike_control_p=_smallest([p for s in spikes for p in (s.own.p, s.failures.p)]),
+        spikes=scans,
+        spike_p=smallest([s.vendor.p for s in scans]),
+        spike_control_p=smallest([p for s in scans for p in (s.own.p, s.failures.p)]),
         steps=tuple(
             step_change(vendor_episodes["start_us"], own_episodes["start_us"], dict(parameters.events), start, end)
         ),
-        deferral=_deferred(data["decision"], raised, work, failures, parameters, period),
-        waddington=_after_work(work, cases, in_period, parameters, period),
-        own_auc=_own_auc(independent),
+        deferral=deferred(data["decision"], raised, work, failures, parameters, period),
+        waddington=after_work(work, cases, in_period, parameters, period),
+        own_auc=own_auc(independent),
         vendor_only=len(vendor_episodes) - both,
         own_only=len(own_episodes) - both,
         both=both,
         kappa=kappa,
         kappa_cells=kappa_cells,
-        severity=_by_severity(independent),
+        severity=by_severity(independent),
         sites=_groups(independent, "site", parameters),
         components=_groups(independent, "component", parameters),
         cases=cases,
         ages=ages,
-        monthly=_monthly(vendor_episodes, own_episodes, period),
+        monthly=monthly(vendor_episodes, own_episodes, period),
     )  # fmt: skip
-
-
-def _status(
-    n: int, assets: int, jobs: int, e_calibrated: float, e_protective: float, net_low: float, agreed: bool
-) -> tuple[str, bool, str]:
-    """(status, capped for want of an agreed rate, the gate that decided: a key of GATES)."""
-    if n < FEWEST_FINDINGS:
-        return "INSUFFICIENT", False, "few_findings"
-    if assets < FEWEST_ASSETS:
-        return "INSUFFICIENT", False, "few_assets"
-    if n < LEAST_COVERAGE * jobs:
-        return "INSUFFICIENT", False, "low_coverage"
-    if e_calibrated < WATCH:
-        return "NO EVIDENCE", False, "below_watch"
-    if e_calibrated < FLAG:
-        return "WATCH", False, "below_flag"
-    if not agreed:
-        return "WATCH", True, "not_agreed"
-    if e_protective >= FLAG and net_low > 0:
-        return "STRONG", False, "strong"
-    return "FLAG", False, "flag"
 
 
 def _bets(found: pd.DataFrame, parameters: Parameters, specificity: float) -> BetPath:
@@ -299,139 +202,3 @@ def _choices(decisions: pd.DataFrame, raised: pd.DataFrame) -> dict[str, int]:
     last = dict(zip(decisions["alert_id"], decisions["choice"], strict=True))
     counts = Counter(str(last.get(alert, "none")) for alert in raised["alert_id"])
     return dict(sorted(counts.items()))
-
-
-def _spikes(
-    vendor: pd.DataFrame, own: pd.DataFrame, failures: pd.DataFrame, services: pd.DataFrame, parameters: Parameters
-) -> tuple[tuple[SpikeOf, ...], dict[str, NDArray[np.float64]]]:
-    """D1 by component class on days since last service."""
-    times = {key: np.sort(group["at_us"].to_numpy()) for key, group in services.groupby(["asset", "component"])}
-    series = {
-        "vendor": _ages(vendor, "start_us", times),
-        "own": _ages(own, "start_us", times),
-        "failures": _ages(failures, "at_us", times),
-    }
-    found = []
-    for component in sorted(series["vendor"]):
-        scans = {
-            name: spike_scan(by_part.get(component, []), width=parameters.spike_width)
-            for name, by_part in series.items()
-        }
-        found.append(SpikeOf(component, scans["vendor"], scans["own"], scans["failures"]))
-    return tuple(found), {name: np.array(ages) for name, ages in series["vendor"].items()}
-
-
-def _smallest(p_values: Sequence[float]) -> float:
-    """Bonferroni over those that could be computed."""
-    usable = [p for p in p_values if not math.isnan(p)]
-    return min(1.0, min(usable) * len(usable)) if usable else math.nan
-
-
-def _ages(frame: pd.DataFrame, column: str, services: Mapping[Any, NDArray[np.int64]]) -> dict[str, list[float]]:
-    ages: dict[str, list[float]] = {}
-    for asset, part, at in zip(frame["asset"], frame["component"], frame[column], strict=True):
-        before = services.get((asset, part), np.empty(0, dtype=np.int64))
-        position = int(np.searchsorted(before, at)) - 1
-        if position >= 0 and at > before[position]:
-            ages.setdefault(part, []).append((at - before[position]) / DAY_US)
-    return ages
-
-
-def _deferred(
-    decisions: pd.DataFrame,
-    raised: pd.DataFrame,
-    work: pd.DataFrame,
-    failures: pd.DataFrame,
-    parameters: Parameters,
-    period: tuple[int, int],
-) -> Deferral:
-    """D3: from each deferral to the failure or the work that came next on the part."""
-    deferred = decisions[decisions["choice"].isin(["defer"]) & decisions["alert_id"].isin(list(raised["alert_id"]))]
-    days, failed, by_lot = [], [], 0
-    for asset, part, at, lot in zip(
-        deferred["asset"], deferred["component"], deferred["at_us"], deferred["randomised"], strict=True
-    ):
-        ends = []
-        for frame in (failures, work):
-            mine = frame.loc[(frame["asset"] == asset) & (frame["component"] == part) & (frame["at_us"] > at), "at_us"]
-            ends.append(min((int(one) for one in mine), default=period[1]))
-        last = min(*ends, period[1])
-        days.append((last - at) / DAY_US)
-        failed.append(ends[0] <= last < period[1])
-        by_lot += lot is True
-    return deferral(days, failed, parameters.horizon_days, by_lot)
-
-
-def _after_work(
-    work: pd.DataFrame,
-    cases: pd.DataFrame,
-    failures: pd.DataFrame,
-    parameters: Parameters,
-    period: tuple[int, int],
-) -> Waddington:
-    """D4: only work that the clock called for, or that found a good part (grade A or B)."""
-    idle = cases[cases["grade"].isin(["A", "B"]) & cases["independent"]]
-    clock = work[(work["trigger"] == "schedule") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
-    done = pd.concat([idle[["asset", "at_us"]], clock[["asset", "at_us"]]])
-    works = {str(asset): [float(t) for t in group["at_us"]] for asset, group in done.groupby("asset")}
-    broken = {str(asset): [float(t) for t in group["at_us"]] for asset, group in failures.groupby("asset")}
-    for asset, _ in parameters.assets:
-        works.setdefault(asset, [])
-    window = parameters.after_work_hours / _run_hours_per_day(work) * DAY_US
-    bounds = (float(period[0]), float(period[1]))
-    return waddington(works, broken, bounds, window=window, shift=parameters.horizon_days * DAY_US)
-
-
-def _run_hours_per_day(work: pd.DataFrame) -> float:
-    """Median over assets, from the counter readings on work orders; 24 where they do not tell."""
-    read = work.assign(hours=[quantity(one) for one in work["run_hours"]]).dropna(subset=["hours"])
-    rates = []
-    for _, group in read.groupby("asset"):
-        days = (group["at_us"].iloc[-1] - group["at_us"].iloc[0]) / DAY_US
-        if days > 30:
-            rates.append((group["hours"].iloc[-1] - group["hours"].iloc[0]) / days)
-    usable = [rate for rate in rates if 0 < rate <= 24]
-    return float(np.median(usable)) if usable else 24.0
-
-
-def _own_auc(found: pd.DataFrame) -> float:
-    """Area under the ROC curve of "an own alert stood" for confirmed findings: (Se + Sp) / 2 of a yes-no judge."""
-    yes, no = found[found["confirmed"]], found[~found["confirmed"]]
-    if yes.empty or no.empty:
-        return math.nan
-    return float((yes["own_standing"].mean() + 1 - no["own_standing"].mean()) / 2)
-
-
-def _kappa(
-    vendor: pd.DataFrame, own: pd.DataFrame, work: pd.DataFrame, parameters: Parameters, period: tuple[int, int]
-) -> tuple[float, int]:
-    """Cohen's kappa over part x window cells, with their number. It says whose threshold is lower, not who is right."""
-    width = int(parameters.match_days * DAY_US)
-    cells = max(1, math.ceil((period[1] - period[0]) / width))
-    parts = sorted(set(work["component"]) | set(vendor["component"]) | set(own["component"]))
-    total = len(parameters.assets) * len(parts) * cells
-    marked = [
-        {(a, c, (t - period[0]) // width) for a, c, t in zip(e["asset"], e["component"], e["start_us"], strict=True)}
-        for e in (vendor, own)
-    ]
-    if not total:
-        return math.nan, 0
-    both, one, other = len(marked[0] & marked[1]), len(marked[0]), len(marked[1])
-    agreed = (both + total - len(marked[0] | marked[1])) / total
-    chance = (one * other + (total - one) * (total - other)) / total**2
-    return ((agreed - chance) / (1 - chance) if chance < 1 else math.nan), total
-
-
-def _by_severity(found: pd.DataFrame) -> tuple[tuple[str, int, int], ...]:
-    counts = found.groupby("severity", sort=True)["confirmed"].agg(["size", "sum"])
-    return tuple((str(name), int(size), int(confirmed)) for name, size, confirmed in counts.itertuples())
-
-
-def _monthly(vendor: pd.DataFrame, own: pd.DataFrame, period: tuple[int, int]) -> pd.DataFrame:
-    first, last = (pd.Timestamp(us, unit="us", tz="UTC") for us in period)
-    months = pd.date_range(first.normalize().replace(day=1), last, freq="MS").strftime("%Y-%m")
-    columns: dict[str, Sequence[Any]] = {"month": list(months)}
-    for name, episodes in (("vendor", vendor), ("own", own)):
-        when = pd.to_datetime(episodes["start_us"], unit="us", utc=True).dt.strftime("%Y-%m")
-        columns[name] = when.value_counts().reindex(months, fill_value=0).tolist()
-    return pd.DataFrame(columns)

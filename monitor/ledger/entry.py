@@ -36,6 +36,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
     "audit_signed": ("audit_id", "note"),
     "review_freeze": ("parameters", "sha256"),
     "review": ("status", "parameters_sha256"),
+    "contest": ("vendor", "findings", "sha256"),  # a vendor's reply: the findings that it contests, by entry, and why
     "report": ("report", "files"),
     "probe": ("source", "device", "asked", "file"),
     "restart": ("version",),
@@ -60,6 +61,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
 
 ERASABLE = (  # kinds whose body may hold words of vendors or of people
     "vendor_alert", "decision", "acknowledge", "shelve", "work_order", "finding", "failure", "event", "audit_signed",
+    "contest",
 )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from drivers.errors import UserError
 from monitor.plant import Settings
 from monitor.progress import on_terminal
+from monitor.review.choosing import moment_us
 from monitor.state import State
-from monitor.words import clean, parse_utc, utc_text
+from monitor.words import utc_text
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
@@ -55,25 +56,16 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
     from monitor import review
     from monitor.reports import comparison
 
-    end_us = _moment(args.end, "--to") if args.end else _us(now)
+    end_us = moment_us(args.end, "report: --to") if args.end else _us(now)
     start_us, end_us = comparison.period_until(end_us)
     if args.start:
-        start_us = _moment(args.start, "--from")
+        start_us = moment_us(args.start, "report: --from")
     if start_us >= end_us:
         first, last = (utc_text(us)[:10] for us in (start_us, end_us))
         raise UserError(f"report: --from {first} is not before --to {last}; give an earlier first day")
     tell = on_terminal()
     told = review.answer(state, settings, start_us, end_us, args.vendor, tell=tell)
     return comparison.build(state, settings, told, tell)
-
-
-def _moment(text: str, option: str) -> int:
-    """A day (its start) or a moment with its zone, UTC [us]."""
-    try:
-        return parse_utc(text if "T" in text else f"{text}T00:00Z")
-    except (ValueError, OverflowError):
-        told = f"report: {option} {clean(text, 40)!r} is not a day"
-        raise UserError(f"{told}; write it as 2026-11-23 or 2026-11-23T06:00Z") from None
 
 
 def _us(moment: datetime) -> int:

@@ -57,6 +57,7 @@ ENTRY: Mapping[str, str] = {  # field of an entry's data -> what it means
     "event_kind": "what kind of event", "failure": "what a failure costs", "failure_id": "failure",
     "failure_mode": "how it fails or failed", "feed": "feed by which the message came", "file": "name of the file",
     "files": "names of files, with their SHA-256 where known", "final": "false: provisional",
+    "findings": "findings, by the number of their entry, with the reason of each",
     "fingerprint": "of the public key", "first_day": "first day (UTC)", "grade": "A as new ... E failed, as found",
     "head": "first 80 bits of the hash of that entry, as printed", "horizon": "by when, as claimed",
     "index": "health index", "inspector_party": "who inspected: utility, vendor or third", "issued_at": "when issued",

@@ -64,7 +64,7 @@ def table(document, name) -> Table:
 
 
 def test_the_answer_stands_first_and_is_that_of_the_review(document, state, settings):
-    result = review.run(state, settings, START_US, END_US)
+    result = review.answer(state, settings, START_US, END_US).result
     text = render_text(document)
     assert text.index("1 Answer") < text.index(result.status) < text.index("2 Method")
     assert f"{result.confirmed} of {result.findings}" in text
@@ -79,7 +79,7 @@ def test_it_never_accuses(document):
 
 
 def test_every_vendor_driven_job_is_a_case_and_our_own_misses_stand_beside_them(document, state, settings, fleet):
-    result = review.run(state, settings, START_US, END_US)
+    result = review.answer(state, settings, START_US, END_US).result
     assert len(table(document, "cases").rows) == result.interventions
     failures = [r for r in fleet.records if r.kind == "failure" and START_US <= r.at_us < END_US]
     unseen = [row for row in table(document, "own_misses").rows if "without an own alert" in str(row[3])]
@@ -99,7 +99,7 @@ def test_no_count_per_role_is_printed(document):
 
 
 def test_every_figure_has_its_count_beside_it_and_says_where_it_has_no_interval(document, state, settings, tmp_path):
-    r = review.run(state, settings, START_US, END_US)
+    r = review.answer(state, settings, START_US, END_US).result
     files = write_report(document, tmp_path, "r")
     pair = (review.counted_text(r.unsupported), review.counted_text(r.life.net))
     assert all(f"(n = {n})" in text for n, text in zip((r.findings, r.life.net.n), pair, strict=True))

@@ -19,6 +19,8 @@ from monitor.plant import Asset, Component, Settings
 from monitor.records import tables
 from monitor.reports import comparison
 from monitor.reports.text import render_text
+from monitor.review import command
+from monitor.review.choosing import as_json
 from monitor.settings import load
 from monitor.state import State
 
@@ -69,7 +71,7 @@ def test_a_rate_comes_from_the_contract_then_from_costs_then_from_the_default(se
 
 
 def test_the_demo_fleet_in_a_ledger_is_flagged(state, settings, fleet):
-    result = review.run(state, settings, fleet.start_us, fleet.end_us)
+    result = review.answer(state, settings, fleet.start_us, fleet.end_us).result
     assert result.status in ("FLAG", "STRONG")
     assert (result.interventions, result.findings, result.confirmed) == (
         KNOWN["interventions"], KNOWN["findings"], KNOWN["confirmed"])  # fmt: skip
@@ -103,7 +105,7 @@ def test_the_freeze_keeps_all_that_decides_and_its_hash_can_be_made_again(state,
     (entry,) = entries(state, ["review_freeze"])
     assert (entry.data["sha256"], entry.role, entry.at_us) == (sha256, "administrator", END_US)
     kept = entry.data["parameters"]
-    assert kept == review.as_json(review.parameters(settings, tables(state)))
+    assert kept == as_json(review.parameters(settings, tables(state)))
     assert kept["largest_cluster"] == 5
     assert [name for name, _at in kept["events"]] == [
         "contract: service agreement renewed", "firmware: controller firmware 4.2"]  # fmt: skip
@@ -175,12 +177,12 @@ def test_the_table_has_every_row_of_the_method_and_every_value_is_text(state, se
 def test_the_command_prints_the_table_and_says_simulated(state, settings, capsys):
     parser = build_parser("review")
     args = parser.parse_args(["review", "run", "--from", "2024-11-23", "--to", "2026-11-23"])
-    assert review.command(args, settings, state) == 0
+    assert command.command(args, settings, state) == 0
     out = capsys.readouterr().out
     assert out.startswith("SIMULATED: PARAMETERS NOT FROZEN")
     assert "Status: STRONG" in out or "Status: FLAG" in out
     assert max(len(line) for line in out.splitlines()) <= 130
-    assert review.command(parser.parse_args(["review", "freeze"]), settings, state) == 0
+    assert command.command(parser.parse_args(["review", "freeze"]), settings, state) == 0
     out = capsys.readouterr().out
     assert "q0 of seal: 0.60 = C-2022-08" in out
     assert "SHA-256" in out
@@ -189,7 +191,7 @@ def test_the_command_prints_the_table_and_says_simulated(state, settings, capsys
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--from", "23.11.2024"], "--from: 23.11.2024 is no day; write it as 2026-11-23"),
+        (["--from", "23.11.2024"], "--from '23.11.2024' is not a day; write it as 2026-11-23"),
         (["--from", "2026-11-23", "--to", "2026-11-01"], "--from lies after --to"),
         (["--vendor", "Nobody"], "no asset of Nobody in site.toml"),
     ],
@@ -197,7 +199,7 @@ def test_the_command_prints_the_table_and_says_simulated(state, settings, capsys
 def test_what_a_person_can_mend_is_one_line(state, settings, words, said):
     args = build_parser("review").parse_args(["review", "run", *words])
     with pytest.raises(UserError, match=said) as fault:
-        review.command(args, settings, state)
+        command.command(args, settings, state)
     assert "\n" not in str(fault.value)
 
 

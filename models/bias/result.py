@@ -1,0 +1,92 @@
+"""What a review comes to: one frozen value with every figure of the evidence table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.bias.diagnostics import Deferral, Spike, Step, Waddington
+from models.bias.evidence import BetPath, Tipping
+from models.bias.life import Credit, Life
+from models.intervals import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeOf:
+    """D1 of one component class, with the same scan on what the vendor does not control."""
+
+    component: str
+    vendor: Spike
+    own: Spike
+    failures: Spike
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One site or one component class among several: the current e-value and whether e-BH at 10 % rejects it."""
+
+    name: str
+    findings: int
+    e: float
+    flagged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewResult:
+    """The evidence table of one review; every rate with its interval (90 %) or count."""
+
+    status: str
+    capped: bool  # would be FLAG or STRONG, but no rate was agreed
+    gate: str  # which of GATES decided
+    start_us: int
+    end_us: int
+    assets: int
+    alerts: int
+    episodes: int
+    own_episodes: int
+    decisions: Mapping[str, int]
+    interventions: int
+    findings: int  # independent ones
+    found_assets: int  # with such a finding
+    confirmed: int
+    confirmation: Interval
+    vendor_written: int
+    vendor_written_confirmed: int
+    orphan_findings: int  # without a work order: kept, counted, not used
+    unsupported: Interval
+    upper_bound: float
+    q0: tuple[float, float]  # lowest and highest in use
+    m0: tuple[float, float]  # mean: calibrated, protective
+    path: BetPath
+    path_us: NDArray[np.int64]
+    e_calibrated: float
+    e_protective: float
+    early: bool  # the wealth once reached 20
+    standing: bool  # it stands at 20 at the end of the last full cycle of 12 months
+    cycles: int
+    tipping: Tipping
+    tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]
+    life: Life
+    failures: int
+    failure_rate: Interval
+    credit: tuple[Credit, ...]
+    spikes: tuple[SpikeOf, ...]
+    spike_p: float  # smallest of the classes, Bonferroni; NaN where there are too few ages
+    spike_control_p: float  # the same over our own alerts and the failures
+    steps: tuple[Step, ...]
+    deferral: Deferral
+    waddington: Waddington
+    own_auc: float
+    vendor_only: int
+    own_only: int
+    both: int
+    kappa: float
+    kappa_cells: int  # what kappa rests on
+    severity: tuple[tuple[str, int, int], ...]  # (severity, jobs with finding, confirmed)
+    sites: tuple[Group, ...]
+    components: tuple[Group, ...]
+    cases: pd.DataFrame  # one row per vendor-driven intervention
+    ages: Mapping[str, NDArray[np.float64]]  # component -> days since last service at the vendor's episodes
+    monthly: pd.DataFrame  # month, vendor, own

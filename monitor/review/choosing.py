@@ -1,0 +1,167 @@
+"""All that decides the answer of a review, from the configuration and from the events and costs of the ledger.
+
+Where a minimum confirmation rate comes from is shown with its arithmetic, for the answer depends on it.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drivers.errors import UserError
+from monitor.plant import Asset, Contract, Settings
+from monitor.words import clean, parse_utc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.bias.parameters import Parameters
+
+# failures per pump and year of two policies, four wearing components each, from simulated fleets: a utility that knows
+# its own rates puts them beside these
+REFERENCES = (("at_limit", 0.076), ("honest_vendor", 0.284))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """An agreed minimum confirmation rate q0 and where it comes from."""
+
+    asset: str
+    component: str
+    q0: float
+    source: str  # contract, costs or default
+    words: str  # the arithmetic, or the contract
+
+
+def rates(settings: Settings, vendor: str | None = None) -> tuple[Rate, ...]:
+    """q0 of each component under review: from its contract, else from its costs, else the default of the settings."""
+    found = []
+    for asset in _under_review(settings, vendor):
+        contract = _contract(settings, asset)
+        for part in asset.components:
+            if contract is not None and contract.min_confirmation is not None:
+                rate, source, words = contract.min_confirmation, "contract", f"{contract.id}"
+            elif part.cost_planned is not None and part.cost_failure is not None and part.p_fail is not None:
+                from models.bias.evidence import cost_q0
+
+                rate = cost_q0(part.cost_planned, part.cost_failure, part.p_fail)
+                source = "costs"
+                words = (
+                    f"{part.cost_planned:g} / ({part.p_fail:g} x {part.cost_failure:g} + "
+                    f"{1 - part.p_fail:g} x {part.cost_planned:g})"
+                )
+            else:
+                rate, source, words = settings.review.min_confirmation, "default", "[review] min_confirmation"
+            found.append(Rate(asset.id, part.name, rate, source, words))
+    return tuple(found)
+
+
+def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor: str | None = None) -> "Parameters":
+    """All that decides the answer, from settings and from the events and costs of the ledger.
+
+    Raises UserError where there is nothing to review.
+    """
+    from models.bias.cases import quantity
+    from models.bias.parameters import Cost, Parameters
+
+    if words := missing(settings, vendor):
+        raise UserError(f"review: {words}")
+    assets = _under_review(settings, vendor)
+    found = rates(settings, vendor)
+    prices: dict[str, list[Cost]] = {}
+    for asset in assets:
+        for part in asset.components:
+            if part.cost_planned is not None and part.cost_failure is not None:
+                prices.setdefault(part.name, []).append(Cost(part.cost_planned, part.cost_failure))
+    costs = {
+        name: Cost(sum(c.planned for c in many) / len(many), sum(c.failure for c in many) / len(many))
+        for name, many in prices.items()
+    }
+    recorded = tables.get("cost")
+    if recorded is not None:  # the ledger's prices where the configuration has none
+        for part_name, planned, failure in zip(
+            recorded["component"], recorded["planned"], recorded["failure"], strict=True
+        ):
+            if part_name and part_name not in prices:
+                costs[part_name] = Cost(quantity(planned), quantity(failure))
+    rule = settings.review
+    return Parameters(
+        assets=tuple((asset.id, asset.site) for asset in assets),
+        vendor=vendor,
+        q0={(one.asset, one.component): one.q0 for one in found},
+        default_q0=rule.min_confirmation,
+        agreed=bool(found) and all(one.source != "default" for one in found),
+        costs=costs,
+        sensitivity=rule.sensitivity,
+        specificity=rule.specificity,
+        largest_cluster=rule.largest_cluster,
+        match_days=rule.match_days,
+        merge_days=rule.merge_days,
+        horizon_days=rule.horizon_days,
+        events=_events(tables.get("event")),
+        failure_references=REFERENCES,
+    )
+
+
+def missing(settings: Settings, vendor: str | None = None) -> str:
+    """What site.toml lacks for a review, and where to write it; "" where nothing is missing."""
+    if _under_review(settings, vendor):
+        return ""
+    named = [asset.id for asset in settings.assets if asset.vendor and vendor in (None, asset.vendor)]
+    if named:
+        return f"no components in site.toml; write what wears into components = [...] at {clean(', '.join(named), 100)}"
+    if vendor:
+        return f"no asset of {clean(vendor, 40)} in site.toml; name it with vendor = at the asset, or ask another"
+    return "no asset in site.toml names its vendor; write vendor = and components = at those to be reviewed"
+
+
+def as_json(chosen: "Parameters") -> dict[str, Any]:
+    """Parameters as the ledger keeps them."""
+    told = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
+    told["assets"] = [list(pair) for pair in chosen.assets]
+    told["q0"] = [[asset, part, rate] for (asset, part), rate in sorted(chosen.q0.items())]
+    told["costs"] = {name: dataclasses.asdict(cost) for name, cost in sorted(chosen.costs.items())}
+    told["events"] = [list(event) for event in chosen.events]
+    told["failure_references"] = [list(one) for one in chosen.failure_references]
+    return told
+
+
+def sha256_of(chosen: "Parameters") -> str:
+    """SHA-256 over the canonical JSON (RFC 8785) of the parameters."""
+    import rfc8785
+
+    return hashlib.sha256(rfc8785.dumps(as_json(chosen))).hexdigest()
+
+
+def _under_review(settings: Settings, vendor: str | None) -> list[Asset]:
+    return [
+        asset
+        for asset in settings.assets
+        if asset.vendor and asset.components and (vendor is None or asset.vendor == vendor)
+    ]
+
+
+def _contract(settings: Settings, asset: Asset) -> Contract | None:
+    """The contract of the asset that agrees a rate, with the asset's vendor if there are several."""
+    agreed = [c for c in settings.contracts if asset.id in c.assets and c.min_confirmation is not None]
+    return next((c for c in agreed if c.counterparty == asset.vendor), agreed[0] if agreed else None)
+
+
+def _events(table: "pd.DataFrame | None") -> tuple[tuple[str, int], ...]:
+    if table is None or table.empty:
+        return ()
+    listed = []
+    for kind, date, text in zip(table["event_kind"], table["date"], table["text"], strict=True):
+        at_us = moment_us(str(date), "event: date")
+        listed.append((f"{clean(kind, 20)}: {clean(text, 60)}", at_us))
+    return tuple(sorted(listed, key=lambda event: (event[1], event[0])))
+
+
+def moment_us(text: str, option: str) -> int:
+    """A day (its start) or a moment with its zone, UTC [us]; `option` is what a person gave it with."""
+    try:
+        return parse_utc(text if "T" in text else f"{text}T00:00Z")
+    except (ValueError, OverflowError):
+        told = f"{option} {clean(text, 40)!r} is not a day"
+        raise UserError(f"{told}; write it as 2026-11-23 or 2026-11-23T06:00Z") from None
