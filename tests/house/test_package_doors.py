@@ -9,7 +9,9 @@ import pytest
 MONITOR = Path(__file__).parents[2] / "monitor"
 
 
-@pytest.mark.parametrize("package", ["daemon", "historian", "ledger", "meters", "model", "review", "transfer"])
+@pytest.mark.parametrize(
+    "package", ["daemon", "historian", "ledger", "meters", "model", "reports/comparison", "review", "transfer"]
+)
 def test_a_package_says_what_each_of_its_files_is_for(package):
     door = MONITOR / package / "__init__.py"
     named = re.findall(r"^ {4}(\w+) {2,}\S", ast.get_docstring(ast.parse(door.read_text()), clean=False), re.MULTILINE)

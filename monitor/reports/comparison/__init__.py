@@ -1,0 +1,19 @@
+"""The comparison report: what the vendor asked, what the own model saw, what was decided, what inspections found.
+
+Answer first, with counts and 90 % intervals; then what it rests on. It never says intent: it says what the findings
+support, and what would change the answer. One file per section:
+
+    whole      the report put together; its period; the command that makes it again
+    look       what every section is made from
+    answer     1: the answer on one page
+    method     2: definitions, gates, limits, the evidence table and its plots
+    agreement  3: what both sides said of each asset, and when
+    cases      4: each job with what was found; our own misses as plainly
+    money      5: cost, contracts, who holds the data and who was told first
+    rights     6: who decides, counted so that no count points at a person
+    annex      7: the raw rows
+"""
+
+from monitor.reports.comparison.whole import build, erased_words, period_until
+
+__all__ = ["build", "erased_words", "period_until"]

@@ -1,0 +1,85 @@
+"""The whole report: its head, its sections in order, and the command that makes it again."""
+
+from monitor import review
+from monitor.ledger import entries
+from monitor.plant import Settings
+from monitor.progress import Tell, silent
+from monitor.records import tables
+from monitor.reports.comparison.agreement import agreement
+from monitor.reports.comparison.annex import annex
+from monitor.reports.comparison.answer import answer
+from monitor.reports.comparison.cases import cases
+from monitor.reports.comparison.look import Look, day_text
+from monitor.reports.comparison.method import method
+from monitor.reports.comparison.money import money
+from monitor.reports.comparison.rights import rights
+from monitor.reports.document import Document, Section, command_text, ledger_text
+from monitor.state import State
+from monitor.words import _, clean, language, utc_text
+
+DEFAULT_DAYS = 730
+
+
+def period_until(now_us: int) -> tuple[int, int]:
+    """The period of a report for which nobody asked another: 24 months of whole days until now, UTC [us].
+
+    It ends at a moment and not with the day: what is recorded later today belongs to no report that was made before.
+    """
+    day_us = 86_400_000_000
+    return (-(-now_us // day_us) - DEFAULT_DAYS) * day_us, now_us // 1000 * 1000
+
+
+def build(state: State, settings: Settings, told: review.Answer, tell: Tell = silent) -> Document:
+    """The report on one review from the ledger as it stands."""
+    start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
+    look = Look(state, settings, told, tables(state, start_us, end_us, tell=tell))
+    period = f"{day_text(start_us)} - {day_text(end_us - 1)}"
+    return Document(
+        title=_("Vendor comparison"),
+        subtitle=_("{utility}: does the vendor ask for more maintenance than the findings support?").format(
+            utility=settings.utility
+        ),
+        meta=(
+            (_("period"), period),
+            (_("vendor"), clean(vendor, 40) if vendor else _("all")),
+            (_("assets"), str(told.result.assets)),
+            (_("ledger"), ledger_text(state) + erased_words(state)),
+            (_("configuration"), settings.sha256[:16]),
+            (_("parameters"), told.sha256[:16]),
+            (_("made again by"), _again(state, settings, told)),
+        ),
+        sections=(
+            Section(_("1 Answer"), answer(look)),
+            Section(_("2 Method and limits"), method(look), new_page=True),
+            Section(_("3 Agreement per asset and over time"), agreement(look)),
+            Section(_("4 Cases"), cases(look)),
+            Section(_("5 Money, contract, data access"), money(look)),
+            Section(_("6 Decision rights and people"), rights(look)),
+            Section(_("7 Annex: raw rows"), annex(look)),
+        ),
+        simulated=settings.simulated,
+        language=language(),
+    )
+
+
+def _again(state: State, settings: Settings, told: review.Answer) -> str:
+    """The command that makes this very report again, from the same configuration and ledger."""
+    vendor = told.parameters.vendor
+    asked = ["--from", _moment(told.result.start_us), "--to", _moment(told.result.end_us)]
+    asked += ["--vendor", clean(vendor, 80)] if vendor else []
+    return command_text(settings, state, "report", "comparison", *asked)
+
+
+def _moment(us: int) -> str:
+    """A day where it is the start of one, else the moment."""
+    text = utc_text(us)
+    return text.removesuffix("T00:00:00.000Z")
+
+
+def erased_words(state: State) -> str:
+    """What no count of this report can hold any more."""
+    erasures = list(entries(state, ["erasure"]))
+    gone = {n for entry in erasures for n in entry.data["entries"]}
+    held = gone & {n for entry in erasures for n in entry.data.get("held", ()) if isinstance(n, int)}
+    words = "; " + _("{n} erased under a rule").format(n=len(gone)) if gone else ""
+    return words + (", " + _("{n} of them although held as evidence").format(n=len(held)) if held else "")
