@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.bias.diagnostics import Deferral, Spike, Step, Waddington
+from models.bias.doubts import Doubt
 from models.bias.evidence import BetPath, Tipping
 from models.bias.life import Credit, Life
 from models.intervals import Interval
@@ -87,6 +88,7 @@ class ReviewResult:
     severity: tuple[tuple[str, int, int], ...]  # (severity, jobs with finding, confirmed)
     sites: tuple[Group, ...]
     components: tuple[Group, ...]
+    doubts: tuple[Doubt, ...]  # what is odd in the records; nothing was dropped by it
     cases: pd.DataFrame  # one row per vendor-driven intervention
     ages: Mapping[str, NDArray[np.float64]]  # component -> days since last service at the vendor's episodes
     monthly: pd.DataFrame  # month, vendor, own

@@ -15,6 +15,7 @@ import pandas as pd
 from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, started
 from models.bias.causes import after_work, by_severity, deferred, kappa_of, monthly, own_auc, smallest, spikes
 from models.bias.diagnostics import step_change
+from models.bias.doubts import doubts
 from models.bias.episodes import DAY_US, match, merge
 from models.bias.evidence import FLAG, BetPath, bet_path, null_rate, tipping, tipping_curve, upper_bound
 from models.bias.life import account, failure_credit
@@ -167,6 +168,7 @@ def review(
         severity=by_severity(independent),
         sites=_groups(independent, "site", parameters),
         components=_groups(independent, "component", parameters),
+        doubts=doubts(tables, site_of, end, {}),
         cases=cases,
         ages=ages,
         monthly=monthly(vendor_episodes, own_episodes, period),
