@@ -136,7 +136,7 @@ def review(island: Island, now_us: int) -> Seen:
         raise UserError(f"{island.name}: {words}")
     start_us, end_us = period_until(now_us)
     rows = []
-    for vendor in sorted({asset.vendor for asset in settings.assets if asset.vendor and asset.components}):
+    for vendor in asked.vendors(settings):
         told = asked.answer(island.place(settings), settings, start_us, end_us, vendor)
         r, share = told.result, told.result.confirmation
         rows.append({

@@ -8,10 +8,11 @@ only folds stays small.
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,15 +142,22 @@ def drift_audit(state: State, settings: Settings, now_us: int, args: Mapping[str
 
 
 def comparison_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
-    """The comparison of the vendor's alerts with findings, over 24 months."""
+    """The comparison of the vendor's alerts with findings, over 24 months; of each vendor, where there are several."""
     from monitor import review
     from monitor.reports import comparison
 
     if words := review.missing(settings):
         return JobResult(f"there is nothing to compare: {words}")
-    told = review.answer(state, settings, *comparison.period_until(now_us), tell=tell)
-    made = _report("comparison", comparison.build(state, settings, told, tell), state, now_us)
-    return replace(made, ledger=[_entry("review", review.entry_data(told), now_us), *made.ledger])
+    vendors: Sequence[str | None] = review.vendors(settings)
+    told_words, ledger, files = list[str](), list[Mapping[str, Any]](), list[Path | str]()
+    for vendor in vendors if len(vendors) > 1 else [None]:
+        told = review.answer(state, settings, *comparison.period_until(now_us), vendor, tell=tell)
+        name = "comparison" + (f"_{_file_name(vendor)}" if vendor else "")
+        made = _report(name, comparison.build(state, settings, told, tell), state, now_us)
+        told_words.append(f"{made.words}: {told.result.status}")
+        ledger += [_entry("review", review.entry_data(told), now_us), *made.ledger]
+        files += made.files
+    return JobResult("; ".join(told_words), ledger, files=files)
 
 
 def sovereignty_report(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
@@ -206,7 +214,7 @@ JOBS: Mapping[str, Job] = {
 
 def _report(kind: str, document: "Document", state: State, now_us: int) -> JobResult:
     files = _written(document, state, now_us, kind)
-    data = {"report": kind, "files": _digests(files), "sha256": document.sha256}
+    data = {"report": kind, "files": _digests(files, state.reports), "sha256": document.sha256}
     return JobResult(f"report {kind} written", [_entry("report", data, now_us)], files=files)
 
 
@@ -217,8 +225,13 @@ def _written(document: "Document", state: State, now_us: int, kind: str) -> list
     return list(write_report(document, state.reports, f"{day}_{kind}").values())
 
 
-def _digests(files: Sequence[Path]) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def _file_name(words: str) -> str:
+    """A name as part of that of a file."""
+    return re.sub(r"\W+", "-", words).strip("-")[:40]
+
+
+def _digests(files: Sequence[Path], folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def _entry(kind: str, data: Mapping[str, Any], now_us: int) -> dict[str, Any]:

@@ -36,16 +36,22 @@ _MORE: Mapping[str, tuple[str, ...]] = {  # fields that an entry of a kind may h
 
 
 def tables(
-    state: State, start_us: int | None = None, end_us: int | None = None, *, tell: Tell = silent
+    state: State,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    *,
+    upto_n: int | None = None,
+    tell: Tell = silent,
 ) -> dict[str, pd.DataFrame]:
     """A frame per kind of monitor.ledger.KINDS with start_us <= at < end_us (UTC [us]), in the order of the ledger.
 
     Columns: n, at_us, role, via, site, asset, component, then the fields of the kind's data; what an entry does not
-    have is None. Erased entries are not among them. Raises LedgerError where the ledger cannot be read.
+    have is None. Erased entries are not among them, nor those after entry `upto_n`. Raises LedgerError where the ledger
+    cannot be read.
     """
     rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
     with Work(_("ledger, entries"), None, tell) as work:
-        for record in work.over(entries(state, KINDS, start_us, end_us)):
+        for record in work.over(entries(state, KINDS, start_us, end_us, upto_n=upto_n)):
             rows[record.kind].append(_row(record))
     return {kind: _frame(kind, found) for kind, found in rows.items()}
 

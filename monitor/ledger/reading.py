@@ -34,14 +34,16 @@ def entries(
     end_us: int | None = None,
     *,
     after_n: int = 0,
+    upto_n: int | None = None,
 ) -> Iterator[Record]:
-    """The entries there are when this is asked, in order: of these kinds, start_us <= at < end_us, n > after_n.
+    """The entries there are when this is asked, in order: of these kinds, start_us <= at < end_us, and after_n < n <=
+    upto_n.
 
     Few of many are found fast where kinds are named. An erased entry is told only where neither kind nor time is asked
     for. LedgerError at one that cannot be read.
     """
     wanted = None if kinds is None else sorted(set(kinds))
-    for n, body in _bodies(state, wanted, start_us, end_us, after_n):
+    for n, body in _bodies(state, wanted, start_us, end_us, after_n, upto_n):
         if body is None:
             if wanted is None and start_us is None and end_us is None:
                 yield Record(n, "erased", 0, None, "", None, None, None, {}, erased=True)
@@ -127,11 +129,17 @@ def head(state: State) -> tuple[int, str]:
 
 
 def _bodies(
-    state: State, kinds: list[str] | None, start_us: int | None, end_us: int | None, after_n: int
+    state: State,
+    kinds: list[str] | None,
+    start_us: int | None,
+    end_us: int | None,
+    after_n: int,
+    upto_n: int | None,
 ) -> Iterator[tuple[int, bytes | None]]:
     """(n, body) of what may be asked for; a view per chunk, so that a slow reader never holds the daemon's files up."""
     try:
         upto = head(state)[0]  # the chain is looked at first: each body it can name was committed before
+        upto = upto if upto_n is None else min(upto, upto_n)
         if kinds is None or upto - after_n <= _CHUNK:  # all of them, or the newest few: as they lie
             while rows := _rows(state, "n > ? AND n <= ?", (after_n, upto)):
                 yield from rows

@@ -1,16 +1,18 @@
 """`handwheel report`: makes a report now and says where its files lie. The timetable makes the same by itself."""
 
 import argparse
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drivers.errors import UserError
+from monitor.ledger import head
 from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review.choosing import moment_us
 from monitor.state import State
-from monitor.words import utc_text
+from monitor.words import clean, utc_text
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
@@ -24,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     comparison = kinds.add_parser("comparison", help="what the vendor asked beside what inspections found")
     comparison.add_argument("--from", dest="start", metavar="DATE", help="first day, UTC (default: 24 months ago)")
     comparison.add_argument("--to", dest="end", metavar="DATE", help="day after the last, UTC (default: now)")
-    comparison.add_argument("--vendor", help="one vendor only")
+    comparison.add_argument("--vendor", metavar="NAME", help="one vendor only")
+    comparison.add_argument("--site", action="append", default=[], metavar="ID", help="only this site (repeatable)")
+    comparison.add_argument("--asset", action="append", default=[], metavar="ID", help="only this asset (repeatable)")
+    comparison.add_argument(
+        "--entries", type=int, metavar="N", help="the ledger as it stood after entry N (default: as it stands)"
+    )
     register = kinds.add_parser("sovereignty", help="the six questions answered per asset")
     for kind in (comparison, register):
         kind.add_argument("--out", metavar="DIR", help="where to write (default: STATE/reports)")
@@ -44,7 +51,7 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
         print(render_text(document))
     for kind in FORMATS:
         print(f"{kind:5} {files[kind]}")
-    print(f"csv   {sum(1 for kind in files if kind.startswith('csv'))} files beside them")
+    print(f"csv   {files['manifest'].parent}")
     return 0
 
 
@@ -64,8 +71,24 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
         first, last = (utc_text(us)[:10] for us in (start_us, end_us))
         raise UserError(f"report: --from {first} is not before --to {last}; give an earlier first day")
     tell = on_terminal()
-    told = review.answer(state, settings, start_us, end_us, args.vendor, tell=tell)
+    if args.entries is not None and not 0 < args.entries <= (held := head(state)[0]):
+        raise UserError(f"report: --entries {args.entries}: the ledger has entries 1 to {held}; give one of these")
+    only = _only(settings, args.site, args.asset)
+    told = review.answer(state, settings, start_us, end_us, args.vendor, only=only, upto_n=args.entries, tell=tell)
     return comparison.build(state, settings, told, tell)
+
+
+def _only(settings: Settings, sites: Sequence[str], assets: Sequence[str]) -> set[str] | None:
+    """The assets that were asked for, of each site and by name; None where all are."""
+    if not sites and not assets:
+        return None
+    known = {"site": {one.id for one in settings.sites}, "asset": {one.id for one in settings.assets}}
+    for kind, asked in (("site", sites), ("asset", assets)):
+        for one in asked:
+            if one not in known[kind]:
+                there = clean(", ".join(sorted(known[kind])), 100)
+                raise UserError(f"report: --{kind} {clean(one, 40)} is not in site.toml; there are {there}")
+    return {one.id for one in settings.assets if one.id in assets or (one.site in sites and not assets)}
 
 
 def _us(moment: datetime) -> int:

@@ -6,13 +6,14 @@ into the CSV as they are.
 
 import hashlib
 import json
+import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monitor.ledger import head
+from monitor.ledger import head, head_at
 from monitor.plant import Settings
 from monitor.state import State, atomic_write
 from monitor.words import _, number_text
@@ -26,9 +27,9 @@ def command_text(settings: Settings, state: State, *words: str) -> str:
     return shlex.join(("handwheel", *words, *folders))
 
 
-def ledger_text(state: State) -> str:
-    """The ledger's count and head, as `handwheel ledger verify --head` takes it."""
-    n, top = head(state)
+def ledger_text(state: State, upto_n: int | None = None) -> str:
+    """The ledger's count and head, now or after an entry, as `handwheel ledger verify --head` takes it."""
+    n, top = head(state) if upto_n is None else (upto_n, head_at(state, upto_n))
     return _("{n} entries, head {head}").format(n=n, head=f"{n}:{top}" if n else "-")
 
 
@@ -55,6 +56,20 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    about: str = ""  # what its CSV is, in a line; "": its head says it
+    most: int | None = None  # rows on the pages; the CSV has them all
+
+    @property
+    def seen(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows on the pages."""
+        return self.rows[: self.most]
+
+    @property
+    def notes(self) -> str:
+        """What stands below the table, with how many rows the pages leave out."""
+        left = len(self.rows) - len(self.seen)
+        more = _("and {n} more rows in {name}.csv").format(n=left, name=self.name) if left else ""
+        return "; ".join(one for one in (more, self.note) if one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +143,11 @@ def as_data(document: Document) -> dict[str, Any]:
             data = {"type": type(block).__name__.lower(), **asdict(block)}
             if isinstance(block, Table):
                 data["numeric"] = [
-                    all(isinstance(row[column], int | float) or row[column] is None for row in block.rows)
+                    all(isinstance(row[column], int | float) or row[column] is None for row in block.seen)
                     for column in range(len(block.head))
                 ]
-                data["rows"] = [[shown(cell) for cell in row] for row in block.rows]
+                data["rows"] = [[shown(cell) for cell in row] for row in block.seen]
+                data["note"] = block.notes
             blocks.append(data)
         sections.append({"title": section.title, "new_page": section.new_page, "blocks": blocks})
     return {
@@ -146,20 +162,40 @@ def as_data(document: Document) -> dict[str, Any]:
 
 
 def write_report(document: Document, folder: Path, name: str) -> dict[str, Path]:
-    """Write NAME.txt, .html, .pdf, NAME_about.csv and one NAME_table.csv per table; returns format -> path."""
+    """Write NAME.txt, .html, .pdf and the folder NAME_csv; returns format -> path.
+
+    The folder holds about.csv, one file per table, a README with a line for each, and MANIFEST.sha256 over them all and
+    over the three others (`sha256sum -c` there).
+    """
     from monitor.reports.page import render_html
     from monitor.reports.pdf import render_pdf
     from monitor.reports.sheet import render_csv
     from monitor.reports.text import render_text
 
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf",
-             "csv about": folder / f"{name}_about.csv"}  # fmt: skip
-    atomic_write(files["text"], render_text(document))
-    atomic_write(files["html"], render_html(document))
-    atomic_write(files["pdf"], render_pdf(document))
-    atomic_write(files["csv about"], render_csv(document.about()))
-    for table in document.tables():
-        files[f"csv {table.name}"] = folder / f"{name}_{table.name}.csv"
-        atomic_write(files[f"csv {table.name}"], render_csv(table))
+    rows = folder / f"{name}_csv"
+    rows.mkdir(exist_ok=True)
+    files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf"}
+    tables = [document.about(), *document.tables()]
+    files |= {f"csv {table.name}": rows / f"{table.name}.csv" for table in tables}
+    files |= {"readme": rows / "README.md", "manifest": rows / "MANIFEST.sha256"}
+    made: dict[str, bytes] = {
+        "text": render_text(document).encode(), "html": render_html(document).encode(), "pdf": render_pdf(document),
+        **{f"csv {table.name}": render_csv(table).encode() for table in tables},
+        "readme": _readme(document, tables).encode(),
+    }  # fmt: skip
+    lines = [
+        f"{hashlib.sha256(content).hexdigest()}  {os.path.relpath(files[kind], rows)}\n"
+        for kind, content in made.items()
+    ]
+    for kind, content in {**made, "manifest": "".join(lines).encode()}.items():
+        atomic_write(files[kind], content)
     return files
+
+
+def _readme(document: Document, tables: Sequence[Table]) -> str:
+    """What each file of the folder is, in a line."""
+    lines = [f"# {document.title}", "", _("UTF-8, comma, decimal point; a text that begins like a formula has an"
+             " apostrophe before it; an empty cell: nothing is known."), ""]  # fmt: skip
+    lines += [f"- {table.name}.csv: {table.about or ', '.join(table.head)} ({len(table.rows)})" for table in tables]
+    return "\n".join(lines) + "\n"

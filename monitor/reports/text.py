@@ -52,14 +52,14 @@ def _wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 def table_lines(table: Table, width: int = WIDTH) -> list[str]:
     """A table in columns; where it is too wide, its widest columns wrap."""
-    cells = [[shown(cell) for cell in row] for row in table.rows]
+    cells = [[shown(cell) for cell in row] for row in table.seen]
     rows: list[Sequence[str]] = [table.head, *cells]
     widths = [max((len(row[column]) for row in rows), default=1) or 1 for column in range(len(table.head))]
     room = width - 2 * (len(widths) - 1)
     while sum(widths) > room and max(widths) > 4:
         widths[widths.index(max(widths))] -= 1
     numeric = [
-        bool(cells) and all(isinstance(row[column], int | float) or row[column] is None for row in table.rows)
+        bool(cells) and all(isinstance(row[column], int | float) or row[column] is None for row in table.seen)
         for column in range(len(widths))
     ]
     lines = [*_row(table.head, widths, numeric), "  ".join("-" * one for one in widths)]
@@ -67,8 +67,8 @@ def table_lines(table: Table, width: int = WIDTH) -> list[str]:
         lines += _row(row, widths, numeric)
     if not cells:
         lines.append(_("(none)"))
-    if table.note:
-        lines += _wrap(table.note, width)
+    if table.notes:
+        lines += _wrap(table.notes, width)
     return lines
 
 

@@ -10,11 +10,12 @@ Parameters come before the look, the answer after it, and no word here means int
 """
 
 from monitor.review.answering import Answer, answer, entry_data
-from monitor.review.choosing import Rate, missing, parameters, rates, sha256_of
+from monitor.review.choosing import Rate, missing, parameters, rates, sha256_of, vendors
 from monitor.review.freezing import Freeze, freeze, freeze_data, frozen
 from monitor.review.telling import as_text, counted_text, first_line, gate_words, reference_word, rows
 
 __all__ = [
     "Answer", "Freeze", "Rate", "answer", "as_text", "counted_text", "entry_data", "first_line", "freeze",
     "freeze_data", "frozen", "gate_words", "missing", "parameters", "rates", "reference_word", "rows", "sha256_of",
+    "vendors",
 ]  # fmt: skip

@@ -1,10 +1,12 @@
 """A review of a period on what the ledger holds, with all that a reader needs to judge it."""
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from monitor.ledger import head
 from monitor.plant import Settings
 from monitor.progress import Tell, silent
 from monitor.review.choosing import Rate, parameters, rates, sha256_of
@@ -32,26 +34,43 @@ class Answer:
     freeze: Freeze
     sha256: str  # of the parameters in use
     currency: str
+    upto_n: int  # the last entry of the ledger that was read
+    whole: int  # assets whose parameters are frozen together; result.assets of them were looked at
     imported: tuple[int, int]  # of the jobs and of the findings that count, how many came by import
     late: "pd.DataFrame"  # findings imported after the freeze for a time before it: they do not count
 
 
 def answer(
-    state: State, settings: Settings, start_us: int, end_us: int, vendor: str | None = None, *, tell: Tell = silent
+    state: State,
+    settings: Settings,
+    start_us: int,
+    end_us: int,
+    vendor: str | None = None,
+    *,
+    only: Collection[str] | None = None,
+    upto_n: int | None = None,
+    tell: Tell = silent,
 ) -> Answer:
-    """Run the review over [start_us, end_us) on what the ledger holds, with the parameters as configured now."""
+    """Run the review over [start_us, end_us) on what the ledger holds, with the parameters as configured now.
+
+    Of the assets under review only those in `only` are looked at, of the ledger only the entries up to `upto_n`.
+    """
     from models.bias.review import review
     from monitor.records import tables
 
-    recorded = tables(state, tell=tell)
+    upto_n = head(state)[0] if upto_n is None else upto_n
+    recorded = tables(state, upto_n=upto_n, tell=tell)
     chosen = parameters(settings, recorded, vendor)
-    freeze_, found = frozen(state, chosen), recorded["finding"]
+    freeze_, found = frozen(state, chosen, upto_n), recorded["finding"]
+    sha256, whole = sha256_of(chosen), len(chosen.assets)
+    if only is not None:
+        chosen = dataclasses.replace(chosen, assets=tuple(pair for pair in chosen.assets if pair[0] in only))
     is_late = (found["via"] == IMPORTED) & (found["n"] > freeze_.n) & (found["at_us"] < (freeze_.at_us or 0))
     recorded["finding"] = found[~is_late]
     result = review(recorded, chosen, (start_us, end_us))
     late = found[is_late & (found["at_us"] >= start_us) & (found["at_us"] < end_us)]
     return Answer(
-        result, chosen, rates(settings, vendor), freeze_, sha256_of(chosen), settings.currency,
+        result, chosen, rates(settings, vendor), freeze_, sha256, settings.currency, upto_n, whole,
         _imported(result.cases, recorded), late,
     )  # fmt: skip
 
@@ -71,6 +90,7 @@ def entry_data(told: Answer) -> dict[str, Any]:
     """What a review entry of the ledger holds: the status and the figures that the overview shows."""
     r = told.result
     return {
+        "vendor": told.parameters.vendor,
         "status": r.status,
         "parameters_sha256": told.sha256,
         "frozen": told.freeze.word == "frozen",

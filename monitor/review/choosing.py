@@ -104,6 +104,11 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
     )
 
 
+def vendors(settings: Settings) -> list[str]:
+    """Those whose alerts can be reviewed: they are named at an asset of which the wearing components are."""
+    return sorted({str(asset.vendor) for asset in _under_review(settings, None)})
+
+
 def missing(settings: Settings, vendor: str | None = None) -> str:
     """What site.toml lacks for a review, and where to write it; "" where nothing is missing."""
     if _under_review(settings, vendor):

@@ -42,11 +42,11 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
     return str(data["sha256"])
 
 
-def frozen(state: State, chosen: "Parameters") -> Freeze:
+def frozen(state: State, chosen: "Parameters", upto_n: int | None = None) -> Freeze:
     """How the parameters in use compare with the last freeze for the same vendor."""
     mine = as_json(chosen)
     last = None
-    for entry in entries(state, ["review_freeze"]):
+    for entry in entries(state, ["review_freeze"], upto_n=upto_n):
         if not entry.erased and entry.data["parameters"].get("vendor") == chosen.vendor:
             last = entry
     if last is None:

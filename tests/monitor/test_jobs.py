@@ -80,7 +80,7 @@ def test_the_sovereignty_register_is_written_with_the_digests_of_its_files(state
     told = done("sovereignty_report", state, settings)
     (entry,) = told["ledger"]
     assert entry["data"]["report"] == "sovereignty"
-    assert {Path(name).name for name in told["files"]} == set(entry["data"]["files"])
+    assert {Path(name).relative_to(state.reports).as_posix() for name in told["files"]} == set(entry["data"]["files"])
 
 
 def test_a_comparison_without_anything_to_compare_is_one_line_or_an_honest_report(state, settings):

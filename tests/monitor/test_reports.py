@@ -200,8 +200,8 @@ def test_the_report_command_says_where_its_files_lie(tmp_path, capsys):
     config = ("--config", "tests/golden/config", "--state", str(state.root))
     assert main(["report", "sovereignty", *config]) == 0
     told = capsys.readouterr().out
-    assert told.count(str(state.reports)) == 3
-    assert len(list(state.reports.glob("*.csv"))) > 5
+    assert told.count(str(state.reports)) == 4
+    assert len(list(state.reports.glob("*_csv/*.csv"))) > 5
 
 
 def test_the_sovereignty_report_keeps_every_unknown(settings, tmp_path):

@@ -133,7 +133,7 @@ def test_csv_text_never_becomes_a_formula(text):
 def test_equal_data_make_equal_bytes(tmp_path):
     first = write_report(document(), tmp_path / "a", "report")
     second = write_report(document(), tmp_path / "b", "report")
-    assert set(first) == {"text", "html", "pdf", "csv about", "csv cases", "csv empty"}
+    assert set(first) == {"text", "html", "pdf", "csv about", "csv cases", "csv empty", "readme", "manifest"}
     for kind in set(first) - {"pdf"}:
         assert first[kind].read_bytes() == second[kind].read_bytes()
     assert document().sha256 == document().sha256 != document("other").sha256

@@ -34,7 +34,9 @@ def money(look: Look) -> tuple[Block, ...]:
     )
     heads = (_("contract"), _("counterparty"), _("kind"), _("access"), _("control"), _("assets"))
     blocks.append(Table("contracts", heads, contracts))
-    told_first = delays.summary(delays.arrivals(entries(state, ["vendor_alert", "clock_step"], r.start_us, r.end_us)))
+    told_first = delays.summary(
+        delays.arrivals(entries(state, ["vendor_alert", "clock_step"], r.start_us, r.end_us, upto_n=told.upto_n))
+    )
     if told_first is None:
         words = _("Who was told first: cannot tell; no vendor message could be paired with a status bit of the device.")
     else:

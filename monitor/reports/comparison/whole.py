@@ -32,7 +32,7 @@ def period_until(now_us: int) -> tuple[int, int]:
 def build(state: State, settings: Settings, told: review.Answer, tell: Tell = silent) -> Document:
     """The report on one review from the ledger as it stands."""
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
-    look = Look(state, settings, told, tables(state, start_us, end_us, tell=tell))
+    look = Look(state, settings, told, tables(state, start_us, end_us, upto_n=told.upto_n, tell=tell))
     period = f"{day_text(start_us)} - {day_text(end_us - 1)}"
     return Document(
         title=_("Vendor comparison"),
@@ -42,8 +42,8 @@ def build(state: State, settings: Settings, told: review.Answer, tell: Tell = si
         meta=(
             (_("period"), period),
             (_("vendor"), clean(vendor, 40) if vendor else _("all")),
-            (_("assets"), str(told.result.assets)),
-            (_("ledger"), ledger_text(state) + erased_words(state)),
+            (_("assets"), _assets_words(told)),
+            (_("ledger"), ledger_text(state, told.upto_n) + erased_words(state, told.upto_n)),
             (_("configuration"), settings.sha256[:16]),
             (_("parameters"), told.sha256[:16]),
             (_("made again by"), _again(state, settings, told)),
@@ -66,8 +66,16 @@ def _again(state: State, settings: Settings, told: review.Answer) -> str:
     """The command that makes this very report again, from the same configuration and ledger."""
     vendor = told.parameters.vendor
     asked = ["--from", _moment(told.result.start_us), "--to", _moment(told.result.end_us)]
-    asked += ["--vendor", clean(vendor, 80)] if vendor else []
+    asked += ["--vendor", vendor] if vendor else []
+    if told.result.assets < told.whole:
+        asked += [word for asset, _site in told.parameters.assets for word in ("--asset", asset)]
+    asked += ["--entries", str(told.upto_n)]
     return command_text(settings, state, "report", "comparison", *asked)
+
+
+def _assets_words(told: review.Answer) -> str:
+    n, whole = told.result.assets, told.whole
+    return str(n) if n == whole else _("{n} of the {whole} under review").format(n=n, whole=whole)
 
 
 def _moment(us: int) -> str:
@@ -76,9 +84,9 @@ def _moment(us: int) -> str:
     return text.removesuffix("T00:00:00.000Z")
 
 
-def erased_words(state: State) -> str:
+def erased_words(state: State, upto_n: int | None = None) -> str:
     """What no count of this report can hold any more."""
-    erasures = list(entries(state, ["erasure"]))
+    erasures = list(entries(state, ["erasure"], upto_n=upto_n))
     gone = {n for entry in erasures for n in entry.data["entries"]}
     held = gone & {n for entry in erasures for n in entry.data.get("held", ()) if isinstance(n, int)}
     words = "; " + _("{n} erased under a rule").format(n=len(gone)) if gone else ""
