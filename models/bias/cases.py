@@ -15,12 +15,13 @@ from models.bias.episodes import DAY_US
 from models.bias.parameters import Parameters
 
 CONFIRMED = ("D", "E")
+FOUND = ["n", "grade", "wear_pct", "inspector_party", "blind_to_alert", "second_reader_grade"]
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "vendor_alert": ("alert_id", "vendor", "severity", "active", "horizon"),
     "own_alert": ("alert_id", "active"),
     "decision": ("alert_id", "choice", "randomised"),
     "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours"),
-    "finding": ("n", "wo_id", "grade", "wear_pct", "inspector_party"),
+    "finding": ("n", "wo_id", "grade", "wear_pct", "inspector_party", "blind_to_alert", "second_reader_grade"),
     "failure": ("failure_id",),
 }
 
@@ -109,7 +110,7 @@ def cases_of(
     jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
     if parameters.vendor:
         jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
-    chosen = counted_findings(findings)[["wo_id", "n", "grade", "wear_pct", "inspector_party"]]
+    chosen = counted_findings(findings)[["wo_id", *FOUND]]
     cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True).rename(columns={"n": "finding_n"})
     severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
     cases["severity"] = cases["alert_id"].map(severity)

@@ -56,7 +56,11 @@ class ReviewResult:
     vendor_written: int
     vendor_written_confirmed: int
     orphan_findings: int  # without a work order: kept, counted, not used
+    second_readings: tuple[int, int]  # independent findings graded twice; of them both confirmed or both not
+    blind: tuple[int, int]  # independent findings by an inspector who did not know of the alert; of them confirmed
     unsupported: Interval
+    unsupported_by: str  # "jeffreys": findings alone; "ppi": narrowed by what our own model said of all jobs
+    unlabelled: int  # jobs without an independent finding
     upper_bound: float
     q0: tuple[float, float]  # lowest and highest in use
     m0: tuple[float, float]  # mean: calibrated, protective
@@ -66,7 +70,8 @@ class ReviewResult:
     e_protective: float
     early: bool  # the wealth once reached 20
     standing: bool  # it stands at 20 at the end of the last full cycle of 12 months
-    cycles: int
+    cycles: int  # full ones of 12 months
+    cycle_ends: tuple[tuple[int, float], ...]  # end of each, UTC [us], and the wealth then
     tipping: Tipping
     tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]
     life: Life
@@ -83,6 +88,7 @@ class ReviewResult:
     vendor_only: int
     own_only: int
     both: int
+    lead_days: Interval  # median of own start minus vendor start where both spoke: positive, the vendor was first [d]
     kappa: float
     kappa_cells: int  # what kappa rests on
     severity: tuple[tuple[str, int, int], ...]  # (severity, jobs with finding, confirmed)
@@ -92,3 +98,8 @@ class ReviewResult:
     cases: pd.DataFrame  # one row per vendor-driven intervention
     ages: Mapping[str, NDArray[np.float64]]  # component -> days since last service at the vendor's episodes
     monthly: pd.DataFrame  # month, vendor, own
+
+    @property
+    def leaves_the_house(self) -> bool:
+        """Whether the vendor is to be told of a flag: one that also stood at the end of the last full 12 months."""
+        return self.standing and self.status in ("FLAG", "STRONG")

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, started
 from models.bias.causes import after_work, by_severity, deferred, kappa_of, monthly, own_auc, smallest, spikes
@@ -23,10 +24,12 @@ from models.bias.multiple import e_bh
 from models.bias.parameters import Parameters
 from models.bias.result import Group, ReviewResult
 from models.bias.status import status_of
-from models.bias.unsupported import unsupported
-from models.intervals import rate_interval, share_interval
+from models.bias.unsupported import powered, unsupported
+from models.intervals import median_interval, rate_interval, share_interval
 
 YEAR_US = 365.25 * DAY_US
+
+CYCLE_US = 365 * DAY_US  # so that a calendar year is a full cycle
 
 VALIDATED = 50  # inspectors' errors are taken as if known from so many double readings
 
@@ -79,9 +82,9 @@ def review(
     calibrated = _bets(independent, parameters, parameters.specificity)
     protective = _bets(independent, parameters, parameters.protective_specificity)
     path_us = independent["at_us"].to_numpy(dtype=np.int64)[calibrated.starts]
-    cycles = int((end - start) // YEAR_US)
-    in_cycles = calibrated.e[path_us < start + cycles * YEAR_US]
-    standing = bool(cycles and len(in_cycles) and in_cycles[-1] >= FLAG)
+    cycle_ends = _cycle_ends(calibrated, path_us, period)
+    rest = cases[~cases["independent"]]
+    share = powered(independent["confirmed"], independent["own_standing"], rest["own_standing"])
 
     life = account(
         cases, independent, [asset for asset, _ in parameters.assets], years,
@@ -90,6 +93,7 @@ def review(
     status, capped, gate = status_of(
         n, int(independent["asset"].nunique()), len(cases), calibrated.current, protective.current, life.net.low,
         parameters.agreed and _all_agreed(independent, parameters),
+        (int(cases["grade"].notna().sum()), int(cases.loc[cases["grade"].notna(), "asset"].nunique())),
     )  # fmt: skip
     q0 = independent["q0"].to_numpy(dtype=float) if n else np.array([parameters.default_q0])
     mean_q0 = float(q0.mean())
@@ -126,7 +130,13 @@ def review(
         vendor_written=len(written),
         vendor_written_confirmed=int(written["grade"].isin(CONFIRMED).sum()),
         orphan_findings=orphans,
-        unsupported=unsupported(confirmed, n - confirmed, sensitivity=prior_se, specificity=prior_sp),
+        second_readings=_agreed_twice(independent),
+        blind=_blind(independent),
+        unsupported=unsupported(
+            *(share.counts if share else (confirmed, n - confirmed)), sensitivity=prior_se, specificity=prior_sp, n=n
+        ),
+        unsupported_by="ppi" if share and share.weight else "jeffreys",
+        unlabelled=len(rest),
         upper_bound=upper_bound(confirmed, n - confirmed),
         q0=(float(q0.min()), float(q0.max())),
         m0=(
@@ -138,8 +148,9 @@ def review(
         e_calibrated=calibrated.current,
         e_protective=protective.current,
         early=calibrated.highest >= FLAG,
-        standing=standing,
-        cycles=cycles,
+        standing=bool(cycle_ends) and cycle_ends[-1][1] >= FLAG,
+        cycles=len(cycle_ends),
+        cycle_ends=cycle_ends,
         tipping=tipping(
             confirmed, n - confirmed, len(cases) - n,
             q0=mean_q0, sensitivity=parameters.sensitivity, specificity=parameters.specificity,
@@ -163,6 +174,7 @@ def review(
         vendor_only=len(vendor_episodes) - both,
         own_only=len(own_episodes) - both,
         both=both,
+        lead_days=median_interval(pairs["lead_days"].dropna()),
         kappa=kappa,
         kappa_cells=kappa_cells,
         severity=by_severity(independent),
@@ -178,6 +190,26 @@ def review(
 def _bets(found: pd.DataFrame, parameters: Parameters, specificity: float) -> BetPath:
     null = [null_rate(q, parameters.sensitivity, specificity) for q in found["q0"]]
     return bet_path(found["confirmed"].to_numpy(dtype=bool), list(found["cluster"]), null, parameters.largest_cluster)
+
+
+def _cycle_ends(path: BetPath, path_us: NDArray[np.int64], period: tuple[int, int]) -> tuple[tuple[int, float], ...]:
+    """End of each full cycle of 12 months and the wealth then."""
+    ends = range(period[0] + CYCLE_US, period[1] + 1, CYCLE_US)
+    wealth = np.concatenate([[1.0], path.e])
+    return tuple((end, float(wealth[np.searchsorted(path_us, end)])) for end in ends)
+
+
+def _agreed_twice(found: pd.DataFrame) -> tuple[int, int]:
+    """Findings that a second reader graded too, and of them those that both call confirmed or both do not."""
+    twice = found[found["second_reader_grade"].notna()]
+    first, second = twice["grade"].isin(CONFIRMED), twice["second_reader_grade"].isin(CONFIRMED)
+    return len(twice), int((first == second).sum())
+
+
+def _blind(found: pd.DataFrame) -> tuple[int, int]:
+    """Findings by inspectors who did not know of the alert, and of them those confirmed."""
+    blind = found[found["blind_to_alert"].eq(True)]
+    return len(blind), int(blind["confirmed"].sum())
 
 
 def _all_agreed(found: pd.DataFrame, parameters: Parameters) -> bool:

@@ -37,6 +37,9 @@ def gate_words(result: "ReviewResult") -> str:
     """Why the status is what it is, in one sentence."""
     e = number_text(result.e_calibrated)
     return {
+        "vendor_written": _(
+            "{n} independent findings; the vendor's own {own} are not counted: whoever asks for work does not grade it"
+        ).format(n=result.findings, own=result.vendor_written),
         "few_findings": _("{n} independent findings; 20 are needed").format(n=result.findings),
         "few_assets": _("independent findings on {n} assets; 5 are needed").format(n=result.found_assets),
         "low_coverage": _("independent findings on {share} of the jobs; half are needed").format(

@@ -95,11 +95,11 @@ def test_a_part_calendar_alone_is_seen_by_the_scan_and_not_by_its_control():
 
 def test_findings_written_by_the_vendor_are_no_evidence():
     r, _fleet = reviewed("b0.7", People(vendor_written=1.0))
-    assert (r.status, r.gate) == ("INSUFFICIENT", "few_findings")
+    assert (r.status, r.gate) == ("INSUFFICIENT", "vendor_written")
     assert r.findings == 0
     assert r.vendor_written > 50
     half, _fleet = reviewed("b0.7", People(vendor_written=0.6))
-    assert (half.status, half.gate) == ("INSUFFICIENT", "low_coverage")
+    assert (half.status, half.gate) == ("INSUFFICIENT", "vendor_written")
 
 
 def test_without_an_agreed_rate_nothing_goes_beyond_watch():
