@@ -1,4 +1,4 @@
-"""The one page of the model's evidence, docs/model_evidence.md: each study owns the part between its two markers.
+"""A page of evidence, docs/model_evidence.md or another: each study owns the part between its two markers.
 
 A part says what was asked, the command, the commit in which the settings were frozen and the commit of the run, the
 seed, the tables, and in words which bar is held and which is missed. Earlier evaluations stay named: a study that was
@@ -98,13 +98,13 @@ def with_part(page: str, part: Part, run: str) -> str:
     before, found, rest = page.partition(start)
     old, closed, after = rest.partition(end)
     if found and not closed:
-        raise ValueError(f"{PAGE.name}: {start} is never closed")
+        raise ValueError(f"{start} is never closed")
     text = f"{start}\n{text_of(part, run, _earlier(old, part.frozen[:12]))}\n{end}"
     return before + text + after if found else f"{page.rstrip()}\n\n{text}\n"
 
 
-def write_part(part: Part, *, dry: bool = False) -> bool:
-    """Write the part into the page; False, having said why, where what ran is not what is committed.
+def write_part(part: Part, *, dry: bool = False, page: Path | None = None) -> bool:
+    """Write the part into `page` (default: PAGE); False, having said why, where what ran is not what is committed.
 
     `dry` prints the part and writes nothing.
     """
@@ -112,14 +112,15 @@ def write_part(part: Part, *, dry: bool = False) -> bool:
     if dry:
         print(text_of(part, run))
         return True
+    page = page or PAGE
     if changed := uncommitted():
-        print(f"{PAGE.name} is not written: {len(changed)} files not committed, such as {changed[0].strip()}")
+        print(f"{page.name} is not written: {len(changed)} files not committed, such as {changed[0].strip()}")
         return False
-    page = PAGE.read_text("utf-8") if PAGE.is_file() else HEAD
-    beside = PAGE.with_suffix(".new")
-    beside.write_text(with_part(page, part, run), "utf-8")
-    os.replace(beside, PAGE)
-    print(f"{PAGE.name}: part {part.name} written")
+    text = page.read_text("utf-8") if page.is_file() else HEAD
+    beside = page.with_suffix(".new")
+    beside.write_text(with_part(text, part, run), "utf-8")
+    os.replace(beside, page)
+    print(f"{page.name}: part {part.name} written")
     return True
 
 

@@ -40,6 +40,7 @@ from drivers.sim.pump import (
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 WEEK_US = 7 * DAY_US
+WEEKS_PER_YEAR = 365.25 / 7
 WEEKS_PER_MONTH = 365.25 / 12 / 7
 LIMIT = 0.70  # wear at which all agreed that a part is due; it fails at 1
 VENDOR_LIMIT = 0.80  # where an honest vendor speaks: early enough to be trusted, late enough to be right
@@ -86,6 +87,22 @@ class Vendor:
     step_month: float | None = None  # from here on the threshold is that of `b_after`
     b_after: float = 1.0
     induced: float = 0.0  # share of jobs that cause a failure within 8 weeks
+    offset: float = 0.04  # sd of what a pump's sensors read too high or too low, for good
+    season: float = 0.0  # the threshold is this share lower in the first half of each year, higher in the second
+    gather: float | None = None  # with the first part of a pump it asks for all others that it sees at this wear
+    gather_share: float = 1.0  # of the pumps where it does
+    gather_b: float = 1.0  # b on those pumps
+    inflated: float = 0.0  # share of warnings that it calls critical
+    repeats: bool = False  # says it again each week until the job is done
+    at_limit: bool = False  # no vendor at all: each part is replaced in the week it passes the agreed limit
+
+
+@dataclass(frozen=True, slots=True)
+class Wear:
+    """How parts wear: a hidden life is used up by a gamma process, and what can be measured of it is life ** growth."""
+
+    cv: float = LIFE_CV  # of the life
+    growth: float = 1.0  # 4: nothing to see for half a life, then it goes fast, as in bearings
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +161,7 @@ class Truth:
     failures: int
     years: float
     spent_wear: float  # sum over the jobs of wear over limit, capped nowhere
+    spent_life: float  # the same of the life used over that at the limit: another figure only where growth is not 1
     calendar: tuple[tuple[str, str], ...]  # (asset, component) served by the calendar
 
     @property
@@ -202,13 +220,17 @@ class _Book:
         pump, part = self.pumps[place[0]], self.parts[place[1]]
         self.records.append(LedgerRecord(kind, at_us, pump.site, pump.id, part.name, role, via, data, raw))
 
-    def vendor_alert(self, week: int, place: tuple[int, int], seen: float, by_calendar: bool) -> tuple[str, int]:
+    def vendor_alert(
+        self, week: int, place: tuple[int, int], seen: float, by_calendar: bool, inflated: float = 0.0
+    ) -> tuple[str, int]:
         """The vendor speaks; returns the alert's id and when it arrived. [us]"""
         part = self.parts[place[1]]
         issued = self.at(week, 0, 72)
         received = issued + int(self.rng.lognormal(6.5, 1.0) * 1e6) // 1000 * 1000
         alert_id = self.number("SP")
         severity = "note" if by_calendar else "critical" if seen > 0.85 else "warning"
+        if inflated and severity == "warning" and self.rng.random() < inflated:
+            severity = "critical"
         days = {"note": 60, "warning": 30, "critical": 14}[severity]
         text = f"replace {part.name} within {days} days"
         message = {"id": alert_id, "pump": self.pumps[place[0]].id, "part": part.name, "mode": "wear",
@@ -220,7 +242,6 @@ class _Book:
             "issued_at": _utc(issued), "received_at": _utc(received), "text": text, "recommended_action": "replace",
             "horizon": f"{days} d", "raw_sha256": hashlib.sha256(raw).hexdigest(), "feed": self.feed,
             "active": True, "simulated": True}, via="intake", raw=raw)  # fmt: skip
-        self.alert_of[place] = alert_id
         return alert_id, received
 
     def decision(
@@ -302,6 +323,8 @@ def simulate(
     assets: Sequence[Pump] = (),
     vendor: Vendor | str = "demo",
     people: People = DEMO_PEOPLE,
+    wear: Wear = Wear(),
+    parts: Sequence[Part] = PARTS,
     vendor_name: str = "SmartPump",
     feed: str = "smartpump_drop",
     telemetry: bool = True,
@@ -318,6 +341,8 @@ def simulate(
         Pumps that must be among them, with their nameplates.
     vendor : Vendor or str
         Habits, or a name in VENDORS.
+    wear, parts : Wear, sequence of Part
+        How parts wear, and which; their names are those of PARTS.
     telemetry : bool
         False leaves the hourly arrays out (studies over many fleets).
 
@@ -338,14 +363,14 @@ def simulate(
     duty = np.exp(0.25 * rng.standard_normal(len(fleet)) - 0.25**2 / 2)
     model = hashlib.sha256(f"simulated own model of fleet {seed}".encode()).hexdigest()
     first_us = hour_end - (BURN_IN_WEEKS + weeks) * WEEK_US
-    book = _Book(fleet, PARTS, vendor_name, feed, model, first_us, start_us, rng)
-    history, truth = _years(book, habits, people, duty, weeks, hour_end)
+    book = _Book(fleet, parts, vendor_name, feed, model, first_us, start_us, rng)
+    history, truth = _years(book, habits, people, wear, duty, weeks, hour_end)
     _costs_and_events(book, habits, hour_end)
     records = [r for r in book.records if r.at_us < hour_end]
     records.sort(key=lambda r: r.at_us)
     hours_us = start_us + HOUR_US * np.arange(hours, dtype=np.int64)
     arrays = _telemetry(fleet, history, duty, hours_us, first_us, noise) if telemetry else {}
-    last = {p.id: {part.name: float(history[-1, i, j]) for j, part in enumerate(PARTS)} for i, p in enumerate(fleet)}
+    last = {p.id: {part.name: float(history[-1, i, j]) for j, part in enumerate(parts)} for i, p in enumerate(fleet)}
     return FleetRecords(records, start_us, hour_end, hours_us, arrays, last, truth)
 
 
@@ -360,17 +385,19 @@ def district_pumps(count: int) -> list[Pump]:
     return fleet
 
 
-def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int, end_us: int) -> tuple[Floats, Truth]:
+def _years(
+    book: _Book, vendor: Vendor, people: People, law: Wear, duty: Floats, weeks: int, end_us: int
+) -> tuple[Floats, Truth]:
     """The weekly loop; returns wear[week, pump, part] of the period, and the truth."""
     rng = book.rng
     shape = (len(book.pumps), len(book.parts))
     life = np.array([part.life_months * WEEKS_PER_MONTH for part in book.parts])
-    gamma_shape = np.broadcast_to(1 / (life * LIFE_CV**2), shape) * duty[:, None]
-    wear = rng.uniform(0, 0.6, shape)
-    age = (wear * life).astype(np.int64)
+    gamma_shape = np.broadcast_to(1 / (life * law.cv**2), shape) * duty[:, None]
+    used = rng.uniform(0, 0.6, shape)  # share of its life
+    age = (used * life).astype(np.int64)
     by_calendar = rng.random(shape) < vendor.calendar
     interval = np.broadcast_to(np.rint(life / 2).astype(np.int64), shape)
-    offset = 0.04 * rng.standard_normal((shape[0], 1))
+    offset = vendor.offset * rng.standard_normal((shape[0], 1))
     vendor_noise = 0.05 * rng.standard_normal(shape)
     own_noise = people.own_noise * rng.standard_normal(shape)
     job_week: Ints = np.full(shape, -1, dtype=np.int64)
@@ -382,7 +409,11 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
     opened: dict[tuple[int, int], int] = {}
     history = np.empty((weeks, *shape))
     jobs = due = failures = 0
-    spent = 0.0
+    spent = spent_life = 0.0
+    life_at_limit = LIMIT ** (1 / law.growth)
+    gathers = np.zeros((shape[0], 1), dtype=bool)
+    if vendor.gather is not None:
+        gathers = rng.random((shape[0], 1)) < vendor.gather_share
     step_week = BURN_IN_WEEKS + (10**9 if vendor.step_month is None else vendor.step_month * WEEKS_PER_MONTH)
     phi = 0.8
 
@@ -391,7 +422,8 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
 
     for week in range(BURN_IN_WEEKS + weeks):
         run_hours += 7 * 24 * _running_share(duty)
-        wear += rng.gamma(gamma_shape, LIFE_CV**2)
+        used += rng.gamma(gamma_shape, law.cv**2)
+        wear = used**law.growth
         age += 1
         vendor_noise = phi * vendor_noise + 0.05 * math.sqrt(1 - phi**2) * rng.standard_normal(shape)
         own_noise = phi * own_noise + people.own_noise * math.sqrt(1 - phi**2) * rng.standard_normal(shape)
@@ -419,9 +451,11 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
                     book.finding(done + 2 * HOUR_US, place, wo_id, 1.0, people)
                 book.own_cleared(done + HOUR_US, place)
                 failures += 1
-        worked = (job_week == week) & ~failed
+        worked = ((wear >= LIMIT) if vendor.at_limit else (job_week == week)) & ~failed
         for i, j in np.argwhere(worked):
             place = (int(i), int(j))
+            if written(week) and vendor.at_limit:
+                jobs += 1
             if written(week) and place in opened:
                 at = book.at(week, 8, 16)
                 wo_id = book.work(at, place, "vendor_alert", book.alert_of[place], opened[place], float(run_hours[i]))
@@ -435,12 +469,14 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
                     jobs += 1
                     due += int(wear[place] >= LIMIT)
                     spent += float(wear[place]) / LIMIT
+                    spent_life += float(used[place]) / life_at_limit
         early_week = np.where(failed | worked, -1, early_week)
         if vendor.induced:
             caused = worked & (rng.random(shape) < vendor.induced)
             early_week = np.where(caused, week + rng.integers(1, 9, shape), early_week)
         renewed = failed | worked
-        wear[renewed], age[renewed], job_week[renewed], quiet_until[renewed] = 0.0, 0, -1, week + 1
+        wear[renewed] = used[renewed] = 0.0
+        age[renewed], job_week[renewed], quiet_until[renewed] = 0, -1, week + 1
         own_raised[renewed] = False
         if not written(week):
             last_work[renewed] = week
@@ -455,9 +491,17 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
             for i, j in np.argwhere(own_new):
                 book.own_alert(week, (int(i), int(j)), float(own_seen[i, j]))
         seen = wear + offset + vendor_noise
-        threshold = VENDOR_LIMIT * (vendor.b_after if week >= step_week else vendor.b)
+        b = np.where(gathers, vendor.gather_b, vendor.b_after if week >= step_week else vendor.b)
+        first_half = (week - BURN_IN_WEEKS) % WEEKS_PER_YEAR < WEEKS_PER_YEAR / 2
+        threshold = VENDOR_LIMIT * b * (1 - vendor.season if first_half else 1 + vendor.season)
         asks = np.where(by_calendar, age >= interval, seen >= threshold)
-        asks &= (job_week < 0) & (week >= quiet_until)
+        free = (job_week < 0) & (week >= quiet_until) & (not vendor.at_limit)
+        asks &= free
+        if vendor.gather is not None:
+            asks |= free & gathers & asks.any(axis=1, keepdims=True) & (seen >= vendor.gather)
+        if vendor.repeats and written(week):
+            for place in opened:
+                book.vendor_alert(week, place, float(seen[place]), bool(by_calendar[place]))
         for i, j in np.argwhere(asks):
             place = (int(i), int(j))
             agreed = own_seen[place] >= LIMIT
@@ -473,7 +517,10 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
                 quiet_until[place] = week + wait
                 choice, until = "defer" if deferred else "reject", book.first_us + (week + wait) * WEEK_US
             if written(week):
-                alert_id, received = book.vendor_alert(week, place, float(seen[place]), bool(by_calendar[place]))
+                alert_id, received = book.vendor_alert(
+                    week, place, float(seen[place]), bool(by_calendar[place]), vendor.inflated
+                )
+                book.alert_of[place] = alert_id
                 decided = received + int(rng.uniform(1, 40) * 3600) * 1_000_000
                 until = until if choice == "defer" else None
                 book.decision(decided, place, alert_id, choice, until, people.randomised if by_lot else None)
@@ -483,7 +530,7 @@ def _years(book: _Book, vendor: Vendor, people: People, duty: Floats, weeks: int
             history[week - BURN_IN_WEEKS] = wear
     years = (end_us - book.start_us) / (365.25 * DAY_US)
     served = tuple((book.pumps[i].id, book.parts[j].name) for i, j in np.argwhere(by_calendar))
-    return history, Truth(jobs, due, failures, years, spent, served)
+    return history, Truth(jobs, due, failures, years, spent, spent_life, served)
 
 
 def _costs_and_events(book: _Book, vendor: Vendor, end_us: int) -> None:

@@ -53,6 +53,17 @@ def test_nothing_is_written_while_what_ran_is_not_committed(monkeypatch, tmp_pat
     assert not page.PAGE.exists()
 
 
+def test_a_part_can_go_to_another_page_and_leaves_what_people_wrote_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(page, "uncommitted", list)
+    there = tmp_path / "method.md"
+    there.write_text("# The method\n\n<!-- fleet -->\n<!-- /fleet -->\n\nThe end.\n", "utf-8")
+    assert page.write_part(PART, page=there)
+    text = there.read_text("utf-8")
+    assert text.startswith("# The method")
+    assert "**missed**" in text
+    assert text.endswith("The end.\n")
+
+
 def test_the_seed_is_the_commits_and_fits_any_generator():
     assert page.seed_from("00000002" + "f" * 32) == 1
     assert 0 <= page.seed_from("f" * 40) < 2**31

@@ -66,12 +66,29 @@ def test_parts_past_their_limit_give_credit_in_net_and_none_in_waste():
     assert life.unpriced == ("seal",)
 
 
-def test_under_thirty_assets_the_interval_is_the_wide_one():
-    """Jobs are Poisson: with n jobs of equal wear the gamma's 2.5 and 97.5 % quantiles are known."""
-    jobs, assets = fleet(10)
-    net = account(jobs, jobs, assets, 2.0, {}).net
-    known = stats.gamma(20.5, scale=0.4 / 2).ppf([0.025, 0.975])
-    assert [net.low, net.high] == pytest.approx(known, rel=0.03)
+def test_the_interval_leaves_each_asset_out_once():
+    """Three assets, one year: jobs 2, 1, 0, all found, given away 0.6 + 0.2, 0.4, nothing."""
+    jobs = pd.DataFrame({"asset": ["A", "A", "B"], "component": "seal", "wear": [0.4, 0.8, 0.6]})
+    net = account(jobs, jobs, ["A", "B", "C"], 1.0, {}).net
+    assert net.value == pytest.approx(3 * 1.2 / 3)
+    without = np.array([1 * 0.4, 2 * 0.4, 3 * 0.4]) * 3 / 2  # A, B, C
+    half = stats.t(2).ppf(0.95) * math.sqrt(2 / 3 * ((without - without.mean()) ** 2).sum())
+    assert [net.low, net.high] == pytest.approx([1.2 - half, 1.2 + half])
+
+
+def test_findings_from_one_asset_alone_give_a_figure_without_bounds():
+    jobs = pd.DataFrame({"asset": ["A", "A", "B"], "component": "seal", "wear": [0.4, 0.8, math.nan]})
+    net = account(jobs, jobs, ["A", "B"], 1.0, {}).net
+    assert net.value == pytest.approx(3 * 0.4)
+    assert math.isnan(net.low)
+    assert math.isnan(net.high)
+
+
+def test_money_counts_a_component_found_once_as_its_one_finding_says():
+    jobs = pd.DataFrame({"asset": ["A", "B", "C"], "component": ["seal", "seal", "bearing"], "wear": [0.5, 0.7, 0.2]})
+    money = account(jobs, jobs, ["A", "B", "C"], 1.0, {"seal": 100.0, "bearing": 1000.0}).money
+    assert money.value == pytest.approx(100 * 0.8 + 1000 * 0.8)
+    assert money.low < money.value < money.high
 
 
 def test_money_is_summed_per_component():
@@ -89,19 +106,35 @@ def test_no_measured_findings_give_no_figure_rather_than_zero():
     assert math.isnan(life.net.value)
 
 
-names = st.permutations(list(range(35)))
-
-
-@given(names)
-def test_names_of_assets_do_not_change_the_estimate(order):
+def some_jobs() -> tuple[pd.DataFrame, list[str]]:
     rng = np.random.default_rng(0)
     jobs = pd.DataFrame({"asset": [f"P{n}" for n in rng.integers(0, 35, 60)], "component": "seal"})
     jobs["wear"] = rng.uniform(0, 1.2, 60)
-    assets = [f"P{n}" for n in range(35)]
-    renamed = jobs.assign(asset=[f"P{order[int(a[1:])]}" for a in jobs["asset"]])
-    one, other = (account(j, j, assets, 2.0, {}).net for j in (jobs, renamed))
-    assert one.value == pytest.approx(other.value)
-    assert other.low == pytest.approx(one.low, abs=0.15 * (one.high - one.low))
+    return jobs, [f"P{n}" for n in range(35)]
+
+
+def figures_of(life) -> list[float]:
+    return [x for one in (life.mean_wear, life.net, life.waste, life.money) for x in (one.value, one.low, one.high)]
+
+
+@given(st.permutations(list(range(35))), st.permutations(list(range(60))))
+def test_names_of_assets_and_the_order_of_jobs_change_no_digit_of_interest(names, order):
+    jobs, assets = some_jobs()
+    renamed = jobs.assign(asset=[f"P{names[int(a[1:])]}" for a in jobs["asset"]]).iloc[order]
+    one, other = (account(j, j, assets, 2.0, {"seal": 9.0}) for j in (jobs, renamed))
+    assert figures_of(other) == pytest.approx(figures_of(one))
+
+
+@given(st.floats(0.1, 1000.0))
+def test_a_rate_is_free_of_the_unit_of_time(unit):
+    jobs, assets = some_jobs()
+    years, other = (
+        account(jobs, jobs, assets, 2.0, {"seal": 9.0}),
+        account(jobs, jobs, assets, 2.0 * unit, {"seal": 9.0}),
+    )
+    scaled = [x / unit for x in figures_of(years)[3:]]
+    assert figures_of(other)[3:] == pytest.approx(scaled)
+    assert figures_of(other)[:3] == pytest.approx(figures_of(years)[:3])
 
 
 def test_the_failure_credit_turns_its_sign_with_the_reference():
