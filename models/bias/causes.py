@@ -1,4 +1,4 @@
-"""Why alerts look as they do, read off the records: the diagnostics D1 to D4, and what both sides said.
+"""Why alerts look as they do, read off the records: the diagnostics D1 to D4, severities, ages of replacement.
 
 None of these flags anybody: each has honest explanations.
 """
@@ -11,31 +11,53 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.bias.ages import Part, ages_at, counters, next_after, times_of
 from models.bias.cases import quantity
-from models.bias.diagnostics import Deferral, Waddington, deferral, spike_scan, waddington
+from models.bias.diagnostics import (
+    Deferral,
+    Season,
+    Waddington,
+    deferral,
+    failed_within,
+    rayleigh,
+    spike_scan,
+    waddington,
+)
 from models.bias.episodes import DAY_US
 from models.bias.parameters import Parameters
-from models.bias.result import SpikeOf
+from models.bias.replacement import Replacement, replacement
+from models.bias.result import Severity, SpikeOf
+from models.health.lives import lives
+from models.intervals import share_interval
+
+FOUND = 0.05  # p at which a calendar counts as found
+QUIET = 0.05  # and above which its control counts as quiet
+CYCLES = {"month": 1, "quarter": 3, "year": 12}  # [months]
+NEARLY = 0.05  # of a cycle may be missing at the start of the first: a year is not 365.25 days
 
 
 def spikes(
-    vendor: pd.DataFrame, own: pd.DataFrame, failures: pd.DataFrame, services: pd.DataFrame, parameters: Parameters
+    vendor: pd.DataFrame,
+    own: pd.DataFrame,
+    failures: pd.DataFrame,
+    services: pd.DataFrame,
+    work: pd.DataFrame,
+    parameters: Parameters,
 ) -> tuple[tuple[SpikeOf, ...], dict[str, NDArray[np.float64]]]:
-    """D1 by component class on days since last service."""
-    times = {key: np.sort(group["at_us"].to_numpy()) for key, group in services.groupby(["asset", "component"])}
-    series = {
-        "vendor": _ages(vendor, "start_us", times),
-        "own": _ages(own, "start_us", times),
-        "failures": _ages(failures, "at_us", times),
-    }
+    """D1 by component class on days and on run hours since last service; and the ages of the vendor's alerts [d]."""
+    times, read = times_of(services), counters(work)
+    series = [
+        ages_at(frame, column, times, read)
+        for frame, column in ((vendor, "start_us"), (own, "start_us"), (failures, "at_us"))
+    ]
     found = []
-    for component in sorted(series["vendor"]):
-        scans = {
-            name: spike_scan(by_part.get(component, []), width=parameters.spike_width)
-            for name, by_part in series.items()
-        }
-        found.append(SpikeOf(component, scans["vendor"], scans["own"], scans["failures"]))
-    return tuple(found), {name: np.array(ages) for name, ages in series["vendor"].items()}
+    for component in sorted(series[0]["d"]):
+        for unit in ("d", "run h"):
+            theirs, ours, broken = (
+                spike_scan(one[unit].get(component, []), width=parameters.spike_width) for one in series
+            )
+            found.append(SpikeOf(component, theirs, ours, broken, unit))
+    return tuple(found), {name: np.array(ages) for name, ages in series[0]["d"].items()}
 
 
 def smallest(p_values: Sequence[float]) -> float:
@@ -44,14 +66,42 @@ def smallest(p_values: Sequence[float]) -> float:
     return min(1.0, min(usable) * len(usable)) if usable else math.nan
 
 
-def _ages(frame: pd.DataFrame, column: str, services: Mapping[Any, NDArray[np.int64]]) -> dict[str, list[float]]:
-    ages: dict[str, list[float]] = {}
-    for asset, part, at in zip(frame["asset"], frame["component"], frame[column], strict=True):
-        before = services.get((asset, part), np.empty(0, dtype=np.int64))
-        position = int(np.searchsorted(before, at)) - 1
-        if position >= 0 and at > before[position]:
-            ages.setdefault(part, []).append((at - before[position]) / DAY_US)
-    return ages
+def seasons(
+    vendor: pd.DataFrame, own: pd.DataFrame, failures: pd.DataFrame, period: tuple[int, int]
+) -> tuple[Season, ...]:
+    """D1 on the calendar (UTC): do visits asked for prefer one moment of the month, the quarter or the year.
+
+    Only these three, for who looks at every cycle finds one. An asset counts once a day; cycles are whole ones back
+    from the end of the period. The year is also that of weather and load: its control says so.
+    """
+    found = []
+    for name, months in CYCLES.items():
+        told, *controls = (
+            _phases(frame, column, months, period)
+            for frame, column in ((vendor, "start_us"), (own, "start_us"), (failures, "at_us"))
+        )
+        p, strength, at = rayleigh(told)
+        quiet = smallest([rayleigh(one)[0] for one in controls])
+        found.append(Season(name, len(told), p, strength, at, sum(map(len, controls)), quiet))
+    return tuple(found)
+
+
+def _phases(frame: pd.DataFrame, column: str, months: int, period: tuple[int, int]) -> NDArray[np.float64]:
+    days = (frame[column] // DAY_US).astype("int64")
+    visits = frame.loc[~pd.DataFrame({"asset": frame["asset"], "day": days}).duplicated(), column]
+    start, end = _cycles(np.array(period), months)
+    whole = math.floor(end - start + NEARLY)
+    at = _cycles(visits.to_numpy(dtype=np.int64), months)
+    return np.asarray(at[(at >= end - whole) & (at < end)] % 1)
+
+
+def _cycles(at_us: NDArray[np.int64], months: int) -> NDArray[np.float64]:
+    """Cycles since 1970 with their fraction: n + .5 is the middle of one."""
+    at = at_us.astype("datetime64[us]")
+    number = at.astype("datetime64[M]").astype(np.int64) // months
+    begin, end = ((number + one) * months for one in (0, 1))
+    first, last = (edge.astype("datetime64[M]").astype("datetime64[us]") for edge in (begin, end))
+    return np.asarray(number + (at - first) / (last - first))
 
 
 def deferred(
@@ -63,20 +113,114 @@ def deferred(
     period: tuple[int, int],
 ) -> Deferral:
     """D3: from each deferral to the failure or the work that came next on the part."""
-    deferred = decisions[decisions["choice"].isin(["defer"]) & decisions["alert_id"].isin(list(raised["alert_id"]))]
-    days, failed, by_lot = [], [], 0
-    for asset, part, at, lot in zip(
-        deferred["asset"], deferred["component"], deferred["at_us"], deferred["randomised"], strict=True
-    ):
-        ends = []
-        for frame in (failures, work):
-            mine = frame.loc[(frame["asset"] == asset) & (frame["component"] == part) & (frame["at_us"] > at), "at_us"]
-            ends.append(min((int(one) for one in mine), default=period[1]))
-        last = min(*ends, period[1])
-        days.append((last - at) / DAY_US)
-        failed.append(ends[0] <= last < period[1])
-        by_lot += lot is True
-    return deferral(days, failed, parameters.horizon_days, by_lot)
+    chosen = decisions[decisions["choice"].isin(["defer"]) & decisions["alert_id"].isin(list(raised["alert_id"]))]
+    parts = list(zip(chosen["asset"], chosen["component"], chosen["at_us"], strict=True))
+    days, failed = _fates(parts, times_of(work), times_of(failures), period[1])
+    prices = [parameters.costs[part] for _, part, _ in parts if part in parameters.costs]
+    ratios = [cost.planned / cost.failure for cost in prices if cost.failure > 0]
+    even = float(np.mean(ratios)) if ratios else math.nan
+    return deferral(days, failed, parameters.horizon_days, [lot is True for lot in chosen["randomised"]], even)
+
+
+def _fates(
+    claims: Sequence[tuple[str, str, int]],
+    work: Mapping[Part, NDArray[np.int64]],
+    failures: Mapping[Part, NDArray[np.int64]],
+    end_us: int,
+) -> tuple[list[float], list[bool]]:
+    """From each moment: days until the part failed, was worked on, or the period was over; and whether it failed."""
+    days, failed = [], []
+    for asset, part, at in claims:
+        failure, served = (next_after(times, (asset, part), at) or end_us for times in (failures, work))
+        days.append((min(failure, served, end_us) - at) / DAY_US)
+        failed.append(failure <= served and failure < end_us)
+    return days, failed
+
+
+def severities(
+    alerts: pd.DataFrame,
+    episodes: pd.DataFrame,
+    cases: pd.DataFrame,
+    work: pd.DataFrame,
+    failures: pd.DataFrame,
+    parameters: Parameters,
+    period: tuple[int, int],
+) -> tuple[Severity, ...]:
+    """What each severity was followed by: findings where served, failures where not.
+
+    An episode counts once under each severity that was said in it, from the moment it was. Confirmed shares alone do
+    not show a vendor that calls everything critical; how many fail without service does.
+    """
+    said = alerts[alerts["active"].astype(bool)].drop_duplicates("alert_id", keep="first").set_index("alert_id")
+    names, moments = said["severity"].fillna("").astype(str), said["at_us"]
+    claims: dict[str, list[tuple[str, str, int]]] = {}
+    for asset, part, ids in zip(episodes["asset"], episodes["component"], episodes["alerts"], strict=True):
+        first: dict[str, int] = {}
+        for alert in ids:
+            if alert in moments.index:
+                first.setdefault(names[alert], int(moments[alert]))
+        for name, at in first.items():
+            claims.setdefault(name, []).append((asset, part, at))
+    served, broken = times_of(work), times_of(failures)
+    on_jobs = cases["severity"].fillna("").astype(str)
+    found = []
+    for name in sorted(claims.keys() | set(on_jobs)):
+        jobs = cases[on_jobs == name]
+        seen = jobs[jobs["independent"].astype(bool)]
+        told = claims.get(name, [])
+        confirmed = share_interval(int(seen["confirmed"].sum()), len(seen))
+        failed = failed_within(*_fates(told, served, broken, period[1]), parameters.horizon_days)
+        found.append(Severity(name, len(told), len(jobs), len(seen), confirmed, failed))
+    return tuple(found)
+
+
+def replacements(
+    tables: Mapping[str, pd.DataFrame],
+    work: pd.DataFrame,
+    alerts: pd.DataFrame,
+    scans: Sequence[SpikeOf],
+    parameters: Parameters,
+    period: tuple[int, int],
+) -> tuple[Replacement, ...]:
+    """Age replacement by component class; a removal was the clock's where it was scheduled or at a found calendar."""
+    every = lives(tables, dict(parameters.assets), *period)
+    if every.empty:
+        return ()
+    told_at = dict(zip(alerts["alert_id"], alerts["at_us"], strict=True))
+    orders = {
+        (asset, part, at): (why, told_at.get(alert, at))
+        for asset, part, at, why, alert in zip(
+            work["asset"], work["component"], work["at_us"], work["trigger"], work["alert_id"], strict=True
+        )
+    }
+    found = []
+    for component, of_class in every.groupby("component", sort=True):
+        calendar, ages = _calendar(scans, str(component))
+        by_clock = 0
+        for asset, end, days, ended in zip(
+            of_class["asset"], of_class["end_us"], of_class["exit_d"], of_class["ended"], strict=True
+        ):
+            why, told = orders.get((asset, component, end), ("", end))
+            age = days - (end - told) / DAY_US
+            turns = any(abs(math.log(age / one)) <= parameters.spike_width for one in ages) if age > 0 else False
+            by_clock += ended in ("worn", "removed") and (why == "schedule" or (why == "vendor_alert" and turns))
+        cost = parameters.costs.get(str(component))
+        found.append(replacement(str(component), of_class, by_clock, calendar, cost))
+    return tuple(found)
+
+
+def _calendar(scans: Sequence[SpikeOf], component: str) -> tuple[str, tuple[float, ...]]:
+    """Whether D1 found a calendar of a class on days with a quiet control, and the ages it calls at: one or two turns.
+
+    Who is put off is asked again at the next turn.
+    """
+    classes = sum(not math.isnan(one.vendor.p) for one in scans)
+    for one in scans:
+        if one.component == component and one.unit == "d" and one.vendor.p * classes <= FOUND:
+            if smallest([one.own.p, one.failures.p]) > QUIET:
+                return "found", (one.vendor.age, 2 * one.vendor.age)
+            return "not_sure", ()
+    return "none", ()
 
 
 def after_work(
@@ -86,17 +230,20 @@ def after_work(
     parameters: Parameters,
     period: tuple[int, int],
 ) -> Waddington:
-    """D4: only work that the clock called for, or that found a good part (grade A or B)."""
+    """D4: only work that the clock called for, or that found a good part (grade A or B). Times in days."""
     idle = cases[cases["grade"].isin(["A", "B"]) & cases["independent"]]
     clock = work[(work["trigger"] == "schedule") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
     done = pd.concat([idle[["asset", "at_us"]], clock[["asset", "at_us"]]])
-    works = {str(asset): [float(t) for t in group["at_us"]] for asset, group in done.groupby("asset")}
-    broken = {str(asset): [float(t) for t in group["at_us"]] for asset, group in failures.groupby("asset")}
+    works, broken = _days(done), _days(failures)
     for asset, _ in parameters.assets:
         works.setdefault(asset, [])
-    window = parameters.after_work_hours / _run_hours_per_day(work) * DAY_US
-    bounds = (float(period[0]), float(period[1]))
-    return waddington(works, broken, bounds, window=window, shift=parameters.horizon_days * DAY_US)
+    window = parameters.after_work_hours / _run_hours_per_day(work)
+    bounds = (period[0] / DAY_US, period[1] / DAY_US)
+    return waddington(works, broken, bounds, window=window, shift=parameters.horizon_days)
+
+
+def _days(frame: pd.DataFrame) -> dict[str, list[float]]:
+    return {str(asset): [t / DAY_US for t in group] for asset, group in frame.groupby("asset")["at_us"]}
 
 
 def _run_hours_per_day(work: pd.DataFrame) -> float:
@@ -137,11 +284,6 @@ def kappa_of(
     agreed = (both + total - len(marked[0] | marked[1])) / total
     chance = (one * other + (total - one) * (total - other)) / total**2
     return ((agreed - chance) / (1 - chance) if chance < 1 else math.nan), total
-
-
-def by_severity(found: pd.DataFrame) -> tuple[tuple[str, int, int], ...]:
-    counts = found.groupby("severity", sort=True)["confirmed"].agg(["size", "sum"])
-    return tuple((str(name), int(size), int(confirmed)) for name, size, confirmed in counts.itertuples())
 
 
 def monthly(vendor: pd.DataFrame, own: pd.DataFrame, period: tuple[int, int]) -> pd.DataFrame:

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from models.bias.diagnostics import Deferral, Spike, Step, Waddington
 from models.bias.doubts import Doubt
+from models.bias.diagnostics import Deferral, Season, Spike, Step, Waddington
 from models.bias.evidence import BetPath, Tipping
 from models.bias.life import Credit, Life
+from models.bias.replacement import Replacement
 from models.intervals import Interval
 
 
@@ -22,6 +24,19 @@ class SpikeOf:
     vendor: Spike
     own: Spike
     failures: Spike
+    unit: str  # of the ages: "d", or "run h" (run hours, where the counters tell)
+
+
+@dataclass(frozen=True, slots=True)
+class Severity:
+    """What a vendor's word for severity was worth: a word that costs nothing to say should still mean something."""
+
+    name: str  # as the vendor writes it; "" where it gave none
+    alerts: int  # episodes in which it was said
+    jobs: int  # done on such an alert
+    found: int  # of them with an independent finding
+    confirmed: Interval  # share of those found
+    failed: Interval  # within the horizon after it was said, Kaplan-Meier; work on the part censors
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +94,9 @@ class ReviewResult:
     failure_rate: Interval
     credit: tuple[Credit, ...]
     spikes: tuple[SpikeOf, ...]
-    spike_p: float  # smallest of the classes, Bonferroni; NaN where there are too few ages
+    spike_p: float  # smallest of the classes and units, Bonferroni; NaN where there are too few ages
     spike_control_p: float  # the same over our own alerts and the failures
+    seasons: tuple[Season, ...]
     steps: tuple[Step, ...]
     deferral: Deferral
     waddington: Waddington
@@ -91,7 +107,8 @@ class ReviewResult:
     lead_days: Interval  # median of own start minus vendor start where both spoke: positive, the vendor was first [d]
     kappa: float
     kappa_cells: int  # what kappa rests on
-    severity: tuple[tuple[str, int, int], ...]  # (severity, jobs with finding, confirmed)
+    severity: tuple[Severity, ...]
+    replacement: tuple[Replacement, ...]
     sites: tuple[Group, ...]
     components: tuple[Group, ...]
     doubts: tuple[Doubt, ...]  # what is odd in the records; nothing was dropped by it

@@ -14,7 +14,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, started
-from models.bias.causes import after_work, by_severity, deferred, kappa_of, monthly, own_auc, smallest, spikes
+from models.bias.causes import (
+    after_work,
+    deferred,
+    kappa_of,
+    monthly,
+    own_auc,
+    replacements,
+    seasons,
+    severities,
+    smallest,
+    spikes,
+)
 from models.bias.diagnostics import step_change
 from models.bias.doubts import doubts
 from models.bias.episodes import DAY_US, match, merge
@@ -105,7 +116,7 @@ def review(
         len(in_period), asset_years, years, float(np.mean(extra)) if extra else math.nan,
         dict(parameters.failure_references),
     )  # fmt: skip
-    scans, ages = spikes(vendor_episodes, own_episodes, in_period, closings, parameters)
+    scans, ages = spikes(vendor_episodes, own_episodes, in_period, closings, work, parameters)
     pairs = match(vendor_episodes, own_episodes, parameters.match_days)
     both = int((pairs["vendor_id"].notna() & pairs["own_id"].notna()).sum())
     raised = alerts[(alerts["at_us"] >= start) & (alerts["at_us"] < end) & alerts["active"].astype(bool)]
@@ -165,8 +176,9 @@ def review(
         spikes=scans,
         spike_p=smallest([s.vendor.p for s in scans]),
         spike_control_p=smallest([p for s in scans for p in (s.own.p, s.failures.p)]),
+        seasons=seasons(vendor_episodes, own_episodes, in_period, period),
         steps=tuple(
-            step_change(vendor_episodes["start_us"], own_episodes["start_us"], dict(parameters.events), start, end)
+            step_change(vendor_episodes["start_us"], own_episodes["start_us"], parameters.events, start, end)
         ),
         deferral=deferred(data["decision"], raised, work, failures, parameters, period),
         waddington=after_work(work, cases, in_period, parameters, period),
@@ -177,7 +189,8 @@ def review(
         lead_days=median_interval(pairs["lead_days"].dropna()),
         kappa=kappa,
         kappa_cells=kappa_cells,
-        severity=by_severity(independent),
+        severity=severities(alerts, vendor_episodes, cases, work, failures, parameters, period),
+        replacement=replacements(tables, work, alerts, scans, parameters, period),
         sites=_groups(independent, "site", parameters),
         components=_groups(independent, "component", parameters),
         doubts=doubts(tables, site_of, end, {}),

@@ -110,8 +110,8 @@ def _diagnostics(r: "ReviewResult") -> list[tuple[str, str]]:
               f"{number_text(r.spike_p, 2)}; {number_text(r.spike_control_p, 2)}")]  # fmt: skip
     for spike in r.spikes:
         if not math.isnan(spike.vendor.p):
-            words = _("p {p}, most crowded at {age} d, {share} % of {n} alerts in excess").format(
-                p=number_text(spike.vendor.p, 2), age=number_text(spike.vendor.age), n=spike.vendor.n,
+            words = _("p {p}, most crowded at {age} {unit}, {share} % of {n} alerts in excess").format(
+                p=number_text(spike.vendor.p, 2), age=number_text(spike.vendor.age), unit=spike.unit, n=spike.vendor.n,
                 share=number_text(100 * spike.vendor.share, 2),
             )  # fmt: skip
             table.append((_("D1 of component {component}").format(component=clean(spike.component, 30)), words))
@@ -136,8 +136,9 @@ def _diagnostics(r: "ReviewResult") -> list[tuple[str, str]]:
          _("{vendor} / {own} / {both} episodes; kappa {kappa} (n = {n} cells of part and time; no interval)").format(
              vendor=r.vendor_only, own=r.own_only, both=r.both, kappa=number_text(r.kappa, 2), n=r.kappa_cells)),
     ]  # fmt: skip
-    for name, n, confirmed in r.severity:
-        table.append((_("confirmed of severity {severity}").format(severity=name), share_text(confirmed, n)))
+    for one in r.severity:
+        label = _("confirmed of severity {severity}").format(severity=clean(one.name, 30))
+        table.append((label, counted_text(one.confirmed)))
     for label, groups in (
         (_("site {name}: e, e-BH 10 %"), r.sites),
         (_("component {name}: e, e-BH 10 %"), r.components),

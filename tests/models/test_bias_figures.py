@@ -173,11 +173,11 @@ def test_too_few_ages_say_nothing_and_impossible_ones_are_refused():
 
 def test_a_step_is_fishers_exact_test_on_the_four_counts():
     vendor, own = [1] * 5 + [11] * 20, [2] * 10 + [12] * 9
-    (step,) = step_change(vendor, own, {"firmware": 10, "too late": 99}, 0, 20)
+    (step,) = step_change(vendor, own, [("firmware", 10), ("too late", 99)], 0, 20)
     assert (step.vendor, step.own) == ((5, 20), (10, 9))
     assert step.ratio == pytest.approx((20 / 5) / (9 / 10))
     assert step.p == pytest.approx(stats.fisher_exact([[20, 5], [9, 10]], alternative="greater").pvalue)
-    assert math.isnan(step_change([], own, {"firmware": 10}, 0, 20)[0].ratio)
+    assert math.isnan(step_change([], own, [("firmware", 10)], 0, 20)[0].ratio)
 
 
 def test_deferral_is_the_kaplan_meier_curve():
