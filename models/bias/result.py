@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.bias.diagnostics import Deferral, Spike, Step, Waddington
-from models.bias.doubts import Doubt
 from models.bias.diagnostics import Deferral, Season, Spike, Step, Waddington
+from models.bias.doubts import Doubt
 from models.bias.evidence import BetPath, Tipping
 from models.bias.life import Credit, Life
 from models.bias.replacement import Replacement
