@@ -154,19 +154,29 @@ class Judge:
         drafts += [draft("verdict", one, known.get(one["asset"]), one["component"] or None, now_us) for one in changed]
         return ScoreResult(assessments, own, shown, drafts)
 
-    def look(self, asset: Asset, at_us: int) -> Look:
-        """What `score` says of one pump, opened up; of a past time with what the ledger knew by then."""
+    def look(self, asset: Asset, at_us: int, *, now: bool) -> Look:
+        """What `score` says of one pump, opened up; of a past time with what the ledger knew by then.
+
+        `now` says whether `at_us` is the present, which goes on while this looks: values newer than it are no past.
+        """
         hot = HotReader(self._state.hot)
         self._read(hot, at_us)
         known = standings(one for one in self._records if one.at_us <= at_us).get(asset.id, Standing())
-        seen_us = _last_good(hot, self._tags)
-        gone = seen_us.get(asset.id, 0) > at_us and not self._window.of(asset.id).rows  # the minutes of then
-        ((_same, found, digest, _rows),) = self._pumps_assessed(at_us, [asset], () if gone else seen_us)
+        seen_us = _last_good(hot, self._tags) if now else self._seen_then(asset.id)
+        ((_same, found, digest, _rows),) = self._pumps_assessed(at_us, [asset], seen_us)
         used, every_s = self._used(asset)[0], self._every_s[asset.id]
         found = _not_seen(found, seen_us.get(asset.id), at_us)
         found, _back = with_standing(found, known, self._signals[asset.id], self._settings, at_us)
         values, share = self._frames(asset.id, at_us, _least(used), every_s)
         return Look(found, replace(used, every_s=every_s), digest, values, share, tuple(known.alerts.values()))
+
+    def _seen_then(self, asset_id: str) -> dict[str, int]:
+        """When an asset last gave a good value before the end of the window; {} where its minutes are gone from it.
+
+        Of those history alone is judged.
+        """
+        ends_s = self._window.of(asset_id).last_good_s
+        return {} if ends_s is None else {asset_id: ends_s * 1_000_000}
 
     def _read(self, hot: HotReader, now_us: int) -> None:
         """What is new in hot file and ledger; where something was erased, the ledger anew."""

@@ -43,6 +43,12 @@ class Minutes:
         return 0
 
     @property
+    def last_good_s(self) -> int | None:
+        """When the last minute with a good sample of any quantity ends [s, UTC]; None for none."""
+        good = np.flatnonzero((self.share_good > 0).any(axis=0))
+        return self.end_s - (ROWS - 1 - int(good[-1])) * MINUTE_S if len(good) else None
+
+    @property
     def times_s(self) -> np.ndarray:
         """When each minute begins. [s, UTC]"""
         return np.arange(self.end_s - ROWS * MINUTE_S, self.end_s, MINUTE_S)

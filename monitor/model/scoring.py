@@ -102,7 +102,7 @@ def see(state: State, settings: "Settings", assets: "Sequence[Asset]", at_us: in
     published = HotReader(state.hot).assessments() if now else {}
     judge, found = Judge(state, settings, digests), []
     for asset in assets:
-        one = judge.look(asset, at_us)
+        one = judge.look(asset, at_us, now=now)
         in_force = now or one.digest is None or one.digest == digests.get(asset.id)
         found.append(Seen(asset, at_us, one.digest, one.model, one.values, one.share_good, one.found, in_force,
                           one.alerts, published.get(asset.id)))  # fmt: skip

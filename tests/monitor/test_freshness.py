@@ -1,5 +1,6 @@
 """What was judged before the present run of a pump is not shown as what it is now."""
 
+import shutil
 from dataclasses import replace
 from datetime import UTC
 
@@ -15,6 +16,7 @@ from monitor.historian.history import write_grid
 from monitor.historian.hot import HotFile
 from monitor.judge.freshness import of_now
 from monitor.ledger import Ledger
+from monitor.model.scoring import see
 from monitor.plant import Learning
 from monitor.state import State
 from monitor.words import utc_text
@@ -60,24 +62,59 @@ def test_a_pump_of_which_only_rows_of_before_are_known_is_old_once_it_runs_and_n
         assert (of_now(same, same, True, NOW_US, UTC)[0].index is not None) == known
 
 
-def test_after_a_start_of_the_daemon_the_hours_before_are_not_shown_as_now(tmp_path):
-    state = State(tmp_path).make()
+@pytest.fixture(scope="module")
+def of_hours(tmp_path_factory):
+    """A pump that was learned from fifty days of hours, up to NOW_US."""
+    state = State(tmp_path_factory.mktemp("hours")).make()
     Ledger(state).close()
     hours = minutes(60 * 24 * 50).iloc[::60]
     times_ms = [NOW_US // 1000 - 3_600_000 * n for n in range(len(hours), 0, -1)]
     facts = {t.name: {"asset": "pump1", "quantity": t.quantity, "unit": t.unit, "description": ""} for t in PLANT.tags}
     write_grid(state, "G", times_ms, {f"pump1.{n}": hours[n].to_numpy() for n in hours}, facts, sync=False)
     assert learning.learn(state, PLANT, NOW_US).learned
-    assert judge.score(state, PLANT, NOW_US).assessments[0]["word"] == "normal"
-    frame = minutes(4, start="2026-01-05", head_loss=0.2)
+    return state
+
+
+@pytest.fixture
+def state(of_hours, tmp_path):
+    shutil.copytree(of_hours.root, tmp_path / "state")
+    return State(tmp_path / "state")
+
+
+def live(state, from_us, rows, every_us=MINUTE_US):
+    """So many samples of each tag in the hot file, the first at `from_us`."""
+    frame = minutes(rows, start="2026-01-05", head_loss=0.2)
     hot = HotFile(state.hot)
     hot.publish_tags(PLANT)
-    for row in range(4):
-        at_us = NOW_US + (30 + row) * MINUTE_US
+    for row in range(rows):
+        at_us = from_us + row * every_us
         samples = [Sample(tag.number, at_us, float(frame[tag.quantity].iloc[row])) for tag in PLANT.tags]
         hot.append([batch_of("plc", at_us, samples)], at_us // 1000)
-    hot.roll((NOW_US + 34 * MINUTE_US) // 1000)
+    hot.roll((from_us + rows * every_us) // 1000)
     hot.close()
+
+
+def test_after_a_start_of_the_daemon_the_hours_before_are_not_shown_as_now(state):
+    assert judge.score(state, PLANT, NOW_US).assessments[0]["word"] == "normal"
+    live(state, NOW_US + 30 * MINUTE_US, 4)
     row = judge.score(state, PLANT, NOW_US + 34 * MINUTE_US).assessments[0]
     assert (row["index"], row["word"]) == (None, "unknown")
     assert row["reasons"][0].endswith(":00 +00:00; since then too few rows")
+
+
+def test_the_command_says_unknown_as_the_daemon_does_while_values_newer_than_its_start_come_in(state):
+    now_us = NOW_US + 30 * MINUTE_US + 40_000_000
+    live(state, now_us - 20_000_000, 6, every_us=5_000_000)  # the last one after the command has begun
+    (row,) = judge.score(state, PLANT, now_us).assessments
+    (told,) = see(state, PLANT, [PLANT.asset("pump1")], now_us, now=True)
+    assert (told.found.index, told.found.word) == (row["index"], row["word"]) == (None, "unknown")
+    assert told.found.reasons == row["reasons"]
+
+
+def test_a_past_time_at_which_nothing_was_read_any_more_is_unknown(state):
+    live(state, NOW_US + 30 * MINUTE_US, 40)
+    for after, word in ((0, "alert"), (10, "unknown")):
+        at_us = NOW_US + (70 + after) * MINUTE_US
+        (told,) = see(state, PLANT, [PLANT.asset("pump1")], at_us, now=False)
+        assert told.found.word == word
+    assert told.found.reasons[0] == "no good value for more than 120 s"
