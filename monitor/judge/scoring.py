@@ -21,7 +21,7 @@ from monitor.historian.frames import wide
 from monitor.historian.latest import latest_of
 from monitor.historian.reader import HotReader, TagRow
 from monitor.judge.evidence import evidence, rows_told
-from monitor.judge.freshness import of_now
+from monitor.judge.freshness import Judged, of_now, unseen_s, while_learning
 from monitor.judge.own_alerts import ALERT_LINE, draft, own_alerts
 from monitor.judge.reservations import essence, sight, told_of, with_standing
 from monitor.judge.window import ROWS, Window
@@ -42,7 +42,7 @@ from monitor.ledger import Record, entries
 from monitor.plant import Asset, Settings
 from monitor.standing import Standing, standings
 from monitor.state import State
-from monitor.words import _
+from monitor.words import _, parse_utc
 
 UNSEEN_S = 120  # an asset without a good value for so long is unknown
 WINDOW_ROWS = {MINUTE_S: ROWS, HOUR_S: 96}
@@ -198,7 +198,7 @@ class Judge:
     ) -> list[tuple[Asset, Assessment, str | None, Callable[[], Mapping[str, Any]]]]:
         zone = ZoneInfo(self._settings.time_zone)
         young = all(self._window.of(asset.id).rows < ROLLUP_ROWS for asset in self._pumps)
-        said: dict[str, tuple[Assessment, float]] = {}
+        said: dict[str, Judged] = {}
         questions: dict[str, Question] = {}
         digests: dict[str, str | None] = {}
         for asset in assets:
@@ -211,16 +211,21 @@ class Judge:
             cadences = (used.every_s,) if used.every_s != HOUR_S else YOUNG_LIVE_S if young else LIVE_S
             seen = partial(self._seen, asset, now_us, _least(used))
             first, *last = _assessed(used, self._limits[asset.id], cadences, seen)
-            said[asset.id] = of_now(first, last[-1] if last else first, asset.id in seen_us, now_us, zone)
+            one = of_now(first, last[-1] if last else first, asset.id in seen_us, now_us, zone)
+            if asset.id in seen_us:
+                one = one._replace(found=while_learning(one.found, minutes.seen, min(cadences[:2])))
+            said[asset.id] = one
         for asset_id, found in zip(questions, assess_all([*questions.values()]), strict=True):
-            said[asset_id] = of_now((found, MINUTE_S), (found, MINUTE_S), asset_id in seen_us, now_us, zone)
-        self._every_s |= {name: every_s for name, (_found, every_s) in said.items()}
+            minutes = self._window.of(asset_id)
+            one = _judged(found, minutes.seen, minutes.times_s * 1_000_000, MINUTE_S)
+            said[asset_id] = of_now(one, one, asset_id in seen_us, now_us, zone)
+        self._every_s |= {name: one.every_s for name, one in said.items()}
 
         def rows(asset: Asset) -> Mapping[str, Any]:
-            every_s = said[asset.id][1]
+            every_s = said[asset.id].every_s
             return rows_told(*self._frames(asset.id, now_us, _least(self._used(asset)[0]), every_s), every_s)
 
-        return [(one, said[one.id][0], digests[one.id], partial(rows, one)) for one in assets]
+        return [(one, said[one.id].found, digests[one.id], partial(rows, one)) for one in assets]
 
     def _used(self, asset: Asset) -> tuple[HealthModel, str | None]:
         """The model that judges an asset, with the nameplate of today, and the digest of what was learned."""
@@ -282,19 +287,27 @@ def _without_model(asset: Asset, now_us: int) -> dict[str, Any]:
 def _assessed(
     model: HealthModel, limits: Limits, cadences: Sequence[float],
     window: Callable[[float], tuple[pd.DataFrame, pd.DataFrame, Beside]],
-) -> list[tuple[Assessment, float]]:  # fmt: skip
-    """The assessments with their cadences [s], up to the first whose rows are enough for an index, if there is one.
+) -> list[Judged]:  # fmt: skip
+    """The assessments, each with the cadence of its rows [s], up to the first that has an index, if there is one.
 
     A model that was learned from hours also judges minutes, and quarters of a minute while the store is young: rows
     nearer in time differ less, so that its lines err on the quiet side. Else a fault would show after half a day only.
     """
-    said: list[tuple[Assessment, float]] = []
+    said: list[Judged] = []
     for every_s in cadences:
         values, share, beside = window(every_s)
-        said.append((assess(replace(model, every_s=every_s), values, share, limits, beside), every_s))
-        if said[-1][0].index is not None:
+        found = assess(replace(model, every_s=every_s), values, share, limits, beside)
+        seen = np.asarray((share.to_numpy(float) > 0).any(axis=1))
+        said.append(_judged(found, seen, pd.DatetimeIndex(share.index).as_unit("us").asi8, every_s))
+        if found.index is not None:
             return said
     return said[:1]
+
+
+def _judged(found: Assessment, seen: np.ndarray, time_us: np.ndarray, every_s: float) -> Judged:
+    """An assessment with how long its asset was out of sight since the row that its index rests on."""
+    hole_s = unseen_s(seen, time_us, parse_utc(found.index_at), every_s) if found.index_at else 0.0
+    return Judged(found, every_s, hole_s)
 
 
 def _least(used: HealthModel) -> int:

@@ -43,9 +43,14 @@ class Minutes:
         return 0
 
     @property
+    def seen(self) -> np.ndarray:
+        """In which minutes there was a good sample of any quantity."""
+        return np.asarray((self.share_good > 0).any(axis=0))
+
+    @property
     def last_good_s(self) -> int | None:
         """When the last minute with a good sample of any quantity ends [s, UTC]; None for none."""
-        good = np.flatnonzero((self.share_good > 0).any(axis=0))
+        good = np.flatnonzero(self.seen)
         return self.end_s - (ROWS - 1 - int(good[-1])) * MINUTE_S if len(good) else None
 
     @property

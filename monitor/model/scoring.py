@@ -1,7 +1,7 @@
 """What the model says of an asset now, or said at a past time: by the very code of the daemon (monitor.judge)."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -26,7 +26,8 @@ class Seen:
     """One assessment with what it was made of: the model at its cadence, and the frames of its window.
 
     `in_force`: whether the model is the one that judged at that time. `published` is what the daemon last said, where
-    now is asked.
+    now is asked; `differs` whether it is another word, or its index by more than NEAR, than what is said here of the
+    daemon's own minute.
     """
 
     asset: "Asset"
@@ -39,6 +40,7 @@ class Seen:
     in_force: bool = True
     alerts: tuple[Record, ...] = ()
     published: dict[str, Any] | None = None
+    differs: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the digest of the model that spoke."""
@@ -53,16 +55,6 @@ class Seen:
         if not self.found.at:
             return None
         return (self.at_us - parse_utc(self.found.at)) / 1e6 - self.model.every_s
-
-    @property
-    def differs(self) -> bool:
-        """Whether the daemon's last word is another one, or its index by more than NEAR."""
-        if self.published is None:
-            return False
-        index, ours = self.published.get("index"), self.found.index
-        if self.published.get("word") != self.found.word or (index is None) != (ours is None):
-            return True
-        return index is not None and ours is not None and abs(index - ours) > NEAR
 
     def by_model(self) -> str:
         """Which model spoke, in words."""
@@ -82,12 +74,23 @@ class Seen:
             words = _("row of {every} s, ended {age} before the time asked")
             lines = [words.format(every=f"{self.model.every_s:g}", age=age_text(max(0.0, self.row_age_s))), *lines]
         lines += [_("own alert stands: {text}").format(text=clean(one.data["text"], 120)) for one in self.alerts]
-        if self.published is not None and self.differs:
+        if self.published is not None and (self.differs or unlike(self.found, self.published)):
             at_ms, index = self.published.get("at_ms"), self.published.get("index")
-            lines.append(_("DIFFERS: the daemon said {word}, index {index}, at {at}").format(
+            words = _("the daemon said {word}, index {index}, at {at}; a minute was judged since")
+            if self.differs:
+                words = _("DIFFERS: the daemon said {word}, index {index}, at {at}")
+            lines.append(words.format(
                 word=health_word(str(self.published.get("word"))), index="-" if index is None else number_text(index),
                 at=utc_text(at_ms * 1000 if at_ms else None)))  # fmt: skip
         return lines
+
+
+def unlike(found: Assessment, published: Mapping[str, Any]) -> bool:
+    """Whether the daemon's word is another one, or its index by more than NEAR."""
+    index, ours = published.get("index"), found.index
+    if published.get("word") != found.word or (index is None) != (ours is None):
+        return True
+    return index is not None and ours is not None and abs(index - ours) > NEAR
 
 
 def see(state: State, settings: "Settings", assets: "Sequence[Asset]", at_us: int, *, now: bool) -> list[Seen]:
@@ -106,7 +109,19 @@ def see(state: State, settings: "Settings", assets: "Sequence[Asset]", at_us: in
         in_force = now or one.digest is None or one.digest == digests.get(asset.id)
         found.append(Seen(asset, at_us, one.digest, one.model, one.values, one.share_good, one.found, in_force,
                           one.alerts, published.get(asset.id)))  # fmt: skip
-    return found
+    return _held_against(Judge(state, settings), found)
+
+
+def _held_against(judge: Judge, found: Sequence[Seen]) -> list[Seen]:
+    """The same; where the daemon's last word is another one, with what is said here of the minute that it judged."""
+    told = []
+    for one in found:
+        if one.published is not None and unlike(one.found, one.published):
+            at_ms = one.published.get("at_ms")
+            then = judge.look(one.asset, at_ms * 1000, now=True).found if at_ms else one.found
+            one = replace(one, differs=unlike(then, one.published))
+        told.append(one)
+    return told
 
 
 def text(asset_id: str, found: Assessment, beside: Sequence[str] = ()) -> str:
