@@ -157,6 +157,7 @@ class Sample:
 
 ORIGINS = ("vendor", "own", "plc", "monitor")
 SEVERITIES = ("note", "warning", "critical")
+CLEAR = "clear_us"  # key of Alert.extra: when the device was last seen without the claim, UTC [us]; absent if never
 
 
 @dataclass(frozen=True, slots=True)

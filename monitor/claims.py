@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from drivers.record import Alert
+from drivers.record import CLEAR, Alert
 from drivers.vendor.file_drop import AHEAD, ISSUED, OWN_ID
-from drivers.vendor.status_bits import CLEAR
 from monitor.ledger import Draft, Record
 from monitor.plant import Settings
 from monitor.words import parse_utc, utc_text

@@ -33,6 +33,7 @@ when all is dark: handwheel-manual             procedures on screen and paper; n
 # verb -> (module, one line of help); the module has add_arguments(parser) and command(args, settings, state)
 COMMANDS = {
     "report": ("monitor.reports.command", "make a report: the vendor comparison, the sovereignty register"),
+    "why": ("monitor.why.command", "one alert: what was said, what was seen then, what was decided, what was found"),
     "review": ("monitor.review.command", "freeze the parameters of the vendor review, run it"),
     "audit": ("monitor.audit", "run a drift audit now, list or show past ones"),
     "trust": ("monitor.trust", "make our OPC UA certificate; agree to that of a server, by its fingerprint"),

@@ -12,11 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from drivers.batch import Batch
-from drivers.record import Alert, Quality, Reason, Sample
+from drivers.record import CLEAR, Alert, Quality, Reason, Sample
 from drivers.source import Code, StatusAlert
 
 FEED = "status_bit"
-CLEAR = "clear_us"  # key of Alert.extra: when the device was last seen without the claim, UTC [us]; absent if never
 _NOT_SAID = Reason.SUBSTITUTE | Reason.INITIAL | Reason.MANUAL  # not the device's own word of now
 _WORD = 64  # bits of the longest alarm word
 

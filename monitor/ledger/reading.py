@@ -5,11 +5,12 @@ stored twice, what is erased leaves it too, and SQLite's integrity check, of whi
 A body that cannot be read counts as one of every kind, so that nobody overlooks it.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from monitor.ledger.entry import Record, head_text, record_of
+from monitor.ledger.entry import LedgerError, Record, head_text, record_of
 from monitor.sqlite_file import reading
 from monitor.state import State, read_plain
 from monitor.words import utc_text
@@ -35,20 +36,32 @@ def entries(
     *,
     after_n: int = 0,
     upto_n: int | None = None,
+    holding: str = "",
 ) -> Iterator[Record]:
     """The entries there are when this is asked, in order: of these kinds, start_us <= at < end_us, and after_n < n <=
     upto_n.
+
+    With `holding` only those in which this text stands anywhere; what lacks it is not looked at further, and what
+    cannot be read is passed over: `unreadable` tells of it.
 
     Few of many are found fast where kinds are named. An erased entry is told only where neither kind nor time is asked
     for. LedgerError at one that cannot be read.
     """
     wanted = None if kinds is None else sorted(set(kinds))
+    text = json.dumps(holding, ensure_ascii=False)[1:-1].encode()
     for n, body in _bodies(state, wanted, start_us, end_us, after_n, upto_n):
         if body is None:
             if wanted is None and start_us is None and end_us is None:
                 yield Record(n, "erased", 0, None, "", None, None, None, {}, erased=True)
             continue
-        record = record_of(n, body)
+        if text not in body:
+            continue
+        try:
+            record = record_of(n, body)
+        except LedgerError:
+            if holding:
+                continue
+            raise
         in_time = (start_us is None or record.at_us >= start_us) and (end_us is None or record.at_us < end_us)
         if in_time and (wanted is None or record.kind in wanted):
             yield record
@@ -99,6 +112,16 @@ def last(state: State, kind: str) -> Record | None:
     except FileNotFoundError:
         return None
     return record_of(*row) if row else None
+
+
+def unreadable(state: State) -> int | None:
+    """The first entry whose body is no entry at all, though it is there; None where each can be read."""
+    try:
+        with reading(state.bodies) as db:
+            row = db.execute(UNREADABLE, (head(state)[0],)).fetchone()
+    except FileNotFoundError:
+        return None
+    return None if row is None or row[0] is None else int(row[0])
 
 
 def last_at(state: State) -> int | None:
