@@ -383,7 +383,8 @@ def decision_rows(told: Story, at: Callable[[int | None], str]) -> list[Row]:
     rows: list[Row] = []
     for number, one in enumerate(told.decisions):
         data = one.data
-        words = f"{at(one.at_us)}, {role_word(one.role) if one.role else _('role unknown')}"
+        role = role_word(one.role) if one.role else _("role unknown")
+        words = f"{at(one.at_us)}, {role}"
         words += ", " + _("entry {n}").format(n=one.n)
         until = time_us(data.get("until"))
         words += ", " + _("until {when}").format(when=at(until)) if until is not None else ""
