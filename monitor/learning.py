@@ -102,9 +102,12 @@ def learn(
     `assets`: only these; `again` replaces the model there is. While an own alert is open nothing is learned again, and
     a first reference ends where the alert began and begins after the last failure: what lies there is in question.
     What a vendor claims leaves nothing out: else it could choose what we learn from.
+
+    A model that went missing is taken up from its kept copy, without one learned again from the window that the ledger
+    names: the pump may have worn since.
     """
     result = LearnResult()
-    due, why = [], dict[str, tuple[str, Standing]]()
+    due, why, lost = [], dict[str, tuple[str, Standing]](), set[str]()
     told = standings(entries(state, standing.KINDS))
     for asset in pumps(settings):
         if assets and asset.id not in assets:
@@ -115,7 +118,7 @@ def learn(
             continue
         if known and not again and not baseline:
             result.ledger.extend(_found(state, asset, one, now_us))
-        elif known and one.alerts:
+        elif one.alerts and (known or baseline):
             result.not_learned[asset.id] = _("an own alert is open; it is learned after that is closed")
         elif baseline:
             start_us = parse_utc(str(baseline.data["from"]))
@@ -128,6 +131,11 @@ def learn(
                 )
                 continue
             due.append(task(state, settings, asset, end_us, baseline.role or NOBODY, start_us))
+        elif one.model and not again:
+            lost.add(asset.id)
+            why[asset.id] = (str(one.model.data["why"]), one)
+            start_us, end_us = (parse_utc(str(one.model.data[name])) for name in ("window_start", "window_end"))
+            due.append(task(state, settings, asset, end_us, one.model.role or NOBODY, start_us))
         else:
             why[asset.id] = (FIRST_RUN if not known else standing.BY_HAND, one)
             began = min((one.raised_us[name] for name in one.alerts), default=now_us)
@@ -141,17 +149,18 @@ def learn(
             body = json.loads(done.value.json)
             draft = entry(settings.asset(done.asset), body, reason, now_us, one.waiting)
             draft["data"] |= {"called": done.value.called.to_json()} if done.value.called else {}
-            result.ledger.append(draft)
+            if done.asset not in lost:
+                result.ledger.append(draft)
+            elif one.model and one.model.data["sha256"] != done.value.sha256:  # other libraries: another digest
+                draft["data"]["baseline"] = one.model.data.get("baseline")
+                result.ledger.append(draft)
         else:
             result.not_learned[done.asset] = done.value.words if done.value else done.why
     return result
 
 
 def restored(state: State, asset: Asset, one: Standing) -> bool:
-    """Take up the kept copy of the model that the ledger names; whether there was a sound one.
-
-    A model that went missing is not learned anew: the pump may have worn since.
-    """
+    """Take up the kept copy of the model that the ledger names; whether there was a sound one."""
     digest = str(one.model.data["sha256"]) if one.model else ""
     try:
         model = load(state, asset.id, digest) if digest else None
@@ -219,10 +228,7 @@ def from_window(
 
 def called_before(state: State, settings: Settings, asset: Asset, model: HealthModel) -> Called | None:
     """What the model that judges calls the window of one that is to take its place; None without one that speaks."""
-    try:
-        before = load(state, asset.id)
-    except ModelDamaged:
-        return None
+    before = in_force(state, asset.id)
     if before is None:
         return None
     today = replace(before, rated=of_today(before.rated, rated(settings, asset)),
@@ -230,6 +236,18 @@ def called_before(state: State, settings: Settings, asset: Asset, model: HealthM
     start_us, last_us = (parse_utc(model.card[name]) for name in ("window_start", "window_end"))
     span_us = (start_us, last_us + round(model.every_s * 1e6))
     return called(state, settings, asset, today, limits(settings, asset), span_us)
+
+
+def in_force(state: State, asset_id: str) -> HealthModel | None:
+    """The model that judges; where it is gone or cannot be read the kept copy that the ledger names; else None."""
+    told = entries(state, ("model",)) if state.ledger.is_file() else ()
+    for sha256 in ("", next((str(one.data["sha256"]) for one in reversed([*told]) if one.asset == asset_id), "")):
+        try:
+            if model := load(state, asset_id, sha256):
+                return model
+        except ModelDamaged:
+            continue
+    return None
 
 
 def fitted(
@@ -403,7 +421,7 @@ def _mend(state: State, asset_id: str) -> str:
     """What to do about a model that cannot be used."""
     return (
         f"remove it: the kept copy that the ledger names is taken up from {state.models / asset_id}, or without one "
-        "the pump is learned again"
+        "the window that the ledger names is learned again"
     )
 
 

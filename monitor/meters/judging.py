@@ -27,6 +27,7 @@ class Seen:
     model: MeterModel
     limits: MeterLimits
     found: Assessment
+    in_force: bool = True  # whether the model is the one that judged at that time
 
     @property
     def rows(self) -> dict[str, Any]:
@@ -36,7 +37,13 @@ class Seen:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with the digest of what was learned."""
-        return {"asset": self.asset.id, "model_sha256": self.model.sha256, "every_s": HOUR_S, **self.found.to_dict()}
+        return {
+            "asset": self.asset.id,
+            "model_sha256": self.model.sha256,
+            "model_in_force_then": self.in_force,
+            "every_s": HOUR_S,
+            **self.found.to_dict(),
+        }
 
 
 def assess(
@@ -46,14 +53,19 @@ def assess(
     return {name: (one.found, one.model.sha256, one.rows) for name, one in see(state, settings, now_us).items()}
 
 
-def see(state: State, settings: Settings, at_us: int) -> dict[str, Seen]:
-    """The assessment of each meter at the last full hour before `at_us` [us, UTC], by id."""
+def see(
+    state: State, settings: Settings, at_us: int, digests: Mapping[str, str] | None = None
+) -> dict[str, Seen]:  # fmt: skip
+    """The assessment of each meter at the last full hour before `at_us` [us, UTC], by id.
+
+    With `digests` these meters are judged by the kept model of that digest.
+    """
     end_s = at_us // 1_000_000 // HOUR_S * HOUR_S
     read, models, notes = dict[str, Hours](), dict[str, MeterModel](), dict[str, str]()
     for meter in meters(settings):
         read[meter.id] = hours(state, settings, meter, end_s - JUDGED_DAYS * 86_400, end_s)
         try:
-            models[meter.id] = load(state, meter.id)
+            models[meter.id] = load(state, meter.id, (digests or {}).get(meter.id, ""))
         except ModelDamaged as fault:
             models[meter.id], notes[meter.id] = MeterModel(), str(fault)
     return at_hour(settings, read, models, end_s, notes)

@@ -57,20 +57,27 @@ def learn(state: State, settings: Settings, now_us: int) -> LearnResult:
     """Learn each meter that has no reference yet, or of which a baseline was confirmed since, and store it.
 
     The window is that of site.toml, else the last 30 days; after a confirmed baseline as many days from there on. While
-    an own alert is open nothing is learned again.
+    an own alert is open nothing is learned again. What went missing is taken up from its kept copy, without one learned
+    again from the window that the ledger names: the meter may have drifted since.
     """
     result = LearnResult()
     told = standings(entries(state, standing.KINDS))
     for meter in meters(settings):
         one = told.get(meter.id, Standing())
         known, baseline = model_path(state, meter.id).exists(), one.waiting
+        if not known and not baseline and restored(state, meter, one):
+            continue
         if known and not baseline:
             result.ledger.extend(_found(state, meter, one, now_us))
             continue
-        if known and one.alerts:
+        if one.alerts and (known or baseline):
             result.not_learned[meter.id] = _("an own alert is open; it is learned after that is closed")
             continue
         end_us, start_us = now_us, None
+        role = baseline.role if baseline else None
+        if one.model and not baseline:  # lost, and its kept copy too
+            start_us, end_us = (parse_utc(str(one.model.data[name])) for name in ("window_start", "window_end"))
+            role = one.model.role
         if baseline:
             start_us = parse_utc(str(baseline.data["from"]))
             end_us = start_us + settings.models.learn_days * DAY_US
@@ -78,15 +85,33 @@ def learn(state: State, settings: Settings, now_us: int) -> LearnResult:
             result.not_learned[meter.id] = _("too few days since its baseline was confirmed")
             continue
         try:
-            model = taught(state, settings, meter, (start_us, end_us), baseline.role if baseline else None)
+            model = taught(state, settings, meter, (start_us, end_us), role)
         except TooEarly as early:
             result.not_learned[meter.id] = str(early)
             continue
         store(state, meter.id, model)
         result.learned[meter.id] = str(model.sha256)
-        why = CONFIRMED if baseline else FIRST_RUN
-        result.ledger.append(entry(meter, model.to_json(), why, now_us, baseline))
+        if baseline or not one.model:
+            why = CONFIRMED if baseline else FIRST_RUN
+            result.ledger.append(entry(meter, model.to_json(), why, now_us, baseline))
+        elif one.model.data["sha256"] != model.sha256:
+            draft = entry(meter, model.to_json(), str(one.model.data["why"]), now_us)
+            draft["data"]["baseline"] = one.model.data.get("baseline")
+            result.ledger.append(draft)
     return result
+
+
+def restored(state: State, meter: Asset, one: Standing) -> bool:
+    """Take up the kept copy of what the ledger names; whether there was a sound one. The meter may drift since."""
+    digest = str(one.model.data["sha256"]) if one.model else ""
+    try:
+        model = load(state, meter.id, digest) if digest else MeterModel()
+    except ModelDamaged:
+        return False
+    if model.sha256 is None:
+        return False
+    store(state, meter.id, model)
+    return True
 
 
 def taught(
@@ -132,7 +157,7 @@ def load(state: State, asset_id: str, sha256: str = "") -> MeterModel:
     try:
         body = json.loads(path.read_text("utf-8"))
         digest = body.pop("sha256")
-        if digest != _digest(body) or body["format"] != FORMAT:
+        if digest != _digest(body) or sha256 not in ("", digest) or body["format"] != FORMAT:
             raise ValueError("it does not agree with its digest")
         told = body.pop("reference")
         ratios = {name: Middle(**one) for name, one in told["ratios"].items()}
@@ -141,7 +166,10 @@ def load(state: State, asset_id: str, sha256: str = "") -> MeterModel:
     except FileNotFoundError:
         return MeterModel()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
-        raise ModelDamaged(f"{path}: cannot be read ({fault}); remove it to learn the meter again") from fault
+        raise ModelDamaged(
+            f"{path}: cannot be read ({fault}); remove it: the kept copy that the ledger names is taken "
+            f"up from {state.models / asset_id}, or the window that it names is learned again"
+        ) from fault
 
 
 def entry(

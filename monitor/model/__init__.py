@@ -9,6 +9,7 @@
     life           how long its parts will last
     gathering      all that a card tells of
     meter_command  the same verbs on meters
+    meter_called   what the lines in force call a meter's window that is to be learned
     meter_past     how a meter's lines would have done
     made_of        what each feature is made of, in words
     physics_told   the physics lines with the rows and formulas behind them

@@ -59,15 +59,19 @@ def called(
     walked = walk(model, values, share, limits, well_columns(settings, asset, frames))
     words, at_us = words_of(walked), walked.times.as_unit("us").asi8
     told = np.flatnonzero((words != "unknown") & (at_us >= start_us))
+    rows = longest(words, told)
+    if len(rows) * step_us <= HOUR_US:
+        return None
+    word = "alert" if (words[rows] == "alert").any() else "warning"
+    return Called(word, utc_text(int(at_us[rows[0]])), utc_text(int(at_us[rows[-1]]) + step_us), _mostly(walked, rows))
+
+
+def longest(words: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """The longest run of rows, of those `told` (rising), that are past a line."""
     past = np.isin(words[told], PAST)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], past, [False]]).astype(int)))
     runs = [told[first:last] for first, last in zip(edges[::2], edges[1::2], strict=True)]
-    longest = max(runs, key=len, default=told[:0])
-    if len(longest) * step_us <= HOUR_US:
-        return None
-    word = "alert" if (words[longest] == "alert").any() else "warning"
-    return Called(word, utc_text(int(at_us[longest[0]])), utc_text(int(at_us[longest[-1]]) + step_us),
-                  _mostly(walked, longest))  # fmt: skip
+    return max(runs, key=len, default=told[:0])
 
 
 def from_json(told: object) -> Called | None:

@@ -51,11 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument(
         "--although-alert",
         action="store_true",
-        help="of a pump that the model in force calls sick there; with --reason",
+        help="although the model in force calls it sick there; with --reason",
     )
-    fit.add_argument(
-        "--although-short", action="store_true", help="of a pump that was read for few days; with --reason"
-    )
+    fit.add_argument("--although-short", action="store_true", help="although it was read for few days; with --reason")
     fit.add_argument("--dry", action="store_true", help="learn and show, store nothing")
     score = verbs.add_parser("score", help="what the model says now, or said at a time")
     explain = verbs.add_parser("explain", help="every number of one assessment, so that it can be redone by hand")
@@ -193,12 +191,14 @@ def _fit(args: argparse.Namespace, settings: "Settings", state: State, now_us: i
         fitting.confirm(state, asset, start_us, args.reason)
         print(_("confirmed; the daemon learns it from there as soon as there is enough"))
         return 0
+    although = fitting.Although(args.although_alert, args.although_short, clean(args.reason or "", 300).strip())
     told: list[str] = []
     if asset.kind == "meter":
-        meter = (meter_command.taught if args.dry else meter_command.learn_now)(state, settings, asset, span_us)
+        meter = (meter_command.taught(state, settings, asset, span_us) if args.dry
+                 else meter_command.learn_now(state, settings, asset, span_us, although))  # fmt: skip
         document = meter_card.learned(state, settings, asset, meter, now_us)
+        told = meter_command.doubts(state, settings, asset, meter).words if args.dry else []
     else:
-        although = fitting.Although(args.although_alert, args.although_short, clean(args.reason or "", 300).strip())
         pump = (fitting.taught(state, settings, asset, span_us) if args.dry
                 else fitting.learn_now(state, settings, asset, span_us, although))  # fmt: skip
         document = card.learned(state, settings, asset, pump, now_us, stored=not args.dry)
@@ -226,7 +226,7 @@ def _score(args: argparse.Namespace, settings: "Settings", state: State, now_us:
     if not args.all and pumps:
         load(state, args.asset)  # of one pump alone a damaged model is an error, not an unknown
     of_pumps: list[Seen] = see(state, settings, pumps, at_us, now=not args.at)
-    of_meters: list[MeterSeen] = meter_command.see(state, settings, meters, at_us)
+    of_meters: list[MeterSeen] = meter_command.see(state, settings, meters, at_us, now=not args.at)
     if args.json:
         bodies = [one.to_json() for one in of_pumps] + [one.to_json() for one in of_meters]
         print(json.dumps(bodies, indent=1))
@@ -249,7 +249,7 @@ def _explain(args: argparse.Namespace, settings: "Settings", state: State, now_u
     if asset.kind == "meter":
         if args.csv:
             raise UserError(f"model explain: {asset.id} is a meter: all its numbers are on the page, leave out --csv")
-        (meter,) = meter_command.see(state, settings, [asset], at_us)
+        (meter,) = meter_command.see(state, settings, [asset], at_us, now=not args.at)
         print(render_text(meter_explanation.build(state, settings, meter, at_us), explanation.WIDTH), end="")
         return 0
     load(state, asset.id)

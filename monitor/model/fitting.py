@@ -122,14 +122,14 @@ def learn_now(
     role = who_may(state, settings, asset)
     model = _taught(state, settings, asset, span_us, role)
     doubt = doubts(state, settings, asset, model)
-    _refuse(asset.id, doubt, although)
+    refuse(asset.id, doubt, although)
     draft = entry(asset, {**model.to_json(), "sha256": model.sha256}, BY_HAND, time.time_ns() // 1000)
     draft["data"] |= doubt.entry(although.reason)
     enter(state, draft, lambda: store(state, asset.id, model))
     return model
 
 
-def _refuse(asset_id: str, doubt: Doubts, although: Although) -> None:
+def refuse(asset_id: str, doubt: Doubts, although: Although) -> None:
     """Raises UserError where the window is in doubt and nobody says why it is to be learned all the same."""
     wanted = [flag for is_so, said, flag in ((doubt.called, although.alert, "--although-alert"),
                                              (doubt.short, although.short, "--although-short"))

@@ -12,8 +12,10 @@ from monitor.learning import ModelDamaged, TooEarly, Window
 from monitor.meters.accounts import HOUR_S
 from monitor.meters.judging import JUDGED_DAYS, Seen
 from monitor.model import meter_past
-from monitor.model.fitting import Refit, enter, who_may
+from monitor.model.fitting import LEAST_DAYS, Although, Doubts, Refit, enter, refuse, who_may
+from monitor.model.meter_called import called_before
 from monitor.model.meter_past import MeterPast
+from monitor.model.scoring import kept_of, learned_words
 from monitor.progress import Tell, Work
 from monitor.standing import BY_HAND
 from monitor.state import State
@@ -39,21 +41,29 @@ class MeterFacts:
     walked: tuple[Seen, ...] = ()
 
 
-def see(state: State, settings: "Settings", chosen: "Sequence[Asset]", at_us: int) -> list[Seen]:
-    """The assessments of these meters at the last full hour before `at_us` [us, UTC].
+def see(state: State, settings: "Settings", chosen: "Sequence[Asset]", at_us: int, *, now: bool) -> list[Seen]:
+    """The assessments of these meters at the last full hour before `at_us` [us, UTC]; `now`: is that the present.
 
+    Of a past time by the models that judged then, where their bytes are kept; else by those of today.
     Where the hot file does not reach back that far, it is a reason. UserError for one of which nothing can be said.
     """
     if not chosen:
         return []
-    found, words = meters.see(state, settings, at_us), _reach(state, at_us)
+    digests = {} if now else kept_of(state, at_us)
+    found, words = meters.see(state, settings, at_us, digests), _reach(state, at_us)
     for one in chosen:
         if one.id not in found:
             raise UserError(f"model: nothing can be said of {one.id}; `handwheel model card {one.id}` names what would")
-    seen = [found[one.id] for one in chosen]
-    return (
-        [replace(one, found=replace(one.found, reasons=(*one.found.reasons, words))) for one in seen] if words else seen
-    )
+    return [_told(found[one.id], now or found[one.id].model.sha256 == digests.get(one.id), words) for one in chosen]
+
+
+def _told(seen: Seen, in_force: bool, reach: str) -> Seen:
+    """An assessment that says by what it was judged, and how far its hours reach."""
+    sha256 = seen.model.sha256
+    words = [reach] if reach else []
+    words += [learned_words(sha256, seen.model.facts, in_force)] if sha256 else []
+    found = replace(seen.found, reasons=(*seen.found.reasons, *words))
+    return replace(seen, found=found, in_force=in_force or sha256 is None)
 
 
 def _reach(state: State, at_us: int) -> str:
@@ -78,12 +88,26 @@ def taught(
         raise UserError(f"model fit: {meter.id} taught nothing: {early}") from early
 
 
+def doubts(state: State, settings: "Settings", meter: "Asset", model: meters.MeterModel) -> Doubts:
+    """What speaks against the window that a meter was just learned from."""
+    start_s, end_s = (parse_utc(model.facts[name]) // 10**6 for name in ("window_start", "window_end"))
+    read = int(meters.hours(state, settings, meter, start_s, end_s).read.sum())
+    found = called_before(state, settings, meter, model)
+    return Doubts(found, read * HOUR_S / DAY_S, min(LEAST_DAYS, settings.models.learn_days))
+
+
 def learn_now(
-    state: State, settings: "Settings", meter: "Asset", span_us: tuple[int | None, int]
+    state: State, settings: "Settings", meter: "Asset", span_us: tuple[int | None, int], although: Although
 ) -> meters.MeterModel:  # fmt: skip
-    """The same, confirmed by the role of whoever calls, put into STATE and entered."""
+    """The same, confirmed by the role of whoever calls, put into STATE and entered. Raises UserError.
+
+    Of a window that is in doubt only if they say so and why.
+    """
     model = taught(state, settings, meter, span_us, who_may(state, settings, meter))
+    doubt = doubts(state, settings, meter, model)
+    refuse(meter.id, doubt, although)
     draft = meters.entry(meter, model.to_json(), BY_HAND, time.time_ns() // 1000)
+    draft["data"] |= doubt.entry(although.reason)
     enter(state, draft, lambda: meters.store(state, meter.id, model))
     return model
 
@@ -111,7 +135,7 @@ def facts(
     lacking = missing(settings, meter, model)
     if meter.id not in {one.id for one in meters.meters(settings)}:
         return MeterFacts(meter, model, lacking)
-    (now,) = see(state, settings, [meter], now_us)
+    (now,) = see(state, settings, [meter], now_us, now=True)
     twice = refit(state, settings, meter, model) if again and model.sha256 else None
     if not past:
         return MeterFacts(meter, model, lacking, now, twice)

@@ -60,12 +60,7 @@ class Seen:
         """Which model spoke, in words."""
         if self.digest is None:
             return _("without a model: physics lines alone")
-        card = self.model.card
-        words = _("by the model learned from {start} to {end} ({sha})")
-        if not self.in_force:
-            words = _("by today's model, learned later: from {start} to {end} ({sha})")
-        return words.format(start=clean(str(card["window_start"])[:10]), sha=self.digest[:16],
-                            end=clean(str(card["window_end"])[:10]))  # fmt: skip
+        return learned_words(self.digest, self.model.card, self.in_force)
 
     def beside(self) -> list[str]:
         """The age of the row, the model, the own alerts that stand, and where the daemon said something else."""
@@ -85,6 +80,23 @@ class Seen:
         return lines
 
 
+def learned_words(digest: str, facts: Mapping[str, Any], in_force: bool) -> str:
+    """Which model spoke, by the window that it names."""
+    words = _("by the model learned from {start} to {end} ({sha})")
+    if not in_force:
+        words = _("by today's model, learned later: from {start} to {end} ({sha})")
+    return words.format(start=clean(str(facts["window_start"])[:10]), sha=digest[:16],
+                        end=clean(str(facts["window_end"])[:10]))  # fmt: skip
+
+
+def kept_of(state: State, at_us: int) -> dict[str, str]:
+    """The digest of the model that judged each asset at a past time [us, UTC], where its bytes are kept."""
+    if not state.ledger.is_file():
+        return {}
+    told = {str(one.asset): str(one.data["sha256"]) for one in entries(state, ("model",)) if one.at_us <= at_us}
+    return {name: sha256 for name, sha256 in told.items() if model_path(state, name, sha256).exists()}
+
+
 def unlike(found: Assessment, published: Mapping[str, Any]) -> bool:
     """Whether the daemon's word is another one, or its index by more than NEAR."""
     index, ours = published.get("index"), found.index
@@ -98,10 +110,7 @@ def see(state: State, settings: "Settings", assets: "Sequence[Asset]", at_us: in
 
     Of a past time by the model that judged then, where its bytes are kept; else by that of today.
     """
-    digests: dict[str, str] = {}
-    if not now and state.ledger.is_file():
-        digests = {str(one.asset): str(one.data["sha256"]) for one in entries(state, ("model",)) if one.at_us <= at_us}
-        digests = {name: sha for name, sha in digests.items() if model_path(state, name, sha).exists()}
+    digests = {} if now else kept_of(state, at_us)
     published = HotReader(state.hot).assessments() if now else {}
     judge, found = Judge(state, settings, digests), []
     for asset in assets:

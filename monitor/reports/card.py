@@ -59,7 +59,9 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
     """The card as of `now_us` [us, UTC]."""
     zone = ZoneInfo(settings.time_zone)
     model = facts.model
-    doubts = tuple(Paragraph(one, "warning") for one in in_doubt(state, settings, facts))
+    doubts = tuple(
+        Paragraph(one, "warning") for one in in_doubt(state, settings, facts.asset.id, model and model.sha256)
+    )
     waits = waiting_words(state, settings, facts.asset.id, now_us)
     waiting = (Paragraph(waits, "note"),) if waits else ()
     sections = [Section(_("Answer"), (*_answer(facts, zone), *doubts, *waiting))]
@@ -108,12 +110,12 @@ def learned(
     return replace(whole, meta=meta, sections=tuple(one for one in whole.sections if one.title in titles))
 
 
-def in_doubt(state: State, settings: "Settings", facts: Facts) -> list[str]:
+def in_doubt(state: State, settings: "Settings", asset_id: str, sha256: str | None) -> list[str]:
     """What spoke against the window when it was learned all the same, as the ledger has it."""
-    if facts.model is None or not state.ledger.is_file():
+    if sha256 is None or not state.ledger.is_file():
         return []
     mine = [one for one in entries(state, ("model",))
-            if one.asset == facts.asset.id and one.data["sha256"] == facts.model.sha256]  # fmt: skip
+            if one.asset == asset_id and one.data["sha256"] == sha256]  # fmt: skip
     data: Mapping[str, Any] = mine[-1].data if mine else {}
     said, days, told = from_json(data.get("called")), data.get("days_read"), []
     if said:

@@ -13,7 +13,7 @@ from monitor.meters import MeterModel, Seen, Sides
 from monitor.model.meter_command import MeterFacts
 from monitor.model.meter_past import MeterPast
 from monitor.reports import plots
-from monitor.reports.card import confirmed_text, limits_table, lines_table, past_blocks, refit_line
+from monitor.reports.card import confirmed_text, in_doubt, limits_table, lines_table, past_blocks, refit_line
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Plot, Section, Table, ledger_text
 from monitor.state import State
 from monitor.words import _, clean, figure_text, interval_text, language, local_text, number_text, parse_utc
@@ -28,9 +28,10 @@ def build(state: State, settings: "Settings", facts: MeterFacts, now_us: int) ->
     """The card as of `now_us` [us, UTC]."""
     zone = ZoneInfo(settings.time_zone)
     meter, model, now = facts.meter, facts.model, facts.now
+    doubts = tuple(Paragraph(one, "warning") for one in in_doubt(state, settings, meter.id, model.sha256))
     sections = [
-        Section(_("Answer"), _answer(facts, zone)),
-        Section(_("What was learned"), _learned(model, zone)),
+        Section(_("Answer"), (*_answer(facts, zone), *doubts)),
+        Section(_("What was learned"), (*doubts, *_learned(model, zone))),
         Section(_("Accounts"), _accounts(settings, meter, model)),
         Section(_("What is missing"), _missing(facts)),
     ]

@@ -13,6 +13,7 @@ from pypdf import PdfReader
 from drivers.errors import UserError
 from monitor import meters
 from monitor.cli import build_parser
+from monitor.learning import model_path
 from monitor.ledger import Ledger, entries
 from monitor.model import command
 from monitor.plant import Limits
@@ -45,6 +46,12 @@ def state(learned, tmp_path):
 @pytest.fixture(autouse=True)
 def at_the_end(monkeypatch):
     monkeypatch.setattr(command.time, "time_ns", lambda: END_S * 10**9)
+
+
+def write(state, drafts):
+    ledger = Ledger(state)
+    ledger.append_many(drafts)
+    ledger.close()
 
 
 def handwheel(state, *words, settings=PLANT):
@@ -114,6 +121,54 @@ def test_who_may_confirm_learns_a_meter_anew_and_it_is_entered(state, capsys):
     assert (entry.asset, entry.data["sha256"], entry.role) == ("M1", now.sha256, now.facts["confirmed_by"])
     with pytest.raises(UserError, match="taught nothing"):
         handwheel(state, "fit", "M1", "--from", "2025-02-01", "--to", "2025-02-28")
+
+
+def test_a_window_in_which_the_lines_in_force_call_a_meter_sick_is_learned_on_a_reason_only(state, capsys):
+    words = ("fit", "M1", "--from", "2026-03-10", "--to", "2026-03-31")
+    assert handwheel(state, *words, "--dry") == 0
+    assert "!! the model in force calls this window ALERT from 2026-03-2" in capsys.readouterr().out
+    before = meters.load(state, "M1").sha256
+    with pytest.raises(UserError, match=r"calls this window ALERT .* raw; .* add --although-alert and --reason TEXT"):
+        handwheel(state, *words)
+    assert meters.load(state, "M1").sha256 == before
+    assert handwheel(state, *words, "--although-alert", "--reason", "compared with a clamp-on") == 0
+    (entry,) = entries(state, ("model",))
+    assert (entry.data["called"]["word"], entry.data["reason"]) == ("alert", "compared with a clamp-on")
+    handwheel(state, "card", "M1", "--no-backtest")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "THE MODEL BEFORE IT called this window ALERT" in told
+    assert "because: compared with a clamp-on" in told
+
+
+def test_a_past_time_of_a_meter_is_judged_by_the_model_of_then(state, capsys):
+    first = meters.load(state, "M1")
+    write(state, [meters.entry(PLANT.asset("M1"), first.to_json(), "first run", LEARNED_S * 10**6)])
+    reason = ("--although-alert", "--reason", "it is so")
+    handwheel(state, "fit", "M1", "--from", "2026-03-20", "--to", "2026-03-31", *reason)
+    capsys.readouterr()
+    for at, sha256 in (("2026-03-28T00:00", first.sha256), (None, meters.load(state, "M1").sha256)):
+        asked = ("--at", at) if at else ()
+        handwheel(state, "score", "M1", "--json", *asked)
+        (told,) = json.loads(capsys.readouterr().out)
+        drift = next(line["word"] for line in told["lines"] if line["name"] == "drift raw")
+        assert (told["model_sha256"], told["model_in_force_then"]) == (sha256, True)
+        assert drift == ("act" if at else "ok")
+        assert any(one.startswith("by the model learned from 2026-0") for one in told["reasons"])
+    (state.models / "M1" / f"{first.sha256}.json").unlink()
+    handwheel(state, "explain", "M1", "--at", "2026-03-28T00:00")
+    assert "by today's model, learned later" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_meters_model_that_was_removed_is_taken_up_again_and_its_drift_is_not_learned(state, kept):
+    first = meters.load(state, "M1")
+    write(state, [meters.entry(PLANT.asset("M1"), first.to_json(), "first run", LEARNED_S * 10**6)])
+    model_path(state, "M1").unlink()
+    if not kept:
+        model_path(state, "M1", first.sha256).unlink()
+    told = meters.learn(state, PLANT, END_S * 10**6)
+    assert not [one for one in told.ledger if one["asset"] == "M1"]
+    assert meters.load(state, "M1").sha256 == first.sha256
 
 
 def test_a_stranger_may_not_learn(state, monkeypatch):

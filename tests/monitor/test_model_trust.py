@@ -153,6 +153,23 @@ def test_a_model_that_was_removed_is_taken_up_again_and_not_learned_anew(state):
     assert len(list(entries(state, ("model",)))) == 1
 
 
+def test_a_model_of_which_no_copy_is_left_is_learned_again_from_its_own_window(state):
+    sha256 = learning.load(state, "pump1").sha256
+    for path in [*state.models.glob("pump1.*"), *(state.models / "pump1").iterdir()]:
+        path.unlink()
+    lay_down(state, PLANT, NOW_US + 2 * DAY_US, minutes(2880, head_loss=0.12))
+    told = learning.learn(state, PLANT, NOW_US + 2 * DAY_US)
+    assert (told.learned, told.ledger) == ({"pump1": sha256}, [])
+
+
+def test_a_damaged_model_still_says_what_it_called_a_window(state):
+    lay_down(state, PLANT, NOW_US + 2 * DAY_US, minutes(2880, head_loss=0.12))
+    cut(state.models / "pump1.json")
+    asset = PLANT.asset("pump1")
+    model = learning.fitted(state, PLANT, "pump1", NOW_US + 2 * DAY_US, "engineer", NOW_US)
+    assert learning.called_before(state, PLANT, asset, model).word == "alert"
+
+
 def cut(path):
     path.with_suffix(".npz").write_bytes(path.with_suffix(".npz").read_bytes()[:400])
 
