@@ -59,9 +59,8 @@ def build(state: State, settings: "Settings", facts: Facts, now_us: int) -> Docu
     """The card as of `now_us` [us, UTC]."""
     zone = ZoneInfo(settings.time_zone)
     model = facts.model
-    doubts = tuple(
-        Paragraph(one, "warning") for one in in_doubt(state, settings, facts.asset.id, model and model.sha256)
-    )
+    sha256 = model.sha256 if model else None
+    doubts = tuple(Paragraph(one, "warning") for one in in_doubt(state, settings, facts.asset.id, sha256))
     waits = waiting_words(state, settings, facts.asset.id, now_us)
     waiting = (Paragraph(waits, "note"),) if waits else ()
     sections = [Section(_("Answer"), (*_answer(facts, zone), *doubts, *waiting))]
