@@ -15,7 +15,7 @@ from models.bias.episodes import DAY_US
 from models.bias.parameters import Parameters
 
 CONFIRMED = ("D", "E")
-FOUND = ["n", "grade", "wear_pct", "inspector_party", "blind_to_alert", "second_reader_grade"]
+FOUND = ["finding_n", "found_us", "grade", "wear_pct", "inspector_party", "blind_to_alert", "second_reader_grade"]
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "vendor_alert": ("alert_id", "vendor", "severity", "active", "horizon"),
     "own_alert": ("alert_id", "active"),
@@ -110,8 +110,8 @@ def cases_of(
     jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
     if parameters.vendor:
         jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
-    chosen = counted_findings(findings)[["wo_id", *FOUND]]
-    cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True).rename(columns={"n": "finding_n"})
+    chosen = counted_findings(findings).rename(columns={"n": "finding_n", "at_us": "found_us"})[["wo_id", *FOUND]]
+    cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
     severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
     cases["severity"] = cases["alert_id"].map(severity)
     cases["independent"] = cases["grade"].notna() & (cases["inspector_party"] != "vendor")
@@ -122,22 +122,31 @@ def cases_of(
         parameters.q0.get((asset, part), parameters.default_q0)
         for asset, part in zip(cases["asset"], cases["component"], strict=True)
     ]
-    cases["cluster"] = _visits(cases, parameters.cluster_days)
+    cases["cluster"], cases["settled_us"] = _visits(cases, parameters.cluster_days)
     cases["own_standing"] = _standing(cases, own)
     return cases, orphans
 
 
-def _visits(cases: pd.DataFrame, days: float) -> list[str]:
-    """Jobs on one asset within `days` of the first of them are one visit."""
+def _visits(cases: pd.DataFrame, days: float) -> tuple[list[str], list[int]]:
+    """(cluster, when its bets are settled, UTC [us]) of each job: those on one asset within `days` are one visit.
+
+    A visit is closed `days` after its first job, and its bets are settled then, never while it is open: what is found
+    first on a visit may be of another kind than what is found last. A finding that comes after that is a cluster of its
+    own, settled when it comes; it changes nothing that was settled before.
+    """
     begun: dict[str, tuple[int, int]] = {}
-    names = []
-    for asset, at in zip(cases["asset"], cases["at_us"], strict=True):
+    names: list[str] = []
+    settled: list[int] = []
+    for asset, at, found in zip(cases["asset"], cases["at_us"], cases["found_us"], strict=True):
         number, first = begun.get(asset, (0, -(10**18)))
         if at - first > days * DAY_US:
             number, first = number + 1, at
             begun[asset] = (number, first)
-        names.append(f"{asset}/{number}")
-    return names
+        closed = first + round(days * DAY_US)
+        late = found > closed  # False where nothing was found: NaN
+        names.append(f"{asset}/{number}, late {len(names)}" if late else f"{asset}/{number}")
+        settled.append(int(found) if late else closed)
+    return names, settled
 
 
 def _standing(cases: pd.DataFrame, own: pd.DataFrame) -> list[bool]:

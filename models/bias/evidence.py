@@ -6,23 +6,28 @@ anyone looks (Ville's inequality). Nothing here uses our own model: only what in
 
 References
 ----------
-Waudby-Smith, Ramdas 2024, Estimating means of bounded random variables by betting, JRSS B 86 (`bet_path`).
+Waudby-Smith, Ramdas 2024, Estimating means of bounded random variables by betting, JRSS B 86 (`bet_path`,
+`path_bound`).
 Robbins 1970, Statistical methods related to the law of the iterated logarithm, Ann. Math. Stat. 41 (mixtures).
 Howard et al. 2021, Time-uniform, nonparametric, nonasymptotic confidence sequences, Ann. Stat. 49 (`upper_bound`).
 Rogan, Gladen 1978, Estimating prevalence from the results of a screening test, Am. J. Epidemiology 107 (`null_rate`).
 """
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, special
 
 FLAG = 20.0
 WATCH = 5.0
 BETS = 20
+STAKES = (np.arange(BETS) + 0.5) / BETS  # c: shares of the wealth, evenly over (0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class BetPath:
 
 @dataclass(frozen=True, slots=True)
 class Tipping:
-    """What would have to be wrong for the flag to fall; None where the flag does not stand or nothing undoes it."""
+    """What would undo the closed-form (unclustered) flag; None where it does not stand or nothing undoes it."""
 
     wrong_findings: int | None  # "not confirmed" findings that would have to be wrong
     lowest_q0: float | None
@@ -94,18 +99,25 @@ def bet_path(
 ) -> BetPath:
     """Wealth of 20 fixed bets against "recorded findings are confirmed at least at rate m0", cluster by cluster.
 
-    Findings of one visit belong together, and visits that find more may be of another kind: a cluster's bet is
-    weighted by its size over `largest_cluster`, which is fixed beforehand; larger clusters are split as they came.
-    The wealth is mean over lambda of prod_j [1 + lambda sum_i (m0_i - x_i) / n_max].
+    On each finding the share c / n_max of the wealth is staked on "not confirmed", at odds that are fair at m0: it wins
+    m0 / (1 - m0) or is lost. Findings of one visit belong together, and visits that find more may be of another kind:
+    the stakes of a cluster are settled at once, so that it weighs by its size over n_max = `largest_cluster`, which is
+    fixed beforehand; larger clusters are split as they came. The wealth is the mean over c of
+    prod_j [1 + c sum_i g_i / n_max], g_i = (m0_i - x_i) / (1 - m0_i); for one m0, c = lambda (1 - m0).
+
+    No factor can be negative: g_i >= -1, a block has at most n_max findings, and c < 1. It is a martingale or falls
+    where the expected sum of g in a cluster is not above 0, given all in the clusters before it: so clusters are to
+    come in the order in which they are closed, and a finding that comes later is one of its own. What happens within a
+    cluster is free. (Splitting a cluster gives that freedom up: n_max belongs at the largest usual visit.)
 
     Parameters
     ----------
     confirmed : sequence of bool
-        Findings in order of time (within a cluster the order is of no account unless the cluster is split).
+        Findings (within a cluster the order is of no account unless the cluster is split).
     clusters : sequence
-        What each finding belongs to; bets are placed in order of first appearance.
+        What each finding belongs to; bets are settled in order of first appearance.
     m0 : float or sequence of float
-        Null rate, one for all or one for each finding (components differ in cost).
+        Null rate, one for all or one for each finding (components differ in cost); at least 0, below 1.
     largest_cluster : int
         n_max, frozen before the review.
     """
@@ -113,23 +125,79 @@ def bet_path(
     null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
     if not len(x):
         return BetPath(np.empty(0), np.empty(0, dtype=np.int64))
-    blocks: dict[object, list[list[int]]] = {}
-    order: list[list[int]] = []
-    for position, cluster in enumerate(clusters):
-        pieces = blocks.setdefault(cluster, [])
-        if not pieces or len(pieces[-1]) >= largest_cluster:
-            pieces.append([])
-            order.append(pieces[-1])
-        pieces[-1].append(position)
-    gains = np.array([(null[block] - x[block]).sum() / largest_cluster for block in order])
-    lambdas = (np.arange(BETS) + 0.5) / BETS / (1 - float(null.min()))
-    wealth = np.cumsum(np.log1p(lambdas[:, None] * gains[None, :]), axis=1)
-    log_mean = special.logsumexp(wealth, axis=0) - math.log(BETS)
-    return BetPath(np.exp(np.minimum(log_mean, 700.0)), np.array([block[0] for block in order], dtype=np.int64))
+    block, starts = _blocks(clusters, largest_cluster)
+    gains = np.bincount(block, weights=(null - x) / (1 - null)) / largest_cluster
+    wealth = np.cumsum(np.log1p(STAKES[:, None] * gains), axis=1)
+    return BetPath(np.exp(np.minimum(_log_mean(wealth), 700.0)), starts)
+
+
+def path_bound(
+    confirmed: Sequence[bool] | NDArray[np.bool_], clusters: Sequence[object], largest_cluster: int, level: float = FLAG
+) -> float:
+    """Largest rate not yet refuted by `bet_path`: sup{m: e(m) < level}, valid at any time, for clusters as well.
+
+    A confidence sequence by inversion (Waudby-Smith, Ramdas 2024): e(m) rises with m, for every stake that wins does.
+    Where one m0 holds for all, the flag stands exactly where this bound is at or below m0.
+    """
+    x = np.asarray(confirmed, dtype=float)
+    if not len(x) or x.all():
+        return 1.0
+    block, _starts = _blocks(clusters, largest_cluster)
+    won, lost = np.bincount(block, weights=1 - x), np.bincount(block, weights=x)
+
+    def above(m: float) -> float:
+        gains = (won * m / (1 - m) - lost) / largest_cluster
+        return float(_log_mean(np.log1p(STAKES[:, None] * gains).sum(axis=1))) - math.log(level)
+
+    nearly = 1 - 1e-9
+    return float(optimize.brentq(above, 0.0, nearly)) if above(nearly) > 0 else 1.0
+
+
+def wrong_in_path(
+    confirmed: Sequence[bool] | NDArray[np.bool_],
+    clusters: Sequence[object],
+    m0: float | Sequence[float] | NDArray[np.float64],
+    largest_cluster: int,
+) -> int | None:
+    """How few "not confirmed" findings would have to be wrong for the flag of `bet_path` to fall; None: none stands.
+
+    Those are taken first whose loss hurts most: whole blocks, the one with the largest fall per finding before others.
+    """
+    x = np.array(confirmed, dtype=bool)
+    if bet_path(x, clusters, m0, largest_cluster).current < FLAG:
+        return None
+    null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
+    block, _starts = _blocks(clusters, largest_cluster)
+    now = np.bincount(block, weights=(null - x) / (1 - null)) / largest_cluster
+    then = -np.bincount(block) / largest_cluster
+    fall = np.log1p(STAKES[-1] * now) - np.log1p(STAKES[-1] * then)
+    per_finding = fall / np.maximum(np.bincount(block, weights=~x), 1)
+    order = [i for i in np.lexsort((block, -per_finding[block])) if not x[i]]
+
+    def stands(flipped: int) -> bool:
+        other = x.copy()
+        other[order[:flipped]] = True
+        return bet_path(other, clusters, m0, largest_cluster).current >= FLAG
+
+    return bisect.bisect_left(range(len(order) + 1), True, lo=1, key=lambda k: not stands(k))
+
+
+def _blocks(clusters: Sequence[object], largest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(block of each finding, in order of first appearance; positions of their first findings)."""
+    cluster = pd.Series(pd.factorize(pd.Series(list(clusters), dtype=object))[0])
+    piece = cluster.groupby(cluster).cumcount().to_numpy() // largest
+    block = pd.factorize(cluster.to_numpy() * (len(cluster) + 1) + piece)[0].astype(np.int64)
+    return block, np.unique(block, return_index=True)[1].astype(np.int64)
+
+
+def _log_mean(logs: NDArray[np.float64]) -> Any:
+    return special.logsumexp(logs, axis=0) - math.log(BETS)
 
 
 def upper_bound(confirmed: int, unconfirmed: int, level: float = FLAG) -> float:
-    """Largest recorded confirmation rate not yet refuted: sup{m: e(m) < level}, valid at any time.
+    """Largest rate not yet refuted by the closed form: sup{m: e(m) < level}, at any time, for independent findings.
+
+    The confidence sequence that can be checked by hand (Howard et al. 2021); the review's own is `path_bound`.
 
     >>> round(upper_bound(6, 25), 2)
     0.43
@@ -148,6 +216,9 @@ def tipping(
     confirmed: int, unconfirmed: int, without_finding: int, *, q0: float, sensitivity: float, specificity: float
 ) -> Tipping:
     """What would have to be wrong for the closed-form flag to fall, one thing at a time.
+
+    Tipping points for findings independent of each other (`log_e`); the counterpart of the first for clusters is
+    `wrong_in_path`.
 
     >>> tipping(6, 25, 10, q0=0.5, sensitivity=0.9, specificity=0.9).wrong_findings
     2

@@ -75,7 +75,9 @@ class ReviewResult:
     unsupported: Interval
     unsupported_by: str  # "jeffreys": findings alone; "ppi": narrowed by what our own model said of all jobs
     unlabelled: int  # jobs without an independent finding
-    upper_bound: float
+    upper_bound: float  # of the recorded confirmation rate, by the same bets as e: valid at any time and for clusters
+    upper_bound_unclustered: float  # the closed form, which a hand calculator can check
+    unsettled: int  # of the findings: their visit was still open at the end, so they are in U but not yet in e
     q0: tuple[float, float]  # lowest and highest in use
     m0: tuple[float, float]  # mean: calibrated, protective
     path: BetPath
@@ -86,7 +88,8 @@ class ReviewResult:
     standing: bool  # it stands at 20 at the end of the last full cycle of 12 months
     cycles: int  # full ones of 12 months
     cycle_ends: tuple[tuple[int, float], ...]  # end of each, UTC [us], and the wealth then
-    tipping: Tipping
+    tipping: Tipping  # of the closed form, as if each finding stood alone
+    wrong_findings: int | None  # what undoes the flag of the clustered bets; None where it does not stand
     tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]
     life: Life
     failures: int

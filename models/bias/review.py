@@ -8,6 +8,7 @@ matches and describes; it is not evidence. No word here means intent.
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,17 @@ from models.bias.causes import (
 from models.bias.diagnostics import step_change
 from models.bias.doubts import doubts
 from models.bias.episodes import DAY_US, match, merge
-from models.bias.evidence import FLAG, BetPath, bet_path, null_rate, tipping, tipping_curve, upper_bound
+from models.bias.evidence import (
+    FLAG,
+    BetPath,
+    bet_path,
+    null_rate,
+    path_bound,
+    tipping,
+    tipping_curve,
+    upper_bound,
+    wrong_in_path,
+)
 from models.bias.life import account, failure_credit
 from models.bias.multiple import e_bh
 from models.bias.parameters import Parameters
@@ -90,9 +101,11 @@ def review(
     prior_se = _beta(parameters.sensitivity)
     prior_sp = _beta(parameters.specificity)
 
-    calibrated = _bets(independent, parameters, parameters.specificity)
-    protective = _bets(independent, parameters, parameters.protective_specificity)
-    path_us = independent["at_us"].to_numpy(dtype=np.int64)[calibrated.starts]
+    settled = independent[independent["settled_us"] < end].sort_values("settled_us", kind="stable")
+    bets = _bets(settled, parameters, parameters.specificity)
+    calibrated = bet_path(*bets)
+    protective = bet_path(*_bets(settled, parameters, parameters.protective_specificity))
+    path_us = settled["settled_us"].to_numpy(dtype=np.int64)[calibrated.starts]
     cycle_ends = _cycle_ends(calibrated, path_us, period)
     rest = cases[~cases["independent"]]
     share = powered(independent["confirmed"], independent["own_standing"], rest["own_standing"])
@@ -148,7 +161,9 @@ def review(
         ),
         unsupported_by="ppi" if share and share.weight else "jeffreys",
         unlabelled=len(rest),
-        upper_bound=upper_bound(confirmed, n - confirmed),
+        upper_bound=path_bound(bets.confirmed, bets.clusters, bets.largest),
+        upper_bound_unclustered=upper_bound(confirmed, n - confirmed),
+        unsettled=n - len(settled),
         q0=(float(q0.min()), float(q0.max())),
         m0=(
             null_rate(mean_q0, parameters.sensitivity, parameters.specificity),
@@ -166,6 +181,7 @@ def review(
             confirmed, n - confirmed, len(cases) - n,
             q0=mean_q0, sensitivity=parameters.sensitivity, specificity=parameters.specificity,
         ),
+        wrong_findings=wrong_in_path(*bets),
         tipping_curve=tipping_curve(
             confirmed, n - confirmed, sensitivity=parameters.sensitivity, specificity=parameters.specificity
         ),
@@ -191,8 +207,8 @@ def review(
         kappa_cells=kappa_cells,
         severity=severities(alerts, vendor_episodes, cases, work, failures, parameters, period),
         replacement=replacements(tables, work, alerts, scans, parameters, period),
-        sites=_groups(independent, "site", parameters),
-        components=_groups(independent, "component", parameters),
+        sites=_groups(settled, "site", parameters),
+        components=_groups(settled, "component", parameters),
         doubts=doubts(tables, site_of, end, {}),
         cases=cases,
         ages=ages,
@@ -200,9 +216,19 @@ def review(
     )  # fmt: skip
 
 
-def _bets(found: pd.DataFrame, parameters: Parameters, specificity: float) -> BetPath:
-    null = [null_rate(q, parameters.sensitivity, specificity) for q in found["q0"]]
-    return bet_path(found["confirmed"].to_numpy(dtype=bool), list(found["cluster"]), null, parameters.largest_cluster)
+class _Bets(NamedTuple):
+    """What `bet_path` asks for."""
+
+    confirmed: NDArray[np.bool_]
+    clusters: list[str]
+    m0: NDArray[np.float64]
+    largest: int
+
+
+def _bets(settled: pd.DataFrame, parameters: Parameters, specificity: float) -> _Bets:
+    m0 = np.array([null_rate(q, parameters.sensitivity, specificity) for q in settled["q0"]], dtype=float)
+    confirmed = settled["confirmed"].to_numpy(dtype=bool)
+    return _Bets(confirmed, list(settled["cluster"]), m0, parameters.largest_cluster)
 
 
 def _cycle_ends(path: BetPath, path_us: NDArray[np.int64], period: tuple[int, int]) -> tuple[tuple[int, float], ...]:
@@ -233,7 +259,7 @@ def _all_agreed(found: pd.DataFrame, parameters: Parameters) -> bool:
 
 def _groups(found: pd.DataFrame, column: str, parameters: Parameters) -> tuple[Group, ...]:
     groups = [
-        (str(name), len(group), _bets(group, parameters, parameters.specificity).current)
+        (str(name), len(group), bet_path(*_bets(group, parameters, parameters.specificity)).current)
         for name, group in found.groupby(column, sort=True)
     ]
     flags = e_bh([e for _, _, e in groups])

@@ -1,5 +1,6 @@
 """Known answers and properties of the e-values, bounds, tipping points and e-BH."""
 
+import itertools
 import math
 
 import numpy as np
@@ -14,9 +15,11 @@ from models.bias.evidence import (
     cost_q0,
     log_e,
     null_rate,
+    path_bound,
     tipping,
     tipping_curve,
     upper_bound,
+    wrong_in_path,
 )
 from models.bias.multiple import e_bh
 
@@ -92,6 +95,88 @@ def test_the_order_within_a_visit_does_not_matter(rows, random):
     assert one == pytest.approx(other)
 
 
+def written_down(x, clusters, m0, largest):
+    """The wealth as the formula has it, block by block, without an array."""
+    blocks: list[tuple[object, list[tuple[bool, float]]]] = []
+    for found, cluster, null in zip(x, clusters, m0, strict=True):
+        mine = [block for name, block in blocks if name == cluster]
+        if not mine or len(mine[-1]) == largest:
+            mine.append([])
+            blocks.append((cluster, mine[-1]))
+        mine[-1].append((found, null))
+    wealth = [1.0] * 20
+    path = []
+    for _, block in blocks:
+        for k in range(20):
+            won = sum(-1 if found else null / (1 - null) for found, null in block)
+            wealth[k] *= 1 + (k + 0.5) / 20 * won / largest
+        path.append(sum(wealth) / 20)
+    return path
+
+
+@settings(max_examples=60)
+@given(findings, st.integers(1, 6), st.data())
+def test_the_path_is_the_formula_and_no_stake_can_lose_more_than_it_is(rows, largest, data):
+    """Rates differ between the parts of one visit; whatever is found, no factor is at or below 1 - .975."""
+    x, clusters = zip(*rows, strict=True)
+    m0 = [data.draw(st.floats(0.02, 0.98)) for _ in x]
+    path = bet_path(x, clusters, m0, largest)
+    assert path.e == pytest.approx(written_down(x, clusters, m0, largest))
+    lost = bet_path([True] * len(x), clusters, m0, largest).e
+    assert (lost > 0).all()
+    assert (lost >= (0.5 / 20) ** np.arange(1, len(lost) + 1)).all()
+
+
+def test_a_later_finding_of_another_part_changes_nothing_that_was_settled():
+    """The stakes of a part do not hang on the rates of the others: what is not yet found cannot be known."""
+    before = bet_path([False] * 10, range(10), [0.5] * 10, 3).e
+    after = bet_path([False] * 10 + [True], range(11), [0.5] * 10 + [0.05], 3).e
+    assert after[:10].tolist() == before.tolist()
+
+
+@settings(max_examples=60)
+@given(findings, st.integers(1, 6))
+def test_the_bound_of_the_bets_is_where_their_wealth_is_at_the_line(rows, largest):
+    x, clusters = zip(*rows, strict=True)
+    bound = path_bound(x, clusters, largest)
+    if bound == 1.0:
+        assert bet_path(x, clusters, 0.999, largest).current < FLAG or all(x)
+    else:
+        assert bet_path(x, clusters, bound, largest).current == pytest.approx(FLAG, rel=1e-6)
+        assert bet_path(x, clusters, bound - 1e-4, largest).current < FLAG
+        assert bet_path(x, clusters, bound + 1e-4, largest).current > FLAG
+
+
+def test_single_findings_are_bounded_much_as_by_the_closed_form():
+    x = ([True] + [False] * 4) * 6 + [False]
+    assert path_bound(x, range(31), 1) == pytest.approx(upper_bound(6, 25), abs=0.02)
+    assert path_bound(x, range(31), 5) > path_bound(x, range(31), 1)  # stakes for visits of five are cautious
+    assert path_bound([], [], 5) == path_bound([True], ["a"], 5) == 1.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([False] * 9 + [True]), st.integers(0, 5)), min_size=6, max_size=11))
+def test_the_wrong_findings_named_undo_the_flag_and_hardly_fewer_would(rows):
+    x, clusters = (list(column) for column in zip(*rows, strict=True))
+    undone = wrong_in_path(x, clusters, 0.65, 3)
+    no = [i for i, found in enumerate(x) if not found]
+
+    def falls(wrong):
+        return bet_path([found or i in wrong for i, found in enumerate(x)], clusters, 0.65, 3).current < FLAG
+
+    fewest = next(k for k in range(len(no) + 1) if any(falls(wrong) for wrong in itertools.combinations(no, k)))
+    assert (undone or 0) in (fewest, fewest + 1)
+    assert (undone is None) == (fewest == 0)
+
+
+def test_wrong_findings_of_visits_of_one_are_counted_as_by_trying():
+    x = ([True] + [False] * 4) * 6 + [False]
+    k = wrong_in_path(x, range(31), 0.5, 1)
+    later = [[found or i in np.flatnonzero(~np.array(x))[:j] for i, found in enumerate(x)] for j in (k - 1, k)]
+    assert bet_path(later[0], range(31), 0.5, 1).current >= FLAG > bet_path(later[1], range(31), 0.5, 1).current
+    assert wrong_in_path([True] * 5, range(5), 0.5, 1) is None
+
+
 @given(st.integers(0, 30), st.integers(1, 30))
 def test_one_more_confirmed_finding_never_adds_evidence(s, u):
     assert log_e(s + 1, u - 1, 0.5) < log_e(s, u, 0.5)
@@ -158,6 +243,16 @@ def test_an_informative_cluster_size_just_at_the_null_is_not_flagged_more_than_p
         naive += np.exp(np.cumsum(np.log1p(lambdas[:, None] * gains), axis=1)).mean(axis=0).max() >= FLAG
     assert ever <= 0.05 * runs
     assert naive > 0.15 * runs
+
+
+@given(st.lists(st.floats(0, 500), max_size=25), st.randoms(use_true_random=False))
+def test_e_bh_knows_no_names_and_more_evidence_never_takes_a_flag_back(e, random):
+    flags = e_bh(e)
+    order = random.sample(range(len(e)), len(e))
+    assert sorted(e_bh([e[i] for i in order])) == sorted(flags)
+    assert {e[i] for i in np.flatnonzero(flags)}.isdisjoint({e[i] for i in np.flatnonzero(~flags)}) or not len(e)
+    more = [value + random.choice([0, 1, 50]) for value in e]
+    assert (e_bh(more)[flags]).all()
 
 
 def test_e_bh_rejects_what_its_rule_says():

@@ -1,0 +1,93 @@
+"""What the flags promise of vendors just at the agreed rate, on simulated findings: seeded, looked at all the time.
+
+The wealth of thousands of runs is written down here a second time, as the formula has it, and is held against bet_path.
+"""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from models.bias.evidence import FLAG, bet_path
+
+STAKES = (np.arange(20) + 0.5) / 20
+RUNS = 3_000
+VISITS = 240
+
+
+def wealth(size, confirmed, largest, m0=0.5):
+    """After each visit, (runs, visits): mean over lambda of prod_j [1 + lambda (n_j / n_max) (m0 - xbar_j)]."""
+    gain = size / largest * (m0 - confirmed / size)
+    found = sum(np.exp(np.cumsum(np.log1p(stake / (1 - m0) * gain), axis=1)) for stake in STAKES) / len(STAKES)
+    one = np.concatenate([np.arange(n) < k for n, k in zip(size[0], confirmed[0], strict=True)])
+    path = bet_path(one, np.repeat(np.arange(len(size[0])), size[0]), m0, largest)
+    assert path.e == pytest.approx(found[0], rel=1e-9)
+    return found
+
+
+def ever(path) -> int:
+    return int((path.max(axis=1) >= FLAG).sum())
+
+
+def at_most(hits: int, runs: int = RUNS, promised: float = 0.05) -> bool:
+    """Whether the exact 95 % upper bound of hits / runs is not above what was promised."""
+    return bool(stats.beta.ppf(0.95, hits + 1, runs - hits) <= promised)
+
+
+@pytest.mark.parametrize(
+    ("share_large", "rate_small", "rate_large"),
+    [(1 / 6, 0.3, 0.7), (0.5, 0.3, 0.54), (0.3, 0.3, 0.7), (1.0, 0.0, 0.5)],
+    ids=["30 and 70 %, findings exactly at .5", "one in two large, exactly at .5", "30 and 70 %, above", "all large"],
+)
+def test_a_vendor_whose_visits_differ_by_size_is_flagged_early_in_at_most_one_run_in_twenty(
+    share_large, rate_small, rate_large
+):
+    rng = np.random.default_rng(21)
+    size = np.where(rng.random((RUNS, VISITS)) < share_large, 5, 1)
+    confirmed = rng.binomial(size, np.where(size == 5, rate_large, rate_small))
+    assert at_most(ever(wealth(size, confirmed, 5)))
+
+
+def test_findings_of_a_visit_that_are_all_alike_are_one_piece_of_evidence():
+    """Each visit of five is all confirmed or all not: settled as one it keeps the promise, one by one it does not."""
+    rng = np.random.default_rng(22)
+    size = np.full((RUNS, 80), 5)
+    confirmed = 5 * rng.binomial(1, 0.5, (RUNS, 80))
+    assert at_most(ever(wealth(size, confirmed, 5)))
+    singly = np.repeat(confirmed[:500] // 5, 5, axis=1)
+    assert ever(wealth(np.ones_like(singly), singly, 1)) > 0.2 * 500
+
+
+def test_visits_are_settled_when_closed_for_what_comes_first_may_be_the_good_parts():
+    """Three sound parts are opened first, three worn ones last, forty visits are open at once: the vendor is at .5.
+
+    Whoever bets on what is known of open visits has won before the worn ones come.
+    """
+    path = bet_path([False] * 3 * 40 + [True] * 3 * 40, [n // 3 % 40 for n in range(240)], 0.5, 6)
+    assert path.highest == 1.0
+    assert np.exp(40 * np.log1p(STAKES * 3 / 6)).mean() > 1e5
+
+
+def test_a_bad_season_first_may_flag_early_but_does_not_stand_at_the_end_of_the_cycle():
+    """Rates .35 and .65 by turns, 50 findings each, the bad half of the year first; over the year exactly .5."""
+    rng = np.random.default_rng(23)
+    rates = np.tile(np.repeat([0.35, 0.65], 50), 4)
+    confirmed = rng.binomial(1, rates, (RUNS, 400))
+    path = wealth(np.ones_like(confirmed), confirmed, 1)
+    assert ever(path) > 0.2 * RUNS  # why the early flag stays in the house
+    assert at_most(ever(path[:, 99::100]))
+
+
+def test_clusters_and_a_bad_season_and_sizes_that_tell_do_not_stand_together_either():
+    """Visits of one (.30) and of five (.70), .15 lower in the first half of each year, higher in the rest."""
+    rng = np.random.default_rng(24)
+    season = np.tile(np.repeat([-0.15, 0.15], VISITS // 4), 2)
+    size = np.where(rng.random((RUNS, VISITS)) < 1 / 6, 5, 1)
+    confirmed = rng.binomial(size, np.where(size == 5, 0.7, 0.3) + season)
+    assert at_most(ever(wealth(size, confirmed, 5)[:, VISITS // 2 - 1 :: VISITS // 2]))
+
+
+def test_a_vendor_at_seven_tenths_of_the_wear_is_flagged():
+    """Power, so that a bet which never wins does not pass for a careful one: 80 findings, .29 confirmed."""
+    rng = np.random.default_rng(25)
+    confirmed = rng.binomial(1, 0.29, (RUNS, 80))
+    assert (wealth(np.ones_like(confirmed), confirmed, 3)[:, -1] >= FLAG).mean() >= 0.75
