@@ -63,7 +63,8 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 def unlike_record(distribution: str) -> tuple[int, list[str]]:
     """(files with a recorded hash, those that are gone or differ) of an installed distribution, by its RECORD.
 
-    Raises metadata.PackageNotFoundError where it is not installed.
+    A RECORD that is gone or cannot be read proves nothing: (0, []). Raises metadata.PackageNotFoundError where there is
+    no such distribution.
     """
     count, wrong = 0, []
     for path, expected in _recorded_files(metadata.distribution(distribution)):
@@ -79,10 +80,17 @@ def unlike_record(distribution: str) -> tuple[int, list[str]]:
 
 def _recorded_files(distribution: metadata.Distribution) -> Iterator[tuple[Path, str]]:
     """As RECORD says; from Python 3.12 on `Distribution.files` leaves out what is gone, which is what is looked for."""
-    for name, told, _size in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+    for name, told, *_size in (row for row in csv.reader(_record_of(distribution)) if len(row) > 1):
         kind, _equals, digest = told.partition("=")
         if kind == "sha256":
             yield Path(str(distribution.locate_file(name))), digest
+
+
+def _record_of(distribution: metadata.Distribution) -> list[str]:
+    try:
+        return (distribution.read_text("RECORD") or "").splitlines()
+    except UnicodeDecodeError:
+        return []
 
 
 def _text(files: Mapping[str, str]) -> str:

@@ -41,7 +41,7 @@ def look_at_files(settings: Settings, state: State, *, everything: bool = False)
         yield from _against_the_ledger(state, installed.digest_of(before))
     names = sorted({one.metadata["Name"] for one in metadata.distributions()}) if everything else [
         "handwheel", *installed.ON_THE_WIRE]  # fmt: skip
-    total, wrong = 0, list[str]()
+    total, wrong, blank = 0, list[str](), list[str]()
     for name in names:
         try:
             count, unlike = installed.unlike_record(name)
@@ -49,10 +49,14 @@ def look_at_files(settings: Settings, state: State, *, everything: bool = False)
             wrong.append(f"{name} is not installed")
             continue
         total += count
+        blank += [] if count else [name]
         wrong += unlike
     if wrong:
         words = f"{len(wrong)} files are not as they were installed: {_named(wrong)}"
         yield Check("libraries", "FAIL", f"{words}; install again from requirements.lock")
+    elif blank:
+        words = f"{len(blank)} distributions have no record of their files: {_named(blank)}"
+        yield Check("libraries", "CANNOT TELL", f"{words}; install them again from requirements.lock")
     else:
         yield Check("libraries", "PASS", f"{total} files of {len(names)} distributions as they were installed")
 

@@ -140,7 +140,12 @@ def _chosen(args: argparse.Namespace, settings: "Settings") -> "tuple[list[Asset
 def _at(args: argparse.Namespace, settings: "Settings", now_us: int) -> int:
     from monitor.transfer.times import moment_us
 
-    return moment_us("--at", args.at, ZoneInfo(settings.time_zone)) if args.at else now_us
+    if not args.at:
+        return now_us
+    at_us = moment_us("--at", args.at, ZoneInfo(settings.time_zone))
+    if at_us > now_us:
+        raise UserError(f"model {args.model_verb}: --at {clean(args.at, 40)} lies ahead; leave it out to ask for now")
+    return at_us
 
 
 def _card(args: argparse.Namespace, settings: "Settings", state: State, now_us: int) -> int:

@@ -23,12 +23,12 @@ _BY_UNIT: Mapping[str, Bounds] = {  # wide: a zero that drifts and a flow that r
     "V": (-1e6, 1e6),
     "mg/l": (-100.0, 1e6),
 }
+_NO_QUANTITY = 1e30  # the least and the most of a float, however many of its digits a file has
 _BELOW = frozenset(
-    {-999.0, -999.9, -999.99, -9999.0, -9999.9, -99999.0, -999999.0, -32768.0, -2147483648.0, -1e30,
-     -3.4028234663852886e38}
+    {-999.0, -999.9, -999.99, -9999.0, -9999.9, -99999.0, -999999.0, -32768.0, -2147483648.0}
 )  # fmt: skip
 _ABOVE = frozenset(
-    {99999.0, 999999.0, 9999999.0, 32767.0, 65535.0, 2147483647.0, 4294967295.0, 1e30, 3.4028234663852886e38}
+    {99999.0, 999999.0, 9999999.0, 32767.0, 65535.0, 2147483647.0, 4294967295.0}
 )  # a counter may well stand at one of them
 
 
@@ -44,7 +44,8 @@ def why_impossible(tag: Tag, value: float, raw: float) -> Reason:
     limited = tag.low is not None and tag.high is not None
     kind = QUANTITIES[tag.quantity][1]
     marks = _BELOW | _ABOVE if kind == "analog" else _BELOW if kind == "counter" else frozenset[float]()
-    if not (limited and tag.holds(value)) and marks & {round(value, 2), round(raw, 2)}:
+    marked = marks & {round(value, 2), round(raw, 2)} or max(abs(value), abs(raw)) >= _NO_QUANTITY
+    if not (limited and tag.holds(value)) and marked:
         return Reason.SENTINEL
     inside = (low is None or value >= low) and (high is None or value <= high)
     return Reason.OK if inside else Reason.OUT_OF_RANGE

@@ -568,6 +568,8 @@ def test_a_column_that_is_mostly_outside_is_a_loud_sign_of_a_wrong_unit(plant, c
         ("flow", "m3/h", 6553.5, 65535.0, Reason.SENTINEL),
         ("volume", "m3", 65535.0, 65535.0, Reason.OK),  # a counter comes by
         ("running", "1", 65535.0, 65535.0, Reason.OK),
+        ("bearing_temperature", "degC", -3.40282e38, -3.40282e38, Reason.SENTINEL),  # of six digits
+        ("volume", "m3", 3.4028235e38, 3.4028235e38, Reason.SENTINEL),
     ],
 )
 def test_what_no_sensor_can_have_measured_is_told_from_what_is_only_rare(quantity, unit, value, raw, why):

@@ -102,6 +102,21 @@ def test_the_libraries_on_the_wire_are_as_they_were_installed(state):
     assert (word, text.endswith("as they were installed")) == ("PASS", True)
 
 
+def test_a_library_without_a_record_of_its_files_proves_nothing(state, tmp_path, monkeypatch):
+    for name, record in (("bare", None), ("odd", "\n\nx\n"), ("bytes", b"\xff\xfe,\x80")):
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        if record is not None:
+            (folder / "RECORD").write_bytes(record if isinstance(record, bytes) else record.encode())
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [installed.unlike_record(name) for name in ("bare", "odd", "bytes")] == [(0, [])] * 3
+    monkeypatch.setattr(installed, "ON_THE_WIRE", ("bare",))
+    [(word, text)] = words_of(state, "libraries")
+    assert word == "CANNOT TELL"
+    assert text.startswith("1 distributions have no record of their files: bare; install them again")
+
+
 @pytest.mark.parametrize(
     ("version", "expected"),
     [

@@ -170,6 +170,12 @@ def test_a_damaged_model_still_says_what_it_called_a_window(state):
     assert learning.called_before(state, PLANT, asset, model).word == "alert"
 
 
+def test_a_time_ahead_is_no_time_to_ask_for(state, monkeypatch):
+    asked_at(monkeypatch, NOW_US)
+    with pytest.raises(UserError, match="--at 2099-01-01T00:00 lies ahead; leave it out to ask for now"):
+        handwheel(state, "score", "pump1", "--at", "2099-01-01T00:00")
+
+
 def cut(path):
     path.with_suffix(".npz").write_bytes(path.with_suffix(".npz").read_bytes()[:400])
 
