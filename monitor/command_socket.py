@@ -44,6 +44,8 @@ VERBS: Mapping[str, str | None] = {  # verb -> the right it needs; None: any rol
     "reading": "acknowledge",
     "confirm_baseline": "confirm_baseline",
     "freeze": "freeze",
+    "review": None,
+    "contest": "finding",
     "sign_audit": "sign",
     "erase": "erase",
     "new_key": "seal",

@@ -334,7 +334,7 @@ def _district_site() -> str:
 
     parts = "".join(
         f'  {{ name = "{p.name}", cost_planned = {p.cost_planned}, cost_failure = {p.cost_failure}, '
-        f"p_fail = {p.p_fail} }},\n" for p in PARTS
+        f'p_fail = {p.p_fail}, limit = "{p.limit:g} {p.unit}" }},\n' for p in PARTS
     )  # fmt: skip
     rows = [
         f'\n[[asset]]\nid = "{p.id}"\nsite = "D"\nname = "district pump {p.id[3:]}"\nkind = "pump"\nduty = "{p.duty}"\n'

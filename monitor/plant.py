@@ -123,6 +123,7 @@ class Component:
     cost_planned: float | None = None  # C_p: a planned replacement
     cost_failure: float | None = None  # C_f: the same after it failed
     p_fail: float | None = None  # phi: share of confirmed defects that fail before the next planned opportunity
+    limit: str | None = None  # beyond which the part is due, as agreed with the vendor: "7.1 mm/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +265,9 @@ class Review:
     merge_days: float = 14.0
     horizon_days: float = 182.0
     largest_cluster: int = 5
+    failures_at_limit: float = 0.076  # per asset and year, where parts are replaced exactly at the limit
+    failures_honest: float = 0.284  # per asset and year, with an honest vendor
+    failures_source: str = "docs/bias_method.md"  # where these two come from: simulated fleets, or own records
 
 
 @dataclass(frozen=True, slots=True)

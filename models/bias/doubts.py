@@ -50,7 +50,7 @@ class _Records:
     failure: pd.DataFrame
     cost: pd.DataFrame
     imports: pd.DataFrame
-    limits: Mapping[str, str]
+    limits: Mapping[tuple[str, str], str]
     known_us: int  # UTC: what is dated later is future [us]
 
 
@@ -58,7 +58,7 @@ _Answer = tuple[list[str], int, int]  # the first that are odd, how many, of how
 
 
 def doubts(
-    tables: Mapping[str, pd.DataFrame], assets: Collection[str], end_us: int, limits: Mapping[str, str]
+    tables: Mapping[str, pd.DataFrame], assets: Collection[str], end_us: int, limits: Mapping[tuple[str, str], str]
 ) -> tuple[Doubt, ...]:
     """All that is odd in the records of these assets, in the order of KINDS; what is in order is not listed.
 
@@ -71,7 +71,7 @@ def doubts(
     end_us : int
         End of the period, UTC: what lies after it and after the last entry that has its own date is future. [us]
     limits : mapping
-        Component -> its agreed limit ("7.1 mm/s").
+        (asset, component) -> its agreed limit ("7.1 mm/s").
     """
     frames = {kind: _prepared(tables.get(kind), kind, assets) for kind in COLUMNS}
     imports = tables.get("import", pd.DataFrame()).reindex(columns=["stage", "kind", "file", "rejected"])
@@ -201,9 +201,11 @@ def _grade_against_wear(all_: _Records) -> _Answer:
 
 
 def _other_limit(all_: _Records) -> _Answer:
-    found = all_.finding[all_.finding["component"].isin(list(all_.limits))].dropna(subset=["limit"])
-    pairs = zip(found["limit"], found["component"], strict=True)
-    other = [not _same(str(limit), all_.limits[part]) for limit, part in pairs]
+    found = all_.finding.dropna(subset=["limit"])
+    parts = list(zip(found["asset"], found["component"], strict=True))
+    found = found[np.array([part in all_.limits for part in parts], dtype=bool)]
+    agreed = [all_.limits[part] for part in parts if part in all_.limits]
+    other = [not _same(str(limit), one) for limit, one in zip(found["limit"], agreed, strict=True)]
     return _named(found[np.array(other, dtype=bool)], "wo_id", len(found))
 
 

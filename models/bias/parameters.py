@@ -21,6 +21,7 @@ class Parameters:
     q0: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (asset, component) -> agreed rate
     default_q0: float = 0.5
     agreed: bool = False  # every q0 above, or the default where there is none above, is a contract's or from costs
+    limits: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (asset, component) -> "7.1 mm/s", as agreed
     costs: Mapping[str, Cost] = field(default_factory=dict)  # by component
     sensitivity: float = 0.9
     specificity: float = 0.9

@@ -209,7 +209,7 @@ def review(
         replacement=replacements(tables, work, alerts, scans, parameters, period),
         sites=_groups(settled, "site", parameters),
         components=_groups(settled, "component", parameters),
-        doubts=doubts(tables, site_of, end, {}),
+        doubts=doubts(tables, site_of, end, parameters.limits),
         cases=cases,
         ages=ages,
         monthly=monthly(vendor_episodes, own_episodes, period),

@@ -18,6 +18,11 @@ PARTIES = ("utility", "vendor", "third")
 TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
 ACTIONS = ("inspect", "service", "replace")
 IMPORTED = ("values", "findings", "work_orders", "alerts")
+STATUSES = ("INSUFFICIENT", "NO EVIDENCE", "WATCH", "FLAG", "STRONG")
+REVIEWED = (  # what a review entry has beside its status and the hash of its parameters
+    "gate", "gate_words", "vendor", "frozen", "freeze", "first_line", "narrowed", "start", "end", "evidence",
+    "contested", "path", "rows",
+)  # fmt: skip
 OF_AN_ASSET = ("finding", "work_order", "baseline")
 TEXT_LIMIT = 1_000
 _YEAR_9999_US = 253_370_764_800_000_000
@@ -181,6 +186,34 @@ def freeze(deed: Deed) -> dict[str, Any]:
     return {"parameters": parameters, "sha256": deed.text("sha256")}
 
 
+def review(deed: Deed) -> dict[str, Any]:
+    """That somebody looked, and what was seen; the figures stay as the command computed them."""
+    if not _HEX.fullmatch(deed.text("parameters_sha256")):
+        raise deed.fault("parameters_sha256", _("64 hexadecimal digits are expected"))
+    seen = {name: deed.data[name] for name in REVIEWED if name in deed.data}
+    return {**seen, "status": deed.word("status", STATUSES), "parameters_sha256": deed.text("parameters_sha256")}
+
+
+def contest(deed: Deed) -> dict[str, Any]:
+    """A vendor's reply, row by row: the findings that it contests or no longer contests."""
+    rows = deed.data.get("findings")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) for row in rows):
+        raise deed.fault("findings", _("is missing; a list of findings is expected"))
+    if not _HEX.fullmatch(deed.text("sha256")):
+        raise deed.fault("sha256", _("64 hexadecimal digits are expected"))
+    found = []
+    for row in rows:
+        one = Deed(deed.verb, row)
+        taken_back = one.flag("withdrawn")
+        told = {"n": one.count("n"), "wo_id": one.text("wo_id", needed=True),
+                "reason": one.text("reason", needed=not taken_back)}  # fmt: skip
+        found.append({**told, "withdrawn": True} if taken_back else told)
+    return {
+        "vendor": deed.text("vendor", needed=True), "findings": found, "sha256": deed.text("sha256"),
+        "late": deed.flag("late"), "file": deed.text("file"),
+    }  # fmt: skip
+
+
 def probe(deed: Deed) -> dict[str, Any]:
     return {field: deed.text(field, needed=True) for field in ("source", "device", "asked", "file")}
 
@@ -233,6 +266,8 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "confirm_baseline": ("baseline", confirm_baseline, False),
     "sign_audit": ("audit_signed", sign_audit, False),
     "freeze": ("review_freeze", freeze, False),
+    "review": ("review", review, False),
+    "contest": ("contest", contest, False),
     "probe": ("probe", probe, False),
     "erase": ("erasure", erase, False),
     "export": ("export", export, False),

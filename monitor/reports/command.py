@@ -1,7 +1,6 @@
 """`handwheel report`: makes a report now and says where its files lie. The timetable makes the same by itself."""
 
 import argparse
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review.choosing import moment_us
 from monitor.state import State
-from monitor.words import clean, utc_text
+from monitor.words import utc_text
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
@@ -73,22 +72,11 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
     tell = on_terminal()
     if args.entries is not None and not 0 < args.entries <= (held := head(state)[0]):
         raise UserError(f"report: --entries {args.entries}: the ledger has entries 1 to {held}; give one of these")
-    only = _only(settings, args.site, args.asset)
-    told = review.answer(state, settings, start_us, end_us, args.vendor, only=only, upto_n=args.entries, tell=tell)
+    told = review.answer(
+        state, settings, start_us, end_us, args.vendor, sites=args.site, assets=args.asset, upto_n=args.entries,
+        tell=tell,
+    )  # fmt: skip
     return comparison.build(state, settings, told, tell)
-
-
-def _only(settings: Settings, sites: Sequence[str], assets: Sequence[str]) -> set[str] | None:
-    """The assets that were asked for, of each site and by name; None where all are."""
-    if not sites and not assets:
-        return None
-    known = {"site": {one.id for one in settings.sites}, "asset": {one.id for one in settings.assets}}
-    for kind, asked in (("site", sites), ("asset", assets)):
-        for one in asked:
-            if one not in known[kind]:
-                there = clean(", ".join(sorted(known[kind])), 100)
-                raise UserError(f"report: --{kind} {clean(one, 40)} is not in site.toml; there are {there}")
-    return {one.id for one in settings.assets if one.id in assets or (one.site in sites and not assets)}
 
 
 def _us(moment: datetime) -> int:

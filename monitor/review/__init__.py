@@ -3,19 +3,29 @@
 Parameters come before the look, the answer after it, and no word here means intent.
 
     choosing    the parameters, from the configuration and the ledger, each rate with its arithmetic
-    freezing    the parameters fixed in the ledger before anybody looks
+    freezing    the parameters fixed in the ledger before anybody looks, and what changed since
+    narrowing   some of the assets, judged among all
+    contests    what vendors contest, as the ledger has it
     answering   the review of a period, with all that a reader needs to judge it
-    telling     its words: first line, gates, evidence table
+    table       the evidence table, row by row
+    telling     its words: first line, gates, the whole as text
+    showing     the parameters in words, before and after they are frozen
+    recording   a review as the ledger and the screen have it
+    sheets      a review as JSON and CSV
     command     `handwheel review`
 """
 
-from monitor.review.answering import Answer, answer, entry_data
+from monitor.review.answering import Answer, answer
 from monitor.review.choosing import Rate, missing, parameters, rates, sha256_of, vendors
-from monitor.review.freezing import Freeze, freeze, freeze_data, frozen
-from monitor.review.telling import as_text, counted_text, first_line, gate_words, reference_word, rows
+from monitor.review.contests import Contested, contested
+from monitor.review.freezing import Change, Freeze, freeze, freeze_data, frozen
+from monitor.review.recording import entry_data, looked
+from monitor.review.table import Row, beside, counted_text, reference_word, rows, table
+from monitor.review.telling import as_text, caution_words, contested_rows, first_line, gate_words, status_words
 
 __all__ = [
-    "Answer", "Freeze", "Rate", "answer", "as_text", "counted_text", "entry_data", "first_line", "freeze",
-    "freeze_data", "frozen", "gate_words", "missing", "parameters", "rates", "reference_word", "rows", "sha256_of",
-    "vendors",
+    "Answer", "Change", "Contested", "Freeze", "Rate", "Row", "answer", "as_text", "beside", "caution_words",
+    "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze", "freeze_data", "frozen",
+    "gate_words", "looked", "missing", "parameters", "rates", "reference_word", "rows", "sha256_of", "status_words",
+    "table", "vendors",
 ]  # fmt: skip

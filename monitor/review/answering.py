@@ -1,25 +1,23 @@
 """A review of a period on what the ledger holds, with all that a reader needs to judge it."""
 
-import dataclasses
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from monitor.ledger import head
 from monitor.plant import Settings
 from monitor.progress import Tell, silent
 from monitor.review.choosing import Rate, parameters, rates, sha256_of
+from monitor.review.contests import Contested, contested, followed
 from monitor.review.freezing import Freeze, frozen
+from monitor.review.narrowing import Narrowed, held_back, narrow
 from monitor.state import State
-from monitor.words import utc_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from models.bias.parameters import Parameters
     from models.bias.result import ReviewResult
-    from models.intervals import Interval
 
 IMPORTED = "import"  # via of an entry that was brought in afterwards
 
@@ -29,15 +27,20 @@ class Answer:
     """A review with all that a reader needs to judge it."""
 
     result: "ReviewResult"
-    parameters: "Parameters"
+    parameters: "Parameters"  # with the assets that were looked at
     rates: tuple[Rate, ...]
     freeze: Freeze
-    sha256: str  # of the parameters in use
+    sha256: str  # of the parameters in use, with all assets under review
     currency: str
     upto_n: int  # the last entry of the ledger that was read
     whole: int  # assets whose parameters are frozen together; result.assets of them were looked at
+    failures_source: str  # where the failure references come from, in words
     imported: tuple[int, int]  # of the jobs and of the findings that count, how many came by import
     late: "pd.DataFrame"  # findings imported after the freeze for a time before it: they do not count
+    narrowed: Narrowed | None  # which part was looked at; None: all that is under review
+    contest: Contested  # what the vendor contests, of this review or not
+    counted: frozenset[int]  # findings of this review that are contested, by entry
+    contested: "ReviewResult | None"  # with these counted as confirmed; None where there are none
 
 
 def answer(
@@ -47,32 +50,56 @@ def answer(
     end_us: int,
     vendor: str | None = None,
     *,
-    only: Collection[str] | None = None,
+    sites: Collection[str] = (),
+    assets: Collection[str] = (),
     upto_n: int | None = None,
     tell: Tell = silent,
 ) -> Answer:
     """Run the review over [start_us, end_us) on what the ledger holds, with the parameters as configured now.
 
-    Of the assets under review only those in `only` are looked at, of the ledger only the entries up to `upto_n`.
+    With `sites` or `assets` it is narrowed to these, and judged among all of their kind. Of the ledger only the
+    entries up to `upto_n` are read.
     """
     from models.bias.review import review
     from monitor.records import tables
 
     upto_n = head(state)[0] if upto_n is None else upto_n
-    recorded = tables(state, upto_n=upto_n, tell=tell)
-    chosen = parameters(settings, recorded, vendor)
-    freeze_, found = frozen(state, chosen, upto_n), recorded["finding"]
-    sha256, whole = sha256_of(chosen), len(chosen.assets)
-    if only is not None:
-        chosen = dataclasses.replace(chosen, assets=tuple(pair for pair in chosen.assets if pair[0] in only))
+    recorded, period = tables(state, upto_n=upto_n, tell=tell), (start_us, end_us)
+    every = parameters(settings, recorded, vendor)
+    chosen, narrowed = narrow(every, sites, assets)
+    freeze_, found = frozen(state, every, period, upto_n), recorded["finding"]
     is_late = (found["via"] == IMPORTED) & (found["n"] > freeze_.n) & (found["at_us"] < (freeze_.at_us or 0))
     recorded["finding"] = found[~is_late]
-    result = review(recorded, chosen, (start_us, end_us))
-    late = found[is_late & (found["at_us"] >= start_us) & (found["at_us"] < end_us)]
+
+    def reviewed(as_confirmed: Collection[int] = ()) -> "ReviewResult":
+        part = review(recorded, chosen, period, as_confirmed)
+        if narrowed is None:
+            return part
+        return held_back(part, review(recorded, every, period, as_confirmed), every, narrowed)
+
+    result = reviewed()
+    told = contested(state, vendor, upto_n)
+    numbers = followed(told.reasons, recorded["finding"])
+    counted = frozenset(numbers) & set(result.cases.loc[result.cases["independent"], "finding_n"])
+    kept = {asset for asset, _site in chosen.assets}
+    late = found[is_late & (found["at_us"] >= start_us) & (found["at_us"] < end_us) & found["asset"].isin(list(kept))]
     return Answer(
-        result, chosen, rates(settings, vendor), freeze_, sha256, settings.currency, upto_n, whole,
-        _imported(result.cases, recorded), late,
-    )  # fmt: skip
+        result=result,
+        parameters=chosen,
+        rates=tuple(one for one in rates(settings, vendor) if one.asset in kept),
+        freeze=freeze_,
+        sha256=sha256_of(every),
+        currency=settings.currency,
+        upto_n=upto_n,
+        whole=len(every.assets),
+        failures_source=settings.review.failures_source,
+        imported=_imported(result.cases, recorded),
+        late=late,
+        narrowed=narrowed,
+        contest=told,
+        counted=counted,
+        contested=reviewed(counted) if counted else None,
+    )
 
 
 def _imported(cases: "pd.DataFrame", recorded: Mapping[str, "pd.DataFrame"]) -> tuple[int, int]:
@@ -84,33 +111,3 @@ def _imported(cases: "pd.DataFrame", recorded: Mapping[str, "pd.DataFrame"]) -> 
         for last in (one.drop_duplicates("wo_id", keep="last") for one in (recorded["work_order"], found))
     )
     return int(cases["wo_id"].isin(jobs).sum()), int(cases.loc[cases["independent"], "wo_id"].isin(findings).sum())
-
-
-def entry_data(told: Answer) -> dict[str, Any]:
-    """What a review entry of the ledger holds: the status and the figures that the overview shows."""
-    r = told.result
-    return {
-        "vendor": told.parameters.vendor,
-        "status": r.status,
-        "parameters_sha256": told.sha256,
-        "frozen": told.freeze.word == "frozen",
-        "start": utc_text(r.start_us),
-        "end": utc_text(r.end_us),
-        "evidence": {
-            "interventions": r.interventions,
-            "findings": r.findings,
-            "confirmed": r.confirmed,
-            "imported": told.imported[1],
-            "e": _finite(r.e_calibrated),
-            "unsupported": _bounds(r.unsupported),
-            "net_per_year": _bounds(r.life.net),
-        },
-    }
-
-
-def _bounds(value: "Interval") -> dict[str, float | None]:
-    return {"value": _finite(value.value), "low": _finite(value.low), "high": _finite(value.high)}
-
-
-def _finite(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None

@@ -5,7 +5,7 @@ Where a minimum confirmation rate comes from is shown with its arithmetic, for t
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from models.bias.parameters import Parameters
-
-# failures per pump and year of two policies, four wearing components each, from simulated fleets: a utility that knows
-# its own rates puts them beside these
-REFERENCES = (("at_limit", 0.076), ("honest_vendor", 0.284))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
 
     Raises UserError where there is nothing to review.
     """
-    from models.bias.cases import quantity
+    from models.bias.cases import quantity, standing
     from models.bias.parameters import Cost, Parameters
 
     if words := missing(settings, vendor):
@@ -80,6 +76,7 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
     }
     recorded = tables.get("cost")
     if recorded is not None:  # the ledger's prices where the configuration has none
+        recorded = standing(recorded)
         for part_name, planned, failure in zip(
             recorded["component"], recorded["planned"], recorded["failure"], strict=True
         ):
@@ -92,6 +89,7 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
         q0={(one.asset, one.component): one.q0 for one in found},
         default_q0=rule.min_confirmation,
         agreed=bool(found) and all(one.source != "default" for one in found),
+        limits={(a.id, part.name): part.limit for a in assets for part in a.components if part.limit is not None},
         costs=costs,
         sensitivity=rule.sensitivity,
         specificity=rule.specificity,
@@ -99,8 +97,8 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
         match_days=rule.match_days,
         merge_days=rule.merge_days,
         horizon_days=rule.horizon_days,
-        events=_events(tables.get("event")),
-        failure_references=REFERENCES,
+        events=_events(tables.get("event"), assets),
+        failure_references=(("at_limit", rule.failures_at_limit), ("honest_vendor", rule.failures_honest)),
     )
 
 
@@ -126,6 +124,7 @@ def as_json(chosen: "Parameters") -> dict[str, Any]:
     told = {field.name: getattr(chosen, field.name) for field in dataclasses.fields(chosen)}
     told["assets"] = [list(pair) for pair in chosen.assets]
     told["q0"] = [[asset, part, rate] for (asset, part), rate in sorted(chosen.q0.items())]
+    told["limits"] = [[asset, part, limit] for (asset, part), limit in sorted(chosen.limits.items())]
     told["costs"] = {name: dataclasses.asdict(cost) for name, cost in sorted(chosen.costs.items())}
     told["events"] = [list(event) for event in chosen.events]
     told["failure_references"] = [list(one) for one in chosen.failure_references]
@@ -153,10 +152,15 @@ def _contract(settings: Settings, asset: Asset) -> Contract | None:
     return next((c for c in agreed if c.counterparty == asset.vendor), agreed[0] if agreed else None)
 
 
-def _events(table: "pd.DataFrame | None") -> tuple[tuple[str, int], ...]:
+def _events(table: "pd.DataFrame | None", assets: Sequence[Asset]) -> tuple[tuple[str, int], ...]:
+    """The events that stand, of the utility as a whole or of what is under review."""
     if table is None or table.empty:
         return ()
-    listed = []
+    from models.bias.cases import standing
+
+    table, listed = standing(table), []
+    for column, mine in (("asset", {one.id for one in assets}), ("site", {one.site for one in assets})):
+        table = table[table[column].isna() | table[column].isin(["", *mine])]
     for kind, date, text in zip(table["event_kind"], table["date"], table["text"], strict=True):
         at_us = moment_us(str(date), "event: date")
         listed.append((f"{clean(kind, 20)}: {clean(text, 60)}", at_us))

@@ -1,17 +1,23 @@
 """`handwheel review`: the parameters are frozen before anybody looks, then the question is asked of the records."""
 
 import argparse
+import json
+import sys
 import time
+from pathlib import Path
 
 from drivers.errors import UserError
+from monitor.ledger import entries
 from monitor.plant import Settings
 from monitor.progress import on_terminal
-from monitor.review.answering import answer
-from monitor.review.choosing import moment_us, rates
-from monitor.review.freezing import freeze
+from monitor.review import showing
+from monitor.review.answering import Answer, answer
+from monitor.review.choosing import as_json, moment_us, parameters, rates
+from monitor.review.freezing import changes, freeze, freezes
+from monitor.review.recording import looked
 from monitor.review.telling import as_text
 from monitor.state import State
-from monitor.words import _, clean, number_text
+from monitor.words import _, local_text
 
 DAY_US = 86_400_000_000
 
@@ -20,32 +26,97 @@ MONTHS = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel review`."""
-    verbs = parser.add_subparsers(dest="review_verb", required=True, metavar="freeze | run")
+    verbs = parser.add_subparsers(dest="review_verb", required=True, metavar="freeze | frozen | run")
     fix = verbs.add_parser("freeze", help="write the parameters and their hash to the ledger, before looking")
+    fix.add_argument("--check", action="store_true", help="only show what would be frozen")
+    told = verbs.add_parser("frozen", help="show what was frozen, and what has changed since")
     go = verbs.add_parser("run", help="print the evidence table of a period")
-    for one in (fix, go):
+    for one in (fix, told, go):
         one.add_argument("--vendor", metavar="NAME", help="only this vendor (default: all)")
+    _add_period(go)
     go.add_argument(
-        "--from", dest="start", metavar="DATE", help="first day, UTC, as 2024-11-01 (default: 24 months ago)"
+        "--site", action="append", default=[], metavar="ID", help="only assets of this site; may be repeated"
     )
-    go.add_argument("--to", dest="end", metavar="DATE", help="day after the last one, UTC (default: now)")
+    go.add_argument("--asset", action="append", default=[], metavar="ID", help="only this asset; may be repeated")
+    go.add_argument("--json", action="store_true", help="one JSON object")
+    go.add_argument("--csv", metavar="DIR", help="also write table, e-value path and cases as CSV")
+
+
+def _add_period(parser: argparse.ArgumentParser) -> None:
+    first = "first day, UTC, as 2024-11-01 (default: 24 months ago)"
+    parser.add_argument("--from", dest="start", metavar="DATE", help=first)
+    parser.add_argument("--to", dest="end", metavar="DATE", help="day after the last one, UTC (default: now)")
 
 
 def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
-    """`handwheel review freeze | run`; 0 when it could be done, whatever the answer."""
-    now_us = time.time_ns() // 1000
-    if args.review_verb == "freeze":
-        sha256 = freeze(state, settings, now_us=now_us, vendor=args.vendor)
-        for one in sorted({(rate.component, rate.q0, rate.words) for rate in rates(settings, args.vendor)}):
-            print(_("q0 of {component}: {q0} = {words}").format(
-                component=clean(one[0], 30), q0=number_text(one[1], 2), words=clean(one[2])))  # fmt: skip
-        print(_("frozen; SHA-256 {sha}").format(sha=sha256))
+    """`handwheel review freeze | frozen | run`; 0 when it could be done, whatever the answer."""
+    verb = {"freeze": _freeze, "frozen": _frozen, "run": _run}[args.review_verb]
+    return verb(args, settings, state)
+
+
+def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
+    from monitor.records import tables
+
+    chosen = parameters(settings, tables(state), args.vendor)
+    made = freezes(state, args.vendor)
+    seen = [one for one in entries(state, ["review"]) if one.data.get("vendor") == args.vendor]
+    for line in showing.parameter_lines(chosen, rates(settings, args.vendor), settings):
+        print(line)
+    for line in showing.remark_lines(chosen, made[-1] if made else None, seen):
+        print(line)
+    if args.check:
+        print(_("nothing was written"))
         return 0
+    if made and not changes(made[-1].data["parameters"], as_json(chosen)):
+        print(_("these are in force since {at}; nothing was written").format(at=local_text(made[-1].at_us)))
+        return 0
+    sha256 = freeze(state, settings, now_us=time.time_ns() // 1000, vendor=args.vendor)
+    print(_("frozen; SHA-256 {sha}").format(sha=sha256))
+    return 0
+
+
+def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
+    from monitor.records import tables
+
+    made = freezes(state, args.vendor)
+    if not made:
+        others = sorted(
+            {str(one.data["parameters"].get("vendor") or _("all")) for one in entries(state, ["review_freeze"])}
+        )
+        words = _("nothing is frozen for {vendor}").format(vendor=args.vendor or _("all vendors together"))
+        print(words + ("; " + _("frozen for: {others}").format(others=", ".join(others)) if others else ""))
+        return 0
+    now = as_json(parameters(settings, tables(state), args.vendor))
+    for line in showing.freeze_lines(made, changes(made[-1].data["parameters"], now)):
+        print(line)
+    return 0
+
+
+def asked(args: argparse.Namespace, settings: Settings, state: State) -> Answer:
+    """The review that the options ask for. Raises UserError where the period is none."""
+    now_us = time.time_ns() // 1000
     end_us = moment_us(args.end, "review: --to") if args.end else now_us
     start_us = moment_us(args.start, "review: --from") if args.start else end_us - round(MONTHS * 365.25 / 12 * DAY_US)
     if start_us >= end_us:
-        raise UserError("review run: --from lies after --to; give the earlier day first")
-    told = answer(state, settings, start_us, end_us, args.vendor, tell=on_terminal())
-    mark = _("SIMULATED")
-    print(f"{mark}: {as_text(told)}" if settings.simulated else as_text(told))
+        raise UserError(f"review {args.review_verb}: --from lies after --to; give the earlier day first")
+    return answer(
+        state, settings, start_us, end_us, args.vendor, sites=getattr(args, "site", ()),
+        assets=getattr(args, "asset", ()), tell=on_terminal(),
+    )  # fmt: skip
+
+
+def _run(args: argparse.Namespace, settings: Settings, state: State) -> int:
+    from monitor.review.sheets import as_data, write
+
+    told = asked(args, settings, state)
+    if args.json:
+        print(json.dumps(as_data(told, settings), ensure_ascii=False, allow_nan=False, indent=1))
+    else:
+        mark = _("SIMULATED")
+        print(f"{mark}: {as_text(told)}" if settings.simulated else as_text(told))
+    if args.csv:
+        for path in write(told, Path(args.csv), settings.simulated):
+            print(path, file=sys.stderr if args.json else sys.stdout)
+    if words := looked(state, settings, told, time.time_ns() // 1000):
+        print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)
     return 0

@@ -1,15 +1,29 @@
-"""Parameters fixed before anybody looks: written to the ledger with their hash, and compared with those in use."""
+"""Parameters fixed before anybody looks: written to the ledger with their hash, and compared with those in use.
 
+Whether somebody had looked before they were fixed is in the ledger too: each review is an entry.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from monitor.ledger import entries
+from monitor.ledger import Record, entries
 from monitor.plant import Settings
 from monitor.review.choosing import as_json, parameters, sha256_of
 from monitor.state import State
+from monitor.words import parse_utc, utc_text
 
 if TYPE_CHECKING:
     from models.bias.parameters import Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One parameter that is another now; "" where it was not there, or is no more."""
+
+    name: str
+    before: str
+    now: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +34,14 @@ class Freeze:
     at_us: int | None = None
     role: str | None = None
     sha256: str = ""
-    changed: tuple[str, ...] = ()  # names of the parameters that differ
+    changed: tuple[Change, ...] = ()
     n: int = 0  # the entry
+    looked_us: int | None = None  # when a review of this time was made with other parameters, before this freeze
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters that differ, each once."""
+        return tuple(dict.fromkeys(one.name.split(" ")[0] for one in self.changed))
 
 
 def freeze_data(chosen: "Parameters") -> dict[str, Any]:
@@ -42,16 +62,69 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
     return str(data["sha256"])
 
 
-def frozen(state: State, chosen: "Parameters", upto_n: int | None = None) -> Freeze:
-    """How the parameters in use compare with the last freeze for the same vendor."""
-    mine = as_json(chosen)
-    last = None
-    for entry in entries(state, ["review_freeze"], upto_n=upto_n):
-        if not entry.erased and entry.data["parameters"].get("vendor") == chosen.vendor:
-            last = entry
-    if last is None:
+def freezes(state: State, vendor: str | None, upto_n: int | None = None) -> list[Record]:
+    """All freezes for one vendor (None: those for all vendors together), in the order of the ledger."""
+    found = (entry for entry in entries(state, ["review_freeze"], upto_n=upto_n) if not entry.erased)
+    return [entry for entry in found if entry.data["parameters"].get("vendor") == vendor]
+
+
+def frozen(
+    state: State, chosen: "Parameters", period: tuple[int, int] | None = None, upto_n: int | None = None
+) -> Freeze:
+    """How the parameters in use compare with the last freeze for the same vendor.
+
+    With `period` (UTC [us]) also whether a review that overlaps it had been made with other parameters before that.
+    """
+    made = freezes(state, chosen.vendor, upto_n)
+    if not made:
         return Freeze("unfrozen")
-    then = last.data["parameters"]
-    changed = tuple(sorted(name for name in mine.keys() | then.keys() if mine.get(name) != then.get(name)))
+    last = made[-1]
+    changed = changes(last.data["parameters"], as_json(chosen))
+    looked_us = None if period is None else _looked_us(state, last, period)
     word = "changed" if changed else "frozen"
-    return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n)
+    return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n, looked_us)
+
+
+def _looked_us(state: State, freeze_: Record, period: tuple[int, int]) -> int | None:
+    vendor, sha256 = freeze_.data["parameters"].get("vendor"), freeze_.data["sha256"]
+    for entry in entries(state, ["review"]):
+        told = entry.data
+        if entry.n > freeze_.n:
+            break
+        if told["parameters_sha256"] == sha256 or told.get("vendor", vendor) != vendor:
+            continue
+        start, end = told.get("start"), told.get("end")
+        if start and end and not (parse_utc(end) > period[0] and parse_utc(start) < period[1]):
+            continue
+        return entry.at_us
+    return None
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What differs between two sets of parameters as the ledger keeps them, one value at a time."""
+    old, new = _flat(before), _flat(now)
+    names = [*new, *(name for name in old if name not in new)]
+    return tuple(Change(name, old.get(name, ""), new.get(name, "")) for name in names if old.get(name) != new.get(name))
+
+
+def _flat(told: Mapping[str, Any]) -> dict[str, str]:
+    """Each value under a name that starts with that of its parameter: "q0 N-P01 seal" -> "0.5"."""
+    flat: dict[str, str] = {}
+    for name, value in sorted(told.items()):
+        if isinstance(value, Mapping):  # costs: by component
+            for part, price in value.items():
+                flat |= {f"{name} {part} {which}": _text(one) for which, one in price.items()}
+        elif name == "events":
+            for event, at_us in value:
+                days = flat.get(f"{name} {event}")
+                flat[f"{name} {event}"] = ", ".join(filter(None, (days, utc_text(at_us)[:10])))
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            for row in value:
+                flat[" ".join((name, *(str(one) for one in row[:-1])))] = _text(row[-1])
+        elif value is not None:
+            flat[name] = _text(value)
+    return flat
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -57,6 +57,7 @@ class Component(Table):
     cost_planned: float | None = Field(None, ge=0)
     cost_failure: float | None = Field(None, ge=0)
     p_fail: float | None = Field(None, ge=0, le=1)
+    limit: str | None = Field(None, pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,6})? \S[^\x00-\x1f]{0,15}$")
 
 
 class Reference(Table):
@@ -102,6 +103,9 @@ class Review(Table):
     merge_days: float = Field(14.0, gt=0)
     horizon_days: float = Field(182.0, gt=0)
     largest_cluster: int = Field(5, ge=1)
+    failures_at_limit: float = Field(0.076, ge=0)
+    failures_honest: float = Field(0.284, ge=0)
+    failures_source: str = Field("docs/bias_method.md", min_length=1, max_length=200)
 
 
 class CrossCheck(Table):

@@ -23,7 +23,7 @@ def asked(limits=None, **kinds):
     for kind in sound.keys() | kinds.keys():
         rows = [*sound.get(kind, []), *kinds.get(kind, [])]
         tables[kind] = pd.DataFrame([{**START, "n": n, **row} for n, row in enumerate(rows, 1)])
-    return {one.kind: one for one in doubts(tables, {"P1", "P2"}, END_US, limits or {"seal": "7.10 mm/s"})}
+    return {one.kind: one for one in doubts(tables, {"P1", "P2"}, END_US, limits or {("P1", "seal"): "7.10 mm/s"})}
 
 
 def test_sound_records_leave_nothing_to_say_and_no_records_neither():

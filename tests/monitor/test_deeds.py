@@ -29,6 +29,9 @@ GOOD = {
     "confirm_baseline": {"asset": "pump1", "from": "2026-11-20T08:00:00Z", "reason": "seal and bearing exchanged"},
     "sign_audit": {"audit": "2026-11-23T06:00:00Z", "note": ""},
     "freeze": {"parameters": {"q0": 0.5}, "sha256": "0" * 64},
+    "review": {"status": "WATCH", "parameters_sha256": "0" * 64, "vendor": None, "evidence": {"e": 7.5}},
+    "contest": {"vendor": "SmartPump", "sha256": "0" * 64, "late": False, "file": "contest.csv",
+                "findings": [{"n": 7, "wo_id": "WO-881", "reason": "the seal was changed before"}]},
     "probe": {"source": "pump1", "device": "1", "asked": "input, wire 0 to 9", "file": "x.jsonl", "asset": "pump1"},
     "export": {"what": "values", "files": {"a.csv": "0" * 64}, "rows": 3, "start": None, "end": "2026-11-23T00:00:00Z"},
     "import": {"id": "0123456789abcdef", "kind": "values", "file": "a.csv", "rows": 3, "rejected": 0, "start": None,
@@ -48,7 +51,7 @@ def test_a_good_deed_is_an_entry_with_its_role_and_place(verb):
     assert (draft.role, draft.at_us) == ("operator", NOW)
     if verb in ("probe", "confirm_baseline"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", None)
-    elif verb not in ("sign_audit", "freeze", "erase", "export", "import"):
+    elif verb not in ("sign_audit", "freeze", "review", "contest", "erase", "export", "import"):
         assert (draft.site, draft.asset, draft.component) == ("G", "pump1", "seal")
 
 

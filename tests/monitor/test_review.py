@@ -37,7 +37,7 @@ def fleet():
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     """The example utility with the district pumps of the demo; whoever runs the tests may do all."""
-    parts = tuple(Component(part.name, part.cost_planned, part.cost_failure, part.p_fail) for part in PARTS)
+    parts = tuple(Component(p.name, p.cost_planned, p.cost_failure, p.p_fail, f"{p.limit:g} {p.unit}") for p in PARTS)
     rest = tuple(
         Asset(pump.id, pump.site, pump.id, "pump", vendor="SmartPump", components=parts)
         for pump in district_pumps(40 - len(PUMPS))

@@ -67,8 +67,8 @@ def _again(state: State, settings: Settings, told: review.Answer) -> str:
     vendor = told.parameters.vendor
     asked = ["--from", _moment(told.result.start_us), "--to", _moment(told.result.end_us)]
     asked += ["--vendor", vendor] if vendor else []
-    if told.result.assets < told.whole:
-        asked += [word for asset, _site in told.parameters.assets for word in ("--asset", asset)]
+    if told.narrowed is not None:
+        asked += [word for name in told.narrowed.names for word in (f"--{told.narrowed.kind}", name)]
     asked += ["--entries", str(told.upto_n)]
     return command_text(settings, state, "report", "comparison", *asked)
 

@@ -1,0 +1,66 @@
+"""What vendors contest, as the ledger has it: which findings, why, and whether they said so in time.
+
+A contested finding counts as confirmed in a second result beside the first, whatever its grade. A later reply can take
+a contest back. Where the utility corrects a contested finding, the contest holds for the correction too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from monitor.ledger import Record, entries
+from monitor.state import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAY_US = 86_400_000_000
+ANSWER_DAYS = 30
+PACK = "review reply-pack: "  # what of an export entry, followed by the vendor's name
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """Findings that are contested now, by the number of their entry."""
+
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    late: frozenset[int] = frozenset()  # of these, contested after the 30 days
+    withdrawn: int = 0  # contests that were taken back
+    replies: tuple[int, ...] = ()  # the entries in which they came
+
+
+def contested(state: State, vendor: str | None = None, upto_n: int | None = None) -> Contested:
+    """What stands contested by one vendor (None: by any), reply after reply."""
+    reasons: dict[int, str] = {}
+    late: set[int] = set()
+    replies: list[int] = []
+    withdrawn = 0
+    for entry in entries(state, ["contest"], upto_n=upto_n):
+        if entry.erased or vendor not in (None, entry.data["vendor"]):
+            continue
+        replies.append(entry.n)
+        for one in entry.data["findings"]:
+            n = int(one["n"])
+            if one.get("withdrawn") is True:
+                withdrawn += reasons.pop(n, None) is not None
+                late.discard(n)
+                continue
+            reasons[n] = str(one["reason"])
+            late = late | {n} if entry.data.get("late") is True else late - {n}
+    return Contested(reasons, frozenset(late), withdrawn, tuple(replies))
+
+
+def followed(numbers: Mapping[int, str], findings: "pd.DataFrame") -> set[int]:
+    """The contested entries and those that corrected them since."""
+    found, added = set(numbers), set(numbers)
+    while added:
+        added = set(findings.loc[findings["corrects"].isin(list(added)), "n"]) - found
+        found |= added
+    return found
+
+
+def handed_over(state: State, vendor: str, before_us: int | None = None) -> Record | None:
+    """The last reply pack that was made for this vendor."""
+    made = [entry for entry in entries(state, ["export"]) if entry.data.get("what") == f"{PACK}{vendor}"]
+    made = [entry for entry in made if before_us is None or entry.at_us <= before_us]
+    return made[-1] if made else None
