@@ -10,9 +10,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.figures import Figure, run
+from benchmarks.rigs.block import Stack, score
 from benchmarks.rigs.minute import Utility
 from models.health import fit
-from models.health.block import Stack, score
+from models.health.detector import SMOOTH, Detector
 from monitor.judge import Judge
 from tests.models.health_series import RATED, pump
 
@@ -39,6 +40,29 @@ def block_ms(assets: int = ASSETS) -> float:
     x = draw.standard_normal((assets, width)).astype(np.float32)
     score(block, x)
     return 1_000 * median_s(lambda: score(block, x), 25)
+
+
+def asked_ms(assets: int = ASSETS) -> float:
+    """The same as the minute's cycle asks for it, detector by detector in float64. [ms]
+
+    The scores of the rows of the running median, and the contributions of the row in its middle.
+    """
+    draw, width = np.random.default_rng(1), LAGS * FEATURES
+    one, names = np.ones(FEATURES), tuple(f"tag{n}" for n in range(FEATURES))
+    loadings = np.linalg.qr(draw.standard_normal((assets, width, COMPONENTS)))[0].transpose(0, 2, 1)
+    detectors = [
+        Detector(names, one, one, one, one, one, np.zeros(width), np.ascontiguousarray(own), np.ones(COMPONENTS),
+                 1.0, 1.0, 1.0, 1.0, 0)
+        for own in loadings
+    ]  # fmt: skip
+    rows = draw.standard_normal((assets, SMOOTH, width))
+
+    def minute() -> None:
+        for number, detector in enumerate(detectors):
+            detector.score(rows[number])
+            detector.shares(rows[number, :1])
+
+    return 1_000 * median_s(minute, 5)
 
 
 def fit_s() -> float:
@@ -72,8 +96,10 @@ def measure(quick: bool) -> list[Figure]:
     """All figures of the model."""
     pumps = 100 if quick else ASSETS
     with threadpool_limits(limits=1), tempfile.TemporaryDirectory(prefix="hw") as folder:
+        size = f"{ASSETS:,} assets x {FEATURES} tags x {LAGS} lags, k = {COMPONENTS}"
         figures = [
-            Figure(f"{ASSETS:,} assets x {FEATURES} tags x {LAGS} lags, k = {COMPONENTS}", block_ms(), "ms", 10.0),
+            Figure(f"{size}, as a minute's cycle asks for it", asked_ms(), "ms", 10.0),
+            Figure(f"{size}, one row each as one block of float32, which the program does not use", block_ms(), "ms"),
             Figure("learning one pump, 30 days of minutes", fit_s(), "s", 1.0),
         ]
         usual_s, first_s = cycle_s(Path(folder), pumps, 3 if quick else 5)

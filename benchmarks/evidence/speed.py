@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     dry = parser.parse_args(arguments).dry
     bars = measure(quick=False)
     body = (
-        f"On {os.cpu_count()} cores of {platform.machine()}, linear algebra on one thread; the first two are\n"
+        f"On {os.cpu_count()} cores of {platform.machine()}, linear algebra on one thread; the first three are\n"
         "processor time, the others wall time. The minute is the worker's whole cycle: new rollups read from the hot\n"
         "file, every pump judged by index, contributions and physics lines with a day of rows behind it, rows and\n"
         "entries written."

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.health.block import padded, score, stack
+from benchmarks.rigs.block import padded, score, stack
 from models.health.detector import LAGS, fit_detector
 
 
