@@ -113,7 +113,7 @@ def cases_of(
     chosen = counted_findings(findings).rename(columns={"n": "finding_n", "at_us": "found_us"})[["wo_id", *FOUND]]
     cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
     severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]
-    cases["severity"] = cases["alert_id"].map(severity)
+    cases["severity"] = cases["alert_id"].map(severity).astype(object)
     cases["independent"] = cases["grade"].notna() & (cases["inspector_party"] != "vendor")
     cases["confirmed"] = cases["grade"].isin(CONFIRMED) | cases["finding_n"].isin(list(contested))
     cases["wear"] = [quantity(one) / 100 for one in cases["wear_pct"]]

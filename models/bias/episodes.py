@@ -4,15 +4,25 @@ A vendor that repeats itself each day has said one thing, not thirty. Everything
 review, agreement) counts episodes, so that a talkative feed weighs no more than a quiet one.
 """
 
+import bisect
 import math
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 DAY_US = 86_400_000_000
 EPISODE_COLUMNS = ["id", "origin", "asset", "component", "start_us", "end_us", "alerts"]
 PAIR_COLUMNS = ["vendor_id", "own_id", "asset", "component", "lead_days"]
+
+
+class _Said(NamedTuple):
+    """One message of an origin."""
+
+    at_us: int
+    alert_id: str
+    active: bool
+    horizon_days: float  # NaN: the default
 
 
 def merge(
@@ -63,11 +73,14 @@ def merge(
     last_seen = [int(alerts["at_us"].max()), *(times[-1] for times in ends.values())]
     latest = max(last_seen) if now_us is None else now_us
     rows: list[dict[str, Any]] = []
-    ordered = alerts.sort_values("at_us", kind="stable")
-    if "horizon_days" not in ordered:
-        ordered = ordered.assign(horizon_days=math.nan)
-    for (asset, component), group in ordered.groupby(["asset", "component"], sort=True):
-        found = _of_one_part(group, ends.get((str(asset), str(component)), []), gap_days, horizon_days, latest)
+    of_part: dict[tuple[str, str], list[_Said]] = {}
+    horizons = alerts["horizon_days"] if "horizon_days" in alerts else [math.nan] * len(alerts)
+    columns = [alerts[name] for name in ("asset", "component", "at_us", "alert_id", "active")]
+    for asset, component, *said in zip(*columns, horizons, strict=True):
+        of_part.setdefault((asset, component), []).append(_Said(*said))
+    for (asset, component), messages in sorted(of_part.items()):
+        messages.sort(key=lambda one: one.at_us)
+        found = _of_one_part(messages, ends.get((asset, component), []), gap_days, horizon_days, latest)
         for count, episode in enumerate(found, start=1):
             name = f"{origin[:1].upper()}-{asset}-{component or 'unnamed'}-{count}"
             rows.append({"id": name, "origin": origin, "asset": asset, "component": component, **episode})
@@ -122,15 +135,13 @@ def match(vendor: pd.DataFrame, own: pd.DataFrame, window_days: float = 56.0) ->
 
 
 def _of_one_part(
-    group: pd.DataFrame, closings: list[int], gap_days: float, horizon_days: float, now_us: int
+    messages: Sequence[_Said], closings: list[int], gap_days: float, horizon_days: float, now_us: int
 ) -> list[dict[str, Any]]:
-    """Episodes of one asset and component; `group` is ordered by time."""
+    """Episodes of one asset and component; messages in order of time."""
     episodes: list[dict[str, Any]] = []
     current: dict[str, Any] | None = None
     until: dict[str, float] = {}  # the alerts of the current episode that were not taken back, and their horizons
-    for at, alert_id, active, horizon in zip(
-        group["at_us"], group["alert_id"], group["active"], group["horizon_days"], strict=True
-    ):
+    for at, alert_id, active, horizon in messages:
         if current is not None and _closed_by_work(current, closings, at):
             current = None
         if current is not None and at > current["end_us"] + gap_days * DAY_US:
@@ -156,11 +167,11 @@ def _of_one_part(
 
 def _closed_by_work(episode: dict[str, Any], closings: list[int], until_us: int) -> bool:
     """End the episode at the first closing after its last message; True if there is one up to `until_us`."""
-    for at in closings:
-        if episode["start_us"] < at <= until_us:
-            episode["end_us"] = min(episode["end_us"], float(at))
-            return True
-    return False
+    first = bisect.bisect_right(closings, episode["start_us"])
+    if first == len(closings) or closings[first] > until_us:
+        return False
+    episode["end_us"] = min(episode["end_us"], float(closings[first]))
+    return True
 
 
 def _times_by_part(frame: pd.DataFrame) -> dict[tuple[str, str], list[int]]:

@@ -15,12 +15,12 @@ Rogan, Gladen 1978, Estimating prevalence from the results of a screening test, 
 
 import bisect
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import optimize, special
 
@@ -184,14 +184,21 @@ def wrong_in_path(
 
 def _blocks(clusters: Sequence[object], largest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(block of each finding, in order of first appearance; positions of their first findings)."""
-    cluster = pd.Series(pd.factorize(pd.Series(list(clusters), dtype=object))[0])
-    piece = cluster.groupby(cluster).cumcount().to_numpy() // largest
-    block = pd.factorize(cluster.to_numpy() * (len(cluster) + 1) + piece)[0].astype(np.int64)
-    return block, np.unique(block, return_index=True)[1].astype(np.int64)
+    seen: Counter[object] = Counter()
+    number: dict[tuple[object, int], int] = {}
+    block, starts = [], []
+    for position, cluster in enumerate(clusters):
+        piece = (cluster, seen[cluster] // largest)
+        seen[cluster] += 1
+        if piece not in number:
+            number[piece] = len(number)
+            starts.append(position)
+        block.append(number[piece])
+    return np.array(block, dtype=np.int64), np.array(starts, dtype=np.int64)
 
 
 def _log_mean(logs: NDArray[np.float64]) -> Any:
-    return special.logsumexp(logs, axis=0) - math.log(BETS)
+    return np.logaddexp.reduce(logs, axis=0) - math.log(BETS)
 
 
 def upper_bound(confirmed: int, unconfirmed: int, level: float = FLAG) -> float:

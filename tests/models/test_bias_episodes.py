@@ -3,7 +3,7 @@
 import math
 
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bias.episodes import DAY_US, match, merge
@@ -84,6 +84,21 @@ def test_lead_is_positive_where_the_vendor_spoke_first():
     assert pairs.lead_days[1:].isna().all()
 
 
+def test_work_between_two_claims_keeps_them_apart_however_soon_the_second_comes():
+    work = pd.DataFrame({"at_us": [int(0.5 * DAY_US)], "asset": "P", "component": "seal"})
+    found = merge(alerts((0, "P", "seal", True), (1, "P", "seal", True)), origin="vendor", closings=work)
+    assert spans(found)[0] == (0, 0.5)
+    assert len(found) == 2
+
+
+def test_the_nearest_claims_are_paired_first_and_each_once():
+    vendor = merge(alerts((0, "P", "seal", True), (50, "P", "seal", True)), origin="vendor", gap_days=1, horizon_days=5)
+    own = merge(alerts((45, "P", "seal", True)), origin="own")
+    pairs = match(vendor, own)
+    assert pairs[["vendor_id", "own_id", "lead_days"]].values.tolist()[1] == ["V-P-seal-2", "O-P-seal-1", -5.0]
+    assert pairs.own_id[0] is None
+
+
 def test_an_episode_that_names_no_component_pairs_after_those_that_do():
     vendor = merge(alerts((10, "P", "", True), (12, "P", "seal", True)), origin="vendor")
     own = merge(alerts((10, "P", "seal", True), (40, "P", "bearing", True)), origin="own")
@@ -104,6 +119,24 @@ def test_every_episode_stands_in_exactly_one_pair_and_within_the_window(ours, th
     assert sorted(pairs.vendor_id.dropna()) == sorted(vendor["id"])
     assert sorted(pairs.own_id.dropna()) == sorted(own["id"])
     assert (pairs.lead_days.dropna().abs() <= 56).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(claims, claims, st.sampled_from([1, 86_400, 7]))
+def test_neither_names_nor_the_unit_of_time_change_what_is_one_claim(ours, theirs, stretch):
+    """Assets by other names in another order, and all times and windows longer by the same factor."""
+    pairs = {}
+    for name, times, rename in (("plain", 1, {}), ("other", stretch, {"P": "Z9", "Q": "A1"})):
+        both = []
+        for rows, origin in ((theirs, "vendor"), (ours, "own")):
+            frame = alerts(*rows)
+            frame = frame.assign(at_us=frame["at_us"] * times, asset=frame["asset"].replace(rename)) if rows else frame
+            both.append(merge(frame, origin=origin, gap_days=14 * times, horizon_days=182 * times))
+        found = match(*both, window_days=56 * times)
+        back = found["asset"].replace({new: old for old, new in rename.items()})
+        told = zip(back, found["component"], (found["lead_days"] / times).fillna(-1e6), strict=True)
+        pairs[name] = sorted((asset, part, round(lead, 6)) for asset, part, lead in told)
+    assert pairs["plain"] == pairs["other"]
 
 
 @given(claims)

@@ -1,0 +1,100 @@
+"""U and its PPI++ estimate: known answers, coverage and what the own model's word is worth, on simulated jobs."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from models.bias.unsupported import powered, unsupported
+
+KNOWN = {"sensitivity": (1e9, 1e-3), "specificity": (1e9, 1e-3)}  # inspectors who never err
+
+
+def jobs(rng, n, more, rate=0.3, right=0.9):
+    """Whether each of n + more jobs was needed, and the word of a model that is right in `right` of them."""
+    x = rng.random(n + more) < rate
+    f = np.where(rng.random(n + more) < right, x, ~x)
+    return x[:n], f[:n], f[n:]
+
+
+def test_the_formulas_of_the_paper_by_hand():
+    """Of 40 jobs 10 confirmed and called so, 5 confirmed only, 5 called only; of 60 others 30 called."""
+    x = [1] * 10 + [1] * 5 + [0] * 5 + [0] * 20
+    f = [1] * 10 + [0] * 5 + [1] * 5 + [0] * 20
+    got = powered(x, f, [1] * 30 + [0] * 30)
+    cov = 10 / 40 - (15 / 40) ** 2
+    weight = cov / ((1 + 40 / 60) * 0.45 * 0.55)
+    rate = 15 / 40 + weight * (30 / 60 - 15 / 40)
+    variance = (15 / 40 * 25 / 40 * (1 + weight**2) - 2 * weight * cov) / 40 + weight**2 * 0.25 / 60
+    assert (got.weight, got.rate, got.error) == pytest.approx((weight, rate, math.sqrt(variance)))
+
+
+def test_without_weight_it_is_the_plain_estimate_to_the_digit():
+    silent = powered([1] * 12 + [0] * 40, [0] * 52, [0] * 50)
+    assert silent.weight == 0
+    assert silent.counts == pytest.approx((12, 40))
+    same, plain = unsupported(*silent.counts, n=52), unsupported(12, 40)
+    assert (same.value, same.low, same.high, same.n) == pytest.approx((plain.value, plain.low, plain.high, plain.n))
+    liar = powered([1] * 12 + [0] * 40, [0] * 12 + [1] * 40, [1] * 50)  # says the contrary: not followed
+    assert liar.weight == 0
+
+
+def test_too_few_jobs_of_either_kind_or_findings_that_are_all_alike_leave_the_findings_alone():
+    x, f = [1, 0] * 20, [1, 0] * 20
+    assert powered(x, f, [1] * 40) is not None
+    assert powered(x[:39], f[:39], [1] * 40) is None
+    assert powered(x, f, [1] * 39) is None
+    assert powered([0] * 60, [1, 0] * 30, [1] * 60) is None
+
+
+@pytest.mark.parametrize("right", [0.5, 0.75, 0.95])
+def test_its_interval_covers_the_share_of_needed_jobs_and_a_good_model_narrows_it(right):
+    rng = np.random.default_rng(31)
+    runs, covered, narrower = 600, 0, []
+    for _ in range(runs):
+        x, f, rest = jobs(rng, 60, 240, right=right)
+        estimate = powered(x, f, rest)
+        a, b = estimate.counts
+        low, high = stats.beta.ppf([0.05, 0.95], a + 0.5, b + 0.5)
+        covered += low <= 0.3 <= high
+        plain = stats.beta.ppf([0.05, 0.95], x.sum() + 0.5, (~x).sum() + 0.5)
+        narrower.append((high - low) / (plain[1] - plain[0]))
+        assert estimate.error <= math.sqrt(x.var() / 60) + 1e-12
+    assert stats.binomtest(covered, runs).proportion_ci(0.99).high >= 0.90  # what 90 % promises lies within
+    assert covered / runs <= 0.94
+    said = np.cov(*jobs(rng, 100_000, 0, right=right)[:2])
+    expected = math.sqrt(1 - said[0, 1] ** 2 / (said[0, 0] * said[1, 1]) / (1 + 60 / 240))  # of the best lambda
+    assert np.mean(narrower) == pytest.approx(expected, abs=0.04)
+
+
+def test_findings_that_are_missing_where_the_part_was_good_are_partly_put_right():
+    """Good parts are written down half as often: the findings read .46, the own model's word brings it nearer .3."""
+    rng = np.random.default_rng(32)
+    plain, helped = [], []
+    for _ in range(200):
+        x, f, _rest = jobs(rng, 300, 0)
+        written = rng.random(300) < np.where(x, 0.8, 0.4)
+        plain.append(x[written].mean())
+        helped.append(powered(x[written], f[written], f[~written]).rate)
+    assert 0.3 < np.mean(helped) < np.mean(plain) - 0.05
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_u_is_one_minus_the_rate_for_inspectors_who_never_err(s, u):
+    got = unsupported(s, u, **KNOWN)
+    low, middle, high = stats.beta.ppf([0.05, 0.5, 0.95], u + 0.5, s + 0.5)
+    assert (got.low, got.value, got.high) == pytest.approx((low, middle, high), abs=0.012)
+    assert got.n == s + u
+
+
+def test_u_by_the_correction_of_rogan_and_gladen():
+    """36 of 120 confirmed by inspectors right in nine of ten: (0.3 - 0.1) / 0.8 = 1/4 were needed."""
+    got = unsupported(36_000, 84_000, sensitivity=(9e6, 1e6), specificity=(9e6, 1e6))
+    assert got.value == pytest.approx(0.75, abs=0.002)
+    assert unsupported(0, 50).high == 1.0
+    assert unsupported(50, 0).low == 0.0
+    assert math.isnan(unsupported(0, 0).value)
