@@ -11,6 +11,7 @@ from models.health.lines import OF_USE
 from monitor.judge.own_alerts import LEVEL_OF, LEVELS, OF_REFERENCE, causes_of
 from monitor.labels import quantity_word
 from monitor.plant import Settings
+from monitor.reasons import reason_text
 from monitor.standing import Standing
 from monitor.verdicts import Sight
 from monitor.words import _, number_text, parse_utc, utc_text
@@ -68,7 +69,7 @@ def _said(known: Standing, signals: Collection[str], settings: Settings, now_us:
 
 def sight(found: Assessment, known: Standing, signals: Collection[str], alerts: Sequence[Mapping[str, Any]]) -> Sight:
     """What may be said beside the vendor's claims: after work that nobody confirmed, nothing by what was learned."""
-    seen = Sight(found.index, found.good_share, "; ".join(found.reasons))
+    seen = Sight(found.index, found.good_share, "; ".join(map(reason_text, found.reasons)))
     work_us = known.unconfirmed_us(signals)
     if work_us is None:
         return seen

@@ -10,8 +10,9 @@ from models.health import features
 from models.health.judged import RECENT_ROWS, Rows
 from models.health.lines import rows_of
 from monitor.labels import line_word
+from monitor.reasons import reason_text
 from monitor.reports.document import Block, Cell, Paragraph, Table
-from monitor.words import N_, _, clean, figure_text
+from monitor.words import N_, _, figure_text
 
 if TYPE_CHECKING:
     from models.health import Limits, Line
@@ -78,7 +79,7 @@ def line_tables(seen: "Seen", limits: "Limits") -> tuple[Block, ...]:
         " |warning - reference|; cannot tell: excess at most k u; ALERT: excess above |act - reference|; else warning."
     )
     words: tuple[tuple[Cell, ...], ...] = tuple((one.name, one.unit, str(one.n), line_word(one.word)) for one in lines)
-    notes: tuple[tuple[Cell, ...], ...] = tuple((one.name, clean(one.note, 120)) for one in lines if one.note)
+    notes: tuple[tuple[Cell, ...], ...] = tuple((one.name, reason_text(one.note, 120)) for one in lines if one.note)
     heads = (_("line"), _("value"), _("reference"), _("excess"), _("warning"), _("act"), "u", "k u")
     return (
         Paragraph(_("Each value rests on the last {n} good rows of steady running.").format(n=RECENT_ROWS)),

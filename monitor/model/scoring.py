@@ -12,6 +12,7 @@ from monitor.judge import Judge
 from monitor.labels import health_word, line_word, operating_word, quantity_word
 from monitor.learning import model_path
 from monitor.ledger import Record, entries
+from monitor.reasons import reason_text
 from monitor.state import State
 from monitor.words import _, age_text, clean, number_text, parse_utc, quantity_text, utc_text
 
@@ -145,10 +146,12 @@ def text(asset_id: str, found: Assessment, beside: Sequence[str] = ()) -> str:
         for one in found.top
     ]
     lines += [
-        f"  {line_word(one.word)}: {quantity_word(one.name)} {quantity_text(one.value, one.unit)} {clean(one.note, 80)}"
+        f"  {line_word(one.word)}: {quantity_word(one.name)} {quantity_text(one.value, one.unit)}"
+        f" {reason_text(one.note, 80)}"
         for one in found.lines
         if one.word in told
     ]
     silent = [quantity_word(one.name) for one in found.lines if one.word == "cannot_tell"]
     lines += [f"  {line_word('cannot_tell')}: {', '.join(silent)}"] if silent else []
-    return "\n".join([*(line.rstrip() for line in lines), *(f"  {clean(why)}" for why in (*found.reasons, *beside))])
+    reasons = (*map(reason_text, found.reasons), *map(clean, beside))
+    return "\n".join([*(line.rstrip() for line in lines), *(f"  {why}" for why in reasons)])

@@ -20,6 +20,7 @@ from monitor.model.confirming import waiting_words
 from monitor.model.fitting import Refit, window_us
 from monitor.model.life import Part, by_age, realised_words, words
 from monitor.model.made_of import made_of, unit_of, why_left_out
+from monitor.reasons import reason_text
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Section, Table, ledger_text
 from monitor.reports.explanation import laws_table
 from monitor.state import State
@@ -146,7 +147,7 @@ def _answer(facts: Facts, zone: ZoneInfo) -> tuple[Block, ...]:
         (_("confirmed by"), confirmed_text(card["confirmed_by"]), _("role that called this window sound")),
     ]  # fmt: skip
     if now:
-        rests = "; ".join(now.reasons) or operating_word(now.state)
+        rests = "; ".join(map(reason_text, now.reasons)) or operating_word(now.state)
         boxes.append((_("index now"), "-" if now.index is None else number_text(now.index),
                       f"{health_word(now.word)}; {rests}"))  # fmt: skip
     if past:

@@ -18,6 +18,7 @@ from monitor.labels import health_word, operating_word
 from monitor.model.made_of import law_rows, made_of, unit_of
 from monitor.model.physics_told import line_tables
 from monitor.model.scoring import Seen
+from monitor.reasons import reason_text
 from monitor.reports.document import Block, Cell, Document, Paragraph, Section, Table, ledger_text
 from monitor.state import State, atomic_write
 from monitor.words import _, figure_text, language, local_text
@@ -103,7 +104,7 @@ def _result(seen: Seen) -> tuple[Block, ...]:
         (_("word"), health_word(found.word)),
         (_("index of the row"), found.index_at or "-"),
         (_("good samples, last rows"), f"{100 * found.good_share:.4g} %"),
-        *((_("reason"), one) for one in found.reasons),
+        *((_("reason"), reason_text(one)) for one in found.reasons),
         *((_("beside"), one) for one in seen.beside()),
     ]
     return (_table("result", (_("what"), _("value")), rows),)

@@ -12,6 +12,7 @@ from monitor.labels import health_word, line_word, quantity_word
 from monitor.meters import MeterModel, Seen, Sides
 from monitor.model.meter_command import MeterFacts
 from monitor.model.meter_past import MeterPast
+from monitor.reasons import reason_text
 from monitor.reports import plots
 from monitor.reports.card import confirmed_text, in_doubt, limits_table, lines_table, past_blocks, refit_line
 from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Plot, Section, Table, ledger_text
@@ -106,7 +107,7 @@ def _answer(facts: MeterFacts, zone: ZoneInfo) -> tuple[Block, ...]:
     if facts.refit and model.sha256:
         blocks.append(refit_line(facts.refit, model.sha256))
     if now:
-        blocks += [Paragraph(clean(why), "note") for why in now.found.reasons]
+        blocks += [Paragraph(reason_text(why), "note") for why in now.found.reasons]
     return tuple(blocks)
 
 
@@ -159,7 +160,9 @@ def _missing(facts: MeterFacts) -> tuple[Block, ...]:
 
 
 def _notes(now: Seen) -> list[Block]:
-    rows: tuple[tuple[Cell, ...], ...] = tuple((one.name, clean(one.note, 120)) for one in now.found.lines if one.note)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (one.name, reason_text(one.note, 120)) for one in now.found.lines if one.note
+    )
     return [Table("notes", (_("line"), _("note")), rows)] if rows else []
 
 

@@ -20,10 +20,11 @@ from models.health.meter import (
 from models.health.meter import LEAST_DAYS as LEAST
 from monitor.labels import health_word, line_word
 from monitor.meters import Seen, Sides
+from monitor.reasons import reason_text
 from monitor.reports.document import Block, Cell, Document, Paragraph, Section, Table, ledger_text
 from monitor.reports.meter_card import sides_text
 from monitor.state import State
-from monitor.words import _, clean, figure_text, language, local_text
+from monitor.words import _, figure_text, language, local_text
 
 if TYPE_CHECKING:
     from monitor.plant import Settings
@@ -69,7 +70,7 @@ def _result(seen: Seen) -> tuple[Block, ...]:
         (_("word"), health_word(found.word)),
         (_("good hours of the last day"), f"{100 * found.good_share:.4g} %"),
         (_("data"), seen.hours.data_sha256),
-        *((_("reason"), clean(one)) for one in found.reasons),
+        *((_("reason"), reason_text(one)) for one in found.reasons),
     ]
     rules = _("s of values: 1.4826 x the median distance from their median; e, the standard error of that median:"
               " 1.2533 s / root(n). All uncertainties are single (k = 1).")  # fmt: skip
@@ -151,7 +152,7 @@ def _lines(seen: Seen) -> tuple[Block, ...]:
         for one in found
     )  # fmt: skip
     heads = (_("line"), _("value"), _("reference"), _("warning"), _("act"), "u", "k u", _("word"))
-    notes: tuple[tuple[Cell, ...], ...] = tuple((one.name, clean(one.note, 120)) for one in found if one.note)
+    notes: tuple[tuple[Cell, ...], ...] = tuple((one.name, reason_text(one.note, 120)) for one in found if one.note)
     rules = _(
         "Excess: |value - reference|; of a gain value - reference, of a signal how far it is below the warning. As"
         " usual: not past the warning; cannot tell: past it, but excess at most k u; ALERT: past act; else warning."

@@ -21,6 +21,7 @@ from monitor.labels import (
     role_word,
     verdict_word,
 )
+from monitor.reasons import reason_text
 from monitor.screen.overview import own_text, own_word
 from monitor.screen.pieces import LEVELS, Cell, Line, budget, fit, page, range_bar, row, rule, window, wrap
 from monitor.screen.room import (
@@ -402,7 +403,8 @@ def own_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         words = _("own alert {part}: {stage} since {time}")
         stage = stage_word(one.get("stage"))
         found += wrap(words.format(part=clean(one.get("component") or "", 14), stage=stage, time=since), width, "  ")
-    reasons = [line for one in list(told.get("reasons") or ())[:4] for line in wrap(clean(one, 160), width, "  ")[:2]]
+    said = [reason_text(one, 160) for one in list(told.get("reasons") or ())[:4]]
+    reasons = [line for one in said for line in wrap(one, width, "  ")[:2]]
     blind = as_number(told.get("index")) is None
     found += reasons if blind else []
     found += weight_lines(room, told, width)
