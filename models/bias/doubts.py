@@ -202,11 +202,11 @@ def _grade_against_wear(all_: _Records) -> _Answer:
 
 def _other_limit(all_: _Records) -> _Answer:
     found = all_.finding.dropna(subset=["limit"])
-    parts = list(zip(found["asset"], found["component"], strict=True))
-    found = found[np.array([part in all_.limits for part in parts], dtype=bool)]
-    agreed = [all_.limits[part] for part in parts if part in all_.limits]
-    other = [not _same(str(limit), one) for limit, one in zip(found["limit"], agreed, strict=True)]
-    return _named(found[np.array(other, dtype=bool)], "wo_id", len(found))
+    agreed = [all_.limits.get(place) for place in zip(found["asset"], found["component"], strict=True)]
+    known = np.array([one is not None for one in agreed], dtype=bool)
+    pairs = zip(found["limit"], agreed, strict=True)
+    other = np.array([one is not None and not _same(str(limit), one) for limit, one in pairs], dtype=bool)
+    return _named(found[other], "wo_id", int(known.sum()))
 
 
 def _same(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ pass; the name of a person is asked for nowhere.
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from drivers.errors import UserError
@@ -17,14 +18,21 @@ GRADES = ("A", "B", "C", "D", "E")
 PARTIES = ("utility", "vendor", "third")
 TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
 ACTIONS = ("inspect", "service", "replace")
-IMPORTED = ("values", "findings", "work_orders", "alerts")
 STATUSES = ("INSUFFICIENT", "NO EVIDENCE", "WATCH", "FLAG", "STRONG")
 REVIEWED = (  # what a review entry has beside its status and the hash of its parameters
     "gate", "gate_words", "vendor", "frozen", "freeze", "first_line", "narrowed", "start", "end", "evidence",
     "contested", "path", "rows",
 )  # fmt: skip
-OF_AN_ASSET = ("finding", "work_order", "baseline")
+EVENTS = ("contract", "firmware", "price", "sensor_change")
+IMPORTED = (
+    "values", "findings", "work_orders", "alerts", "own_alerts", "decisions", "failures", "events", "costs",
+)  # fmt: skip
+SINGLE = {"events": "event", "costs": "cost"}  # what is imported -> verb whose right it takes too
+OF_AN_ASSET = ("finding", "work_order", "failure", "baseline")
+CORRECTED = ("finding", "work_order", "failure", "event", "cost")  # kinds whose entries another may stand for
+MONEY = ("planned_cost", "cost", "planned", "failure")  # fields in the utility's currency
 TEXT_LIMIT = 1_000
+_AHEAD_US = 60_000_000  # clocks of two machines differ
 _YEAR_9999_US = 253_370_764_800_000_000
 _QUANTITY = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,6})? \S.{0,15}")
 _IMPORT_ID = re.compile(r"[0-9a-f]{16}")
@@ -117,6 +125,16 @@ class Deed:
         return float(value)
 
 
+def correction(deed: Deed) -> dict[str, Any]:
+    """The entry that this one stands for, and whether that one was none; nothing where it is a new one."""
+    if deed.data.get("corrects") is None:
+        if deed.flag("withdrawn"):
+            raise deed.fault("withdrawn", _("names no entry; say which one in corrects"))
+        return {}
+    told: dict[str, Any] = {"corrects": deed.count("corrects")}
+    return told | ({"withdrawn": True} if deed.flag("withdrawn") else {})
+
+
 NEEDS_REASON = ("defer", "reject")  # who does not follow says why
 
 
@@ -154,6 +172,7 @@ def finding(deed: Deed) -> dict[str, Any]:
         "cause": deed.text("cause"), "inspector_party": deed.word("inspector_party", PARTIES),
         "blind_to_alert": deed.flag("blind_to_alert"), "photo_sha256": photo or None,
         "second_reader_grade": deed.word("second_reader_grade", GRADES) if second else None,
+        **({"limit_version": version} if (version := deed.text("limit_version")) else {}), **correction(deed),
     }  # fmt: skip
 
 
@@ -163,8 +182,42 @@ def work_order(deed: Deed) -> dict[str, Any]:
         "done": deed.time("done"), "trigger": deed.word("trigger", TRIGGERS), "alert_id": deed.text("alert_id") or None,
         "action": deed.word("action", ACTIONS), "planned_cost": deed.quantity("planned_cost"),
         "downtime": deed.quantity("downtime"), "run_hours": deed.quantity("run_hours"),
-        "party": deed.word("party", PARTIES, "utility"),
+        "party": deed.word("party", PARTIES, "utility"), **correction(deed),
     }  # fmt: skip
+
+
+def failure(deed: Deed) -> dict[str, Any]:
+    return {
+        "failure_id": deed.text("failure_id", needed=True), "mode": deed.text("mode", needed=True),
+        "cost": deed.quantity("cost"), **correction(deed),
+    }  # fmt: skip
+
+
+def event(deed: Deed) -> dict[str, Any]:
+    """What may change a vendor's alerts: known by its day, and registered when it is entered."""
+    day = deed.text("date", needed=True)
+    if not _is_day(day):
+        day = deed.time("date") or ""
+    return {
+        "date": day, "event_kind": deed.word("event_kind", EVENTS), "text": deed.text("text", needed=True),
+        **correction(deed),
+    }  # fmt: skip
+
+
+def cost(deed: Deed) -> dict[str, Any]:
+    """What a planned replacement of a component costs, and the same after it failed."""
+    told = {field: deed.quantity(field) for field in ("planned", "failure")}
+    for field, value in told.items():
+        if value is None:
+            raise deed.fault(field, _("is missing; write for example 900.00 EUR"))
+    return {**told, "p_fail": deed.share("p_fail"), "source": deed.text("source", needed=True), **correction(deed)}
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def sign_audit(deed: Deed) -> dict[str, Any]:
@@ -250,8 +303,10 @@ def bring_in(deed: Deed) -> dict[str, Any]:
             raise deed.fault(name, _("64 hexadecimal digits are expected"))
     if not _IMPORT_ID.fullmatch(told["id"]):
         raise deed.fault("id", _("16 hexadecimal digits are expected"))
+    answers = {"answers": words} if (words := deed.text("answers")) else {}  # what was asked of who imported it
     return {
-        **told, "kind": deed.word("kind", IMPORTED), "rows": deed.count("rows"), "rejected": deed.count("rejected"),
+        **told, **answers, "kind": deed.word("kind", IMPORTED), "rows": deed.count("rows"),
+        "rejected": deed.count("rejected"),
         "start": deed.time("start"), "end": deed.time("end"), "stage": "begun",
     }  # fmt: skip
 
@@ -263,6 +318,9 @@ RECORDED: Mapping[str, tuple[str, Callable[[Deed], dict[str, Any]], bool]] = {
     "shelve": ("shelve", shelve, True),
     "finding": ("finding", finding, False),
     "work_order": ("work_order", work_order, False),
+    "failure": ("failure", failure, False),
+    "event": ("event", event, False),
+    "cost": ("cost", cost, False),
     "confirm_baseline": ("baseline", confirm_baseline, False),
     "sign_audit": ("audit_signed", sign_audit, False),
     "freeze": ("review_freeze", freeze, False),
@@ -285,6 +343,8 @@ def draft_of(
 ) -> Draft:
     """The ledger entry for a deed of `role` at `at_us` (UTC [us]); `place` tells asset and component of a known alert.
 
+    What a person records with a time of its own (`at`) is dated by it, and says that it was brought in afterwards.
+
     Raises UserError in one line: verb, field, what is expected.
     """
     kind, make, by_alert = RECORDED[verb]
@@ -301,6 +361,16 @@ def draft_of(
     elif (asset or kind in OF_AN_ASSET) and asset not in {one.id for one in settings.assets}:
         raise deed.fault("asset", _("{asset} is not configured; see site.toml").format(asset=repr(clean(asset, 40))))
     found = next((one for one in settings.assets if one.id == asset), None)
+    for field in MONEY:
+        if kind in CORRECTED and body.get(field) and not str(body[field]).endswith(f" {settings.currency}"):
+            words = _("{money} is not in {currency}, the currency of the utility")
+            raise deed.fault(field, words.format(money=clean(body[field], 40), currency=settings.currency))
+    happened_us = deed.time_us("at") if kind in CORRECTED else None
+    if happened_us is not None:
+        if happened_us > at_us + _AHEAD_US:
+            raise deed.fault("at", _("lies ahead; only what was can be recorded"))
+        return Draft(kind, body, happened_us, "import", role, found.site if found else None, asset or None,
+                     component or None)  # fmt: skip
     if kind == "baseline":
         if found is None or found.kind not in MODELLED:
             raise deed.fault("asset", _("{asset} has no model of ours").format(asset=repr(clean(asset, 40))))

@@ -11,12 +11,13 @@ from typing import Any
 
 from drivers.errors import UserError
 from monitor.claims import Claims
-from monitor.command_socket import Request
+from monitor.command_socket import VERBS, Request
 from monitor.daemon import deeds
 from monitor.daemon.alarms import AlarmList, Change, Refused
 from monitor.daemon.disk import why
 from monitor.daemon.writer import STORE_FAULTS, Writer
 from monitor.ledger import Draft, entries
+from monitor.ledger.correcting import prove
 from monitor.plant import Settings
 from monitor.readings import began_us, made_of
 from monitor.standing import open_alert_words
@@ -60,6 +61,10 @@ class Desk:
                 return await self._of_the_ledger(request)
             if request.verb == READING:
                 return await self._take_readings(request)
+            single = deeds.SINGLE.get(str(request.data.get("kind"))) if request.verb == "import" else None
+            if single and VERBS[single] not in request.rights:
+                words = _("import: role {role} has no right to {right}; see [roles] in site.toml")
+                raise UserError(words.format(role=request.role, right=VERBS[single]))
             now_us = time.time_ns() // 1000
             place = self._claims.place if request.verb == "decide" else self._place
             draft = deeds.draft_of(request.verb, request.data, request.role, now_us, self._settings, place)
@@ -68,6 +73,8 @@ class Desk:
                 trial = AlarmList(self._alarms)
                 for name, event, note, until_us in steps:
                     trial.apply(name, event, now_us, note=note, until_us=until_us)
+            if draft.kind in deeds.CORRECTED:
+                await self._writer.do(prove, self._state, draft)
             if draft.kind == "audit_signed":
                 await self._writer.do(self._known_audit, str(draft.data["audit_id"]))
             if draft.kind == "baseline":
@@ -134,7 +141,7 @@ class Desk:
         if draft.kind == "decision":  # who decides has seen it
             alarm = self._alarms.get(name)
             return [(alarm.id, "acknowledge", "decided", None)] if alarm and not alarm.acked else []
-        if draft.kind == "finding":  # findings judge: what was claimed of this component has been looked at
+        if draft.kind == "finding" and draft.via != "import" and not data.get("withdrawn"):  # it has been looked at
             place = (draft.asset, draft.component or "")
             return [
                 (one.id, "return", str(data["wo_id"]), None)

@@ -13,6 +13,7 @@ compares. Reading needs the standard library only.
     erasure    a body leaves, and the chain says so
     retention  which bodies are due to leave
     contracts  what was agreed, from which day
+    correcting  what a later entry stands for
     through    how a command writes: by the daemon, else under the lock
     command    `handwheel ledger`
 """

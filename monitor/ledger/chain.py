@@ -13,7 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,11 +107,16 @@ class Ledger:
     def append_many(self, drafts: Iterable[Draft | Mapping[str, Any]], salts: Iterable[bytes] = ()) -> list[Entry]:
         """Append entries in order, all or none. Mappings have the fields of Draft; `salts` are for known answers.
 
-        Where a key is at hand, a seal comes after each seals.EVERY entries.
+        Where a key is at hand, a seal comes after each seals.EVERY entries. A draft that corrects another one of the
+        same batch names it by how far back it is: corrects -1 is the one before it.
         """
-        batch, made, given, sealed = _Batch(self._n, self._hash), [], iter(salts), self._sealed
+        batch, given, sealed = _Batch(self._n, self._hash), iter(salts), self._sealed
+        made: list[Entry] = []
         for draft in drafts:
             draft = draft if isinstance(draft, Draft) else Draft(**draft)
+            back = draft.data.get("corrects")
+            if type(back) is int and back < 0:
+                draft = replace(draft, data={**draft.data, "corrects": made[back].n})
             made.append(batch.add(draft, next(given, None)))
             if self._key and batch.n - sealed >= EVERY:
                 sealed = batch.add(_seal(self._key, batch, draft.at_us)).n

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from monitor.plant import Settings
 
 
+_ORIGIN = {"import", "line", "file_sha256"}  # where an entry that was brought in comes from
+_ORIGIN_WORDS = "import {import}, line {line}, file {file_sha256:.12}"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel ledger`."""
     verbs = parser.add_subparsers(
@@ -129,9 +133,12 @@ def _hand_out(args: argparse.Namespace, settings: "Settings", state: State) -> N
 def line(record: Record, zone: ZoneInfo) -> str:
     """One entry as a terminal shows it, at the plant's local time."""
     where = "/".join(part for part in (record.site, record.asset, record.component) if part)
-    data = json.dumps(record.data, ensure_ascii=False)
+    told = {name: value for name, value in record.data.items() if name not in _ORIGIN or record.kind == "import"}
+    data = json.dumps(told, ensure_ascii=False)
     at = "-" if record.erased else local_text(record.at_us, zone)
-    return f"{record.n:>6}  {at}  {record.kind:<13} {record.role or '-':<13} {clean(where, 40)}  {clean(data, 160)}"
+    origin = f"  ({_ORIGIN_WORDS.format(**record.data)})" if record.data.keys() >= _ORIGIN else ""
+    by = f"{record.role or '-'}/{record.via or '-'}"
+    return f"{record.n:>6}  {at}  {record.kind:<13} {by:<20} {clean(where, 40)}  {clean(data, 160)}{clean(origin, 80)}"
 
 
 def _line_json(record: Record) -> str:

@@ -18,7 +18,13 @@ In:
     decoding      a row becomes samples, or the reason why not
     impossible    numbers that nothing can have measured
     times         times as people write them
-    records       findings, work orders and alerts of a past
+    records       records of a past, row by row
+    columns       their columns, and what each means
+    own           files in our own columns: they need no mapping
+    template      such a file, to be filled in
+    cells         what stands in one of their cells
+    dates         which of two numbers is the day
+    suspicion     what their rows give away together
     doubts        what units and times of a file give away
     showing       what would come in, in lines
     staging       put down in a folder before anything is recorded

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
+from monitor.daemon.deeds import SINGLE
 from monitor.state import State, atomic_write
 from monitor.words import _, clean, local_text, quantity_text, utc_text
 
@@ -19,27 +20,48 @@ if TYPE_CHECKING:
     from monitor.ledger import Record
     from monitor.plant import Settings
     from monitor.transfer.decoding import Decoded
+    from monitor.transfer.mapping import RecordMapping
     from monitor.transfer.staging import Facts, Found
 
 _WAIT_S, _LOOK_S = 3_600.0, 0.3
+RECORDS_TOLD = {
+    "findings": "what was found at inspections, from CSV",
+    "work_orders": "jobs, from CSV",
+    "alerts": "what a vendor claimed, from CSV",
+    "own_alerts": "what a model of the utility's own claimed, from CSV",
+    "decisions": "what was decided on alerts, by role, from CSV",
+    "failures": "what failed, from CSV",
+    "events": "contracts, firmware, prices, exchanged sensors, from CSV",
+    "costs": "what replacements and failures cost, from CSV",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel import`."""
     verbs = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
-    for name, help_text in (
-        ("values", "samples of tags, from CSV or Parquet"),
-        ("findings", "what was found at inspections, from CSV"),
-        ("work_orders", "jobs, from CSV"),
-        ("alerts", "what a vendor claimed, from CSV"),
-    ):
-        one = verbs.add_parser(name, help=help_text)
-        one.add_argument("file", help="the file; archives are not opened")
-        one.add_argument("--map", required=True, metavar="TOML", help="what its columns mean: docs/history.md")
-        one.add_argument("--check", action="store_true", help="only show what would come in")
-        one.add_argument("--rejects", metavar="FILE", help="where to list lines that cannot come in")
-        one.add_argument("--yes", action="store_true", help="bring it in without asking you")
+    values = verbs.add_parser("values", help="samples of tags, from CSV or Parquet")
+    values.add_argument("file", help="the file; archives are not opened")
+    values.add_argument("--map", required=True, metavar="TOML", help="what its columns mean: docs/history.md")
+    _options(values)
+    for name, help_text in RECORDS_TOLD.items():
+        add_records(verbs.add_parser(name, help=help_text))
     verbs.add_parser("list", help="imports so far; which of them did not end")
+
+
+def add_records(parser: argparse.ArgumentParser) -> None:
+    """Options of the import of one kind of records."""
+    parser.add_argument("file", help="a CSV; in our own columns (a template, an export) it needs no mapping")
+    parser.add_argument("--map", metavar="TOML", help="what its columns mean, a file or a name: docs/records.md")
+    parser.add_argument("--dates", choices=("dmy", "mdy"), help="which of two numbers is the day, where that is asked")
+    parser.add_argument("--wear", choices=("fraction", "percent"), help="what a wear up to 1.5 is, where that is asked")
+    parser.add_argument("--encoding", help="of a file in our own columns, if not UTF-8: cp1252 is Excel's on Windows")
+    _options(parser)
+
+
+def _options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="only show what would come in")
+    parser.add_argument("--rejects", metavar="FILE", help="where to list lines that cannot come in")
+    parser.add_argument("--yes", action="store_true", help="bring it in without asking you")
 
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
@@ -50,7 +72,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     from monitor.lock import lock_is_free
     from monitor.transfer import showing
 
-    allowed_role("import", settings)  # who may not is told before the work, not after it
+    allowed_role(SINGLE.get(args.what, "import"), settings)  # who may not is told before the work, not after it
     place = Path(tempfile.gettempdir()) if args.check else state.imports
     nothing = _("nothing was brought in; make room or mend the disk, then do it again")
     with (
@@ -121,20 +143,41 @@ def _stage(args: argparse.Namespace, settings: "Settings", state: State, folder:
         content, mapped = folder / "rows.parquet", told.sha256
         remarks = [*doubts.of_units(told.targets), *doubts.of_times(content, found, zone)]
     else:
-        recorded = mapping.load_records(Path(args.map), records.FIELDS[args.what])
-        found = records.stage(path, args.what, recorded, folder, settings, state, now_us)
+        recorded = _recorded(args, path, settings)
+        found = records.stage(path, args.what, recorded, folder, settings, state, now_us, _answers(args))
         content, mapped, remarks = folder / "entries.jsonl", recorded.sha256, []
     first = min((span.first_us for span in found.spans.values()), default=None)
     last = max((span.last_us for span in found.spans.values()), default=None)
     facts = staging.Facts(
         staging.new_id(), args.what, clean(path.name, 120), staging.digest(path), mapped, found.rows, found.rejected,
         staging.digest(content), None if first is None else utc_text(first), None if last is None else utc_text(last),
-        dict(found.days),
+        dict(found.days), " ".join(f"{name}={said}" for name, said in _answers(args).items()),
     )  # fmt: skip
     staging.write_facts(folder, facts)
     for line in showing.lines(path, found, settings, remarks):
         print(line)
     return facts, found
+
+
+def _recorded(args: argparse.Namespace, path: Path, settings: "Settings") -> "RecordMapping":
+    """What the columns of a file of records mean: by its own headings, by a mapping, or by one that is shipped."""
+    from monitor.transfer import mapping, own
+    from monitor.transfer.columns import RECORDS
+
+    of = RECORDS[args.what]
+    if args.map is None:
+        return own.own_mapping(path, args.what, of, settings, args.encoding)
+    if args.encoding:
+        raise UserError("--encoding: the mapping says it; leave one of them out")
+    told, named = Path(args.map), mapping.shipped(args.map)
+    if not told.is_file() and named is None and not told.suffix:
+        words = _("--map {name}: neither a file nor one of {known}")
+        raise UserError(words.format(name=clean(args.map, 60), known=", ".join(mapping.shipped_names())))
+    return mapping.load_records(named if named and not told.is_file() else told, of.fields, settings.time_zone)
+
+
+def _answers(args: argparse.Namespace) -> dict[str, str]:
+    return {name: said for name in ("dates", "wear") if (said := getattr(args, name, None))}
 
 
 def _keep_rejects(args: argparse.Namespace, made: Path) -> None:
@@ -189,7 +232,7 @@ def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
     from monitor.transfer.arrival import take_all
     from monitor.transfer.hours import bring_hours
 
-    role, now_us = allowed_role("import", settings), time.time_ns() // 1000
+    role, now_us = allowed_role(SINGLE.get(facts.kind, "import"), settings), time.time_ns() // 1000
     with hold_lock(state):
         ledger, hot = Ledger(state), HotFile(state.hot)
         try:

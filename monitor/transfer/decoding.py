@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from drivers.record import Quality, Reason, quality_of
+from monitor.transfer.dates import ANY, any_moment
 from monitor.transfer.foreign import Foreign, Row, Utc
 from monitor.transfer.impossible import why_impossible
 from monitor.transfer.mapping import Target, Times, ValueMapping
@@ -55,12 +56,12 @@ class Clock:
         self._last: dict[str, datetime] = {}
         self._parse = lru_cache(maxsize=65_536)(self._parsed)
 
-    def us(self, cells: tuple[Any, ...], series: str) -> int:
-        """UTC [us]; ValueError in words."""
+    def us(self, cells: tuple[Any, ...], series: str, *, ahead: bool = False) -> int:
+        """UTC [us]; ValueError in words. `ahead`: it may lie in the future."""
         told = self._parse(cells)
         if isinstance(told, datetime):
             told = self._local(told, series)
-        if told > self._now_us + HOUR_US:
+        if not ahead and told > self._now_us + HOUR_US:
             raise ValueError("lies in the future")
         return told
 
@@ -79,6 +80,8 @@ class Clock:
             moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=number if form == "epoch_s" else number / 1e3)
             return utc_us(moment, UTC)
         text = str(one).strip()
+        if form.startswith(ANY):
+            return self._zoned(any_moment(text, form.removeprefix(ANY).strip()))
         moment = datetime.fromisoformat(text) if form == "iso" else datetime.strptime(text, form)  # noqa: DTZ007
         return self._zoned(moment)
 

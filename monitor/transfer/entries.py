@@ -18,8 +18,12 @@ from monitor.words import local_text, utc_text
 KINDS_OF: Mapping[str, tuple[str, ...]] = {  # what is asked for -> kinds of entries
     "findings": ("finding",),
     "work_orders": ("work_order",),
-    "alerts": ("vendor_alert", "own_alert"),
+    "alerts": ("vendor_alert",),
+    "own_alerts": ("own_alert",),
     "decisions": ("decision",),
+    "failures": ("failure",),
+    "events": ("event",),
+    "costs": ("cost",),
 }
 HEAD: Mapping[str, str] = {  # the columns that each entry has, and what they mean
     "n": "number of the entry in the chain",

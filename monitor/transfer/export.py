@@ -24,8 +24,12 @@ _RECORDS = {
     "ledger": "the whole ledger, or some kinds of it",
     "findings": "what was found at inspections",
     "work_orders": "jobs",
-    "alerts": "what vendors and our own models claimed",
+    "alerts": "what vendors claimed",
+    "own_alerts": "what our own models claimed",
     "decisions": "what was decided about alerts",
+    "failures": "what failed",
+    "events": "contracts, firmware, prices, exchanged sensors",
+    "costs": "what replacements and failures cost",
 }
 
 

@@ -19,6 +19,7 @@ from monitor.words import clean
 
 LINE_LIMIT = 1_000_000  # characters of one line
 COLUMNS_LIMIT = 20_000
+RAW_LIMIT = 4_000  # characters of a line that are kept to be shown
 _ROWS = 16_384  # of a Parquet file at once
 _GROUP_LIMIT = 2 << 30  # bytes that a row group says that it needs
 _MAGIC = {
@@ -116,7 +117,7 @@ class Foreign:
                 cells, fault = self._cells(line)
                 if not fault and len(cells) != len(self.head):
                     fault = f"has {len(cells)} columns, the headings are {len(self.head)}"
-                yield Row(number, () if fault else cells, fault, line[:200])
+                yield Row(number, () if fault else cells, fault, line.rstrip("\r\n")[:RAW_LIMIT])
 
     def _cells(self, line: str) -> tuple[list[str], str]:
         if "\0" in line:

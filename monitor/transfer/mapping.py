@@ -5,10 +5,11 @@ guessed: the form of times, their zone, the decimal mark and the unit are said, 
 import codecs
 import hashlib
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -17,8 +18,11 @@ from drivers.record import Reason, Tag, reasons_of
 from monitor.plant import Settings
 from monitor.settings.reader import Reader, SettingsError, nearest
 from monitor.settings.shapes import Table
+from monitor.shipped import shipped_folder
+from monitor.transfer.dates import ANY
 
 ENCODINGS = ("utf-8", "cp1252", "iso-8859-1", "iso-8859-15", "cp850", "utf-16")
+CMMS = "maps/cmms"  # below the folder of what comes with handwheel
 ZONED = ("epoch_s", "epoch_ms")  # forms of time that need no zone
 QUALITIES: Mapping[str, Reason] = {  # what OPC UA's own fall-back by severity is (drivers.opcua.status)
     "good": Reason.OK,
@@ -80,9 +84,11 @@ class ValuesFile(Table):
 
 
 class RecordsFile(Table):
+    base: str = ""  # a mapping that comes with handwheel: what this file says is laid over it
     file: FileTable
     time: TimeTable
-    columns: dict[str, str] = Field(min_length=1)  # field of the entry -> heading of the column
+    columns: dict[str, str | list[str]] = Field(min_length=1)  # field of the entry -> heading, or those it may have
+    optional: list[str] = Field(default_factory=list)  # fields whose column a file need not have
     fixed: dict[str, str | bool] = Field(default_factory=dict)  # field -> the same for each row
     words: dict[str, dict[str, str | bool]] = Field(default_factory=dict)  # field -> their word -> ours
     units: dict[str, str] = Field(default_factory=dict)  # field -> unit behind the number
@@ -127,15 +133,19 @@ class ValueMapping:
 
 @dataclass(frozen=True, slots=True)
 class RecordMapping:
-    """The same for findings, work orders and alerts."""
+    """The same for records."""
 
     file: FileTable
     times: Times
-    columns: Mapping[str, str]
+    columns: Mapping[str, tuple[str, ...]]  # field -> headings, of which a file has one
     fixed: Mapping[str, str | bool]
     words: Mapping[str, Mapping[str, str | bool]]
     units: Mapping[str, str]
     sha256: str
+    optional: frozenset[str] = frozenset()
+    own: bool = False  # of our own making: lines that begin with # are comments, texts may be guarded
+    utc: frozenset[str] = frozenset()  # fields whose times are UTC where they name no zone
+    number: str | None = None  # heading of the number that each row had in the ledger it comes from
 
 
 def load_values(path: Path, settings: Settings) -> ValueMapping:
@@ -164,24 +174,60 @@ def load_values(path: Path, settings: Settings) -> ValueMapping:
     )  # fmt: skip
 
 
-def load_records(path: Path, fields: Mapping[str, bool]) -> RecordMapping:
-    """The mapping of a file of findings, work orders or alerts; `fields`: name -> whether it is needed."""
+def load_records(path: Path, fields: Mapping[str, bool], utility_zone: str = "UTC") -> RecordMapping:
+    """The mapping of a file of records; `fields`: name -> whether it is needed. Zone "utility" is `utility_zone`."""
     reader = Reader(path.parent)
-    told = reader.table(RecordsFile, reader.toml(path.name), path.name)
+    table = reader.toml(path.name)
+    below = ""
+    if table is not None and (base := table.get("base")):
+        found = shipped(str(base))
+        if found is None:
+            reader.fault(path.name, ["base"], f"{str(base)[:60]!r} is unknown{nearest(str(base), shipped_names())}")
+            raise SettingsError(reader.faults)
+        below = found.read_text("utf-8")
+        table = _laid_over(tomllib.loads(below), table)
+    told = reader.table(RecordsFile, table, path.name)
     if told is None:
         raise SettingsError(reader.faults)
     _file(reader, path.name, told.file)
-    times = _times(reader, path.name, told.file, told.time, own_column=False)
-    for table in ("columns", "fixed", "words", "units"):
-        for name in getattr(told, table):
+    zoned = told.time.model_copy(update={"zone": utility_zone}) if told.time.zone == "utility" else told.time
+    times = _times(reader, path.name, told.file, zoned, own_column=False)
+    columns = {name: (one,) if isinstance(one, str) else tuple(one) for name, one in told.columns.items()}
+    columns = {name: headings for name, headings in columns.items() if any(headings)}  # "" takes one of the base out
+    for table_name in ("columns", "fixed", "words", "units"):
+        for name in getattr(told, table_name):
             if name not in fields:
-                reader.fault(path.name, [table, name], f"is no field of it{nearest(name, fields)}")
+                reader.fault(path.name, [table_name, name], f"is no field of it{nearest(name, fields)}")
     for name, needed in fields.items():
-        if needed and name not in told.columns and name not in told.fixed:
+        if needed and name not in columns and name not in told.fixed:
             reader.fault(path.name, ["columns"], f"{name} is missing; name its column, or give it in [fixed]")
+        if needed and name in told.optional and name not in told.fixed:
+            reader.fault(path.name, ["optional"], f"{name} is needed; take it out, or give it in [fixed] too")
     if reader.faults:
         raise SettingsError(reader.faults)
-    return RecordMapping(told.file, times, told.columns, told.fixed, told.words, told.units, _sha256(reader, path))
+    sha256 = hashlib.sha256((reader.texts[path.name] + below).encode()).hexdigest()
+    return RecordMapping(
+        told.file, times, columns, told.fixed, told.words, told.units, sha256, frozenset(told.optional)
+    )
+
+
+def shipped_names() -> list[str]:
+    """The mappings of records that come with handwheel."""
+    return sorted(path.stem for path in (shipped_folder() / CMMS).glob("*.toml"))
+
+
+def shipped(name: str) -> Path | None:
+    """Where a mapping of records lies that comes with handwheel; None where there is none of this name."""
+    return shipped_folder() / CMMS / f"{name}.toml" if name in shipped_names() else None
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """One TOML table over another: tables join, all else is replaced."""
+    joined = dict(below)
+    for name, value in above.items():
+        mine = joined.get(name)
+        joined[name] = _laid_over(mine, value) if isinstance(mine, dict) and isinstance(value, dict) else value
+    return joined
 
 
 def _file(reader: Reader, name: str, told: FileTable) -> None:
@@ -215,7 +261,7 @@ def _times(reader: Reader, name: str, file: FileTable, told: TimeTable, *, own_c
             zone = ZoneInfo(told.zone)
         except (KeyError, ValueError, OSError):
             reader.fault(name, ["time", "zone"], f"{told.zone!r} is unknown; write for example Europe/Berlin or UTC")
-    if told.form not in ("iso", *ZONED) and "%" not in told.form:
+    if told.form not in ("iso", *((ANY,) if not own_column else ()), *ZONED) and "%" not in told.form:
         reader.fault(name, ["time", "form"], 'say "iso", "epoch_s", "epoch_ms" or a pattern like "%d.%m.%Y %H:%M:%S"')
     elif "%" in told.form and not any(f"%{one}" in told.form for one in "zZ") and told.zone is None:
         reader.fault(name, ["time"], "zone is missing: the form names none; say for example Europe/Berlin or UTC")

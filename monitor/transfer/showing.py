@@ -35,6 +35,9 @@ def lines(path: Path, found: Found, settings: Settings, remarks: Sequence[str]) 
         )
     if len(found.spans) > _TAGS_SHOWN:
         told.append(_("  and {n} more").format(n=len(found.spans) - _TAGS_SHOWN))
+    if found.columns:
+        told.append(_("its columns, as they were understood:"))
+        told += [f"  {clean(line, 160)}" for line in found.columns]
     if found.shown:
         told.append(_("the first, as they would be kept:"))
         told += [f"  {clean(line, 160)}" for line in found.shown]
@@ -45,7 +48,7 @@ def lines(path: Path, found: Found, settings: Settings, remarks: Sequence[str]) 
     if found.faults:
         told.append(_("the first that cannot come in:"))
         told += [f"  {clean(line, 200)}" for line in found.faults]
-    return [*told, *outside(found, settings), *(f"!! {one}" for one in remarks)]
+    return [*told, *outside(found, settings), *(f"!! {one}" for one in (*remarks, *found.remarks))]
 
 
 def _counts(name: str, found: Found) -> list[str]:

@@ -97,6 +97,8 @@ class Found:
     unmapped: list[str] = field(default_factory=list)  # headings that nothing maps
     shown: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)  # of records: what each was taken for
+    remarks: list[str] = field(default_factory=list)  # of records: what is odd, with its lines
 
     @property
     def lines(self) -> int:
@@ -116,7 +118,7 @@ class Rejects:
             self._file = self.path.open("w", encoding="utf-8", newline="")
             self._file.write("line,why,text\r\n")
         raw = row.raw or ";".join("" if cell is None else str(cell) for cell in row.cells)
-        csv.writer(self._file, lineterminator="\r\n").writerow([row.line, guarded(why), guarded(clean(raw, 200))])
+        csv.writer(self._file, lineterminator="\r\n").writerow([row.line, guarded(why), guarded(clean(raw, 4_000))])
         self.count += 1
 
     def close(self) -> None:
@@ -213,7 +215,7 @@ class Facts:
     """facts.json: what the ledger is told of an import, and how its rows lie over the days."""
 
     id: str
-    kind: str  # values, findings, work_orders, alerts
+    kind: str  # values, or what kind of records
     file: str
     sha256: str
     mapping_sha256: str
@@ -223,11 +225,12 @@ class Facts:
     start: str | None
     end: str | None
     days: Mapping[str, int]
+    answers: str = ""  # what a person said of what could be read in two ways
 
     def entry(self) -> dict[str, Any]:
         """The data of the ledger's entry."""
         told = asdict(self)
-        return {name: value for name, value in told.items() if name != "days"}
+        return {name: value for name, value in told.items() if name != "days" and (name, value) != ("answers", "")}
 
 
 def write_facts(folder: Path, facts: Facts) -> None:

@@ -852,7 +852,7 @@ planned_cost = "EUR"
     path = plant.file("o.csv", "id,asset,opened,done,cost\nW1,pump1,2024-01-01T00:00Z,2024-01-02T00:00Z,900.50\n")
     assert plant.run("work_orders", str(path), "--map", str(plant.file("o.toml", orders)), "--yes") == 0
     (order,) = entries(plant.state, ["work_order"])
-    assert (order.data["planned_cost"], order.data["done"]) == ("900.5 EUR", "2024-01-02T00:00:00.000Z")
+    assert (order.data["planned_cost"], order.data["done"]) == ("900.50 EUR", "2024-01-02T00:00:00.000Z")
     alerts = (
         told
         + """\
