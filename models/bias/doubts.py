@@ -17,6 +17,7 @@ from models.bias.cases import quantity, standing
 SHOWN = 5  # examples of each doubt
 FEWEST = 5  # values or times below which a column is not judged as a whole
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 NEAR_US = 300_000_000  # so near to a whole hour is a clock in another zone, and so small a skew is none [us]
 AS_SHARE = 1.5  # wear written as a share of the limit is hardly ever more, wear in per cent hardly ever always less
 COLUMNS: Mapping[str, tuple[str, ...]] = {  # kind -> what is asked of it
@@ -219,12 +220,13 @@ def _before_its_work(all_: _Records) -> _Answer:
         all_.work_order.dropna(subset=["opened"]).drop_duplicates("wo_id", keep="last").set_index("wo_id")["opened"]
     )
     found = all_.finding[all_.finding["wo_id"].isin(list(opened.index))]
-    return _named(found[found["at_us"].astype(float) < _us(found["wo_id"].map(opened))], "wo_id", len(found))
+    opened_us = _us(found["wo_id"].map(opened)) - DAY_US  # a date alone is the beginning of its day
+    return _named(found[found["at_us"].astype(float) < opened_us], "wo_id", len(found))
 
 
 def _done_before_opened(all_: _Records) -> _Answer:
     work = all_.work_order.dropna(subset=["done"])
-    return _named(work[_us(work["done"]) < _us(work["opened"])], "wo_id", len(work))
+    return _named(work[_us(work["done"]) < _us(work["opened"]) - DAY_US], "wo_id", len(work))
 
 
 def _future(all_: _Records) -> _Answer:

@@ -48,7 +48,7 @@ def test_sound_records_leave_nothing_to_say_and_no_records_neither():
         ("other_limit", "finding", [{**FINDING, "limit": "4.5 mm/s", "wo_id": "W2"}], 1, 2, "#2 W2"),
         ("other_limit", "finding", [{**FINDING, "limit": "7.1 m/s", "wo_id": "W2"}], 1, 2, "#2 W2"),
         ("before_its_work", "finding", [{**FINDING, "inspector_party": "third", "at_us": 0}], 1, 2, "#2 W1"),
-        ("done_before_opened", "work_order", [{**WORK, "wo_id": "W2", "done": "2026-08-19T00:00Z"}], 1, 2, "#2 W2"),
+        ("done_before_opened", "work_order", [{**WORK, "wo_id": "W2", "done": "2026-08-18T00:00Z"}], 1, 2, "#2 W2"),
         ("future", "work_order", [{**WORK, "wo_id": "W2", "done": "2027-08-19T00:00Z"}], 1, 4, "#2 W2"),
         ("future", "finding", [{**FINDING, "inspector_party": "third", "via": "import", "at_us": END_US + 1}], 1, 4,
          "#2 W1"),
