@@ -332,6 +332,7 @@ class Settings:
     retention: Mapping[str, int] = field(default_factory=dict)  # kind of entry, or "message" -> days its words stay
     limits: tuple[Limits, ...] = ()  # of the physics lines; a later row counts before an earlier one
     vibration: Mapping[str, Zones] = field(default_factory=dict)  # lines of the classes that limits.toml names
+    positions: Mapping[str, int] = field(default_factory=dict)  # role -> how many people hold it, where that is told
     metrics_port: int | None = None  # of 127.0.0.1, for Prometheus; None: not served
 
     def asset(self, asset_id: str) -> Asset:

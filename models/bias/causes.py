@@ -43,8 +43,8 @@ def spikes(
     services: pd.DataFrame,
     work: pd.DataFrame,
     parameters: Parameters,
-) -> tuple[tuple[SpikeOf, ...], dict[str, NDArray[np.float64]]]:
-    """D1 by component class on days and on run hours since last service; and the ages of the vendor's alerts [d]."""
+) -> tuple[tuple[SpikeOf, ...], dict[tuple[str, str], NDArray[np.float64]]]:
+    """D1 by component class on days and on run hours since last service; and the ages of the vendor's alerts."""
     times, read = times_of(services), counters(work)
     series = [
         ages_at(frame, column, times, read)
@@ -57,7 +57,8 @@ def spikes(
                 spike_scan(one[unit].get(component, []), width=parameters.spike_width) for one in series
             )
             found.append(SpikeOf(component, theirs, ours, broken, unit))
-    return tuple(found), {name: np.array(ages) for name, ages in series[0]["d"].items()}
+    ages = {(name, unit): np.array(each) for unit, by_part in series[0].items() for name, each in by_part.items()}
+    return tuple(found), ages
 
 
 def smallest(p_values: Sequence[float]) -> float:

@@ -115,7 +115,7 @@ class ReviewResult:
     components: tuple[Group, ...]
     doubts: tuple[Doubt, ...]  # what is odd in the records; nothing was dropped by it
     cases: pd.DataFrame  # one row per vendor-driven intervention
-    ages: Mapping[str, NDArray[np.float64]]  # component -> days since last service at the vendor's episodes
+    ages: Mapping[tuple[str, str], NDArray[np.float64]]  # (component, unit) -> at the vendor's episodes
     monthly: pd.DataFrame  # month, vendor, own
 
     @property

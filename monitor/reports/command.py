@@ -1,6 +1,7 @@
 """`handwheel report`: makes a report now and says where its files lie. The timetable makes the same by itself."""
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review.choosing import moment_us
 from monitor.state import State
-from monitor.words import utc_text
+from monitor.words import _, utc_text
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
@@ -76,7 +77,10 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
         state, settings, start_us, end_us, args.vendor, sites=args.site, assets=args.asset, upto_n=args.entries,
         tell=tell,
     )  # fmt: skip
-    return comparison.build(state, settings, told, tell)
+    document = comparison.build(state, settings, told, tell)
+    if args.entries is None and (words := review.looked(state, settings, told, _us(now))):
+        print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)
+    return document
 
 
 def _us(moment: datetime) -> int:

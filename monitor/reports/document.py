@@ -50,14 +50,14 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a head; `name` becomes the name of its CSV file."""
+    """Rows under a head; `name` becomes the name of its CSV file, without one it has none."""
 
     name: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     about: str = ""  # what its CSV is, in a line; "": its head says it
-    most: int | None = None  # rows on the pages; the CSV has them all
+    most: int | None = None  # rows on the pages, 0: the table is not on them; the CSV has all
 
     @property
     def seen(self) -> tuple[tuple[Cell, ...], ...]:
@@ -68,7 +68,8 @@ class Table:
     def notes(self) -> str:
         """What stands below the table, with how many rows the pages leave out."""
         left = len(self.rows) - len(self.seen)
-        more = _("and {n} more rows in {name}.csv").format(n=left, name=self.name) if left else ""
+        words = _("and {n} more rows in {name}.csv") if self.name else _("and {n} more rows")
+        more = words.format(n=left, name=self.name) if left else ""
         return "; ".join(one for one in (more, self.note) if one)
 
 
@@ -140,6 +141,8 @@ def as_data(document: Document) -> dict[str, Any]:
     for section in document.sections:
         blocks: list[Mapping[str, Any]] = []
         for block in section.blocks:
+            if isinstance(block, Table) and block.most == 0:
+                continue
             data = {"type": type(block).__name__.lower(), **asdict(block)}
             if isinstance(block, Table):
                 data["numeric"] = [
@@ -176,7 +179,7 @@ def write_report(document: Document, folder: Path, name: str) -> dict[str, Path]
     rows = folder / f"{name}_csv"
     rows.mkdir(exist_ok=True)
     files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf"}
-    tables = [document.about(), *document.tables()]
+    tables = [document.about(), *(table for table in document.tables() if table.name)]
     files |= {f"csv {table.name}": rows / f"{table.name}.csv" for table in tables}
     files |= {"readme": rows / "README.md", "manifest": rows / "MANIFEST.sha256"}
     made: dict[str, bytes] = {

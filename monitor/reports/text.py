@@ -7,6 +7,7 @@ from monitor.reports.document import Document, Numbers, Paragraph, Plot, Section
 from monitor.words import _
 
 WIDTH = 80
+READABLE = 12  # letters that a column of words needs: with less, its cells become towers
 MARKS = {"plain": "", "note": "! ", "warning": "!! "}
 
 
@@ -35,7 +36,7 @@ def _section(section: Section, width: int) -> list[str]:
             lines.append("")
             for what, value, rests in block.boxes:
                 lines += _wrap(f"  {what}: {value}" + (f"  ({rests})" if rests else ""), width, "    ")
-        elif isinstance(block, Table):
+        elif isinstance(block, Table) and block.most != 0:
             lines += ["", *table_lines(block, width)]
         elif isinstance(block, Plot):
             lines += ["", *_wrap(f"[{block.caption}] {block.words}", width, "  ")]
@@ -51,8 +52,12 @@ def _wrap(text: str, width: int, indent: str = "") -> list[str]:
 
 
 def table_lines(table: Table, width: int = WIDTH) -> list[str]:
-    """A table in columns; where it is too wide, its widest columns wrap."""
+    """A table in columns, whose widest wrap; where there is no room for columns, row by row with the head's words."""
     cells = [[shown(cell) for cell in row] for row in table.seen]
+    columns = range(len(table.head))
+    needed = sum(min(max((len(row[one]) for row in cells), default=1), READABLE) + 2 for one in columns) - 2
+    if needed > width:
+        return _listed(table, cells, width)
     rows: list[Sequence[str]] = [table.head, *cells]
     widths = [max((len(row[column]) for row in rows), default=1) or 1 for column in range(len(table.head))]
     room = width - 2 * (len(widths) - 1)
@@ -70,6 +75,15 @@ def table_lines(table: Table, width: int = WIDTH) -> list[str]:
     if table.notes:
         lines += _wrap(table.notes, width)
     return lines
+
+
+def _listed(table: Table, cells: Sequence[Sequence[str]], width: int) -> list[str]:
+    lines = [*_wrap(" | ".join(table.head), width), "-" * width]
+    for row in cells:
+        lines += _wrap(" | ".join(row), width, "    ")
+    if not cells:
+        lines.append(_("(none)"))
+    return lines + (_wrap(table.notes, width) if table.notes else [])
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:

@@ -70,6 +70,7 @@ def load(folder: Path) -> plant.Settings:
         state=site_file.paths.state,
         groups=dict(site_file.roles.groups),
         rights={role: tuple(rights) for role, rights in site_file.roles.rights.items()},
+        positions=dict(site_file.roles.positions),
         sites=tuple(_frozen(plant.Site, row) for row in site_file.site),
         assets=tuple(_frozen(plant.Asset, row) for row in site_file.asset),
         tags=tuple(read.tags),
@@ -157,6 +158,8 @@ def _check_site(reader: Reader, file: SiteFile) -> None:
     _check_reference(reader, name, ["models", "reference"], file.models.reference)
     for group, role in file.roles.groups.items():
         one_of(reader, name, ["roles", "groups", group], role, plant.ROLES, "role")
+    for role in file.roles.positions:
+        one_of(reader, name, ["roles", "positions", role], role, plant.ROLES, "role")
     for kind in file.retention:
         one_of(reader, name, ["retention", kind], kind, (*ERASABLE, "message"), "kind whose words can be erased")
     history = file.history

@@ -42,6 +42,7 @@ class Paths(Table):
 class Roles(Table):
     groups: dict[str, str] = Field(default_factory=dict)
     rights: dict[str, list[str]] = Field(default_factory=dict)
+    positions: dict[str, int] = Field(default_factory=dict)  # role -> people who hold it
 
 
 class Site(Table):

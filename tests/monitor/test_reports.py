@@ -1,70 +1,61 @@
 """The reports as a reader meets them: the answer first, every rate with its count, our own misses as plainly."""
 
-import re
 import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 from pypdf import PdfReader
 
-from drivers.sim.fleet import simulate
 from monitor import audit, review
 from monitor.cli import main
 from monitor.ledger import Draft, Ledger, verify
 from monitor.ledger import head as ledger_head
-from monitor.plant import Asset, Component
 from monitor.reports import audit as audit_page
 from monitor.reports import comparison, sovereignty
 from monitor.reports.document import Document, Table, ledger_text, write_report
-from monitor.reports.page import render_html
 from monitor.reports.text import render_text
 from monitor.settings import load
 from monitor.state import State
+from tests.monitor.comparison_golden import END_US, START_US, golden_fleet, golden_settings, golden_state
 from tests.monitor.plants import plant
 
-END_US = 1_795_392_000_000_000
-START_US = END_US - 730 * 86_400_000_000
 YEAR_US = 365 * 86_400_000_000
 
 
 @pytest.fixture(scope="module")
 def fleet():
-    return simulate(11, pumps=12, end_us=END_US, telemetry=False)
+    return golden_fleet()
 
 
 @pytest.fixture(scope="module")
 def settings(fleet):
-    parts = tuple(
-        Component(part, 1000.0, 4000.0, 0.5) for part in sorted({r.component for r in fleet.records if r.component})
-    )
-    assets = tuple(
-        Asset(asset, "R", f"pump {asset}", "pump", vendor="SmartPump", components=parts)
-        for asset in sorted({r.asset for r in fleet.records if r.asset})
-    )
-    return plant((), assets=assets, simulated=True)
+    return golden_settings(fleet)
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory, fleet):
-    made = State(tmp_path_factory.mktemp("reports") / "state").make()
-    ledger = Ledger(made)
-    ledger.append_many(Draft(r.kind, r.data, r.at_us, r.via, r.role, "R", r.asset, r.component) for r in fleet.records)
-    ledger.close()
-    return made
+    return golden_state(tmp_path_factory.mktemp("reports"), fleet)
 
 
 @pytest.fixture(scope="module")
-def document(state, settings) -> Document:
-    return comparison.build(state, settings, review.answer(state, settings, START_US, END_US))
+def told(state, settings):
+    return review.answer(state, settings, START_US, END_US)
+
+
+@pytest.fixture(scope="module")
+def document(state, settings, told) -> Document:
+    return comparison.build(state, settings, told)
 
 
 def table(document, name) -> Table:
     return next(table for table in document.tables() if table.name == name)
 
 
-def test_the_answer_stands_first_and_is_that_of_the_review(document, state, settings):
-    result = review.answer(state, settings, START_US, END_US).result
+def test_the_answer_stands_first_and_is_that_of_the_review(document, told):
+    result = told.result
     text = render_text(document)
     assert text.index("1 Answer") < text.index(result.status) < text.index("2 Method")
     assert f"{result.confirmed} of {result.findings}" in text
@@ -72,19 +63,16 @@ def test_the_answer_stands_first_and_is_that_of_the_review(document, state, sett
     assert "SIMULATED" in text
 
 
-def test_it_never_accuses(document):
-    text = render_text(document).lower() + render_html(document).lower()
-    assert re.search(r"fraud|deceiv|cheat|betr[uü]g|dishonest", text) is None
-    assert "intent" in text
-
-
-def test_every_vendor_driven_job_is_a_case_and_our_own_misses_stand_beside_them(document, state, settings, fleet):
-    result = review.answer(state, settings, START_US, END_US).result
-    assert len(table(document, "cases").rows) == result.interventions
+def test_every_vendor_driven_job_is_a_case_and_our_own_misses_stand_beside_them(document, told, fleet):
+    result = told.result
+    assert len(table(document, "jobs").rows) == result.interventions
+    shown = [*table(document, "cases_vendor_only").rows, *table(document, "cases_others").rows]
+    assert len(shown) == result.interventions
     failures = [r for r in fleet.records if r.kind == "failure" and START_US <= r.at_us < END_US]
-    unseen = [row for row in table(document, "own_misses").rows if "without an own alert" in str(row[3])]
-    assert failures
-    assert 0 < len(unseen) <= len(failures)
+    announced = {str(row[0]): row[1] for row in table(document, "failures_announced").rows}
+    assert sum(announced.values()) == len(failures) > 0
+    unseen = announced["only by the vendor: our own model missed it"] + announced["by nobody"]
+    assert len(table(document, "own_misses").rows) == unseen > 0
 
 
 def test_the_pages_count_each_alert_once(document, fleet):
@@ -92,14 +80,17 @@ def test_the_pages_count_each_alert_once(document, fleet):
     assert sum(int(row[1] or 0) for row in table(document, "agreement").rows) == len(alerts)
 
 
-def test_no_count_per_role_is_printed(document):
+def test_without_known_rosters_no_role_is_counted_apart_and_no_raw_row_points_at_a_person(document):
+    assert [row[0] for row in table(document, "decisions_by_role").rows] == ["fewer than five positions: summed"]
     decided = table(document, "decisions")
+    assert decided.rows
     roles = {"operator", "shift_lead", "maintenance", "engineer"}
     assert not any(roles & set(map(str, row)) for row in decided.rows)
+    assert all(len(str(row[1])) == len("2026-01-01") for row in decided.rows), "a day, no hour"
 
 
-def test_every_figure_has_its_count_beside_it_and_says_where_it_has_no_interval(document, state, settings, tmp_path):
-    r = review.answer(state, settings, START_US, END_US).result
+def test_every_figure_has_its_count_beside_it_and_says_where_it_has_no_interval(document, told, tmp_path):
+    r = told.result
     files = write_report(document, tmp_path, "r")
     pair = (review.counted_text(r.unsupported), review.counted_text(r.life.net))
     assert all(f"(n = {n})" in text for n, text in zip((r.findings, r.life.net.n), pair, strict=True))
@@ -113,7 +104,7 @@ def test_every_figure_has_its_count_beside_it_and_says_where_it_has_no_interval(
             assert words in text, (kind, words)
 
 
-def test_the_command_in_a_report_makes_its_numbers_again(tmp_path, fleet, capsys):
+def test_the_command_in_a_report_makes_it_again_byte_for_byte_in_a_fresh_process(tmp_path, fleet):
     config, state = tmp_path / "my config", State(tmp_path / "state").make()
     shutil.copytree("tests/golden/config", config)
     settings = load(config)
@@ -123,23 +114,21 @@ def test_the_command_in_a_report_makes_its_numbers_again(tmp_path, fleet, capsys
     ledger = Ledger(state)
     ledger.append_many(Draft(r.kind, r.data, r.at_us, r.via, r.role, asset.site, asset.id, r.component) for r in known)
     until = END_US - 100 * 86_400_000_000 + 12_345_000
-    told = comparison.build(state, settings, review.answer(state, settings, *comparison.period_until(until)))
-    later = next(r for r in known if r.kind == "vendor_alert")
-    ledger.append_many([Draft(later.kind, later.data, until + 1_000, "intake", None, asset.site, asset.id, "seal")])
+    made = comparison.build(state, settings, review.answer(state, settings, *comparison.period_until(until)))
+    files = write_report(made, tmp_path / "a", "r")
+    later = next(r for r in known if r.kind == "vendor_alert")  # entered afterwards: not seen, though it is of before
+    ledger.append_many([Draft(later.kind, later.data, until - 1_000, "intake", None, asset.site, asset.id, "seal")])
     ledger.close()
-    words = shlex.split(dict(told.meta)["made again by"])
+    words = shlex.split(dict(made.meta)["made again by"])
     assert words[0] == "handwheel"
-    assert main([*words[1:], "--print", "--out", str(tmp_path)]) == 0
-    again = capsys.readouterr().out
-    assert f"n = {review.answer(state, settings, *comparison.period_until(until)).result.findings}" in again
-    for title in ("1 ANSWER", "2 METHOD AND LIMITS", "3 AGREEMENT", "4 CASES", "5 MONEY"):
-        assert section(again, title) == section(render_text(told), title)
-
-
-def section(text, title):
-    """The lines from this title to the next one."""
-    start = text.upper().index(f"\n{title}")
-    return text[start : text.upper().index(f"\n{int(title[0]) + 1} ", start)]
+    command = [sys.executable, "-m", "monitor.cli", *words[1:], "--out", str(tmp_path / "b")]
+    subprocess.run(command, check=True, capture_output=True)
+    (again,) = (tmp_path / "b").glob("*.pdf")
+    assert again.read_bytes() == files["pdf"].read_bytes()
+    assert again.with_suffix(".txt").read_bytes() == files["text"].read_bytes()
+    assert again.with_suffix(".html").read_bytes() == files["html"].read_bytes()
+    for path in files["manifest"].parent.glob("*.csv"):
+        assert (again.with_name(again.stem + "_csv") / path.name).read_bytes() == path.read_bytes()
 
 
 def test_an_empty_ledger_is_insufficient_and_says_none_instead_of_failing(tmp_path, settings):

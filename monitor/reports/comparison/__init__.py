@@ -6,11 +6,18 @@ support, and what would change the answer. One file per section:
     whole      the report put together; its period; the command that makes it again
     look       what every section is made from
     answer     1: the answer on one page
-    method     2: definitions, gates, limits, the evidence table and its plots
-    agreement  3: what both sides said of each asset, and when
-    cases      4: each job with what was found; our own misses as plainly
-    money      5: cost, contracts, who holds the data and who was told first
-    rights     6: who decides, counted so that no count points at a person
+    changes    what would change it
+    caveats    what a report says of its own limits
+    method     2: definitions, gates, limits, data quality, the evidence table
+    pictures   the pictures of the evidence, each with its numbers
+    agreement  3: what both sides said of each asset
+    timeline   when the vendor asked, when work was done
+    cases      4: each job with what was found
+    misses     where our own model was wrong or silent, as plainly
+    money      5: cost per component, failure credit
+    ageing     at which age replacing would pay
+    access     contracts, who holds the data, who was told first, what to ask for
+    people     6: who decides, counted so that no count points at a person
     annex      7: the raw rows
 """
 

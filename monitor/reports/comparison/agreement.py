@@ -1,28 +1,44 @@
 """What both sides said of each asset, and when."""
 
-import pandas as pd
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from monitor.reports import plots
-from monitor.reports.comparison.look import Look
-from monitor.reports.document import Block, Cell, Paragraph, Plot, Table
-from monitor.words import _
+from monitor.reports.comparison import pictures
+from monitor.reports.comparison.look import Look, Row
+from monitor.reports.comparison.timeline import timeline
+from monitor.reports.document import Block, Cell, Paragraph, Table
+from monitor.words import _, number_text
+
+MOST = 80  # assets on the pages
 
 
 def agreement(look: Look) -> tuple[Block, ...]:
-    settings, told, records = look.settings, look.told, look.records
-    r = told.result
+    told, records, r = look.told, look.records, look.told.result
+    both: tuple[tuple[Cell, ...], ...] = (
+        (_("own model asked"), r.both, r.own_only), (_("own model silent"), r.vendor_only, None),
+    )  # fmt: skip
+    two = Table(
+        "two_by_two", (_("episodes of one part within the window"), _("vendor asked"), _("vendor silent")), both,
+        _("What neither side said is no episode and cannot be counted. Who has the lower threshold is not who is right:"
+          " agreement describes, findings decide."),
+    )  # fmt: skip
+    lead = r.lead_days
+    words = _("Lead time where both asked, own start minus vendor start (positive: the vendor was first): median {lead}"
+              " days [{low}, {high}], n = {n}.").format(
+        lead=_days(lead.value), low=_days(lead.low), high=_days(lead.high), n=lead.n)  # fmt: skip
     final, open_ = _verdict_counts(records["verdict"])
     rows: list[tuple[Cell, ...]] = []
-    alerts, cases = records["vendor_alert"], r.cases
+    asked_of, cases = Counter(one["asset"] for one in records["vendor_alert"]), r.cases
+    done, found = cases["asset"].value_counts(), cases.loc[cases["independent"], "asset"].value_counts()
+    confirmed = cases.loc[cases["independent"] & cases["confirmed"], "asset"].value_counts()
+    by: tuple[Any, ...] = (asked_of, done, found, confirmed)  # each from asset to its count
     for asset, _site in told.parameters.assets:
-        mine = cases[cases["asset"] == asset]
-        found = mine[mine["independent"]]
         counts = [final.get((asset, word), 0) for word in ("agree", "vendor_only", "own_only", "cannot_tell")]
-        asked = int((alerts["asset"] == asset).sum())
-        if asked or len(mine) or any(counts):
-            rows.append(
-                (asset, asked, *counts, open_.get(asset, 0), len(mine), len(found), int(found["confirmed"].sum()))
-            )
+        numbers = [int(one.get(asset, 0)) for one in by]
+        if any(numbers) or any(counts) or open_.get(asset):
+            rows.append((asset, numbers[0], *counts, open_.get(asset, 0), *numbers[1:]))
     heads = (
         _("asset"), _("vendor alerts"), _("agree"), _("vendor only"), _("own only"), _("cannot tell"), _("open"),
         _("jobs"), _("found"), _("confirmed"),
@@ -30,27 +46,25 @@ def agreement(look: Look) -> tuple[Block, ...]:
     note = _(
         "Verdicts are counted when final; open ones stand apart. A verdict is a description, a finding is evidence."
     )
-    blocks: list[Block] = [Table("agreement", heads, tuple(rows), note)]
-    monthly = r.monthly
-    if len(monthly):
-        months = [str(one) for one in monthly["month"]]
-        events = [str(one)[:7] for one in records["event"]["date"]]
-        svg = plots.monthly_bars(months, list(monthly["vendor"]), list(monthly["own"]), (_("vendor"), _("own")), events)
-        told_words = _("{vendor} vendor and {own} own episodes in {n} months").format(
-            vendor=int(monthly["vendor"].sum()), own=int(monthly["own"].sum()), n=len(months)
-        )
-        blocks.append(Plot("monthly", svg, _("Episodes per month; dotted lines are known events"), told_words))
-    unread = [asset.id for asset in settings.assets if not settings.tags_of(asset.id)]
+    blocks: list[Block] = [
+        two, Paragraph(words), Table("agreement", heads, tuple(rows), note, most=MOST), *pictures.months(look),
+        *timeline(look),
+    ]  # fmt: skip
+    unread = [asset for asset, _site in told.parameters.assets if not look.settings.tags_of(asset)]
     if unread:
         words = _("{n} assets are not read by us: for them only records are compared.").format(n=len(unread))
         blocks.append(Paragraph(words, "note"))
     return tuple(blocks)
 
 
-def _verdict_counts(verdicts: pd.DataFrame) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
+def _days(value: float) -> str:
+    return "-" if math.isnan(value) else number_text(round(value, 1) + 0.0, 2)
+
+
+def _verdict_counts(verdicts: Sequence[Row]) -> tuple[dict[tuple[str, str], int], dict[str, int]]:
     """(final verdicts by asset and word, open ones by asset): the last entry on each pair of episodes counts."""
     last: dict[tuple[str, str], tuple[str, str, bool]] = {}
-    for row in verdicts.to_dict("records"):
+    for row in verdicts:
         pair = tuple(str((row[side] or {}).get("id")) for side in ("vendor_episode", "own_episode"))
         last[(pair[0], pair[1]) if pair[0] != "None" else ("None", pair[1])] = (row["asset"], row["word"], row["final"])
     final: dict[tuple[str, str], int] = {}

@@ -1,56 +1,87 @@
-"""Page one: the answer with its counts and intervals, what it shows and what it does not."""
+"""Page one: the answer with its counts and intervals, what it shows and does not, and what would change it."""
 
+from models.bias.result import ReviewResult
 from monitor import review
 from monitor.labels import role_word
+from monitor.reports.comparison.caveats import caveat
+from monitor.reports.comparison.changes import changes
 from monitor.reports.comparison.look import Look
-from monitor.reports.document import Block, Numbers, Paragraph, Signatures
-from monitor.words import _, interval_text, share_text
+from monitor.reports.document import Block, Cell, Numbers, Paragraph, Signatures, Table
+from monitor.words import _, clean, number_text, share_text
+
+SIGNERS = ("maintenance", "shift_lead", "auditor")
 
 
 def answer(look: Look) -> tuple[Block, ...]:
+    told, r = look.told, look.told.result
+    blocks: list[Block] = [Paragraph(review.first_line(told), "plain" if told.freeze.word == "frozen" else "warning")]
+    blocks += [
+        Numbers(_boxes(look)),
+        *(Paragraph(f"{words}.") for words in review.status_words(told)),
+        *_both(look),
+        Paragraph(pair_text(r)),
+        Paragraph(caveat("flag")),
+        Paragraph(
+            _("What would change this answer:") + " " + " ".join(changes(r, agreed=told.parameters.agreed)), "note"
+        ),
+        Paragraph(caveat("no_flag")),
+        Signatures(tuple(role_word(role) for role in SIGNERS)),
+    ]
+    return tuple(blocks)
+
+
+def _both(look: Look) -> tuple[Block, ...]:
+    """Where findings are contested: the result as recorded beside that with these counted as confirmed."""
     told = look.told
-    r = told.result
-    status = f"{r.status} - {review.gate_words(r)}"
-    boxes = (
-        (_("review"), r.status, review.gate_words(r)),
-        (_("vendor asked"), str(r.episodes), _("{n} alerts merged into episodes").format(n=r.alerts)),
-        (
-            _("confirmed by inspection"),
-            share_text(r.confirmed, r.findings),
-            _("of {n} jobs; 90 %: {interval}").format(
-                n=r.interventions,
-                interval=interval_text(r.confirmation.value, r.confirmation.low, r.confirmation.high),
-            ),
-        ),
-        (
-            _("vendor only / own only / both"),
-            f"{r.vendor_only} / {r.own_only} / {r.both}",
-            _("episodes; description, not evidence"),
-        ),
-    )
-    pair = (
-        (
-            "U",
-            review.counted_text(r.unsupported),
-            _("share of vendor-driven jobs that the findings do not support"),
-        ),
-        (
-            "E_net",
-            review.counted_text(r.life.net),
-            _("net excess jobs per year by life accounting; negative: parts ran past their limit"),
-        ),
-    )
-    words = _(
-        "What this shows: whether recorded as-found findings fit the confirmation rate that was agreed. What it does"
-        " not show: intent. Miscalibration, a sensor fault or a stricter safety policy explain a flag equally. An early"
-        " replacement postpones the next one, so U and E_net are read as a pair."
-    )
+    if told.contested is None:
+        return ()
+    results = (told.result, told.contested)
+    rows: tuple[tuple[Cell, ...], ...] = (
+        (_("status"), *(one.status for one in results)),
+        (_("confirmed by inspection"), *(among(one.confirmed, one.findings) for one in results)),
+        ("U", *(review.counted_text(one.unsupported) for one in results)),
+        ("E_net", *(review.counted_text(one.life.net) for one in results)),
+        (_("e calibrated / protective"),
+         *(f"{number_text(one.e_calibrated)} / {number_text(one.e_protective)}" for one in results)),
+    )  # fmt: skip
+    counted = _("{n} contested findings counted as confirmed").format(n=len(told.counted))
+    return (Table("both_results", ("", _("as recorded"), counted), rows),)
+
+
+def pair_text(r: ReviewResult) -> str:
+    """U and E_net, which are never told one without the other."""
+    return _("U and E_net are read as a pair, for an early replacement postpones the next one. U, the share of"
+             " vendor-driven jobs that the findings do not support: {u}. E_net, net excess jobs per year by life"
+             " accounting (negative: parts ran past their limit): {net}.").format(
+        u=review.counted_text(r.unsupported), net=review.counted_text(r.life.net))  # fmt: skip
+
+
+def _boxes(look: Look) -> tuple[tuple[str, str, str], ...]:
+    r, vendor = look.told.result, look.told.parameters.vendor
+    read = sum(1 for asset, _site in look.told.parameters.assets if look.settings.tags_of(asset))
+    episodes = r.both + r.vendor_only + r.own_only
     return (
-        Paragraph(review.first_line(told), "plain" if told.freeze.word == "frozen" else "warning"),
-        Numbers(boxes),
-        Paragraph(_("Headline pair, with 90 % intervals:")),
-        Numbers(pair),
-        Paragraph(_("Status: {status}").format(status=status)),
-        Paragraph(words, "note"),
-        Signatures(tuple(role_word(role) for role in ("maintenance", "shift_lead", "auditor"))),
+        (_("review"), r.status, clean(vendor, 30) if vendor else _("all vendors")),
+        (_("vendor asked"), str(r.episodes), _("{n} alerts merged into episodes").format(n=r.alerts)),
+        (_("confirmed by inspection"), among(r.confirmed, r.findings), _("as-found grade D or E, independent hand")),
+        (_("data coverage"), among(r.findings, r.interventions),
+         _("jobs with an independent finding; {read} of {n} assets are read by us").format(read=read, n=r.assets)),
+        (_("both asked"), among(r.both, episodes), _("episodes of the same part within the window")),
+        (_("vendor only"), among(r.vendor_only, episodes), _("a description, not evidence")),
+        (_("own only"), among(r.own_only, episodes), _("a description, not evidence")),
+        ("U / E_net", f"{number_text(r.unsupported.value, 2)} / {number_text(r.life.net.value, 2)}",
+         _("share not supported / net excess jobs per year; intervals below")),
+    )  # fmt: skip
+
+
+def among(count: int, of: int) -> str:
+    """A share with its counts and 90 % interval: "11 of 27, 41 %, 27-56 %"."""
+    from models.intervals import share_interval
+
+    if not of:
+        return share_text(count, of)
+    found = share_interval(count, of)
+    low, high = 100 * found.low, 100 * found.high
+    return _("{count} of {total}, {share} %, {low}-{high} %").format(
+        count=count, total=of, share=f"{100 * count / of:.0f}", low=f"{low:.0f}", high=f"{high:.0f}"
     )

@@ -1,62 +1,159 @@
-"""How the answer was found: definitions, gates, limits, the evidence table and its plots."""
+"""How the answer was found: definitions, gates, limits, what is odd in the records, the evidence table."""
 
-import math
+from collections import Counter
+from collections.abc import Sequence
 
-from models.bias.evidence import FLAG
+from models.bias.status import FEWEST_FINDINGS
 from monitor import review
-from monitor.reports import plots
-from monitor.reports.comparison.look import Look
-from monitor.reports.document import Block, Paragraph, Plot, Table
-from monitor.words import _, number_text
+from monitor.reports.comparison import pictures
+from monitor.reports.comparison.caveats import caveat
+from monitor.reports.comparison.look import Look, Row
+from monitor.reports.document import Block, Cell, Paragraph, Table
+from monitor.words import _, clean, number_text, share_text
+
+PHYSICS = ("flow", "discharge_pressure", "power", "vibration", "bearing_temperature")
 
 
 def method(look: Look) -> tuple[Block, ...]:
-    told = look.told
-    p, r = told.parameters, told.result
-    rule = _(
-        "Vendor alerts of one part with less than {merge} days between them are one episode; an own one within"
-        " {match} days of it matches it. A job is confirmed if an inspector who is not the vendor's graded the part"
-        " D or E. Findings of one asset within {cluster} days are one cluster; the e-value bets cluster by cluster and"
-        " may be looked at daily."
-    ).format(merge=f"{p.merge_days:g}", match=f"{p.match_days:g}", cluster=f"{p.cluster_days:g}")
-    gates = _(
-        "INSUFFICIENT below 20 findings, 5 assets or findings on half of the jobs; WATCH from e = 5; FLAG from e = 20"
-        " with an agreed rate; STRONG if it also holds for inspectors who never call a good part worn and E_net is"
-        " above zero."
-    )
-    blocks: list[Block] = [Paragraph(rule), Paragraph(gates)]
-    if r.findings < 20:
-        blocks.append(
-            Paragraph(_("Only {n} findings: too few for any answer but INSUFFICIENT.").format(n=r.findings), "note")
-        )
-    evidence = tuple((label, value) for label, value in review.rows(told))
-    blocks.append(Table("evidence", (_("row"), _("value")), evidence, _("All intervals are 90 %.")))
-    blocks += _evidence_plots(told)
+    r = look.told.result
+    blocks: list[Block] = [Paragraph(words) for words in _rules(look)]
+    if r.findings < FEWEST_FINDINGS:
+        few = _("Only {n} findings: too few for any answer but INSUFFICIENT.").format(n=r.findings)
+        blocks.append(Paragraph(few, "note"))
+    for names in (("writer", "missing"), ("small", "executed", "simulated")):
+        blocks.append(Paragraph(" ".join(caveat(name) for name in names), "note"))
+    blocks += [*_doubts(look), _coverage(look)]
     return tuple(blocks)
 
 
-def _evidence_plots(told: review.Answer) -> list[Block]:
-    r = told.result
-    blocks: list[Block] = []
-    if len(r.path.e):
-        words = _("after {n} clusters the e-value stands at {e}; the flag line is 20").format(
-            n=len(r.path.e), e=number_text(r.e_calibrated)
+def evidence(look: Look) -> tuple[Block, ...]:
+    """The evidence table with its exact rows, and the pictures of it."""
+    r = look.told.result
+    table = Table(
+        "evidence", (_("row"), _("value")), tuple(review.rows(look.told)), _("All intervals are 90 %."),
+        about=_("the evidence table of the review"),
+    )  # fmt: skip
+    more = [Table("evidence_beside", (_("beside the table"), _("value")), _pairs(review.beside(look.told)))]
+    if look.told.contested is not None:
+        heads = (_("with contested findings counted as confirmed"), _("value"))
+        more.append(Table("evidence_contested", heads, _pairs(review.contested_rows(look.told))))
+    pair = (*pictures.evidence_path(r), *pictures.wear_at_removal(r), *pictures.tipping_curve(r))
+    return (table, *more, *pair, Paragraph(caveat("choice"), "note"), *pictures.ages_at_alert(r))
+
+
+def _pairs(rows: Sequence[review.Row]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple((row.label, row.value) for row in rows)
+
+
+def _rules(look: Look) -> tuple[str, ...]:
+    p = look.told.parameters
+    return (
+        _("Vendor alerts of one part with less than {merge} days between them are one episode, which stands until work,"
+          " failure, the vendor's own withdrawal or its horizon ({horizon} days, where the vendor says none). Own"
+          " alerts are merged alike; one within {match} days of a vendor's matches it.").format(
+            merge=f"{p.merge_days:g}", match=f"{p.match_days:g}", horizon=f"{p.horizon_days:g}"),
+        _("The only ground truth is what an inspector finds in the opened part: A as new, B light, C worn but"
+          " serviceable to the next planned opportunity, D beyond the agreed limit, E failed. A job is confirmed if an"
+          " inspector who is not the vendor's graded D or E. Findings of one asset within {cluster} days are one visit;"
+          " the e-value bets visit by visit, weighted by size up to {largest}, and may be looked at daily.").format(
+            cluster=f"{p.cluster_days:g}", largest=p.largest_cluster),
+        _("INSUFFICIENT below 20 findings, 5 assets or findings on half of the jobs; WATCH from e = 5; FLAG from e = 20"
+          " with an agreed rate; STRONG if it also holds for inspectors who never call a good part worn and E_net is"
+          " above zero. Inspectors are taken to see {se} % of bad parts and to pass {sp} % of good ones.").format(
+            se=number_text(100 * p.sensitivity, 2), sp=number_text(100 * p.specificity, 2)),
+        _own_words(look),
+    )  # fmt: skip
+
+
+def _own_words(look: Look) -> str:
+    """Our own threshold and the models that were in use: they match and describe, and accuse nobody."""
+    own = look.records["own_alert"]
+    lines = sorted({f"{float(one['threshold']):g}" for one in own})
+    hashes = sorted({str(one["model_sha256"])[:12] for one in own if one["model_sha256"]})
+    assets = [asset for asset, _site in look.told.parameters.assets]
+    seen = {tag.quantity for asset in assets for tag in look.settings.tags_of(asset)}
+    unseen = [quantity for quantity in PHYSICS if quantity not in seen]
+    told = _("Our own model only matches and describes; it never confirms. It alerts below a health index of {lines}"
+             " ({n} alerts in the period); models in use: {hashes}.").format(
+        lines=", ".join(lines) or "-", n=len(own), hashes=", ".join(hashes[:6]) or _("none") )  # fmt: skip
+    if len(hashes) > 6:
+        told += " " + _("And {n} more, in own_alerts.csv.").format(n=len(hashes) - 6)
+    if unseen:
+        from monitor.labels import quantity_word
+
+        names = ", ".join(quantity_word(one) for one in unseen)
+        told += " " + _("Blind spots: not measured on any of these assets: {names}; a seal is seen by none.").format(
+            names=names
         )
-        svg = plots.evidence_path(list(r.path.e), (_("clusters of findings"), _("e-value")), FLAG)
-        blocks.append(Plot("e_path", svg, _("Evidence against the agreed rate, cluster by cluster"), words))
-    wear = [100 * one for one in r.cases["wear"] if not math.isnan(one)]
-    if wear:
-        past = sum(1 for one in wear if one >= 100)
-        words = _("{past} of {n} parts were at or past the agreed limit when they were removed").format(
-            past=past, n=len(wear)
-        )
-        svg = plots.wear_histogram(wear, (_("wear at removal [% of the agreed limit]"), _("findings")))
-        blocks.append(Plot("wear", svg, _("As-found wear against the agreed limit"), words))
-    q0, e = r.tipping_curve
-    if len(q0):
-        words = _("how the e-value would stand at another agreed rate; in use {q0}").format(
-            q0=number_text(sum(r.q0) / 2, 2)
-        )
-        svg = plots.tipping_curve(list(q0), list(e), (_("agreed rate q0"), _("e-value")), sum(r.q0) / 2)
-        blocks.append(Plot("tipping", svg, _("Where the answer would change"), words))
-    return blocks
+    return told
+
+
+def _doubts(look: Look) -> list[Block]:
+    """What is odd in the records, counted; nothing was dropped by it."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (doubt_word(one.kind), one.count, one.of, "; ".join(clean(example, 60) for example in one.examples))
+        for one in look.told.result.doubts
+    )
+    heads = (_("what is odd in the records"), _("count"), _("of"), _("the first of them"))
+    note = _("Counted, not judged: nothing was dropped or mended by it. #17 is entry 17 of the ledger.")
+    return [
+        Paragraph(_("Data quality:")),
+        Table("data_quality", heads, rows, note, about=_("what is odd in the records")),
+    ]
+
+
+def doubt_word(kind: str) -> str:
+    """A kind of doubt as a reader knows it."""
+    words = {
+        "orphan_finding": _("finding without its work order"),
+        "job_without_alert": _("vendor-driven job whose alert is not recorded"),
+        "id_twice": _("one id used twice"),
+        "two_vendors": _("alerts of two vendors on one asset"),
+        "issued_after_received": _("alert issued after it was received"),
+        "vendor_clock": _("vendor's clock off by whole hours"),
+        "wear_as_share": _("wear that looks like a share, not per cent"),
+        "grade_against_wear": _("grade and wear contradict each other"),
+        "other_limit": _("measured against another limit than agreed"),
+        "before_its_work": _("finding before its work"),
+        "done_before_opened": _("work done before it was opened"),
+        "future": _("date in the future"),
+        "run_hours_fall": _("run hours that fall"),
+        "currencies": _("several currencies"),
+        "rejected_rows": _("rows rejected at import"),
+        "no_photo": _("finding without a photograph"),
+        "not_blind": _("inspector knew of the alert"),
+        "imported": _("came by import"),
+    }
+    return words.get(kind, clean(kind.replace("_", " "), 40))
+
+
+def _coverage(look: Look) -> Table:
+    """What is known of each asset: whether we read it, how long our model could tell, how many jobs have a finding."""
+    cases, alerts = look.told.result.cases, look.records["vendor_alert"]
+    asked, done = Counter(one["asset"] for one in alerts), cases["asset"].value_counts()
+    found = cases.loc[cases["independent"], "asset"].value_counts()
+    told = _told_share(look)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (asset, site, len(look.settings.tags_of(asset)), told.get(asset), int(asked.get(asset, 0)),
+         int(done.get(asset, 0)), share_text(int(found.get(asset, 0)), int(done.get(asset, 0))))
+        for asset, site in look.told.parameters.assets
+    )  # fmt: skip
+    heads = (
+        _("asset"), _("site"), _("tags read"), _("own model knew [%]"), _("vendor alerts"),
+        _("jobs"), _("with independent finding"),
+    )  # fmt: skip
+    return Table("coverage", heads, rows, about=_("what is known of each asset"), most=60)
+
+
+def _told_share(look: Look) -> dict[str, float]:
+    """Of each asset with assessments: the share of the period in which the own model's index was known. [%]"""
+    r, found = look.told.result, look.records["assessment"]
+    shares: dict[str, float] = {}
+    by_asset: dict[str, list[Row]] = {}
+    for one in found:
+        by_asset.setdefault(one["asset"], []).append(one)
+    for asset, mine in by_asset.items():
+        ends = [*(int(one["at_us"]) for one in mine[1:]), r.end_us]
+        known = sum(end - one["at_us"] for one, end in zip(mine, ends, strict=True) if one["index"] is not None)
+        shares[asset] = round(100 * known / (r.end_us - r.start_us), 1)
+    return shares

@@ -1,21 +1,27 @@
 """The whole report: its head, its sections in order, and the command that makes it again."""
 
+from typing import TYPE_CHECKING
+
 from monitor import review
 from monitor.ledger import entries
 from monitor.plant import Settings
 from monitor.progress import Tell, silent
 from monitor.records import tables
+from monitor.reports.comparison.access import access
 from monitor.reports.comparison.agreement import agreement
 from monitor.reports.comparison.annex import annex
 from monitor.reports.comparison.answer import answer
 from monitor.reports.comparison.cases import cases
-from monitor.reports.comparison.look import Look, day_text
-from monitor.reports.comparison.method import method
+from monitor.reports.comparison.look import Look, Row, day_text
+from monitor.reports.comparison.method import evidence, method
 from monitor.reports.comparison.money import money
-from monitor.reports.comparison.rights import rights
+from monitor.reports.comparison.people import people
 from monitor.reports.document import Document, Section, command_text, ledger_text
 from monitor.state import State
 from monitor.words import _, clean, language, utc_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_DAYS = 730
 
@@ -32,7 +38,9 @@ def period_until(now_us: int) -> tuple[int, int]:
 def build(state: State, settings: Settings, told: review.Answer, tell: Tell = silent) -> Document:
     """The report on one review from the ledger as it stands."""
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
-    look = Look(state, settings, told, tables(state, start_us, end_us, upto_n=told.upto_n, tell=tell))
+    past = tables(state, None, end_us, upto_n=told.upto_n, tell=tell)
+    look = Look(state, settings, told, *_records(past, told))
+    again = _again(state, settings, told)
     period = f"{day_text(start_us)} - {day_text(end_us - 1)}"
     return Document(
         title=_("Vendor comparison"),
@@ -46,20 +54,33 @@ def build(state: State, settings: Settings, told: review.Answer, tell: Tell = si
             (_("ledger"), ledger_text(state, told.upto_n) + erased_words(state, told.upto_n)),
             (_("configuration"), settings.sha256[:16]),
             (_("parameters"), told.sha256[:16]),
-            (_("made again by"), _again(state, settings, told)),
+            (_("made again by"), again),
         ),
         sections=(
             Section(_("1 Answer"), answer(look)),
-            Section(_("2 Method and limits"), method(look), new_page=True),
-            Section(_("3 Agreement per asset and over time"), agreement(look)),
-            Section(_("4 Cases"), cases(look)),
-            Section(_("5 Money, contract, data access"), money(look)),
-            Section(_("6 Decision rights and people"), rights(look)),
-            Section(_("7 Annex: raw rows"), annex(look)),
+            Section(_("2 Method and limits"), (*method(look), *evidence(look)), new_page=True),
+            Section(_("3 Agreement per asset and over time"), agreement(look), new_page=True),
+            Section(_("4 Cases"), cases(look), new_page=True),
+            Section(_("5 Money, contract, data access"), (*money(look), *access(look)), new_page=True),
+            Section(_("6 Decision rights and people"), people(look), new_page=True),
+            Section(_("7 Annex: raw rows"), annex(look, again), new_page=True),
         ),
         simulated=settings.simulated,
         language=language(),
     )
+
+
+def _records(past: "dict[str, pd.DataFrame]", told: review.Answer) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
+    """What holds of the records until the end of the period, and of it what lies in the period and on these assets."""
+    from models.bias.cases import standing
+
+    start_us, looked_at = told.result.start_us, {None, *(asset for asset, _site in told.parameters.assets)}
+    holding: dict[str, list[Row]] = {kind: list(standing(one).to_dict("records")) for kind, one in past.items()}
+    inside = {
+        kind: [row for row in rows if row["at_us"] >= start_us and row["asset"] in looked_at]
+        for kind, rows in holding.items()
+    }
+    return holding, inside
 
 
 def _again(state: State, settings: Settings, told: review.Answer) -> str:
