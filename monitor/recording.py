@@ -6,7 +6,6 @@ names the entry it stands for; nothing is edited. A name is asked for nowhere.
 
 import argparse
 import hashlib
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +16,7 @@ from zoneinfo import ZoneInfo
 from drivers.errors import UserError
 from monitor.daemon.deeds import ACTIONS, EVENTS, GRADES, PARTIES, TRIGGERS, draft_of
 from monitor.state import State
-from monitor.transfer.bring import add_records
+from monitor.transfer.bring import add_records, add_template
 from monitor.transfer.bring import command as bring
 from monitor.words import _, clean, utc_text
 
@@ -98,21 +97,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--withdraw", type=int, metavar="N", help="entry N was none")
     add_records(verbs.add_parser("import", help="bring in many from a CSV: shown first, then asked"))
     template = verbs.add_parser("template", help="print a CSV to be filled in, with the meaning of each column")
-    template.add_argument("--excel", choices=("de", "en"), help="as this Excel opens it: de has ; and decimal comma")
+    add_template(template, WHAT[verb][1])
     parser.set_defaults(recorded=verb)
 
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """0 when it is recorded, brought in or printed; see `handwheel import` for the rest."""
     verb, what = WHAT[args.recorded]
-    if args.recording_verb == "template":
-        from monitor.transfer.sheets import EXCEL, PLAIN
-        from monitor.transfer.template import template
-
-        sys.stdout.write(template(what, settings, EXCEL[args.excel] if args.excel else PLAIN))
-        return 0
-    if args.recording_verb == "import":
-        args.what = what
+    if args.recording_verb in ("import", "template"):
+        args.what = what if args.recording_verb == "import" else "template"
         return bring(args, settings, state)
     told = _add(args, verb, settings, state)
     print(_("entry {n}: {kind} recorded").format(n=int(told["n"]), kind=verb))

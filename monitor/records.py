@@ -15,18 +15,21 @@ from monitor.state import State
 from monitor.words import _
 
 ENTRY = ("n", "at_us", "role", "via", "site", "asset", "component")
+_ORIGIN = ("import", "line", "file_sha256")  # of an entry that was brought in
 _MORE: Mapping[str, tuple[str, ...]] = {  # fields that an entry of a kind may have beside those it must have
     "vendor_alert": ("received_at", "late_by", "active", "simulated"),
     "own_alert": ("model_sha256", "top"),
     "decision": ("randomised", "deferral_prob"),
-    "work_order": ("done", "alert_id", "planned_cost", "downtime", "run_hours", "party", "corrects", "withdrawn"),
+    "work_order": (
+        "done", "alert_id", "planned_cost", "downtime", "run_hours", "party", "corrects", "withdrawn", *_ORIGIN,
+    ),
     "finding": (
         "wear_pct", "measured_value", "limit", "cause", "second_reader_grade", "photo_sha256",
-        "limit_version", "corrects", "withdrawn",
+        "limit_version", "corrects", "withdrawn", *_ORIGIN,
     ),
-    "failure": ("cost", "corrects", "withdrawn"),
-    "cost": ("p_fail", "source", "corrects", "withdrawn"),
-    "event": ("corrects", "withdrawn"),
+    "failure": ("cost", "corrects", "withdrawn", *_ORIGIN),
+    "cost": ("p_fail", "source", "corrects", "withdrawn", *_ORIGIN),
+    "event": ("corrects", "withdrawn", *_ORIGIN),
     "assessment": ("model_sha256",),
     "audit": ("files",),
     "report": ("sha256",),

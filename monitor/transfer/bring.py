@@ -46,6 +46,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, help_text in RECORDS_TOLD.items():
         add_records(verbs.add_parser(name, help=help_text))
     verbs.add_parser("list", help="imports so far; which of them did not end")
+    add_template(verbs.add_parser("template", help="print a CSV to be filled in, with the meaning of each column"))
+
+
+def add_template(parser: argparse.ArgumentParser, what: str = "") -> None:
+    """Options of a template; where `what` is given, it is of that kind."""
+    if not what:
+        parser.add_argument("of", choices=tuple(RECORDS_TOLD), metavar="WHAT", help=", ".join(RECORDS_TOLD))
+    parser.add_argument("--excel", choices=("de", "en"), help="as this Excel opens it: de has ; and decimal comma")
+    if what:
+        parser.set_defaults(of=what)
 
 
 def add_records(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +78,12 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     """0 when it came in (or was only to be shown), 1 when lines were rejected, nobody agreed, or an import is open."""
     if args.what == "list":
         return _list(settings, state)
+    if args.what == "template":
+        from monitor.transfer.sheets import EXCEL, PLAIN
+        from monitor.transfer.template import template
+
+        sys.stdout.write(template(args.of, settings, EXCEL[args.excel] if args.excel else PLAIN))
+        return 0
     from monitor.ledger.through import allowed_role, storing
     from monitor.lock import lock_is_free
     from monitor.transfer import showing

@@ -18,7 +18,7 @@ _FLAGS = {word: True for word in ("true", "yes", "1", "wahr", "ja", "vrai", "oui
     word: False for word in ("false", "no", "0", "falsch", "nein", "faux", "non")
 }
 _SIGNS = {"€": "EUR", "£": "GBP"}
-_PARTS = re.compile(r"([^\s%€£A-Za-z]+)\s*(.{0,16})")
+_PARTS = re.compile(r"([+-]?[0-9.,][0-9.,' ]*?)\s*([^0-9\s.,'].{0,15})?")
 _FORMULA = re.compile(r"^'(?= *[=+\-@|＝＋－＠])")
 _JSON_LIMIT = 4_000  # characters
 
@@ -79,10 +79,11 @@ def quantity(text: str, unit: str, number: Callable[[str], float], decimal: str 
 
     A share becomes per cent. Raises ValueError where it is no number, has no unit, or another than that of its column.
     """
-    found = _PARTS.fullmatch(text)
+    found = _PARTS.fullmatch(re.sub("[\u00a0\u202f]", " ", text))
     if found is None:
         raise ValueError(f"{clean(text, 40)!r} is not a number with its unit")
-    digits, said = found[1], _SIGNS.get(found[2].strip(), found[2].strip())
+    digits, said = found[1], (found[2] or "").strip()
+    said = _SIGNS.get(said, said)
     value = number(digits)
     if not math.isfinite(value):
         raise ValueError(f"{clean(text, 40)!r} is not a number")

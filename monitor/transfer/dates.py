@@ -56,19 +56,14 @@ def settle(column: str, cells: Sequence[tuple[int, str]], told: Order, asked: Or
     day_first = [(line, text) for line, text, found in dates if int(found[1]) > 12]
     month_first = [(line, text) for line, text, found in dates if int(found[3]) > 12]
     if day_first and month_first:
-        words = "{column}: line {first} ({one}) has the day first, line {second} ({other}) the month: mend the file"
-        raise UserError(
-            words.format(
-                column=column, first=day_first[0][0], one=clean(day_first[0][1], 30), second=month_first[0][0],
-                other=clean(month_first[0][1], 30),
-            )
-        )  # fmt: skip
+        first, second = (f"line {line} ({clean(text, 30)})" for line, text in (day_first[0], month_first[0]))
+        raise UserError(f"{column}: {first} has the day first, {second} the month: mend the file")
     shown: Order = "dmy" if day_first else "mdy" if month_first else ""
     said: Order = asked or told
     if shown and said and shown != said:
         line, text = (day_first or month_first)[0]
-        words = "{column}: line {line} ({text}) cannot be {said}; say --dates {shown}, or mend the mapping"
-        raise UserError(words.format(column=column, line=line, text=clean(text, 30), said=said, shown=shown))
+        words = f"cannot be {said}; say --dates {shown}, or mend the mapping"
+        raise UserError(f"{column}: line {line} ({clean(text, 30)}) {words}")
     if asked or shown:
         return asked or shown
     other: Order = "mdy" if told == "dmy" else "dmy"
@@ -76,8 +71,8 @@ def settle(column: str, cells: Sequence[tuple[int, str]], told: Order, asked: Or
         return told
     line, text = dates[0][:2]
     why = f"the rows are more plausible as {other}" if told else "no day is above 12"
-    words = "{column}: line {line}: {text} may be day/month or month/day ({why}); add --dates dmy or --dates mdy"
-    raise UserError(words.format(column=column, line=line, text=clean(text, 30), why=why))
+    words = f"may be day/month or month/day ({why}); add --dates dmy or --dates mdy"
+    raise UserError(f"{column}: line {line}: {clean(text, 30)} {words}")
 
 
 def _is_better(dates: Sequence[tuple[int, str, re.Match[str]]], other: Order, told: Order, now: datetime) -> bool:

@@ -32,12 +32,10 @@ def own_mapping(path: Path, what: str, of: Recorded, settings: Settings, encodin
     found, utc, number = _fields(headings, of)
     missing = [name for name, needed in of.fields.items() if needed and name not in found]
     if missing:
-        if not found:
-            words = "none of its headings is one of ours; say with --map what its columns mean"
-        else:
-            words = "column {names} is missing{near}; see handwheel import {what} --template, or give --map".format(
-                names=", ".join(missing), near=nearest(missing[0], headings), what=what
-            )
+        words = "none of its headings is one of ours; say with --map what its columns mean"
+        if found:
+            near = nearest(missing[0], headings)
+            words = f"column {', '.join(missing)} is missing{near}; see handwheel import template {what}, or give --map"
         raise UserError(f"{clean(path)}: line 1: {words}")
     decimal = "," if separator != "," else "."
     file = FileTable(encoding=encoding or "utf-8", separator=separator, decimal=decimal)  # type: ignore[arg-type]
@@ -65,10 +63,8 @@ def _start(path: Path, encoding: str | None) -> str:
         return cut.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
     except UnicodeDecodeError as fault:
         line = cut[: fault.start].count(b"\n") + 1
-        words = "line {n}: is not {encoding}; if Excel on Windows wrote it, add --encoding cp1252".format(
-            n=line, encoding=encoding or "UTF-8"
-        )
-        raise UserError(f"{clean(path)}: {words}") from None
+        words = f"is not {encoding or 'UTF-8'}; if Excel on Windows wrote it, add --encoding cp1252"
+        raise UserError(f"{clean(path)}: line {line}: {words}") from None
 
 
 def _fields(headings: Sequence[str], of: Recorded) -> tuple[dict[str, str], set[str], str | None]:

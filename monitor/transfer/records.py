@@ -114,8 +114,8 @@ def _rows(file: Foreign, told: RecordMapping) -> tuple[list[Row], int]:
         elif len(rows) < MOST:
             rows.append(row)
         else:
-            words = "{file}: line {line}: is row {n}; at most {most} come in at once: split the file"
-            raise UserError(words.format(file=clean(file.path), line=row.line, n=MOST + 1, most=MOST))
+            words = f"is row {MOST + 1}; at most {MOST} come in at once: split the file"
+            raise UserError(f"{clean(file.path)}: line {row.line}: {words}")
     return rows, empty
 
 
@@ -162,8 +162,8 @@ def _is_new(
         raise UserError(f"{shown} stands twice in this file, first in line {first}")
     twin = ledger.twin(draft)
     if twin is not None and _content(draft.at_us, draft.asset, draft.component, draft.data) not in ledger.content:
-        words = "{id} is entry {n} of the ledger with other values; a row that corrects it has corrects = {n}"
-        raise UserError(words.format(id=shown, n=twin.n))
+        words = f"is entry {twin.n} of the ledger with other values; a row that corrects it has corrects = {twin.n}"
+        raise UserError(f"{shown} {words}")
 
 
 def _corrected(

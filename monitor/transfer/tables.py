@@ -12,6 +12,7 @@ import pyarrow as pa
 from drivers.record import Reason, quality_of
 from monitor.historian.parquet import FIELDS
 from monitor.ledger import ERASABLE, KINDS
+from monitor.transfer.columns import RECORDS, STORED
 from monitor.transfer.entries import HEAD
 from monitor.transfer.values import BUCKETS, Columns
 
@@ -80,6 +81,11 @@ ENTRY: Mapping[str, str] = {  # field of an entry's data -> what it means
     "version": "version of the program", "what": "what", "why": "why", "wo_id": "work order",
     "word": "the result in one word",
 }  # fmt: skip
+PROVENANCE_TOLD: Mapping[str, str] = {  # what an entry that was brought in says of where it comes from
+    "import": "import that brought it in: the id in the entries of kind import, which name file, mapping and role",
+    "line": "line of that file",
+    "file_sha256": "SHA-256 of that file",
+}
 FILES: Mapping[str, str] = {  # pattern -> what it is
     "README.txt": "how to read all this",
     "SCHEMA.json": "this file",
@@ -121,13 +127,27 @@ def schema() -> dict[str, Any]:
             "records": {
                 "each": dict(HEAD),
                 "kinds": {
-                    kind: {"fields": {name: ENTRY[name] for name in fields}, "erasable": kind in ERASABLE}
+                    kind: {
+                        "fields": {name: ENTRY[name] for name in fields},
+                        "more": _more(kind),
+                        "erasable": kind in ERASABLE,
+                    }
                     for kind, fields in KINDS.items()
                 },
             },
         },
         "reasons": reasons,
     }
+
+
+def _more(kind: str) -> dict[str, str]:
+    """The fields that an entry of a kind of record may have beside those that it must have, with their meaning."""
+    of = next((one for one in RECORDS.values() if one.kind == kind), None)
+    if of is None:
+        return {}
+    head = {"asset", "component", "role", "entered", "occurred", *KINDS[kind]}
+    told = {STORED.get(one.name, one.name): one.meaning for one in of.columns}
+    return {**{name: words for name, words in told.items() if name not in head}, **PROVENANCE_TOLD}
 
 
 def _columns(columns: Columns) -> dict[str, dict[str, str]]:

@@ -3,20 +3,32 @@
 import csv
 import hashlib
 import io
+import re
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 
+from drivers.errors import UserError
 from monitor.ledger import Draft, Ledger, entries, verify
 from monitor.lock import hold_lock
 from monitor.records import tables
+from monitor.settings import load
 from monitor.state import State
+from monitor.transfer import staging
 from monitor.transfer.columns import RECORDS
-from monitor.transfer.own import PROVENANCE
+from monitor.transfer.dates import settle
+from monitor.transfer.entries import KINDS_OF, Counted, write_csv
+from monitor.transfer.own import PROVENANCE, own_mapping
+from monitor.transfer.records import stage, take
+from monitor.transfer.sheets import EXCEL, PLAIN, Dialect
 from tests.monitor.transfer_bench import configured, handwheel
 
 AT_US = 1_772_000_000_000_000  # 2026-02-25T06:13:20Z
 HOUR_US = 3_600_000_000
+NOW_US = AT_US + 10_000 * HOUR_US
 
 
 class Office:
@@ -102,9 +114,8 @@ def ledger_of_each_kind(state: State) -> None:
         ledger.close()
 
 
-def as_told(state: State, kind: str) -> list[dict[str, object]]:
+def as_told(frame: pd.DataFrame) -> list[dict[str, object]]:
     """The rows of a kind but for where they come from; what they correct by its place among them."""
-    frame = tables(state)[kind]
     places = {n: place for place, n in enumerate(frame["n"])}
     rows = []
     for row in frame.to_dict("records"):
@@ -113,7 +124,7 @@ def as_told(state: State, kind: str) -> list[dict[str, object]]:
             for name, value in row.items()
             if name not in ("n", "via", "role", "feed", "raw_sha256", *PROVENANCE) and value not in (None, "")
         }
-        if kind == "decision":
+        if "choice" in row:
             told["role"] = row["role"]
         if "corrects" in told:
             told["corrects"] = places[told["corrects"]]
@@ -122,24 +133,57 @@ def as_told(state: State, kind: str) -> list[dict[str, object]]:
     return rows
 
 
-@pytest.mark.parametrize("excel", [(), ("--excel", "de")])
-def test_each_kind_of_record_goes_out_and_comes_in_elsewhere_as_it_was(office, tmp_path, excel):
+def carried(office: Office, away: State, what: str, dialect: Dialect) -> tuple[int, int]:
+    """What goes out as a sheet and comes in elsewhere without a mapping: how many entries are new, how many there."""
+    settings, sheet = load(office.config), office.folder / f"{what}.csv"
+    with sheet.open("wb") as out:
+        write_csv(out, Counted(office.state, KINDS_OF[what], None), dialect, ZoneInfo(settings.time_zone))
+    told = own_mapping(sheet, what, RECORDS[what], settings, None)
+    found = stage(sheet, what, told, office.folder, settings, away, NOW_US, {})
+    assert found.faults == []
+    lines = staging.digest(office.folder / "entries.jsonl")
+    facts = staging.Facts("0" * 16, what, sheet.name, "f" * 64, told.sha256, found.rows, 0, lines, None, None, {})
+    taken, made = take(away, settings, office.folder, facts, "shift_lead", NOW_US)
+    with hold_lock(away):
+        ledger = Ledger(away)
+        ledger.append_many(Draft(**row) for row in made)
+        ledger.close()
+    return taken.added, taken.there
+
+
+@pytest.mark.parametrize("dialect", [PLAIN, EXCEL["de"]], ids=["plain", "excel"])
+def test_each_kind_of_record_goes_out_and_comes_in_elsewhere_as_it_was(office, tmp_path, dialect):
     ledger_of_each_kind(office.state)
+    away = State(tmp_path / "away").make()
+    here = tables(office.state)
+    for what, of in RECORDS.items():
+        assert carried(office, away, what, dialect) == (len(here[of.kind]), 0)
+        assert carried(office, away, what, dialect) == (0, len(here[of.kind]))  # again: all of it is there
+    there = tables(away)
+    for of in RECORDS.values():
+        assert as_told(there[of.kind]) == as_told(here[of.kind])
+    assert verify(away).ok
+
+
+def test_what_was_brought_in_says_where_it_comes_from_in_the_ledger_and_in_an_export(office, tmp_path, capsys):
+    ledger_of_each_kind(office.state)
+    sheet = tmp_path / "f.csv"
+    assert office.run("export", "findings", "--out", sheet) == 0
     away = tmp_path / "away"
     away.mkdir()
-    other = Office(away, "freeze")
-    for what, of in RECORDS.items():
-        sheet = tmp_path / f"{what}.csv"
-        assert office.run("export", what, *excel, "--out", sheet) == 0
-        assert other.run("import", what, sheet, "--yes") == 0, what
-        assert as_told(other.state, of.kind) == as_told(office.state, of.kind), what
-        assert other.run("import", what, sheet, "--yes") == 0  # again: all of it is there
-        assert len(as_told(other.state, of.kind)) == len(as_told(office.state, of.kind)), what
-    found = next(entries(other.state, ["finding"]))
-    (begun, *_more) = (one for one in entries(other.state, ["import"]) if one.data["kind"] == "findings")
+    other = Office(away)
+    assert other.run("import", "findings", sheet, "--yes") == 0
+    found, begun = next(entries(other.state, ["finding"])), next(entries(other.state, ["import"]))
     assert (found.role, found.via, found.data["line"]) == ("shift_lead", "import", 2)
     assert (found.data["import"], found.data["file_sha256"]) == (begun.data["id"], begun.data["sha256"])
-    assert verify(other.state).ok
+    capsys.readouterr()
+    assert other.run("ledger", "show", "--kind", "finding") == 0
+    assert "shift_lead/import" in (told := capsys.readouterr().out)
+    assert f"(import {begun.data['id']}, line 2, file {begun.data['sha256'][:12]})" in told
+    again = tmp_path / "g.csv"
+    assert other.run("export", "findings", "--out", again) == 0
+    first = next(csv.DictReader(again.read_text().splitlines()))
+    assert (first["via"], first["import"], first["line"]) == ("import", begun.data["id"], "2")
 
 
 @pytest.mark.parametrize("verb", ["workorder", "finding", "failure", "event", "cost"])
@@ -264,7 +308,7 @@ BAD = (
     ({"wo": "W1"}, "wo_id: W1 stands twice in this file, first in line 2"),
     ({"wear": "40 mm"}, "wear_pct: '40 mm' is not in %"),
     ({"wear": "1,5"}, "has 9 columns"),
-    ({"wear": "\x1b[2J"}, "wear_pct: '·[2' is no number"),
+    ({"wear": "\x1b[2J"}, "wear_pct: '·[2J' is not a number with its unit"),
 )
 
 
@@ -306,61 +350,44 @@ def test_wear_that_may_be_a_share_is_asked_and_never_guessed(office, capsys):
     assert office.bring("findings", rows({"wo": "X", "wear": "0.4 %"})) == 0  # its cell says it
 
 
-@pytest.mark.parametrize(
-    ("dates", "words", "why"),
-    [
-        (["03/04/2026", "05/06/2026"], (), "line 2: 03/04/2026 may be day/month or month/day (no day is above 12)"),
-        (["03/04/2026", "05/06/2026"], ("--dates", "dmy"), "2026-04-03"),
-        (["03/04/2026", "05/06/2026"], ("--dates", "mdy"), "2026-03-04"),
-        (["03/04/2026", "25/06/2026"], (), "2026-04-03"),  # line 3 shows it
-        (["03/04/2026", "25/06/2026"], ("--dates", "mdy"), "line 3 (25/06/2026) cannot be mdy"),
-        (["25/03/2026", "03/25/2026"], (), "line 2 (25/03/2026) has the day first, line 3 (03/25/2026) the month"),
-        (["03.04.2026", "05.06.2026"], (), "2026-04-03"),
-        (["2026-04-03", "2026-06-05"], (), "2026-04-03"),
-    ],
-)  # fmt: skip
-def test_day_and_month_are_read_off_the_file_or_asked(office, capsys, dates, words, why):
-    code = office.bring("findings", rows(*({"at": at} for at in dates)), *words, "--yes")
-    if why.startswith("line"):
-        assert code == 2
-        assert why in capsys.readouterr().err
-        assert not list(entries(office.state))
-    else:
-        assert code == 0
-        assert f"from {why} 00:00" in capsys.readouterr().out
-
-
-MAP = """\
-[file]
-separator = ","
-decimal = "."
-[time]
-form = "%d/%m/%Y"
-zone = "Europe/Berlin"
-[columns]
-wo_id = "wo_id"
-asset = "asset"
-occurred = "occurred"
-grade = "grade"
-[fixed]
-inspector_party = "utility"
-blind_to_alert = false
-"""
+NOW = datetime(2026, 11, 28, 9)  # noqa: DTZ001 - the clock on the wall
 
 
 @pytest.mark.parametrize(
-    ("dates", "words", "code"),
+    ("written", "told", "asked", "order"),
     [
-        (["03/04/2026", "05/06/2026"], (), 0),  # the mapping says it, and nothing speaks against it
-        (["12/01/2025", "01/12/2026"], (), 2),  # by the mapping one lies ahead, the other way round none does
-        (["12/01/2025", "01/12/2026"], ("--dates", "mdy"), 0),
-        (["01/02/2026", "02/01/2026", "02/02/2026", "03/01/2026", "04/01/2026"], (), 2),  # sorted the other way round
-        (["01/02/2026", "02/01/2026", "02/02/2026", "03/01/2026", "04/01/2026"], ("--dates", "dmy"), 0),
+        (["03/04/2026", "05/06/2026"], "", "", "line 2: 03/04/2026 may be day/month or month/day (no day is above 12)"),
+        (["03/04/2026", "05/06/2026"], "", "dmy", "dmy"),
+        (["03/04/2026", "05/06/2026"], "", "mdy", "mdy"),
+        (["03/04/2026", "25/06/2026"], "", "", "dmy"),  # line 3 shows it
+        (["03/04/2026", "25/06/2026"], "", "mdy", "line 3 (25/06/2026) cannot be mdy"),
+        (["25/03/2026", "03/25/2026"], "", "", "line 2 (25/03/2026) has the day first, line 3 (03/25/2026) the month"),
+        (["03.04.2026", "05.06.2026", "2026-04-03"], "", "", ""),
+        (["03/04/2026", "05/06/2026"], "dmy", "", "dmy"),  # the mapping says it, and nothing speaks against it
+        (["03/25/2026", "05/06/2026"], "dmy", "", "line 2 (03/25/2026) cannot be dmy"),
+        (["12/01/2025", "01/12/2026"], "dmy", "", "more plausible as mdy"),  # one lies ahead, the other way round none
+        (["12/01/2025", "01/12/2026"], "dmy", "mdy", "mdy"),
+        (["01/02/2026", "02/01/2026", "02/02/2026", "03/01/2026", "04/01/2026"], "dmy", "", "more plausible as mdy"),
+        (["01/02/2026", "02/01/2026", "02/02/2026", "03/01/2026", "04/01/2026"], "dmy", "dmy", "dmy"),
     ],
 )
-def test_a_mapping_that_makes_implausible_dates_is_asked_about(office, dates, words, code):
-    told = office.file("m.toml", MAP)
-    assert office.bring("findings", rows(*({"at": at} for at in dates)), "--map", told, *words, "--yes") == code
+def test_day_and_month_are_read_off_the_file_or_asked(written, told, asked, order):
+    cells = list(enumerate(written, 2))
+    if len(order) > 3:
+        with pytest.raises(UserError, match=re.escape(order)):
+            settle("occurred", cells, told, asked, NOW)
+    else:
+        assert settle("occurred", cells, told, asked, NOW) == order
+
+
+def test_a_file_whose_dates_may_be_both_is_asked_about_and_the_answer_is_recorded(office, capsys):
+    sheet = rows({"at": "03/04/2026"})
+    assert office.bring("findings", sheet) == 2
+    assert "findings.csv: occurred: line 2: 03/04/2026 may be day/month" in capsys.readouterr().err
+    assert not list(entries(office.state))
+    assert office.bring("findings", sheet, "--dates", "dmy", "--yes") == 0
+    assert "from 2026-04-03 00:00" in capsys.readouterr().out
+    assert next(entries(office.state, ["import"])).data["answers"] == "dates=dmy"
 
 
 def test_what_is_odd_is_said_with_its_lines_and_comes_in(office, capsys):

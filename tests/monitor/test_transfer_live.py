@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from drivers.record import Reason
+from monitor.command_socket import ask
 from monitor.historian.history import read
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, verify
@@ -59,4 +60,9 @@ async def test_what_a_running_daemon_is_given_comes_in_and_what_it_has_goes_out(
         (one.kind, one.data.get("stage") or one.data.get("what")) for one in entries(bench.state, ["import", "export"])
     ]
     assert told == [("import", "begun"), ("import", "done"), ("export", "values"), ("export", "everything")]
+    found = {"wo_id": "W1", "asset": "pump1", "component": "seal", "grade": "C", "inspector_party": "utility"}
+    assert (await asyncio.to_thread(ask, bench.state, "finding", found))["ok"]
+    told = await asyncio.to_thread(ask, bench.state, "finding", found)
+    assert "is there already, as entry" in told["error"]
+    assert [(one.via, one.data["grade"]) for one in entries(bench.state, ["finding"])] == [("screen", "C")]
     assert verify(bench.state).ok
