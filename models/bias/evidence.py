@@ -13,10 +13,9 @@ Howard et al. 2021, Time-uniform, nonparametric, nonasymptotic confidence sequen
 Rogan, Gladen 1978, Estimating prevalence from the results of a screening test, Am. J. Epidemiology 107 (`null_rate`).
 """
 
-import bisect
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,16 +45,6 @@ class BetPath:
     def highest(self) -> float:
         """The most it ever was: for the early flag only, never for e-BH."""
         return max(1.0, float(self.e.max())) if len(self.e) else 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tipping:
-    """What would undo the closed-form (unclustered) flag; None where it does not stand or nothing undoes it."""
-
-    wrong_findings: int | None  # "not confirmed" findings that would have to be wrong
-    lowest_q0: float | None
-    lowest_sensitivity: float | None
-    missing_confirmed: float | None  # share confirmed needed among the jobs without a finding
 
 
 def null_rate(q0: float, sensitivity: float, specificity: float) -> float:
@@ -125,10 +114,10 @@ def bet_path(
     null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
     if not len(x):
         return BetPath(np.empty(0), np.empty(0, dtype=np.int64))
-    block, starts = _blocks(clusters, largest_cluster)
+    block, starts = blocks(clusters, largest_cluster)
     gains = np.bincount(block, weights=(null - x) / (1 - null)) / largest_cluster
     wealth = np.cumsum(np.log1p(STAKES[:, None] * gains), axis=1)
-    return BetPath(np.exp(np.minimum(_log_mean(wealth), 700.0)), starts)
+    return BetPath(np.exp(np.minimum(log_mean(wealth), 700.0)), starts)
 
 
 def path_bound(
@@ -142,47 +131,18 @@ def path_bound(
     x = np.asarray(confirmed, dtype=float)
     if not len(x) or x.all():
         return 1.0
-    block, _starts = _blocks(clusters, largest_cluster)
+    block, _starts = blocks(clusters, largest_cluster)
     won, lost = np.bincount(block, weights=1 - x), np.bincount(block, weights=x)
 
     def above(m: float) -> float:
         gains = (won * m / (1 - m) - lost) / largest_cluster
-        return float(_log_mean(np.log1p(STAKES[:, None] * gains).sum(axis=1))) - math.log(level)
+        return float(log_mean(np.log1p(STAKES[:, None] * gains).sum(axis=1))) - math.log(level)
 
     nearly = 1 - 1e-9
     return float(optimize.brentq(above, 0.0, nearly)) if above(nearly) > 0 else 1.0
 
 
-def wrong_in_path(
-    confirmed: Sequence[bool] | NDArray[np.bool_],
-    clusters: Sequence[object],
-    m0: float | Sequence[float] | NDArray[np.float64],
-    largest_cluster: int,
-) -> int | None:
-    """How few "not confirmed" findings would have to be wrong for the flag of `bet_path` to fall; None: none stands.
-
-    Those are taken first whose loss hurts most: whole blocks, the one with the largest fall per finding before others.
-    """
-    x = np.array(confirmed, dtype=bool)
-    if bet_path(x, clusters, m0, largest_cluster).current < FLAG:
-        return None
-    null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
-    block, _starts = _blocks(clusters, largest_cluster)
-    now = np.bincount(block, weights=(null - x) / (1 - null)) / largest_cluster
-    then = -np.bincount(block) / largest_cluster
-    fall = np.log1p(STAKES[-1] * now) - np.log1p(STAKES[-1] * then)
-    per_finding = fall / np.maximum(np.bincount(block, weights=~x), 1)
-    order = [i for i in np.lexsort((block, -per_finding[block])) if not x[i]]
-
-    def stands(flipped: int) -> bool:
-        other = x.copy()
-        other[order[:flipped]] = True
-        return bet_path(other, clusters, m0, largest_cluster).current >= FLAG
-
-    return bisect.bisect_left(range(len(order) + 1), True, lo=1, key=lambda k: not stands(k))
-
-
-def _blocks(clusters: Sequence[object], largest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def blocks(clusters: Sequence[object], largest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(block of each finding, in order of first appearance; positions of their first findings)."""
     seen: Counter[object] = Counter()
     number: dict[tuple[object, int], int] = {}
@@ -197,7 +157,8 @@ def _blocks(clusters: Sequence[object], largest: int) -> tuple[NDArray[np.int64]
     return np.array(block, dtype=np.int64), np.array(starts, dtype=np.int64)
 
 
-def _log_mean(logs: NDArray[np.float64]) -> Any:
+def log_mean(logs: NDArray[np.float64]) -> Any:
+    """Log of the mean over the stakes (first axis) of wealth given as logs."""
     return np.logaddexp.reduce(logs, axis=0) - math.log(BETS)
 
 
@@ -217,48 +178,3 @@ def upper_bound(confirmed: int, unconfirmed: int, level: float = FLAG) -> float:
     if log_e(confirmed, unconfirmed, high) < goal:
         return 1.0
     return float(optimize.brentq(lambda m: log_e(confirmed, unconfirmed, m) - goal, low, high))
-
-
-def tipping(
-    confirmed: int, unconfirmed: int, without_finding: int, *, q0: float, sensitivity: float, specificity: float
-) -> Tipping:
-    """What would have to be wrong for the closed-form flag to fall, one thing at a time.
-
-    Tipping points for findings independent of each other (`log_e`); the counterpart of the first for clusters is
-    `wrong_in_path`.
-
-    >>> tipping(6, 25, 10, q0=0.5, sensitivity=0.9, specificity=0.9).wrong_findings
-    2
-    """
-    goal = math.log(FLAG)
-    m0 = null_rate(q0, sensitivity, specificity)
-
-    def stands(s: int, u: int, m: float = m0) -> bool:
-        return log_e(s, u, m) >= goal
-
-    if not stands(confirmed, unconfirmed):
-        return Tipping(None, None, None, None)
-    wrong = next((k for k in range(1, unconfirmed + 1) if not stands(confirmed + k, unconfirmed - k)), None)
-    needed = next(
-        (k for k in range(without_finding + 1) if not stands(confirmed + k, unconfirmed + without_finding - k)), None
-    )
-
-    def lowest(rate_of: Callable[[float], float]) -> float:
-        grid = np.linspace(0.001, 0.999, 999)
-        return float(next(g for g in grid if stands(confirmed, unconfirmed, rate_of(float(g)))))
-
-    return Tipping(
-        wrong_findings=wrong,
-        lowest_q0=lowest(lambda q: null_rate(q, sensitivity, specificity)),
-        lowest_sensitivity=lowest(lambda se: null_rate(q0, se, specificity)),
-        missing_confirmed=needed / without_finding if needed is not None and without_finding else None,
-    )
-
-
-def tipping_curve(
-    confirmed: int, unconfirmed: int, *, sensitivity: float, specificity: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The closed-form e-value over agreed rates q0 from .05 to .95: which agreement would have led to which answer."""
-    q0 = np.round(np.arange(0.05, 0.951, 0.01), 2)
-    e = [math.exp(min(log_e(confirmed, unconfirmed, null_rate(q, sensitivity, specificity)), 700.0)) for q in q0]
-    return q0, np.array(e)

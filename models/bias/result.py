@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from models.bias.diagnostics import Deferral, Season, Spike, Step, Waddington
 from models.bias.doubts import Doubt
-from models.bias.evidence import BetPath, Tipping
+from models.bias.evidence import BetPath
 from models.bias.life import Credit, Life
 from models.bias.replacement import Replacement
+from models.bias.tipping import Tipping
 from models.intervals import Interval
 
 
@@ -88,9 +89,9 @@ class ReviewResult:
     standing: bool  # it stands at 20 at the end of the last full cycle of 12 months
     cycles: int  # full ones of 12 months
     cycle_ends: tuple[tuple[int, float], ...]  # end of each, UTC [us], and the wealth then
-    tipping: Tipping  # of the closed form, as if each finding stood alone
-    wrong_findings: int | None  # what undoes the flag of the clustered bets; None where it does not stand
-    tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]
+    tipping: Tipping  # of the bets that decide
+    tipping_unclustered: Tipping  # of the closed form, as if each finding stood alone
+    tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]  # q0 from .05 to .95 and the e that each had led to
     life: Life
     failures: int
     failure_rate: Interval

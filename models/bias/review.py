@@ -36,16 +36,14 @@ from models.bias.evidence import (
     bet_path,
     null_rate,
     path_bound,
-    tipping,
-    tipping_curve,
     upper_bound,
-    wrong_in_path,
 )
 from models.bias.life import account, failure_credit
 from models.bias.multiple import e_bh
 from models.bias.parameters import Parameters
 from models.bias.result import Group, ReviewResult
 from models.bias.status import status_of
+from models.bias.tipping import path_curve, path_tipping, tipping
 from models.bias.unsupported import powered, unsupported
 from models.intervals import median_interval, rate_interval, share_interval
 
@@ -121,6 +119,7 @@ def review(
     )  # fmt: skip
     q0 = independent["q0"].to_numpy(dtype=float) if n else np.array([parameters.default_q0])
     mean_q0 = float(q0.mean())
+    se, sp = parameters.sensitivity, parameters.specificity
     written = cases[cases["inspector_party"] == "vendor"]
     in_period = failures[(failures["at_us"] >= start) & (failures["at_us"] < end)]
     asset_years = len(parameters.assets) * years
@@ -177,14 +176,9 @@ def review(
         standing=bool(cycle_ends) and cycle_ends[-1][1] >= FLAG,
         cycles=len(cycle_ends),
         cycle_ends=cycle_ends,
-        tipping=tipping(
-            confirmed, n - confirmed, len(cases) - n,
-            q0=mean_q0, sensitivity=parameters.sensitivity, specificity=parameters.specificity,
-        ),
-        wrong_findings=wrong_in_path(*bets),
-        tipping_curve=tipping_curve(
-            confirmed, n - confirmed, sensitivity=parameters.sensitivity, specificity=parameters.specificity
-        ),
+        tipping=path_tipping(*bets, without_finding=len(rest), q0=mean_q0, sensitivity=se, specificity=sp),
+        tipping_unclustered=tipping(confirmed, n - confirmed, len(rest), q0=mean_q0, sensitivity=se, specificity=sp),
+        tipping_curve=path_curve(bets.confirmed, bets.clusters, bets.largest, sensitivity=se, specificity=sp),
         life=life,
         failures=len(in_period),
         failure_rate=rate_interval(len(in_period), asset_years),

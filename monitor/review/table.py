@@ -243,11 +243,13 @@ def _flags(r: "ReviewResult") -> str:
 
 def _tipping(r: "ReviewResult") -> str:
     t = r.tipping
-    wrong = "-" if r.wrong_findings is None else str(r.wrong_findings)
     if t.lowest_q0 is None:
-        return f"(i) {wrong}; " + _("the unclustered flag does not stand")
+        return _("no flag stands")
+    wrong, single = (
+        "-" if one is None else str(one) for one in (t.wrong_findings, r.tipping_unclustered.wrong_findings)
+    )
     among = _("nothing undoes it") if t.missing_confirmed is None else f"{100 * t.missing_confirmed:.0f} %"
-    alone = _("unclustered {n}").format(n="-" if t.wrong_findings is None else t.wrong_findings)
+    alone = _("unclustered {n}").format(n=single)
     lowest = f"{number_text(t.lowest_q0, 2)}, {number_text(t.lowest_sensitivity, 2)}"
     return f"(i) {wrong}, {alone}; (ii) {lowest}; (iii) {among}"
 

@@ -16,12 +16,10 @@ from models.bias.evidence import (
     log_e,
     null_rate,
     path_bound,
-    tipping,
-    tipping_curve,
     upper_bound,
-    wrong_in_path,
 )
 from models.bias.multiple import e_bh
+from models.bias.tipping import path_curve, path_tipping, tipping, wrong_in_path
 
 
 @pytest.mark.parametrize(("s", "u", "m0"), [(6, 25, 0.5), (0, 8, 0.45), (3, 3, 0.5), (40, 10, 0.3)])
@@ -199,8 +197,31 @@ def test_tipping_points_stand_where_the_flag_just_stands():
     assert log_e(6, 25, null_rate(0.5, t.lowest_sensitivity, 0.9)) >= goal
     k = round(t.missing_confirmed * 10)
     assert log_e(6 + k, 25 + 10 - k, 0.5) < goal <= log_e(6 + k - 1, 25 + 10 - k + 1, 0.5)
-    q0, e = tipping_curve(6, 25, sensitivity=0.9, specificity=0.9)
-    assert (np.diff(e) > 0)[q0[1:] > 0.3].all()
+
+
+def test_the_tipping_points_of_the_bets_stand_where_their_flag_just_stands():
+    x, known = ([True] + [False] * 4) * 6 + [False], {"sensitivity": 0.9, "specificity": 0.9}
+    clusters = [n // 2 for n in range(31)]
+    t = path_tipping(x, clusters, 0.5, 3, without_finding=10, q0=0.5, **known)
+
+    def e(q0=0.5, se=0.9, worn=None):
+        more = [] if worn is None else [k < worn for k in range(10)]
+        where = [*clusters, *(f"job {k}" for k in range(len(more)))]
+        return bet_path([*x, *more], where, null_rate(q0, se, 0.9), 3).current
+
+    assert e(q0=t.lowest_q0 + 1e-6) >= FLAG > e(q0=t.lowest_q0 - 1e-6)
+    assert e(se=t.lowest_sensitivity + 1e-6) >= FLAG > e(se=t.lowest_sensitivity - 1e-6)
+    k = round(t.missing_confirmed * 10)
+    assert e(worn=k - 1) >= FLAG > e(worn=k)
+    assert t.wrong_findings == wrong_in_path(x, clusters, 0.5, 3)
+    q0, curve = path_curve(x, clusters, 3, **known)
+    assert curve[q0 == 0.5] == pytest.approx(e())
+    assert (np.diff(curve) > 0).all()
+    assert ((curve >= FLAG) == (q0 > t.lowest_q0)).all()
+    none = path_tipping(x, clusters, 0.3, 3, without_finding=0, q0=0.3, **known)
+    assert (none.wrong_findings, none.lowest_q0, none.missing_confirmed) == (None, None, None)
+    assert path_tipping([False] * 20, range(20), 0.5, 1, without_finding=0, q0=0.5, **known).missing_confirmed is None
+    assert path_curve([], [], 3, **known)[1].tolist() == [1.0] * 91
 
 
 def test_visits_that_find_more_are_not_turned_against_an_honest_vendor():

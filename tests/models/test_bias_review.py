@@ -57,8 +57,8 @@ def test_the_demo_vendor_is_flagged_with_its_known_answers(demo):
         assert getattr(r, name) == pytest.approx(known[name], rel=1e-3, abs=1e-3)
     for interval, values in ((r.unsupported, known["unsupported"]), (r.life.net, known["excess_per_year"])):
         assert [interval.value, interval.low, interval.high] == pytest.approx(values, rel=1e-3)
-    assert r.wrong_findings == known["wrong_findings"]
-    assert r.tipping.wrong_findings == known["wrong_findings_unclustered"]
+    assert r.tipping.wrong_findings == known["wrong_findings"]
+    assert r.tipping_unclustered.wrong_findings == known["wrong_findings_unclustered"]
 
 
 def test_the_review_finds_what_is_true_of_the_demo_vendor(demo):

@@ -14,7 +14,7 @@ def changes(r: ReviewResult, *, agreed: bool) -> list[str]:
     """Sentences for the status as it stands."""
     if r.status == "INSUFFICIENT":
         return _more(r)
-    return _fewer(r) if r.wrong_findings is None else _falls(r, agreed=agreed)
+    return _fewer(r) if r.tipping.wrong_findings is None else _falls(r, agreed=agreed)
 
 
 def _falls(r: ReviewResult, *, agreed: bool) -> list[str]:
@@ -22,7 +22,7 @@ def _falls(r: ReviewResult, *, agreed: bool) -> list[str]:
     t, unconfirmed, jobs = r.tipping, r.findings - r.confirmed, r.interventions - r.findings
     told = []
     told.append(_("if {k} of the {n} findings that did not confirm were wrong").format(
-        k=r.wrong_findings, n=unconfirmed))  # fmt: skip
+        k=t.wrong_findings, n=unconfirmed))  # fmt: skip
     if t.lowest_q0 is not None:
         told.append(_("if the agreed rate were below {q0} (in use {now})").format(
             q0=number_text(t.lowest_q0, 2), now=_between(r.q0)))  # fmt: skip
@@ -36,8 +36,7 @@ def _falls(r: ReviewResult, *, agreed: bool) -> list[str]:
         "What speaks against the agreed rate falls away, one thing at a time: {things}."
     )  # fmt: skip
     sentences = [lead.format(things="; ".join(told)) + " " + _(
-        "The number of wrong findings is reckoned visit by visit, as the status is; the rest as if findings were"
-        " independent of each other.")]  # fmt: skip
+        "All of it is reckoned visit by visit, as the status is.")]  # fmt: skip
     if t.lowest_q0 is not None and t.missing_confirmed is None and jobs:
         sentences.append(_("Whatever the {n} jobs without a finding would have shown, it stands.").format(n=jobs))
     if not agreed:
