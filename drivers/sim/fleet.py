@@ -93,7 +93,7 @@ class Vendor:
     gather_share: float = 1.0  # of the pumps where it does
     gather_b: float = 1.0  # b on those pumps
     inflated: float = 0.0  # share of warnings that it calls critical
-    repeats: bool = False  # says it again each week until the job is done
+    repeats: int = 0  # it says it again so many times a week until the job is done
     at_limit: bool = False  # no vendor at all: each part is replaced in the week it passes the agreed limit
 
 
@@ -500,7 +500,7 @@ def _years(
         if vendor.gather is not None:
             asks |= free & gathers & asks.any(axis=1, keepdims=True) & (seen >= vendor.gather)
         if vendor.repeats and written(week):
-            for place in opened:
+            for place in [place for place in opened for _ in range(vendor.repeats)]:
                 book.vendor_alert(week, place, float(seen[place]), bool(by_calendar[place]))
         for i, j in np.argwhere(asks):
             place = (int(i), int(j))

@@ -26,7 +26,7 @@ class Parameters:
     sensitivity: float = 0.9
     specificity: float = 0.9
     protective_specificity: float = 1.0
-    largest_cluster: int = 5
+    largest_cluster: int = 4  # n_max: all parts of a pump; with 5 a tenth of the power is lost (docs/bias_method.md)
     cluster_days: float = 30.0
     match_days: float = 56.0
     merge_days: float = 14.0
