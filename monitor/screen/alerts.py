@@ -59,7 +59,7 @@ def lines(room: RoomState, view: View) -> list[Line]:
 def key_lines() -> list[str]:
     return [
         _("Enter asset  x acknowledge  s shelve  d decide  / filter"),
-        _("m MANUAL  Esc back  ? help"),
+        _("y why  f finding  m MANUAL  Esc back  ? help"),
     ]
 
 

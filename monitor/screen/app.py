@@ -21,6 +21,7 @@ from textual.content import Content
 
 from drivers.errors import UserError
 from monitor.command_socket import ask
+from monitor.labels import role_word
 from monitor.screen.decide import (
     Command,
     Dialog,
@@ -32,7 +33,18 @@ from monitor.screen.decide import (
     signature,
     utc_now,
 )
-from monitor.screen.page import AlertsPage, OverviewPage, Page, ProceduresPage, ReportsPage, TextPage
+from monitor.screen.finding import form_of
+from monitor.screen.form import FindingForm
+from monitor.screen.page import (
+    AlertsPage,
+    OverviewPage,
+    Page,
+    ProceduresPage,
+    ReportsPage,
+    ReviewPage,
+    TextPage,
+    WhyPage,
+)
 from monitor.screen.palette import THEME, content
 from monitor.screen.pieces import Line
 from monitor.screen.reading import Parts, Reading, manual_command, text_of
@@ -62,6 +74,14 @@ class ControlRoom(App[int]):
     #middle { width: 100%; height: 1fr; align: center middle; }
     #dialog { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 0 2; border: ascii $foreground; }
     #dialog Input { width: 100%; height: 1; border: none; padding: 0; }
+    FindingForm { background: $background; }
+    #form { width: 100%; height: 1fr; padding: 0 1; }
+    #slots { width: 100%; height: 1fr; scrollbar-size: 0 0; }
+    .row { width: 100%; height: 1; }
+    .row Static { width: 20; }
+    .row Input { width: 1fr; height: 1; border: none; padding: 0; }
+    .listed { text-wrap: nowrap; text-overflow: ellipsis; }
+    #hint { width: 100%; height: 3; color: $secondary; }
     .title { text-style: bold; }
     .label { color: $secondary; }
     #fault { text-style: bold; height: auto; }
@@ -70,13 +90,14 @@ class ControlRoom(App[int]):
         Binding("a", "go('alerts')", show=False),
         Binding("p", "go('procedures')", show=False),
         Binding("r", "go('reports')", show=False),
+        Binding("v", "go('review')", show=False),
         Binding("question_mark,f1", "help", show=False),
         Binding("m", "manual", show=False),
         Binding("L", "language", show=False),
         Binding("C", "drawing", show=False),
         Binding("q,ctrl+c", "quit_screen", show=False),
     ]
-    PAGES = {"alerts": AlertsPage, "procedures": ProceduresPage, "reports": ReportsPage}
+    PAGES = {"alerts": AlertsPage, "procedures": ProceduresPage, "reports": ReportsPage, "review": ReviewPage}
 
     def __init__(self, state: State, *, full: bool = True, encoding: str | None = "utf-8") -> None:
         super().__init__()
@@ -132,7 +153,7 @@ class ControlRoom(App[int]):
         """Put what was read into the room and show it."""
         trouble = _("UI error") + " " + clean(next(iter(self.faults.values())), 60) if self.faults else ""
         self.room = replace(self.room, **parts, trouble=trouble)
-        if isinstance(self.screen, Page | Dialog):
+        if isinstance(self.screen, Page | Dialog | FindingForm):
             self.screen.show()
 
     def alive(self) -> Content:
@@ -242,7 +263,51 @@ class ControlRoom(App[int]):
             self.say(_("the manual screen ended with code {code}; use handwheel-manual in another terminal").format(
                 code=code))  # fmt: skip
 
+    # why
+
+    def why(self, name: str, asset_id: str) -> None:
+        """Read all that is known of an alert, or of an asset's, and show it."""
+
+        async def read() -> None:
+            try:
+                answer = await asyncio.to_thread(self.reading.why, name, asset_id)
+                await self.push_screen(WhyPage(name, asset_id, answer))
+            except UserError as fault:
+                self.say(str(fault))
+
+        self.run_worker(read(), exclusive=True, group="why", exit_on_error=False)
+
+    def ask_why(self, page: WhyPage) -> None:
+        """Read it again for a page that shows it."""
+
+        async def read() -> None:
+            with contextlib.suppress(UserError):  # what was read before stands
+                page.answer = await asyncio.to_thread(self.reading.why, page.name_asked, page.asset_id)
+                page.show(anew=True)
+
+        self.run_worker(read(), exclusive=True, group="why", exit_on_error=False)
+
     # what a person decides
+
+    def finding(self, asset_id: str, component: str = "", alert_id: str = "", wo_id: str = "") -> None:
+        """The finding form; who may not record, or where nobody takes it, is told before it is filled in."""
+        if not self.room.role:
+            self.say(_("the daemon does not answer: nothing can be recorded now; write it down and enter it later"))
+            return
+        if "finding" not in self.room.rights:
+            words = _("the role {role} has no right to record findings; see [roles] in site.toml")
+            self.say(words.format(role=role_word(self.room.role)))
+            return
+
+        def ask_daemon(verb: str, data: dict[str, Any]) -> dict[str, Any]:
+            return dict(ask(self.state, verb, data, ANSWER_S))
+
+        def answered(words: str | None) -> None:
+            if words:
+                self.say(words)
+
+        form = form_of(self.room, asset_id, component, alert_id, wo_id)
+        self.push_screen(FindingForm(form, self.room, ask_daemon, self.encoding, self.alive), answered)
 
     def decide(self, alarm: Alarm, choice: str) -> None:
         self.put(decision(alarm, choice, self.room.zone, utc_now))

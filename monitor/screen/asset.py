@@ -79,7 +79,7 @@ def lines(room: RoomState, view: View, asset_id: str) -> list[Line]:
 
 def key_lines(view: View) -> list[str]:
     first = _("1 follow  2 inspect first  3 defer  4 reject   (3 and 4 need a reason)")
-    second = _("w trend span  a alerts  m MANUAL  Esc back  ? help")
+    second = _("y why  f finding  w span  m MANUAL  Esc back  ? help")
     return [first, _("b baseline") + "  " + second if view.wide else _("Tab next page") + "  " + second]
 
 

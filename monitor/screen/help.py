@@ -36,9 +36,10 @@ def sections() -> list[tuple[str, list[str]]]:
             _("KEYS"),
             [
                 _("arrows or j k move   Enter open   Esc back   Tab next pane   / filter   s site"),
-                _("a alerts   p procedures   r reports   m manual screen   L language   C drawing   q quit"),
+                _("a alerts   p procedures   r reports   v review   m manual screen   L language   C drawing   q quit"),
                 _("asset: 1 follow  2 inspect first  3 defer  4 reject   w span of the trend   b confirm the baseline"),
-                _("alerts: x acknowledge  s shelve  d decide      reports: S sign"),
+                _("alerts: x acknowledge  s shelve  d decide      reports: S sign  f jobs without a finding"),
+                _("asset, alerts: y why, all that is known of an alert   f enter what was found, or correct it"),
             ],
         ),
         (
@@ -80,13 +81,15 @@ def safe(line: str) -> str:
     return " " * min(start, 60) + " ".join(clean(part, 400) if part else "" for part in line.strip().split(" "))
 
 
-def scrolled(room: RoomState, view: View, title: str, told: list[Line]) -> list[Line]:
+def scrolled(
+    room: RoomState, view: View, title: str, told: list[Line], keys: list[str] | None = None, notice: str = ""
+) -> list[Line]:
     top = [head(room, view), Line(" " + title, "strong"), rule(view.width)]
-    keys = _("arrows or j k scroll   Esc back")
-    space = view.height - len(top) - 2
+    last_lines = foot(view, keys or [_("arrows or j k scroll   Esc back")], notice)
+    space = view.height - len(top) - 1 - len(last_lines)
     start = min(view.scroll, max(len(told) - space, 0))
     more = f"{min(start + space, len(told))}/{len(told)}" if len(told) > space else ""
-    bottom = [rule(view.width, more), *foot(view, [keys])]
+    bottom = [rule(view.width, more), *last_lines]
     return page([*top, *told[start : start + space]], bottom, view.width, view.height)
 
 

@@ -74,7 +74,7 @@ def filter_words(view: View) -> str:
 def key_lines(room: RoomState, view: View) -> list[str]:
     role = _("role: {role}").format(role=role_word(room.role) if room.role else "-")
     first = _("Enter open  a alerts  p procedures  r reports  m MANUAL  / filter  s site")
-    second = _("L language  ? help  q quit")
+    second = _("v review  L language  ? help  q quit")
     return [first, budget([(9, second)], view.width - 2, role)]
 
 

@@ -12,11 +12,12 @@ from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from monitor.screen import alerts, asset, help, overview, procedures, reports
+from monitor.screen import alerts, asset, help, overview, owed, procedures, reports, review, why
 from monitor.screen.palette import content
 from monitor.screen.pieces import Line
 from monitor.screen.room import RoomState, rows
 from monitor.screen.text import View
+from monitor.why.asking import Told
 from monitor.words import _
 
 if TYPE_CHECKING:
@@ -180,6 +181,8 @@ class AssetPage(Page):
         Binding("shift+tab", "tab(-1)", show=False, priority=True),
         Binding("w", "span", show=False),
         Binding("b", "baseline", show=False),
+        Binding("y", "why", show=False),
+        Binding("f", "finding", show=False),
         Binding("1", "decide('follow')", show=False),
         Binding("2", "decide('inspect_first')", show=False),
         Binding("3", "decide('defer')", show=False),
@@ -221,6 +224,14 @@ class AssetPage(Page):
             return
         self.control.confirm(self.asset_id)
 
+    def action_why(self) -> None:
+        self.control.why(self.asset_id, self.asset_id)
+
+    def action_finding(self) -> None:
+        claims = asset.open_claims(self.room, self.asset_id)
+        alert = claims[0] if claims else None
+        self.control.finding(self.asset_id, alert.component if alert else "", alert.alert_id if alert else "")
+
     def action_decide(self, choice: str) -> None:
         claims = asset.open_claims(self.room, self.asset_id)
         if not claims:
@@ -234,6 +245,8 @@ class AlertsPage(Page):
         Binding("x", "acknowledge", show=False),
         Binding("s", "shelve", show=False),
         Binding("d", "decide", show=False),
+        Binding("y", "why", show=False),
+        Binding("f", "finding", show=False),
     ]
 
     def lines(self) -> list[Line]:
@@ -262,9 +275,89 @@ class AlertsPage(Page):
         if found:
             self.control.decide(found[self.view.selected], "")
 
+    def action_why(self) -> None:
+        found = alerts.items(self.room, self.view)
+        if found:
+            self.control.why(found[self.view.selected].alert_id, found[self.view.selected].asset)
+
+    def action_finding(self) -> None:
+        found = alerts.items(self.room, self.view)
+        if found and found[self.view.selected].asset:
+            one = found[self.view.selected]
+            self.control.finding(one.asset, one.component, one.alert_id)
+        elif found:
+            self.say(_("this alert is of no asset, so nothing can be found in it"))
+
+
+class WhyPage(Page):
+    """All that is known of an alert; read anew where the ledger has grown."""
+
+    BINDINGS = [Binding("f", "finding", show=False)]
+
+    def __init__(self, name: str, asset_id: str, answer: Told) -> None:
+        super().__init__()
+        self.name_asked, self.asset_id, self.answer = name, asset_id, answer
+        self.read_at = ""  # the ledger's head when it was read
+
+    def lines(self) -> list[Line]:
+        if self.read_at != self.room.past.head:
+            if self.read_at:
+                self.control.ask_why(self)
+            self.read_at = self.room.past.head
+        return why.lines(self.room, self.view, self.answer)
+
+    def action_move(self, by: int) -> None:
+        last = why.last(self.room, self.view, self.answer)
+        self.view = replace(self.view, scroll=max(0, min(self.view.scroll + by, last)), notice="")
+        self.show()
+
+    def action_finding(self) -> None:
+        one = self.answer.stories[0]
+        self.control.finding(one.asset, one.component, one.alert_id)
+
+    def action_filter(self) -> None:
+        """A text is not filtered."""
+
+
+class ReviewPage(Page):
+    """The vendor review as it stands in the ledger."""
+
+    def lines(self) -> list[Line]:
+        return review.lines(self.room, self.view)
+
+    def action_move(self, by: int) -> None:
+        last = review.last(self.room, self.view)
+        self.view = replace(self.view, scroll=max(0, min(self.view.scroll + by, last)), notice="")
+        self.show()
+
+    def action_filter(self) -> None:
+        """A text is not filtered."""
+
+
+class OwedPage(Page):
+    """Jobs that are done and have no finding."""
+
+    BINDINGS = [Binding("f", "enter", show=False)]
+
+    def lines(self) -> list[Line]:
+        return owed.lines(self.room, self.view)
+
+    def count(self) -> int:
+        return len(owed.items(self.room, self.view))
+
+    def action_enter(self) -> None:
+        found = owed.items(self.room, self.view)
+        if found:
+            asset_id, job = found[self.view.selected]
+            part = (job.order.component if job.order else "") or ""
+            self.control.finding(asset_id, part, wo_id=job.wo_id)
+
 
 class ReportsPage(Page):
-    BINDINGS = [Binding("S", "sign", show=False)]
+    BINDINGS = [Binding("S", "sign", show=False), Binding("f", "owed", show=False)]
+
+    def action_owed(self) -> None:
+        self.app.push_screen(OwedPage())
 
     def lines(self) -> list[Line]:
         return reports.lines(self.room, self.view)

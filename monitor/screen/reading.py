@@ -38,6 +38,7 @@ from monitor.screen.room import (
     time_us,
 )
 from monitor.state import State, read_plain
+from monitor.why.asking import Told, told_of
 from monitor.words import _, language
 
 Parts = dict[str, Any]
@@ -171,6 +172,10 @@ class Reading:
             return {"store_word": _("ledger UNREADABLE")}
         self._ledger_n, self._head = n, head
         return {"past": past(self._entries, time.time_ns() // 1000, head)}
+
+    def why(self, name: str, asset: str) -> Told:
+        """All that the ledger has of an alert, or of what stands on an asset. Raises UserError in one line."""
+        return told_of(self.state, name, time.time_ns() // 1000, assets=list(self._kinds), asset=asset)
 
     def reports(self) -> tuple[Report, ...]:
         """The files of STATE/reports, grouped by the stem they share; a CSV belongs to the stem it begins with."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from monitor.progress import from_json
 from monitor.screen.overview import filter_words
+from monitor.screen.owed import reminder
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
 from monitor.screen.room import Entry, Rejected, Report, RoomState, part, time_us
 from monitor.screen.text import View, banners, foot, head, short_time
@@ -91,7 +92,8 @@ def lines(room: RoomState, view: View) -> list[Line]:
     """The whole page."""
     found = items(room, view)
     title = Line(" " + _("REPORTS AND AUDITS") + under_way(room), "strong")
-    top = [head(room, view), *banners(room, view), title, rule(view.width)]
+    owed = [Line(" " + line) for line in wrap(reminder(room), view.width - 2)]
+    top = [head(room, view), *banners(room, view), title, *owed, rule(view.width)]
     bottom = [rule(view.width), *detail(view, found), *foot(view, key_lines(), view.notice or filter_words(view))]
     space = view.height - len(top) - len(bottom)
     return page([*top, *table(room, view, found, space)], bottom, view.width, view.height)
@@ -108,7 +110,7 @@ def under_way(room: RoomState) -> str:
 
 def key_lines() -> list[str]:
     return [
-        _("Enter read here  S sign the audit  / filter"),
+        _("Enter read  S sign  v review  f jobs without a finding  / filter"),
         _("files: H = HTML  P = PDF  T = text  C = CSV     m MANUAL  Esc back  ? help"),
     ]
 

@@ -243,7 +243,7 @@ def test_the_tally_counts_and_never_prices(room):
     text = "\n".join(str(line) for line in overview.lines(room, View(100, 30)))
     assert "vendor asked 5  done 5  inspected 4  confirmed 1" in text
     assert "follow 4" in text
-    assert "review" not in text
+    assert "review 2" not in text
     assert "EUR" not in text
 
 
