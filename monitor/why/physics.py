@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from drivers.errors import UserError
 from monitor.historian.reader import HotReader
 from monitor.labels import health_word
+from monitor.reasons import reason_text
 from monitor.state import State
 from monitor.why.found import Row
 from monitor.why.telling import line_rows
@@ -41,13 +42,13 @@ def _computed(state: State, settings: "Settings", asset: "Asset", at_us: int, zo
     how = _("computed again for {time}, as handwheel model explain {asset} --at {at} does")
     found_rows: list[Row] = [(_("again"), how.format(time=local_text(at_us, zone), asset=asset.id, at=utc_text(at_us)))]
     if asset.kind == "meter":
-        (meter,) = meter_command.see(state, settings, [asset], at_us)
+        (meter,) = meter_command.see(state, settings, [asset], at_us, now=False)
         found, by = meter.found, []
     else:
         (pump,) = see(state, settings, [asset], at_us, now=False)
         found, by = pump.found, [pump.by_model()]
     index = _("index {value}").format(value=index_text(found.index)) if found.index is not None else _("no index")
-    found_rows.append(("", "; ".join([f"{health_word(found.word)}, {index}", *by, *found.reasons])))
+    found_rows.append(("", "; ".join([f"{health_word(found.word)}, {index}", *by, *map(reason_text, found.reasons)])))
     return found_rows + line_rows([asdict(line) for line in found.lines])
 
 

@@ -21,6 +21,7 @@ from monitor.labels import (
     verdict_word,
 )
 from monitor.ledger import Record
+from monitor.reasons import reason_text
 from monitor.screen.pieces import wrap
 from monitor.why.asking import Told
 from monitor.why.found import Row, found_rows, grade_words, missing_rows
@@ -289,7 +290,7 @@ def of_assessment(one: Record, at: Callable[[int | None], str]) -> list[Row]:
     index, line = number_of(data.get("index")), number_of(data.get("threshold"))
     rows: list[Row] = []
     if index is None:
-        why = "; ".join(clean(reason, 120) for reason in data.get("reasons") or ())
+        why = "; ".join(reason_text(reason, 120) for reason in data.get("reasons") or ())
         rows.append((_("index"), _("none: cannot tell") + (f" ({why})" if why else "")))
     else:
         words = _("{index} (alert line {line})").format(index=index_text(index), line=number_text(line, 2))

@@ -18,7 +18,7 @@ from monitor.words import use_language
 from tests.screen.small_daemon import SmallDaemon
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 12.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(autouse=True)
