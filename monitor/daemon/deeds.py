@@ -166,6 +166,8 @@ def finding(deed: Deed) -> dict[str, Any]:
     wear = deed.quantity("wear_pct")
     if wear is not None and not wear.endswith(" %"):
         raise deed.fault("wear_pct", _("is given in %, for example 30 %"))
+    if wear is not None and wear.startswith("-"):
+        raise deed.fault("wear_pct", _("cannot be below 0 %"))
     return {
         "wo_id": deed.text("wo_id", needed=True), "grade": deed.word("grade", GRADES), "wear_pct": wear,
         "measured_value": deed.quantity("measured_value"), "limit": deed.quantity("limit"),

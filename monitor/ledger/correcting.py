@@ -8,7 +8,7 @@ from monitor.ledger.reading import entries
 from monitor.words import _, clean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from monitor.state import State
 
@@ -31,7 +31,7 @@ def prove(state: "State", draft: Draft) -> None:
         return
     known = list(entries(state, [draft.kind]))
     if (n := draft.data.get("corrects")) is not None:
-        why = why_not(known, draft.kind, draft.data, n)
+        why = Correctable(known).why_not(draft.kind, draft.data, n)
     else:
         mine = key_of(draft.kind, draft.component, draft.data)
         twin = next((one for one in standing(known) if key_of(one.kind, one.component, one.data) == mine), None)
@@ -41,19 +41,26 @@ def prove(state: "State", draft: Draft) -> None:
         raise UserError(f"{draft.kind}: {why}")
 
 
-def why_not(known: list[Record], kind: str, data: "Mapping[str, Any]", n: int) -> str:
-    """Why entry `n` cannot be corrected by this; "" where it can. `known`: all entries of the kind."""
-    found = next((one for one in known if one.n == n), None)
-    if found is None:
-        return _("corrects: entry {n} is no {kind}; see handwheel ledger show").format(n=n, kind=kind)
-    later = next((one for one in known if one.data.get("corrects") == n), None)
-    if later is not None:
-        return _("corrects: entry {n} was corrected by entry {later}; correct that one").format(n=n, later=later.n)
-    for name in JOB.get(kind, ()):
-        if found.data.get(name) != data.get(name):
-            words = _("corrects: entry {n} is of {theirs}, this one of {ours}")
-            return words.format(n=n, theirs=clean(found.data.get(name), 60), ours=clean(data.get(name), 60))
-    return ""
+class Correctable:
+    """The entries of one kind, as far as a correction asks for them."""
+
+    def __init__(self, known: "Iterable[Record]") -> None:
+        self._by_n = {one.n: one for one in known}
+        self._later = {one.data["corrects"]: one.n for one in self._by_n.values() if "corrects" in one.data}
+
+    def why_not(self, kind: str, data: "Mapping[str, Any]", n: int) -> str:
+        """Why entry `n` cannot be corrected by this; "" where it can."""
+        found = self._by_n.get(n)
+        if found is None:
+            return _("corrects: entry {n} is no {kind}; see handwheel ledger show").format(n=n, kind=kind)
+        if n in self._later:
+            words = _("corrects: entry {n} was corrected by entry {later}; correct that one")
+            return words.format(n=n, later=self._later[n])
+        for name in JOB.get(kind, ()):
+            if found.data.get(name) != data.get(name):
+                words = _("corrects: entry {n} is of {theirs}, this one of {ours}")
+                return words.format(n=n, theirs=clean(found.data.get(name), 60), ours=clean(data.get(name), 60))
+        return ""
 
 
 def standing(known: list[Record]) -> list[Record]:

@@ -14,6 +14,8 @@ _NUMERIC = re.compile(
     r"\s*([0-9]{1,2})([./-])([0-9]{1,2})\2([0-9]{4})"
     r"(?:[ T,]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,6}))?)?)?\s*(Z|[+-][0-9]{2}:?[0-9]{2})?\s*"
 )
+_SHORT = re.compile(r"\s*[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}(\s|$)")
+_LEAST_DIGITS = 8  # of a date without marks: 20261130
 _FEWEST = 5  # rows in whose order a file can be seen to be sorted
 
 
@@ -21,7 +23,14 @@ def any_moment(text: str, order: str) -> datetime:
     """A time in ISO form, as day.month.year, or with slashes in this order. Raises ValueError in words."""
     found = _NUMERIC.fullmatch(text)
     if found is None:
-        return datetime.fromisoformat(text)
+        if text.isdecimal() and len(text) < _LEAST_DIGITS:
+            raise ValueError(f"{text} is a spreadsheet's number of a day; give that column the form of a date, save it")
+        if _SHORT.match(text):
+            raise ValueError(f"{clean(text, 30)} has a year of two digits; which century is not known")
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{clean(text, 30)!r} is no time; write it like 2026-11-30 or 2026-11-30T07:05") from None
     first, mark, second, year, hour, minute, seconds, part, zone = found.groups()
     if mark != "." and not order:
         raise ValueError("may be day/month or month/day; add --dates dmy or --dates mdy")

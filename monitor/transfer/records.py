@@ -17,7 +17,7 @@ from drivers.errors import UserError
 from drivers.record import SEVERITIES
 from monitor.daemon.deeds import Deed, draft_of
 from monitor.ledger import Draft, Record, entries
-from monitor.ledger.correcting import JOB, key_of, standing, why_not
+from monitor.ledger.correcting import JOB, Correctable, key_of, standing
 from monitor.plant import ROLES, Settings
 from monitor.state import State
 from monitor.transfer import cells, dates, own
@@ -124,9 +124,10 @@ class Known:
 
     def __init__(self, state: State, kind: str) -> None:
         self.kind = kind
-        self.all = list(entries(state, [kind])) if state.ledger.is_file() else []
-        self.content = {_content(one.at_us, one.asset, one.component, one.data): one.n for one in self.all}
-        self._holds = {self.key(one): one for one in standing(self.all)}
+        known = list(entries(state, [kind])) if state.ledger.is_file() else []
+        self.content = {_content(one.at_us, one.asset, one.component, one.data): one.n for one in known}
+        self._holds = {self.key(one): one for one in standing(known)}
+        self._correctable = Correctable(known)
 
     def key(self, one: Draft | Record) -> tuple[str, ...]:
         """What no two entries of the kind have in common that hold."""
@@ -144,7 +145,7 @@ class Known:
         """Why entry `n` cannot be corrected by this draft; "" where it can, or is by an entry that says the same."""
         if _content(draft.at_us, draft.asset, draft.component, draft.data) in self.content:
             return ""
-        return why_not(self.all, self.kind, draft.data, n)
+        return self._correctable.why_not(self.kind, draft.data, n)
 
 
 def _content(at_us: int, asset: str | None, component: str | None, data: Mapping[str, Any]) -> tuple[str, ...]:

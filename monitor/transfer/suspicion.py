@@ -69,6 +69,7 @@ class Suspicion:
         self._what = what
         self._lines: dict[str, list[int]] = defaultdict(list)
         self._words: dict[str, str] = {}
+        self._parts = {asset.id: [one.name for one in asset.components] for asset in settings.assets}
         self._vendors: dict[str, set[str]] = defaultdict(set)
         self._late_us: list[int] = []
         self._hours: dict[str, list[tuple[int, float, int]]] = defaultdict(list)
@@ -92,6 +93,11 @@ class Suspicion:
         data = draft.data
         if any(str(data.get(name)).startswith("EXAMPLE-") for name in ("wo_id", "alert_id", "failure_id")):
             self._say("example", line, _("is an example of the template; take it out"))
+        parts = self._parts.get(draft.asset or "", ())
+        if draft.component and parts and draft.component not in parts:
+            words = _("{component} is no component of {asset} in site.toml: {known}")
+            said = {"component": clean(draft.component, 40), "asset": draft.asset, "known": ", ".join(parts)}
+            self._say(f"part {draft.asset} {draft.component}", line, words.format(**said))
         if self._what == "findings":
             opened_us = self._opened.get(str(data["wo_id"]))
             if opened_us is None:

@@ -1,6 +1,7 @@
 """What people record and bring in: each kind makes a round trip, a correction is an entry, and nothing is guessed."""
 
 import csv
+import errno
 import hashlib
 import io
 import re
@@ -151,18 +152,36 @@ def carried(office: Office, away: State, what: str, dialect: Dialect) -> tuple[i
     return taken.added, taken.there
 
 
-@pytest.mark.parametrize("dialect", [PLAIN, EXCEL["de"]], ids=["plain", "excel"])
-def test_each_kind_of_record_goes_out_and_comes_in_elsewhere_as_it_was(office, tmp_path, dialect):
+def test_each_kind_of_record_goes_out_and_comes_in_elsewhere_as_it_was(office, tmp_path):
     ledger_of_each_kind(office.state)
-    away = State(tmp_path / "away").make()
-    here = tables(office.state)
+    away, here = State(tmp_path / "away").make(), tables(office.state)
     for what, of in RECORDS.items():
-        assert carried(office, away, what, dialect) == (len(here[of.kind]), 0)
-        assert carried(office, away, what, dialect) == (0, len(here[of.kind]))  # again: all of it is there
+        assert carried(office, away, what, PLAIN) == (len(here[of.kind]), 0)
+        assert carried(office, away, what, EXCEL["de"]) == (0, len(here[of.kind]))  # the same in German: all is there
     there = tables(away)
     for of in RECORDS.values():
         assert as_told(there[of.kind]) == as_told(here[of.kind])
     assert verify(away).ok
+
+
+def test_records_that_could_not_be_entered_come_in_as_a_whole_with_the_next_run(office, capsys, monkeypatch):
+    append = Ledger.append_many
+
+    def full(self, drafts, salts=()):
+        drafts = list(drafts)
+        if any(one.kind == "finding" for one in drafts):
+            raise OSError(errno.ENOSPC, "full")
+        return append(self, drafts, salts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "append_many", full)
+        assert office.bring("findings", rows({}, {})) == 2
+    assert "the disk is full" in capsys.readouterr().err
+    assert office.data("finding") == []
+    assert office.run("import", "list") == 1
+    assert office.bring("failures", "failure_id,asset,occurred,mode\nF1,pump1,2026-03-01,leak\n") == 0
+    assert [one["wo_id"] for one in office.data("finding")] == ["W1", "W2"]
+    assert office.run("import", "list") == 0
 
 
 def test_what_was_brought_in_says_where_it_comes_from_in_the_ledger_and_in_an_export(office, tmp_path, capsys):
@@ -436,6 +455,40 @@ def test_a_german_excel_on_windows_is_told_what_to_say_and_then_comes_in(office,
     told = capsys.readouterr().out
     assert "1 blank; 1 come in whole" in told
     assert "wear_pct -> wear_pct [%]" in told
+
+
+MESSY = """\
+Befunde Pumpwerk Nord, Stand 12.11.2026;;;;;;;;
+;;;;;;;;
+Auftrag;Pumpe;Bauteil;Datum;Zustand;Verschleiß [%];Geprüft von;Blind;Ursache
+A-101;pump1;seal;04.03.2026;verschlissen;105,5;Betreiber;nein;Sand
+A-102;pump1;seal;4.3.26;in Ordnung;10;Betreiber;nein;
+A-103;Pump1;seal;05.03.2026;C;70 %;Betreiber;nein;"läuft heiß; siehe Foto"
+A-104;pump1;Lager;2026-03-06 00:00:00;D;;Hersteller;ja;=cmd|' /C calc'!A0
+ A-105 ;pump1 ;bearing;06.03.2026 07:30;c;55;Betreiber;Nein;
+A-106;pump1;bearing;46089;D;110;Betreiber;nein;
+A-107;pump1;bearing;07.03.2026;D;1.050,0;Betreiber;nein;
+A-108;pump1;bearing;07.03.2026;D;-5;Betreiber;nein;
+A-109;pump1;bearing;07.03.2026;D;100;Betreiber;nein;"zwei
+Zeilen"
+Summe;;;;;;;;
+"""
+
+
+def test_what_a_clerk_has_in_a_sheet_comes_in_as_far_as_it_is_clear(office, capsys):
+    told = office.file("mine.toml", 'base = "sheet_de_findings"\n[file]\nskip_lines = 2\n')
+    assert office.bring("findings", MESSY.encode("cp1252"), "--map", told, "--yes") == 1
+    assert [(one["wo_id"], one["grade"], one["cause"]) for one in office.data("finding")] == [
+        ("A-101", "D", "Sand"), ("A-104", "D", "=cmd|' /C calc'!A0"),
+    ]  # fmt: skip
+    whys = dict(office.rejected())
+    assert list(whys) == [5, 6, 8, 9, 10, 11, 12, 13, 14]
+    for line, words in ((5, "4.3.26 has a year of two digits"), (6, "'Pump1' is not configured"), (8, "grade: 'c'"),
+                        (9, "46089 is a spreadsheet's number of a day"), (10, "'1.050,0' is no number"),
+                        (11, "wear_pct: cannot be below 0 %"), (12, "a quote must end on its line"),
+                        (14, "occurred: is missing")):  # fmt: skip
+        assert words in whys[line]
+    assert "!! line 7: Lager is no component of pump1 in site.toml: seal, bearing (1 rows)" in capsys.readouterr().out
 
 
 def test_headings_that_are_not_ours_are_named_with_what_is_near(office, capsys):
