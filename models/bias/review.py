@@ -128,6 +128,7 @@ def review(
         len(in_period), asset_years, years, float(np.mean(extra)) if extra else math.nan,
         dict(parameters.failure_references),
     )  # fmt: skip
+    parts = {part for _, part in parameters.q0} | set(cases["component"])
     scans, ages = spikes(vendor_episodes, own_episodes, in_period, closings, work, parameters)
     pairs = match(vendor_episodes, own_episodes, parameters.match_days)
     both = int((pairs["vendor_id"].notna() & pairs["own_id"].notna()).sum())
@@ -201,8 +202,8 @@ def review(
         kappa_cells=kappa_cells,
         severity=severities(alerts, vendor_episodes, cases, work, failures, parameters, period),
         replacement=replacements(tables, work, alerts, scans, parameters, period),
-        sites=_groups(settled, "site", parameters),
-        components=_groups(settled, "component", parameters),
+        sites=_groups(settled, "site", set(site_of.values()), parameters),
+        components=_groups(settled, "component", parts, parameters),
         doubts=doubts(tables, site_of, end, parameters.limits),
         cases=cases,
         ages=ages,
@@ -251,11 +252,12 @@ def _all_agreed(found: pd.DataFrame, parameters: Parameters) -> bool:
     return not parameters.q0 or all(part in parameters.q0 for part in parts)
 
 
-def _groups(found: pd.DataFrame, column: str, parameters: Parameters) -> tuple[Group, ...]:
-    groups = [
-        (str(name), len(group), bet_path(*_bets(group, parameters, parameters.specificity)).current)
-        for name, group in found.groupby(column, sort=True)
-    ]
+def _groups(settled: pd.DataFrame, column: str, names: set[str], parameters: Parameters) -> tuple[Group, ...]:
+    """Each of `names`, those without a finding among them: all were asked, and e-BH counts the questions."""
+    groups = []
+    for name in sorted(names):
+        mine = settled[settled[column] == name]
+        groups.append((name, len(mine), bet_path(*_bets(mine, parameters, parameters.specificity)).current))
     flags = e_bh([e for _, _, e in groups])
     return tuple(Group(*group, bool(flag)) for group, flag in zip(groups, flags, strict=True))
 

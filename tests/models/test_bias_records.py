@@ -128,6 +128,17 @@ def test_each_part_is_bet_on_at_the_odds_of_its_own_rate():
     assert 1 < critical.e_calibrated < plain.e_calibrated
 
 
+def test_a_site_without_findings_was_asked_too_and_counts_among_the_questions():
+    tables = records(*[(4 * k, f"P{k % 4}", "B") for k in range(80)])
+    sites = tuple((f"P{k}", f"S{k // 4}") for k in range(400))
+    many = review(tables, Parameters(assets=sites), PERIOD)
+    few = review(tables, Parameters(assets=sites[:40]), PERIOD)
+    assert [len(r.sites) for r in (many, few)] == [100, 10]
+    assert many.sites[0].e == few.sites[0].e > 100
+    assert (many.sites[0].flagged, few.sites[0].flagged) == (many.sites[0].e >= 1000, True)
+    assert (few.sites[1].findings, few.sites[1].e, few.sites[1].flagged) == (0, 1.0, False)
+
+
 def test_second_and_blind_readings_are_counted_as_confirmed_or_not():
     tables = records(*[(20 * k, f"P{k}", grade) for k, grade in enumerate("BDDAC")])
     tables["finding"]["second_reader_grade"] = ["A", "E", "C", None, None]
