@@ -27,6 +27,7 @@ DAY_S = 86_400
 WIDTH = 150
 Row = dict[str, Any]
 HEADS = {
+    "e": N_("e now"), "of": N_("among"), "stands": N_("e-BH 10 %"),
     "folder": N_("folder"), "site": N_("site"), "asset": N_("asset"), "as_of": N_("as of"), "word": N_("word"),
     "index": N_("index"), "verdict": N_("verdict"), "good": N_("good, last 24 h"), "n": N_("of samples"),
     "model": N_("model"), "check": N_("check"), "subject": N_("subject"), "value": N_("value"), "line": N_("line"),
@@ -143,8 +144,24 @@ def review(island: Island, now_us: int) -> Seen:
             "folder": island.name, "vendor": clean(vendor, 24), "as_of": utc_text(end_us), "frozen": told.freeze.word,
             "alerts": r.alerts, "interventions": r.interventions, "findings": r.findings, "confirmed": r.confirmed,
             "share": _number(share.value), "low": _number(share.low), "high": _number(share.high), "status": r.status,
+            "e": _number(r.e_calibrated),
         })  # fmt: skip
     return Seen(rows, settings.simulated)
+
+
+def review_among(rows: Sequence[Row]) -> list[Row]:
+    """The rows with how many were asked the same, and whether each stands by e-BH at 10 % among all of them.
+
+    A site is one of many that were looked at: its own flag says less than it would alone. Current e-values, never the
+    highest they were; what is INSUFFICIENT or without an agreed rate by itself does not stand among others either.
+    """
+    from models.bias.multiple import e_bh
+
+    flags = e_bh([row["e"] or 0.0 for row in rows])
+    return [
+        {**row, "of": len(rows), "stands": "yes" if flag and row["status"] in ("FLAG", "STRONG") else "no"}
+        for row, flag in zip(rows, flags, strict=True)
+    ]
 
 
 def review_rates(rows: Sequence[Row]) -> list[Rate]:
@@ -156,6 +173,11 @@ def review_rates(rows: Sequence[Row]) -> list[Rate]:
     return [rate(_("{vendor}: findings that confirm").format(vendor=one), confirmed[one], n) for one, n in of.items()]
 
 
+def as_asked(rows: Sequence[Row]) -> list[Row]:
+    """Rows that mean the same alone and among others."""
+    return list(rows)
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """One verb: what is asked of each folder, and what the rows come to together."""
@@ -163,12 +185,15 @@ class View:
     help_text: str
     ask: Callable[[Island, int], Seen]
     rates: Callable[[Sequence[Row]], list[Rate]]
+    among: Callable[[Sequence[Row]], list[Row]] = as_asked  # what each row is among all of them
 
 
 VIEWS = {
     "health": View("what each site's own daemon said last of its assets", health, health_rates),
     "audit": View("the drift audit of each site, as of its newest sample", audit, audit_rates),
-    "review": View("each vendor's alerts beside the findings of 24 months, site by site", review, review_rates),
+    "review": View(
+        "each vendor's alerts beside the findings of 24 months, site by site", review, review_rates, review_among
+    ),
 }
 
 
@@ -263,7 +288,7 @@ def command(args: argparse.Namespace, settings: Settings | None) -> int:
         view = VIEWS[args.fleet_verb]
         tasks = [fleet.Task(one.name, "", (one, now_us)) for one in islands]
         outcomes = list(fleet.run(view.ask, tasks, where, _("reading the sites"), tell))
-        rows = [row for one in outcomes if one.value for row in one.value.rows]
+        rows = view.among([row for one in outcomes if one.value for row in one.value.rows])
         simulated = {one.site for one in outcomes if one.value and one.value.simulated}
         rates = view.rates(rows)
     failed = [one for one in outcomes if one.value is None]

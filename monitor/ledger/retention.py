@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MESSAGE = "message"
 MOST = 5_000  # entries and messages erased in one run; the rest goes the next day
 REVIEW_DAYS = 730
+REPLY_DAYS = 30  # in which the vendor may contest what a review counted
 COUNTED = ("vendor_alert", "decision", "work_order", "finding", "failure", "event")  # by a review
 _DAY_US = 86_400_000_000
 _OF_ALERT = ("vendor_alert", "decision", "acknowledge", "shelve")
@@ -102,7 +103,7 @@ def _held(told: list[Record], now_us: int) -> Iterator[int]:
     for one in told:
         if one.kind == "review_freeze":
             frozen[str(one.data["parameters"].get("vendor"))] = (str(one.data["sha256"]), one.at_us)
-        elif one.kind == "review":
+        elif one.kind == "review" and one.via != "command" and one.at_us + REPLY_DAYS * _DAY_US <= now_us:
             done = one.data["parameters_sha256"]
             frozen = {vendor: last for vendor, last in frozen.items() if last[0] != done}
     since_us = min((at_us for _sha256, at_us in frozen.values()), default=now_us + _DAY_US) - REVIEW_DAYS * _DAY_US

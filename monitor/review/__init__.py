@@ -12,6 +12,8 @@ Parameters come before the look, the answer after it, and no word here means int
     showing     the parameters in words, before and after they are frozen
     recording   a review as the ledger and the screen have it
     sheets      a review as JSON and CSV
+    packing     the folder with which a vendor can reply
+    replying    the reply that comes back
     command     `handwheel review`
 """
 

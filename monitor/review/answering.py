@@ -40,6 +40,7 @@ class Answer:
     narrowed: Narrowed | None  # which part was looked at; None: all that is under review
     contest: Contested  # what the vendor contests, of this review or not
     counted: frozenset[int]  # findings of this review that are contested, by entry
+    counted_late: frozenset[int]  # of these, contested after the 30 days
     contested: "ReviewResult | None"  # with these counted as confirmed; None where there are none
 
 
@@ -79,8 +80,8 @@ def answer(
 
     result = reviewed()
     told = contested(state, vendor, upto_n)
-    numbers = followed(told.reasons, recorded["finding"])
-    counted = frozenset(numbers) & set(result.cases.loc[result.cases["independent"], "finding_n"])
+    contests = followed(told.reasons, recorded["finding"])
+    counted = frozenset(contests) & set(result.cases.loc[result.cases["independent"], "finding_n"])
     kept = {asset for asset, _site in chosen.assets}
     late = found[is_late & (found["at_us"] >= start_us) & (found["at_us"] < end_us) & found["asset"].isin(list(kept))]
     return Answer(
@@ -98,6 +99,7 @@ def answer(
         narrowed=narrowed,
         contest=told,
         counted=counted,
+        counted_late=frozenset(n for n in counted if contests[n] in told.late),
         contested=reviewed(counted) if counted else None,
     )
 

@@ -107,6 +107,17 @@ def vendors(settings: Settings) -> list[str]:
     return sorted({str(asset.vendor) for asset in _under_review(settings, None)})
 
 
+def one_vendor(settings: Settings, vendor: str | None, verb: str) -> str:
+    """The vendor that was named, or the only one under review. Raises UserError, for the verb that was asked."""
+    known = vendors(settings)
+    if vendor is None and len(known) == 1:
+        return known[0]
+    if vendor is None or vendor not in known:
+        told = clean(", ".join(known), 200) or "-"
+        raise UserError(f"{verb}: is for one vendor; name one with --vendor: {told}")
+    return vendor
+
+
 def missing(settings: Settings, vendor: str | None = None) -> str:
     """What site.toml lacks for a review, and where to write it; "" where nothing is missing."""
     if _under_review(settings, vendor):

@@ -12,28 +12,40 @@ from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review import showing
 from monitor.review.answering import Answer, answer
-from monitor.review.choosing import as_json, moment_us, parameters, rates
+from monitor.review.choosing import as_json, moment_us, one_vendor, parameters, rates
+from monitor.review.contests import ANSWER_DAYS, PACK
 from monitor.review.freezing import changes, freeze, freezes
 from monitor.review.recording import looked
 from monitor.review.telling import as_text
 from monitor.state import State
-from monitor.words import _, local_text
+from monitor.words import _, clean, local_text
 
 DAY_US = 86_400_000_000
 
 MONTHS = 24
+MOST_FAULTS = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel review`."""
-    verbs = parser.add_subparsers(dest="review_verb", required=True, metavar="freeze | frozen | run")
+    verbs = parser.add_subparsers(
+        dest="review_verb", required=True, metavar="freeze | frozen | run | reply-pack | contest"
+    )
     fix = verbs.add_parser("freeze", help="write the parameters and their hash to the ledger, before looking")
     fix.add_argument("--check", action="store_true", help="only show what would be frozen")
     told = verbs.add_parser("frozen", help="show what was frozen, and what has changed since")
     go = verbs.add_parser("run", help="print the evidence table of a period")
     for one in (fix, told, go):
         one.add_argument("--vendor", metavar="NAME", help="only this vendor (default: all)")
+    pack = verbs.add_parser("reply-pack", help="make the folder with which the vendor can reply")
+    pack.add_argument("--out", required=True, metavar="DIR", help="a new folder; a .zip of it is written beside it")
+    reply = verbs.add_parser("contest", help="take in the findings that a vendor contests")
+    reply.add_argument("file", help="the contest.csv of the pack as it came back")
+    reply.add_argument("--yes", action="store_true", help="enter it without asking you")
+    for one in (pack, reply):
+        one.add_argument("--vendor", metavar="NAME", help="which vendor (default: the only one under review)")
     _add_period(go)
+    _add_period(pack)
     go.add_argument(
         "--site", action="append", default=[], metavar="ID", help="only assets of this site; may be repeated"
     )
@@ -49,9 +61,9 @@ def _add_period(parser: argparse.ArgumentParser) -> None:
 
 
 def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
-    """`handwheel review freeze | frozen | run`; 0 when it could be done, whatever the answer."""
-    verb = {"freeze": _freeze, "frozen": _frozen, "run": _run}[args.review_verb]
-    return verb(args, settings, state)
+    """`handwheel review ...`; 0 when it could be done, whatever it says; 1 where nobody agreed or a reply is faulty."""
+    verbs = {"freeze": _freeze, "frozen": _frozen, "run": _run, "reply-pack": _reply_pack, "contest": _contest}
+    return verbs[args.review_verb](args, settings, state)
 
 
 def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
@@ -119,4 +131,56 @@ def _run(args: argparse.Namespace, settings: Settings, state: State) -> int:
             print(path, file=sys.stderr if args.json else sys.stdout)
     if words := looked(state, settings, told, time.time_ns() // 1000):
         print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)
+    return 0
+
+
+def _reply_pack(args: argparse.Namespace, settings: Settings, state: State) -> int:
+    from monitor.records import tables
+    from monitor.review.packing import listed, pack_files, write_pack
+    from monitor.transfer.export import tell_ledger
+
+    vendor = one_vendor(settings, args.vendor, "review reply-pack")
+    told = asked(args, settings, state)
+    files = pack_files(told, tables(state, upto_n=told.upto_n), state, settings, vendor)
+    folder = Path(args.out)
+    archive, sha256 = write_pack(files, folder)
+    for line in listed(files):
+        print(line)
+    print(_("for {vendor}: {folder} and {archive}").format(vendor=clean(vendor, 40), folder=folder, archive=archive))
+    print(_("{days} days to answer; look at it before you hand it over").format(days=ANSWER_DAYS))
+    span = (told.result.start_us, told.result.end_us)
+    entered = tell_ledger(settings, state, f"{PACK}{vendor}", {archive.name: sha256}, len(told.result.cases), span)
+    return 0 if entered else 1
+
+
+def _contest(args: argparse.Namespace, settings: Settings, state: State) -> int:
+    from monitor.ledger.through import allowed_role, enter
+    from monitor.records import tables
+    from monitor.review import replying
+    from monitor.review.contests import contested
+
+    vendor = one_vendor(settings, args.vendor, "review contest")
+    allowed_role("contest", settings)  # who may not is told before the work, not after it
+    path, now_us = Path(args.file), time.time_ns() // 1000
+    content, recorded = replying.read_file(path), tables(state)
+    assets = {asset for asset, _site in parameters(settings, recorded, vendor).assets}
+    known = replying.known_findings(recorded, assets, vendor)
+    reply = replying.read_reply(content, known, contested(state, vendor))
+    if reply.faults:
+        for fault in reply.faults[:MOST_FAULTS]:
+            print(f"{clean(path.name, 60)}: {fault}", file=sys.stderr)
+        print(_("{n} faults; nothing was entered").format(n=len(reply.faults)), file=sys.stderr)
+        return 1
+    data = replying.entry_of(state, vendor, path.name, reply, now_us)
+    for line in replying.shown(state, vendor, reply, known, data["late"]):
+        print(line)
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise UserError("review contest: nobody can be asked here; add --yes. Nothing was entered")
+        if input(_("Type contest to enter it: ")).strip() != "contest":
+            print(_("nothing was entered"))
+            return 1
+    enter(state, settings, "contest", data, now_us)
+    print(_("entered; SHA-256 of the file {sha}").format(sha=reply.sha256))
+    print(_("handwheel review run prints both results from now on"))
     return 0

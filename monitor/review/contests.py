@@ -4,7 +4,7 @@ A contested finding counts as confirmed in a second result beside the first, wha
 a contest back. Where the utility corrects a contested finding, the contest holds for the correction too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -50,12 +50,14 @@ def contested(state: State, vendor: str | None = None, upto_n: int | None = None
     return Contested(reasons, frozenset(late), withdrawn, tuple(replies))
 
 
-def followed(numbers: Mapping[int, str], findings: "pd.DataFrame") -> set[int]:
-    """The contested entries and those that corrected them since."""
-    found, added = set(numbers), set(numbers)
+def followed(numbers: Iterable[int], findings: "pd.DataFrame") -> dict[int, int]:
+    """The contested entries and those that corrected them since, each with the entry that was contested."""
+    found = {n: n for n in numbers}
+    added = set(found)
     while added:
-        added = set(findings.loc[findings["corrects"].isin(list(added)), "n"]) - found
-        found |= added
+        later = findings[findings["corrects"].isin(list(added)) & ~findings["n"].isin(list(found))]
+        found |= {int(n): found[int(first)] for n, first in zip(later["n"], later["corrects"], strict=True)}
+        added = {int(n) for n in later["n"]}
     return found
 
 

@@ -40,7 +40,7 @@ def entry_data(told: Answer) -> dict[str, Any]:
         "end": utc_text(r.end_us),
         "evidence": {**_evidence(r), "imported": told.imported[1], "late": len(told.late)},
         "contested": None if told.contested is None else {
-            "count": len(told.counted), "late": len(told.counted & told.contest.late),
+            "count": len(told.counted), "late": len(told.counted_late),
             "status": told.contested.status, "gate_words": gate_words(told.contested),
             "evidence": _evidence(told.contested),
         },
@@ -60,7 +60,9 @@ def looked(state: State, settings: Settings, told: Answer, now_us: int) -> str:
 
     vendor = told.parameters.vendor
     for entry in entries(state, ["review"]):
-        if entry.data["parameters_sha256"] == told.sha256 and entry.data.get("vendor") == vendor:
+        seen = entry.data
+        same = seen["parameters_sha256"] == told.sha256 and seen.get("vendor") == vendor
+        if same and (told.narrowed is not None or not seen.get("narrowed")):
             return ""
     try:
         enter(state, settings, "review", entry_data(told), now_us)

@@ -16,7 +16,7 @@ from monitor.review.recording import entry_data
 from monitor.review.table import Row, beside, table
 from monitor.review.telling import caution_words, contested_rows, first_line, gate_words
 from monitor.state import atomic_write
-from monitor.words import clean, utc_text
+from monitor.words import _, clean, utc_text
 
 CASES = (
     "finding_n", "wo_id", "site", "asset", "component", "alert_id", "severity", "action", "grade", "inspector_party",
@@ -43,8 +43,8 @@ def evidence_sheet(told: Answer, *, by_role: bool = True, simulated: bool = Fals
     second = {row.name: row.value for row in contested_rows(told)}
     head = ("name", "row", "value", *(("with_contested",) if told.contested else ()))
     lead = [
-        Row("first_line", "-", first_line(told, by_role=by_role)),
-        Row("simulated", "-", "yes" if simulated else "no"),
+        Row("first_line", _("parameters"), first_line(told, by_role=by_role)),
+        Row("simulated", _("SIMULATED"), _("yes") if simulated else _("no")),
         Row("status", told.result.status, gate_words(told.result)),
     ]
     if told.contested is not None:
@@ -57,10 +57,10 @@ def path_sheet(told: Answer) -> Table:
     """The e-value after each cluster of findings."""
     r = told.result
     rows = tuple(
-        (number, utc_text(int(at_us)), float(e))
+        (number, utc_text(int(at_us))[:10], float(f"{e:.6g}"))
         for number, (at_us, e) in enumerate(zip(r.path_us, r.path.e, strict=True), 1)
     )
-    return Table("e_path", ("cluster", "first_finding_at", "e"), rows)
+    return Table("e_path", ("cluster", "settled", "e"), rows)
 
 
 def cases_sheet(told: Answer, columns: Sequence[str] = CASES) -> Table:

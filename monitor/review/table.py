@@ -151,10 +151,14 @@ def _steps(r: "ReviewResult") -> list[Row]:
         if not step.beforehand:
             words += "; " + _("registered after the freeze: no test")
         found.append(Row(f"step.{number}", _("D2 step at {event}").format(event=clean(step.name, 60)), words))
-    tested = [step.p for step in r.steps if step.beforehand and not math.isnan(step.p)]
-    smallest = min(tested, default=math.nan)
-    told = _("smallest p of {n}: {p}").format(n=len(tested), p=number_text(smallest, 2))
-    return [Row("step", label, told if found else _("no date was listed beforehand")), *found]
+    tested = [step for step in r.steps if step.beforehand and not math.isnan(step.p)]
+    if not tested:
+        return [Row("step", label, _("no date was listed beforehand")), *found]
+    least = min(tested, key=lambda step: step.p)
+    told = _("ratio {ratio}, p {p}, the smallest of {n}").format(
+        ratio=number_text(least.ratio, 2), p=number_text(least.p, 2), n=len(tested)
+    )
+    return [Row("step", label, told), *found]
 
 
 def beside(told: Answer) -> list[Row]:
@@ -178,7 +182,7 @@ def beside(told: Answer) -> list[Row]:
             f"{share_text(told.imported[1], r.findings)}; {share_text(told.imported[0], r.interventions)}"),
         Row("late", _("findings imported after the freeze, of a time before it (not used)"), str(len(told.late))),
         Row("contested", _("findings that the vendor contests; of them late; contests taken back"),
-            f"{len(told.counted)}; {len(told.counted & told.contest.late)}; {told.contest.withdrawn}"),
+            f"{len(told.counted)}; {len(told.counted_late)}; {told.contest.withdrawn}"),
     ]  # fmt: skip
     found += [_season(season) for season in r.seasons]
     for one in r.severity:

@@ -79,7 +79,7 @@ def status_words(told: Answer) -> list[str]:
     as_recorded = _verdict(told.result)
     if told.contested is None:
         return [_("Status: {status}").format(status=as_recorded)]
-    late = len(told.counted & told.contest.late)
+    late = len(told.counted_late)
     marked = _(" ({late} of them later than 30 days)").format(late=late) if late else ""
     return [
         _("Status as recorded: {status}").format(status=as_recorded),

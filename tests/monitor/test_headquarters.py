@@ -13,7 +13,7 @@ import pytest
 
 from drivers.batch import batch_of
 from drivers.record import Sample
-from monitor import learning
+from monitor import headquarters, learning
 from monitor.cli import main
 from monitor.historian.checks import row_check
 from monitor.historian.hot import HotFile
@@ -173,3 +173,18 @@ def test_folders_are_found_in_each_of_their_forms(two_sites, tmp_path):
 def test_a_folder_that_is_not_there_is_one_line(capsys):
     assert main(["fleet", "health", "/nowhere/at/all"]) == 2
     assert capsys.readouterr().err.startswith("/nowhere/at/all: no such folder; name STATE folders")
+
+
+def test_a_site_is_judged_among_all_that_were_asked_and_never_by_e_alone():
+    """e-BH at 10 % (Wang, Ramdas 2022): the largest k with e_(k) >= K / (0.1 k)."""
+
+    def asked(*pairs):
+        rows = headquarters.review_among([{"e": e, "status": status} for e, status in pairs])
+        assert {row["of"] for row in rows} == {len(pairs)}
+        return [row["stands"] for row in rows]
+
+    assert asked((25.0, "FLAG")) == ["yes"]
+    assert asked((25.0, "FLAG"), (1.0, "NO EVIDENCE"), (1.0, "NO EVIDENCE")) == ["no"] * 3  # 30 would be needed
+    assert asked((25.0, "FLAG"), (21.0, "STRONG"), (None, "INSUFFICIENT")) == ["yes", "yes", "no"]
+    assert asked((500.0, "INSUFFICIENT"), (400.0, "WATCH")) == ["no", "no"]
+    assert headquarters.review_among([]) == []

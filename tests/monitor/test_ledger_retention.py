@@ -82,14 +82,18 @@ def test_a_work_order_that_is_done_or_has_its_finding_holds_nothing(state, end):
     assert 1 in numbers(said(state, {"work_order": 30}))["work_order"][0]
 
 
-def test_a_frozen_review_holds_what_it_will_count_until_it_is_made(state):
+def test_a_frozen_review_holds_what_it_will_count_until_it_is_made_and_the_vendor_had_its_time(state):
     frozen = ("review_freeze", {"parameters": {"vendor": None}, "sha256": "a" * 64}, 100)
     ledger = aged(state, ("decision", DECISION, 900), ("decision", DECISION, 800), frozen)
     assert numbers(said(state, {"decision": 30}))["decision"] == ((1,), (2,))
     other = {"status": "x", "parameters_sha256": "b" * 64}
     ledger.append("review", other, at_us=NOW - 50 * DAY, via="worker")
     assert numbers(said(state, {"decision": 30}))["decision"] == ((1,), (2,))
-    ledger.append("review", other | {"parameters_sha256": "a" * 64}, at_us=NOW - 50 * DAY, via="worker")
+    made = other | {"parameters_sha256": "a" * 64}
+    ledger.append("review", made, at_us=NOW - 50 * DAY, via="command")  # somebody looked
+    ledger.append("review", made, at_us=NOW - 29 * DAY, via="worker")  # the vendor may still contest
+    assert numbers(said(state, {"decision": 30}))["decision"] == ((1,), (2,))
+    ledger.append("review", made, at_us=NOW - 30 * DAY, via="worker")
     ledger.close()
     assert numbers(said(state, {"decision": 30}))["decision"] == ((1, 2), ())
 

@@ -19,7 +19,7 @@ from monitor.plant import Asset, Component, Settings
 from monitor.records import tables
 from monitor.reports import comparison
 from monitor.reports.text import render_text
-from monitor.review import command
+from monitor.review import command, narrowing, sheets
 from monitor.review.choosing import as_json
 from monitor.settings import load
 from monitor.state import State
@@ -208,3 +208,136 @@ def test_an_empty_ledger_is_insufficient_and_not_healthy(tmp_path, settings):
     told = review.answer(empty, settings, END_US - 10**12, END_US)
     assert told.result.status == "INSUFFICIENT"
     assert "0 independent findings; 20 are needed" in review.as_text(told)
+
+
+def said(capsys, settings, state, *words):
+    assert command.command(build_parser("review").parse_args(["review", *words]), settings, state) == 0
+    return capsys.readouterr().out
+
+
+def test_what_would_be_frozen_is_shown_first_and_only_freeze_writes_it_once(state, settings, capsys):
+    shown = said(capsys, settings, state, "freeze", "--check")
+    assert not list(entries(state, ["review_freeze"]))
+    for words in ("q0 of seal: 0.50 = 900 / (0.5 x 2700 + 0.5 x 900) (costs; 37 assets)", "n_max, findings of the",
+                  "limit of bearing: 7.1 mm/s (40 assets)", "costs of seal: planned 900, after a failure 2700 EUR",
+                  "sensitivity 0.90, specificity 0.90", "windows: merge 14 d, match 56 d, horizon 182 d",
+                  "known date: 2025-11-22 firmware", "0.284 (docs/bias_method.md)", "SHA-256 "):  # fmt: skip
+        assert words in shown
+    assert "frozen; SHA-256 " in said(capsys, settings, state, "freeze")
+    assert "nothing was written" in said(capsys, settings, state, "freeze")
+    assert len(list(entries(state, ["review_freeze"]))) == 1
+
+
+def test_an_unpriced_part_without_a_limit_is_named_before_it_is_frozen(state, settings, capsys):
+    bare = dataclasses.replace(settings.asset("N-P01"), components=(Component("seal"),))
+    poor = dataclasses.replace(settings, assets=(bare,), contracts=())
+    shown = said(capsys, poor, state, "freeze", "--check")
+    assert 'limit of seal: NONE AGREED (1 assets); write limit = "7.1 mm/s" at the component' in shown
+    assert "the review stops at WATCH" in shown
+
+
+def test_without_an_agreed_rate_the_command_stops_at_watch(state, settings, capsys):
+    bare = tuple(
+        dataclasses.replace(one, components=tuple(Component(p.name) for p in one.components)) for one in settings.assets
+    )
+    poor = dataclasses.replace(settings, assets=bare, contracts=())
+    out = said(capsys, poor, state, "run", "--from", "2024-11-23", "--to", "2026-11-23")
+    assert "Status: WATCH: e " in out
+    assert "neither a contract nor costs fix the rate" in out
+
+
+def test_what_was_frozen_is_shown_with_what_is_another_now_from_and_to(state, settings, capsys):
+    assert said(capsys, settings, state, "frozen").startswith("nothing is frozen for all vendors together")
+    said(capsys, settings, state, "freeze")
+    assert "nothing has changed since" in said(capsys, settings, state, "frozen")
+    assert "frozen for: all" in said(capsys, settings, state, "frozen", "--vendor", "SmartPump")
+    seal = dataclasses.replace(settings.assets[0].components[0], cost_planned=990.0, limit="55 ml/h")
+    first = dataclasses.replace(settings.assets[0], components=(seal, *settings.assets[0].components[1:]))
+    other = dataclasses.replace(
+        settings, assets=(first, *settings.assets[1:-1]), review=dataclasses.replace(settings.review, match_days=70.0)
+    )
+    shown = said(capsys, other, state, "frozen")
+    assert "since changed: match_days: 56 -> 70" in shown
+    assert "since changed: limits N-P01 seal: 60 ml/h -> 55 ml/h" in shown
+    assert "since changed: q0 N-P01 seal: 0.5 -> 0.536585" in shown
+    assert f"since changed: assets {settings.assets[-1].id}: D -> nothing" in shown
+
+
+def test_the_first_look_is_an_entry_and_who_freezes_otherwise_after_it_is_told_on_the_first_line(
+    state, settings, fleet, capsys
+):
+    period = ("--from", "2024-11-23", "--to", "2026-11-23")
+    said(capsys, settings, state, "freeze")
+    said(capsys, settings, state, "run", *period)
+    said(capsys, settings, state, "run", "--site", "H", *period)
+    (look,) = entries(state, ["review"])
+    assert (look.via, look.data["frozen"], look.data["vendor"]) == ("command", True, None)
+    other = dataclasses.replace(settings, review=dataclasses.replace(settings.review, largest_cluster=3))
+    assert "a review with other parameters was made on" in said(capsys, other, state, "freeze")
+    line = review.first_line(review.answer(state, other, fleet.start_us, fleet.end_us))
+    assert line.startswith("Parameters frozen on ")
+    assert "frozen again on " in line
+    assert line.endswith("after a review had been made with other parameters")
+    later = review.frozen(state, review.parameters(other, tables(state)), (END_US + 1, END_US + 2))
+    assert later.looked_us is None  # of a new period nobody had seen anything
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, fleet, settings):
+    made = State(tmp_path_factory.mktemp("whole")).make()
+    ledger = Ledger(made)
+    ledger.append_many(
+        Draft(r.kind, r.data, r.at_us, r.via, r.role, r.site, r.asset, r.component) for r in fleet.records
+    )
+    ledger.close()
+    return review.answer(made, settings, fleet.start_us, fleet.end_us)
+
+
+def test_a_site_that_was_picked_is_judged_among_all_of_them(whole):
+    result, frozen = whole.result, whole.parameters
+    flagged = dataclasses.replace(result, status="FLAG", gate="flag")
+
+    def by(*sites):
+        part, narrowed = narrowing.narrow(frozen, sites, ())
+        assert {site for _asset, site in part.assets} == set(sites)
+        return narrowing.held_back(flagged, result, frozen, narrowed)
+
+    assert by("D").status == "FLAG"  # e 59 of four sites: 40 is needed
+    assert (by("N").status, by("N").gate) == ("WATCH", "narrowed")  # e 3
+    assert by("D", "N").status == "WATCH"  # each that was named must stand
+    assert "among all that could have been looked at" in review.gate_words(by("N"))
+    assert narrowing.narrow(frozen, {site for _asset, site in frozen.assets}, ()) == (frozen, None)
+    with pytest.raises(UserError, match="name two families"):
+        narrowing.narrow(frozen, ["N"], ["N-P01"])
+    with pytest.raises(UserError, match="site 'X' is not under review; those that are: D, H, N, R"):
+        narrowing.narrow(frozen, ["X"], ())
+
+
+def test_a_narrowed_answer_says_so_first_and_is_no_review_for_the_screen(whole, settings):
+    told = dataclasses.replace(
+        whole, narrowed=narrowing.Narrowed(("H",), "site", 4), result=dataclasses.replace(whole.result, assets=3)
+    )
+    assert review.first_line(told).endswith("; 3 of 40 assets; the parameters are frozen for all")
+    assert dict(review.rows(told))["assets"] == "3 of 40"
+    assert review.entry_data(told)["narrowed"] == [3, 40]
+
+
+def test_what_the_ledger_and_the_screen_have_of_a_review_is_small_and_finite(whole):
+    data = review.entry_data(whole)
+    text = json.dumps(data, allow_nan=False)
+    assert len(text) < 20_000
+    assert [len(point) for point in data["path"]] == [2] * len(data["path"])
+    assert data["path"][-1][1] == pytest.approx(whole.result.e_calibrated, rel=1e-5)
+    assert len(data["path"]) <= 120
+    assert (data["status"], data["gate"]) == (whole.result.status, whole.result.gate)
+
+
+def test_the_sheets_hold_the_table_the_path_and_the_cases(whole, tmp_path):
+    files = {path.name: path.read_text() for path in sheets.write(whole, tmp_path / "out", simulated=True)}
+    assert set(files) == {"evidence.csv", "e_path.csv", "cases.csv"}
+    assert files["evidence.csv"].splitlines()[1].startswith("first_line,parameters,PARAMETERS NOT FROZEN")
+    assert [line.split(",")[0] for line in files["evidence.csv"].splitlines()[4:7]] == ["period", "assets", "alerts"]
+    assert len(files["cases.csv"].splitlines()) == whole.result.interventions + 1
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be written"):
+        sheets.write(whole, tmp_path / "file", simulated=True)

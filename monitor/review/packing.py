@@ -1,0 +1,230 @@
+"""The right of reply: the same table and the raw rows it rests on, for the vendor, without anything of the operators.
+
+Only what is named here is taken, column by column: what the vendor said, what was done to the part, what was found in
+it. Decisions, roles, notes and reasons, causes in words, times of day, own alerts and their scores stay in the house;
+of other vendors nothing is in it. The same ledger, period and language give the same bytes.
+"""
+
+import hashlib
+import io
+import os
+import secrets
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rfc8785
+
+from drivers.errors import UserError
+from monitor.plant import Settings
+from monitor.reports.document import Cell, Table, ledger_text
+from monitor.reports.sheet import render_csv
+from monitor.review.answering import Answer
+from monitor.review.choosing import as_json, rates
+from monitor.review.contests import ANSWER_DAYS
+from monitor.review.freezing import changes, freezes
+from monitor.review.sheets import cases_sheet, evidence_sheet, path_sheet
+from monitor.review.showing import change_lines, parameter_lines
+from monitor.review.telling import as_text
+from monitor.state import State, atomic_write
+from monitor.words import _, clean, language, utc_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MANIFEST = "MANIFEST.sha256"
+CONTEST = "contest.csv"
+CONTEST_HEAD = ("entry", "wo_id", "asset", "component", "day", "grade", "contest", "reason")
+RAW: Mapping[str, tuple[str, ...]] = {  # kind -> the columns that leave the house, beside entry, day, asset, component
+    "vendor_alert": ("alert_id", "issued_at", "failure_mode", "severity", "horizon", "active", "text",
+                     "recommended_action", "raw_sha256"),
+    "work_order": ("wo_id", "opened", "done", "trigger", "alert_id", "action", "run_hours", "party", "corrects"),
+    "finding": ("wo_id", "grade", "wear_pct", "measured_value", "limit", "inspector_party", "blind_to_alert",
+                "second_reader_grade", "photo_sha256", "corrects"),
+    "failure": ("failure_id", "corrects"),
+}  # fmt: skip
+_DAYS = ("opened", "done")  # given as days: an hour would tell who was on duty
+_HASHES = ("raw_sha256", "photo_sha256")
+
+
+def pack_files(
+    told: Answer, recorded: Mapping[str, "pd.DataFrame"], state: State, settings: Settings, vendor: str
+) -> dict[str, bytes]:
+    """Name -> bytes of all files of the pack. Raises UserError where another vendor would be named in it."""
+    p = told.parameters
+    rows = _raw_rows(told, recorded, vendor)
+    lines = parameter_lines(p, rates(settings, p.vendor), settings)
+    made = freezes(state, p.vendor, told.upto_n)
+    if made:
+        frozen_words = _("frozen; SHA-256 {sha}").format(sha=made[-1].data["sha256"])
+        lines += [frozen_words, *change_lines(changes(made[-1].data["parameters"], as_json(p)))]
+    mark = _("SIMULATED") + "\n\n" if settings.simulated else ""
+    sheets = [
+        evidence_sheet(told, by_role=False, simulated=settings.simulated), path_sheet(told),
+        cases_sheet(told), *rows,
+    ]  # fmt: skip
+    files = {
+        "README.txt": _readme(told, state, settings, vendor).encode(),
+        "evidence.txt": (mark + as_text(told, by_role=False) + "\n").encode(),
+        "parameters.json": rfc8785.dumps(as_json(p)),
+        "parameters.txt": (mark + "\n".join(lines) + "\n").encode(),
+        **{f"{sheet.name}.csv": render_csv(sheet).encode() for sheet in sheets},
+        CONTEST: render_csv(contest_sheet(told)).encode(),
+    }
+    _names_nobody_else(
+        {name: files[name] for name in ("README.txt", "parameters.json", "evidence.csv")}, settings, vendor
+    )
+    lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
+    return {**dict(sorted(files.items())), MANIFEST: "".join(lines).encode()}
+
+
+def contest_sheet(told: Answer) -> Table:
+    """The findings that speak against the vendor, each to be contested or left: one row per finding that counts so."""
+    cases = told.result.cases
+    against = cases[cases["independent"] & ~cases["confirmed"]]
+    rows = tuple(
+        (int(one["finding_n"]), clean(one["wo_id"], 60), clean(one["asset"], 40), clean(one["component"], 40),
+         utc_text(int(one["at_us"]))[:10], one["grade"], "", "")
+        for one in against.to_dict("records")
+    )  # fmt: skip
+    return Table("contest", CONTEST_HEAD, rows)
+
+
+def write_pack(files: Mapping[str, bytes], folder: Path) -> tuple[Path, str]:
+    """Write the folder and a .zip of it beside; returns the path and the SHA-256 of the .zip.
+
+    Raises UserError where one of them is there already or cannot be written; then neither is.
+    """
+    folder = folder.absolute()
+    archive = folder.with_name(f"{folder.name}.zip")
+    for path in (folder, archive):
+        if path.exists():
+            raise UserError(
+                f"review reply-pack: {clean(path)}: is there already and was not changed; name a new folder"
+            )
+    work = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        work.mkdir(mode=0o750, parents=True)
+        for name, content in files.items():
+            (work / name).write_bytes(content)
+        zipped = zip_bytes(files, folder.name)
+        atomic_write(archive, zipped)
+        os.rename(work, folder)
+    except OSError as fault:
+        archive.unlink(missing_ok=True)
+        raise UserError(f"review reply-pack: {clean(folder)}: cannot be written ({fault.strerror})") from fault
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return archive, hashlib.sha256(zipped).hexdigest()
+
+
+def zip_bytes(files: Mapping[str, bytes], folder: str) -> bytes:
+    """The pack as one .zip without times or owners."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(f"{folder}/{name}", (1980, 1, 1, 0, 0, 0))
+            entry.compress_type, entry.external_attr, entry.create_system = zipfile.ZIP_DEFLATED, 0o640 << 16, 3
+            archive.writestr(entry, content)
+    return out.getvalue()
+
+
+def _raw_rows(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str) -> list[Table]:
+    """The records on the vendor's own assets up to the end of the period, without jobs on another's alerts."""
+    end, assets = told.result.end_us, [asset for asset, _site in told.parameters.assets]
+    frames = {kind: recorded[kind] for kind in RAW}
+    frames = {kind: frame[frame["asset"].isin(assets) & (frame["at_us"] < end)] for kind, frame in frames.items()}
+    alerts = frames["vendor_alert"]
+    foreign = set(alerts.loc[alerts["vendor"] != vendor, "alert_id"])
+    if foreign and told.parameters.vendor is None:
+        raise UserError(
+            f"review reply-pack: alerts of others than {clean(vendor, 60)} stand on its assets, so a review of all "
+            f"would count them; freeze and give --vendor {clean(vendor, 60)}"
+        )
+    jobs = frames["work_order"]
+    of_others = set(jobs.loc[jobs["alert_id"].isin(list(foreign)), "wo_id"])
+    frames["vendor_alert"] = alerts[alerts["vendor"] == vendor]
+    for kind in ("work_order", "finding"):
+        frames[kind] = frames[kind][~frames[kind]["wo_id"].isin(list(of_others))]
+    counts = _counts_as(told, frames["finding"])
+    return [
+        Table(f"{kind}s", ("entry", "day", "asset", "component", *RAW[kind], *_more(kind)),
+              tuple(_row({str(k): v for k, v in one.items()}, kind, counts) for one in frames[kind].to_dict("records")))
+        for kind in RAW
+    ]  # fmt: skip
+
+
+def _more(kind: str) -> tuple[str, ...]:
+    return ("imported", "counts_as") if kind == "finding" else ()
+
+
+def _row(one: Mapping[str, Any], kind: str, counts: Mapping[int, str]) -> tuple[Cell, ...]:
+    n = int(one["n"])
+    head = (n, utc_text(int(one["at_us"]))[:10], clean(one["asset"], 40), clean(one["component"] or "", 40))
+    more = ("yes" if one["via"] == "import" else "no", counts[n]) if kind == "finding" else ()
+    return (*head, *(_cell(name, one.get(name)) for name in RAW[kind]), *more)
+
+
+def _cell(name: str, value: Any) -> Cell:
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name == "corrects":
+        return int(value)
+    text = clean(value, 1_000)
+    if name in _DAYS:
+        return text[:10]
+    if name in _HASHES:
+        return text if len(text) == 64 and set(text) <= set("0123456789abcdef") else None
+    return text
+
+
+def _counts_as(told: Answer, findings: "pd.DataFrame") -> dict[int, str]:
+    """What each finding counts as, by its entry, and why it does not where it does not."""
+    cases = told.result.cases
+    seen = {
+        int(n): ("confirmed" if confirmed else "not_confirmed") if independent else "not_used: written by the vendor"
+        for n, independent, confirmed in zip(cases["finding_n"], cases["independent"], cases["confirmed"], strict=True)
+        if n == n and n is not None
+    }
+    late, replaced = set(told.late["n"]), set(findings["corrects"].dropna())
+    counts = {}
+    for one in findings.to_dict("records"):
+        n = int(one["n"])
+        if one.get("withdrawn") is True or n in replaced:
+            counts[n] = "not_used: corrected or withdrawn"
+        elif n in late:
+            counts[n] = "not_used: imported after the freeze"
+        else:
+            counts[n] = seen.get(n, "not_used: not on a job of this period that an alert asked for")
+    return counts
+
+
+def _readme(told: Answer, state: State, settings: Settings, vendor: str) -> str:
+    text = (Path(__file__).parent / "pack" / f"{language()}.txt").read_text("utf-8")
+    r = told.result
+    return text.format(
+        utility=clean(settings.utility), vendor=clean(vendor, 60), start=utc_text(r.start_us)[:10],
+        end=utc_text(r.end_us - 1)[:10], days=ANSWER_DAYS, ledger=ledger_text(state, told.upto_n), sha256=told.sha256,
+        simulated=_("SIMULATED") + "\n\n" if settings.simulated else "",
+    )  # fmt: skip
+
+
+def _names_nobody_else(files: Mapping[str, bytes], settings: Settings, vendor: str) -> None:
+    """What we write ourselves (a registered event, a name of a site) must not tell one vendor of another."""
+    others: Iterable[str] = {asset.vendor for asset in settings.assets if asset.vendor} - {vendor}
+    for other in sorted(others):
+        for name, content in files.items():
+            if other.casefold() in content.decode().casefold():
+                raise UserError(
+                    f"review reply-pack: {name} would name {clean(other, 60)}, another vendor; the pack was not made. "
+                    "Look at the words of the events and contracts of what is under review"
+                )
+
+
+def listed(files: Mapping[str, bytes]) -> Sequence[str]:
+    """Each file with its size, as a person sees it before handing the pack over."""
+    return [f"{name:20} {len(content):>9} B" for name, content in files.items()]
