@@ -185,6 +185,7 @@ class FindingForm(ModalScreen[str | None]):
             answer = await asyncio.to_thread(self.ask, verb, data)
             if not answer.get("ok"):
                 self.say({}, clean(answer.get("error") or "?", 300))
+                self.fit_to_job()
                 return
             if verb == "work_order":
                 self.recorded.add(data["wo_id"])

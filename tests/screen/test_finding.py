@@ -18,6 +18,7 @@ from monitor.screen.pieces import cells
 from monitor.screen.reading import take
 from monitor.screen.text import View
 from monitor.state import State
+from monitor.why.asking import told_of
 from monitor.why.story import jobs_of
 from monitor.words import use_language
 from tests.screen.test_screen import seen, text_of, until
@@ -153,6 +154,57 @@ async def test_a_finding_is_entered_from_the_page_of_an_asset(daemon, tmp_path):
     assert (one.asset, one.component, one.role) == ("R-P01", "bearing", "administrator")
     assert (one.data["wo_id"], one.data["grade"], one.data["wear_pct"]) == ("WO-1", "B", "30 %")
     assert one.data["photo_sha256"] == hashlib.sha256(b"a photo").hexdigest()
+
+
+async def test_a_finding_is_corrected_by_a_new_one_that_names_it(daemon):
+    state, _child = daemon
+    old = next(one for one in ledger.entries(state, ["finding"]) if one.data["wo_id"] == "WO-4")
+    app = ControlRoom(state)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await open_form(app, pilot)
+        assert f"found: D (entry {old.n})" in shown(app)
+        fill(app, wo="WO-4", corrects=str(old.n))
+        app.screen.query_one("#corrects", Input).focus()
+        await pilot.press("enter")
+        assert app.screen.query_one("#grade", Input).value == "D"
+        fill(app, grade="C", wear="80")
+        app.screen.query_one("#photo", Input).focus()
+        await pilot.press("enter")
+        await seen(app, pilot, "recorded: ledger entry")
+    new = list(ledger.entries(state, ["finding"]))[-1]
+    assert (new.data["corrects"], new.data["grade"], new.data["wear_pct"]) == (old.n, "C", "80 %")
+    [story] = [one for one in told_of(state, "SP-4", new.at_us + 1).stories]
+    assert [one.data["grade"] for one in story.findings] == ["C"]
+
+
+async def test_a_new_job_is_entered_once_though_its_finding_was_refused(state: State):
+    app = ControlRoom(state)
+    verbs: list[str] = []
+
+    def ask(verb: str, data: dict[str, object]) -> dict[str, object]:
+        verbs.append(verb)
+        if verb == "finding" and data["cause"] == "":
+            return {"ok": False, "error": "finding: cause: write it in words"}
+        return {"ok": True, "n": 9}
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await seen(app, pilot, "N-P02")
+        form = finding.form_of(app.room, "R-P01", "bearing")
+        app.push_screen(FindingForm(form, app.room, ask, "utf-8", app.alive))
+        await until(pilot, lambda: bool(app.screen.query("#photo")), "the form")
+        await pilot.pause()
+        fill(app, wo="WO-77", grade="b", party="1", blind="n")
+        await pilot.pause()
+        assert app.screen.query_one("#row-opened").display
+        fill(app, opened="2026-11-20", done="2026-11-21", action="2", trigger="1")
+        app.screen.query_one("#photo", Input).focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "cause: write it in words" in fault(app), "the refusal")
+        assert not app.screen.query_one("#row-opened").display
+        fill(app, cause="grease")
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, FindingForm), "the form is gone")
+    assert verbs == ["work_order", "finding", "finding"]
 
 
 async def test_a_photo_that_is_not_there_is_said_and_nothing_typed_is_lost(daemon):
