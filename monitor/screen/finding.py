@@ -74,8 +74,8 @@ def form_of(room: RoomState, asset: str, component: str = "", alert_id: str = ""
     configured = room.assets.get(asset, {}).get("components") or ()
     limits = {str(one.get("name")): clean(one["limit"], 20) for one in configured
               if isinstance(one, Mapping) and one.get("limit")}  # fmt: skip
-    return Form(asset, component, alert_id, tuple(recent(room, asset, alert_id)), tuple(of_asset(room, asset)), limits,
-                wo_id)  # fmt: skip
+    jobs, parts = recent(room, asset, component, alert_id), of_asset(room, asset)
+    return Form(asset, component, alert_id, tuple(jobs), tuple(parts), limits, wo_id)
 
 
 def job_line(job: Job, room: RoomState) -> str:

@@ -61,7 +61,7 @@ class FindingForm(ModalScreen[str | None]):
                 for one in self.slots.values():
                     with Horizontal(id=f"row-{one.name}", classes="row"):
                         yield Static(self.plain(one.label), id=f"label-{one.name}", markup=False, classes="label")
-                        yield Input(id=one.name, compact=True)
+                        yield Input(id=one.name, compact=True, select_on_focus=False)
             yield Static("", id="hint", markup=False)
             yield Static("", id="fault", markup=False)
             keys = _("Enter next line, at the end record   arrows move   Esc leave")

@@ -86,13 +86,17 @@ def table(room: RoomState, view: View, found: list[tuple[str, Job]], space: int)
     return told
 
 
-def recent(room: RoomState, asset: str, alert_id: str = "") -> list[Job]:
-    """The jobs a person may mean, most likely first: that name the alert, that lack a finding, then by time."""
+def recent(room: RoomState, asset: str, component: str = "", alert_id: str = "") -> list[Job]:
+    """The jobs a person may mean, likely ones first: that name the alert, of the part, that lack a finding, by time."""
 
     def names(job: Job) -> bool:
         return bool(alert_id) and any(one.data.get("alert_id") == alert_id for one in job.entries)
 
-    return sorted(jobs(room, asset), key=lambda job: (not names(job), job.counted is not None))
+    def other_part(job: Job) -> bool:
+        part = job.order.component if job.order else None
+        return bool(component and part) and part != component
+
+    return sorted(jobs(room, asset), key=lambda job: (not names(job), other_part(job), job.counted is not None))
 
 
 def of_asset(room: RoomState, asset: str) -> Iterable[str]:

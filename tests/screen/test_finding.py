@@ -146,13 +146,12 @@ async def test_a_finding_is_entered_from_the_page_of_an_asset(daemon, tmp_path):
         await pilot.press("enter")
         await until(pilot, lambda: "0.3 % or 30 %?" in fault(app), "the question about the wear")
         assert str(app.screen.query_one("#label-wear", Static).visual).startswith("! ")
-        app.screen.query_one("#wear", Input).value = "30"
-        await pilot.press("enter")
+        await pilot.press("space", "%", "enter")
         await seen(app, pilot, "recorded: ledger entry")
         await until(pilot, lambda: "WO-1" not in [job.wo_id for _asset, job in owed.items(app.room, View())], "no debt")
     one = list(ledger.entries(state, ["finding"]))[-1]
     assert (one.asset, one.component, one.role) == ("R-P01", "bearing", "administrator")
-    assert (one.data["wo_id"], one.data["grade"], one.data["wear_pct"]) == ("WO-1", "B", "30 %")
+    assert (one.data["wo_id"], one.data["grade"], one.data["wear_pct"]) == ("WO-1", "B", "0.3 %")
     assert one.data["photo_sha256"] == hashlib.sha256(b"a photo").hexdigest()
 
 
