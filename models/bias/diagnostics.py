@@ -114,7 +114,7 @@ def spike_scan(ages: ArrayLike, *, width: float = 0.06, boots: int = BOOTS, seed
     if len(logs) > MOST:
         logs = rng.choice(logs, MOST, replace=False)
     n = len(logs)
-    if n < FEWEST or np.ptp(logs) < width:
+    if n < FEWEST:
         return Spike(n, math.nan, math.nan, math.nan)
     bandwidth = _bandwidth(logs, width)
     grid = np.linspace(logs.min() - 4 * bandwidth, logs.max() + 4 * bandwidth, GRID)

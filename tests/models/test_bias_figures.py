@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from models.bias.diagnostics import deferral, spike_scan, step_change, waddington
+from models.bias.diagnostics import deferral, failed_within, rayleigh, spike_scan, step_change, waddington
 from models.bias.life import account, failure_credit
 from models.bias.unsupported import unsupported
 
@@ -156,6 +156,21 @@ def test_a_calendar_is_found_and_smooth_ages_are_not():
     assert sum(spike_scan(np.exp(rng.normal(6, 0.35, 60)), boots=49, seed=n).p <= 0.05 for n in range(20)) <= 4
 
 
+@pytest.mark.parametrize("spread", [0.12, 0.2, 0.5])
+def test_lives_that_vary_little_are_no_calendar(spread):
+    """Down to 2 x width: below that a life cannot be told from a clock."""
+    found = [spike_scan(np.exp(np.random.default_rng(n).normal(6, spread, 150)), boots=99).p for n in range(30)]
+    assert sum(p <= 0.05 for p in found) <= 5
+
+
+@pytest.mark.parametrize("spread", [0.04, 0.005, 0.0])
+def test_lives_all_alike_are_a_calendar(spread):
+    ages = 300 * np.exp(np.random.default_rng(1).normal(0, spread, 40))
+    found = spike_scan(ages)
+    assert found.p <= 0.01
+    assert found.age == pytest.approx(300, rel=0.05)
+
+
 @given(st.sampled_from([1 / 24, 24.0, 86_400.0]))
 def test_the_scan_is_free_of_the_unit_of_time(unit):
     ages = np.exp(np.random.default_rng(5).normal(6, 0.4, 40))
@@ -163,6 +178,47 @@ def test_the_scan_is_free_of_the_unit_of_time(unit):
     assert other.age == pytest.approx(days.age * unit)
     assert other.share == pytest.approx(days.share, abs=1e-6)
     assert other.p == pytest.approx(days.p)
+
+
+@settings(max_examples=10)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_the_ages_changes_nothing(shuffler):
+    ages = list(np.exp(np.random.default_rng(6).normal(6, 0.4, 25)))
+    other = shuffler.sample(ages, len(ages))
+    assert spike_scan(other, boots=9) == spike_scan(ages, boots=9)
+
+
+def series_p(n: int, length: float) -> float:
+    """P of the Rayleigh test by the series of Mardia, Jupp 2000, equation 6.3.6."""
+    z = n * length**2
+    second = (24 * z - 132 * z**2 + 76 * z**3 - 9 * z**4) / (288 * n**2)
+    return math.exp(-z) * (1 + (2 * z - z**2) / (4 * n) - second)
+
+
+@pytest.mark.parametrize(("n", "pull"), [(12, 0.5), (40, 0.3), (300, 0.1)])
+def test_the_rayleigh_p_is_that_of_the_series_and_of_chance(n, pull):
+    rng = np.random.default_rng(n)
+    phases = np.where(rng.random(n) < pull, 0.97 + 0.01 * rng.standard_normal(n), rng.random(n)) % 1
+    p, length, at = rayleigh(phases)
+    assert p == pytest.approx(series_p(n, length), abs=2e-3)
+    chance = np.abs(np.exp(2j * np.pi * rng.random((20_000, n))).mean(axis=1))
+    assert p == pytest.approx((chance >= length).mean(), abs=0.006)
+    assert min(abs(at - 0.97), 1 - abs(at - 0.97)) < 0.1
+
+
+def test_the_rayleigh_length_by_hand():
+    """Ten at noon and ten a quarter later: the mean of (1, 0) and (0, 1) is (1/2, 1/2), at one eighth."""
+    _p, length, at = rayleigh([0.0] * 10 + [0.25] * 10)
+    assert (length, at) == (pytest.approx(math.sqrt(0.5)), pytest.approx(0.125))
+    assert all(math.isnan(one) for one in rayleigh([0.5] * 9))
+
+
+@given(st.floats(0, 1), st.integers(0, 100))
+def test_where_a_cycle_begins_does_not_change_its_p(turn, seed):
+    phases = np.random.default_rng(seed).beta(2, 3, 15)
+    one, other = rayleigh(phases), rayleigh((phases + turn) % 1)
+    assert other[:2] == pytest.approx(one[:2])
+    assert abs((other[2] - one[2] - turn + 0.5) % 1 - 0.5) < 1e-6
 
 
 def test_too_few_ages_say_nothing_and_impossible_ones_are_refused():
@@ -180,6 +236,21 @@ def test_a_step_is_fishers_exact_test_on_the_four_counts():
     assert math.isnan(step_change([], own, [("firmware", 10)], 0, 20)[0].ratio)
 
 
+@given(st.randoms(use_true_random=False), st.sampled_from([1, 24, 86_400]))
+def test_a_step_knows_neither_the_order_of_alerts_nor_the_unit_of_time(shuffler, unit):
+    vendor, own = [3, 5, 12, 13, 14, 17], [1, 8, 15]
+    (one,) = step_change(vendor, own, [("contract", 10)], 0, 20)
+    mixed = [unit * t for t in shuffler.sample(vendor, len(vendor))]
+    (other,) = step_change(mixed, [unit * t for t in own], [("contract", unit * 10)], 0, unit * 20)
+    assert (other.vendor, other.own, other.p, other.ratio) == (one.vendor, one.own, one.p, one.ratio)
+
+
+def test_a_date_that_was_registered_later_is_shown_and_marked():
+    steps = step_change([1, 11], [2, 12], [("found afterwards", 10)], 0, 20, beforehand=False)
+    assert [step.beforehand for step in steps] == [False]
+    assert step_change([1, 11], [2, 12], [("listed", 10)], 0, 20)[0].beforehand
+
+
 def test_deferral_is_the_kaplan_meier_curve():
     days, failed = [10, 20, 30, 40, 50, 60, 200], [True, False, True, True, False, False, False]
     result = deferral(days, failed, 182)
@@ -193,6 +264,27 @@ def test_deferral_is_the_kaplan_meier_curve():
     assert result.rate.low == pytest.approx(1 - float(interval.high.evaluate(182)))
     assert result.rate.high == pytest.approx(1 - float(interval.low.evaluate(182)))
     assert (result.n, result.failed) == (7, 3)
+
+
+def test_those_chosen_by_lot_stand_apart_from_those_that_people_chose():
+    days, failed = [10, 20, 30, 40, 50, 60], [True, False, True, False, True, False]
+    lot = [True, True, True, False, False, False]
+    result = deferral(days, failed, 182, lot, 0.25)
+    assert result.by_lot == failed_within(days[:3], failed[:3], 182)
+    assert result.by_people == failed_within(days[3:], failed[3:], 182)
+    assert (result.randomised, result.by_people.n, result.break_even) == (3, 3, 0.25)
+    assert result.rate == failed_within(days, failed, 182)
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.booleans()), min_size=1, max_size=25), st.sampled_from([24, 1440]))
+def test_the_share_that_fails_knows_neither_order_nor_unit(lives, unit):
+    days, failed = [d for d, _ in lives], [f for _, f in lives]
+    one = failed_within(days, failed, 182)
+    other = failed_within([unit * d for d in days[::-1]], failed[::-1], unit * 182)
+    assert (other.value, other.low, other.high) == (
+        pytest.approx(one.value), pytest.approx(one.low), pytest.approx(one.high)
+    )  # fmt: skip
+    assert 0 <= one.low <= one.value <= one.high <= 1
 
 
 def test_deferral_at_its_edges():
