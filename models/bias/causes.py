@@ -31,6 +31,7 @@ from models.health.lives import lives
 from models.intervals import share_interval
 
 FOUND = 0.05  # p at which a calendar counts as found
+GRAINS = {"d": 7.0, "run h": 0.0}  # alerts and work keep the rhythm of the week, which run hours do not
 QUIET = 0.05  # and above which its control counts as quiet
 CYCLES = {"month": 1, "quarter": 3, "year": 12}  # [months]
 NEARLY = 0.05  # of a cycle may be missing at the start of the first: a year is not 365.25 days
@@ -52,9 +53,9 @@ def spikes(
     ]
     found = []
     for component in sorted(series[0]["d"]):
-        for unit in ("d", "run h"):
+        for unit, grain in GRAINS.items():
             theirs, ours, broken = (
-                spike_scan(one[unit].get(component, []), width=parameters.spike_width) for one in series
+                spike_scan(one[unit].get(component, []), width=parameters.spike_width, grain=grain) for one in series
             )
             found.append(SpikeOf(component, theirs, ours, broken, unit))
     ages = {(name, unit): np.array(each) for unit, by_part in series[0].items() for name, each in by_part.items()}

@@ -93,7 +93,7 @@ class Waddington:
     window: float  # after work, in the unit of the times
 
 
-def spike_scan(ages: ArrayLike, *, width: float = 0.06, boots: int = BOOTS, seed: int = 1) -> Spike:
+def spike_scan(ages: ArrayLike, *, width: float = 0.06, grain: float = 0.0, boots: int = BOOTS, seed: int = 1) -> Spike:
     """D1: do ages at alert crowd at one value more than a smooth distribution would let them.
 
     Excess in windows of relative width `width` over a kernel estimate of the log ages whose bandwidth is at least
@@ -105,12 +105,16 @@ def spike_scan(ages: ArrayLike, *, width: float = 0.06, boots: int = BOOTS, seed
     ----------
     ages : array_like
         Time since last service at alert, positive, any unit.
+    grain : float
+        Ages closer than this are one, in their unit: they are spread over it, as far as a window allows. Where alerts
+        go out on Mondays and work is done on Tuesdays, whole weeks are crowded, and that is no calendar of a part.
     """
     given = np.asarray(ages, dtype=float)
     if not (np.isfinite(given) & (given > 0)).all():
         raise ValueError("ages at alert must be positive and finite")
-    logs = np.sort(np.log(given))  # no answer depends on the order of the records
     rng = np.random.default_rng(seed)
+    given = np.sort(given)  # no answer depends on the order of the records
+    logs = np.log(given + np.minimum(grain, width * given) * rng.uniform(-0.5, 0.5, len(given)))
     if len(logs) > MOST:
         logs = rng.choice(logs, MOST, replace=False)
     n = len(logs)

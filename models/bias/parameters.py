@@ -34,4 +34,5 @@ class Parameters:
     after_work_hours: float = 168.0  # D4: run hours
     spike_width: float = 0.06
     events: tuple[tuple[str, int], ...] = ()  # (name, UTC us), listed beforehand
+    later_events: tuple[tuple[str, int], ...] = ()  # registered after the freeze: shown and marked, no test; not frozen
     failure_references: tuple[tuple[str, float], ...] = ()  # (policy, failures per asset and year)

@@ -189,7 +189,11 @@ def review(
         spike_control_p=smallest([p for s in scans for p in (s.own.p, s.failures.p)]),
         seasons=seasons(vendor_episodes, own_episodes, in_period, period),
         steps=tuple(
-            step_change(vendor_episodes["start_us"], own_episodes["start_us"], parameters.events, start, end)
+            step
+            for listed, first in ((parameters.events, True), (parameters.later_events, False))
+            for step in step_change(
+                vendor_episodes["start_us"], own_episodes["start_us"], listed, start, end, beforehand=first
+            )
         ),
         deferral=deferred(data["decision"], raised, work, failures, parameters, period),
         waddington=after_work(work, cases, in_period, parameters, period),

@@ -163,6 +163,22 @@ def test_lives_that_vary_little_are_no_calendar(spread):
     assert sum(p <= 0.05 for p in found) <= 5
 
 
+def test_the_rhythm_of_the_week_is_no_calendar():
+    def rejected(grain: float) -> int:
+        weeks = (np.random.default_rng(n).normal(40, 5, 400) for n in range(12))
+        return sum(spike_scan(7 * np.rint(one), grain=grain, boots=59).p <= 0.05 for one in weeks)
+
+    assert rejected(0.0) >= 6
+    assert rejected(7.0) <= 3
+
+
+@pytest.mark.parametrize("turn", [30.0, 274.0])
+def test_a_calendar_is_found_through_the_rhythm_of_the_week(turn):
+    rng = np.random.default_rng(11)
+    ages = np.concatenate([turn + rng.uniform(0, 0.01 * turn, 15), turn * np.exp(rng.normal(0.2, 0.4, 35))])
+    assert spike_scan(ages, grain=7.0).p <= 0.02
+
+
 @pytest.mark.parametrize("spread", [0.04, 0.005, 0.0])
 def test_lives_all_alike_are_a_calendar(spread):
     ages = 300 * np.exp(np.random.default_rng(1).normal(0, spread, 40))
