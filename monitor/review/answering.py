@@ -9,7 +9,7 @@ from monitor.plant import Settings
 from monitor.progress import Tell, silent
 from monitor.review.choosing import Rate, parameters, rates, sha256_of
 from monitor.review.contests import Contested, contested, followed
-from monitor.review.freezing import Freeze, frozen
+from monitor.review.freezing import Freeze, freezes, frozen
 from monitor.review.narrowing import Narrowed, held_back, narrow
 from monitor.state import State
 
@@ -66,7 +66,8 @@ def answer(
 
     upto_n = head(state)[0] if upto_n is None else upto_n
     recorded, period = tables(state, upto_n=upto_n, tell=tell), (start_us, end_us)
-    every = parameters(settings, recorded, vendor)
+    made = freezes(state, vendor, upto_n)
+    every = parameters(settings, recorded, vendor, made[-1].n if made else None)
     chosen, narrowed = narrow(every, sites, assets)
     freeze_, found = frozen(state, every, period, upto_n), recorded["finding"]
     is_late = (found["via"] == IMPORTED) & (found["n"] > freeze_.n) & (found["at_us"] < (freeze_.at_us or 0))

@@ -5,7 +5,7 @@ Where a minimum confirmation rate comes from is shown with its arithmetic, for t
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +53,12 @@ def rates(settings: Settings, vendor: str | None = None) -> tuple[Rate, ...]:
     return tuple(found)
 
 
-def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor: str | None = None) -> "Parameters":
+def parameters(
+    settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor: str | None = None, frozen_n: int | None = None
+) -> "Parameters":
     """All that decides the answer, from settings and from the events and costs of the ledger.
+
+    Events of entries after `frozen_n`, the last freeze, are set apart: who picks a date afterwards finds a step.
 
     Raises UserError where there is nothing to review.
     """
@@ -97,7 +101,8 @@ def parameters(settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor:
         match_days=rule.match_days,
         merge_days=rule.merge_days,
         horizon_days=rule.horizon_days,
-        events=_events(tables.get("event"), assets),
+        events=_events(tables.get("event"), assets, lambda n: frozen_n is None or n <= frozen_n),
+        later_events=_events(tables.get("event"), assets, lambda n: frozen_n is not None and n > frozen_n),
         failure_references=(("at_limit", rule.failures_at_limit), ("honest_vendor", rule.failures_honest)),
     )
 
@@ -138,6 +143,7 @@ def as_json(chosen: "Parameters") -> dict[str, Any]:
     told["limits"] = [[asset, part, limit] for (asset, part), limit in sorted(chosen.limits.items())]
     told["costs"] = {name: dataclasses.asdict(cost) for name, cost in sorted(chosen.costs.items())}
     told["events"] = [list(event) for event in chosen.events]
+    del told["later_events"]
     told["failure_references"] = [list(one) for one in chosen.failure_references]
     return told
 
@@ -163,8 +169,10 @@ def _contract(settings: Settings, asset: Asset) -> Contract | None:
     return next((c for c in agreed if c.counterparty == asset.vendor), agreed[0] if agreed else None)
 
 
-def _events(table: "pd.DataFrame | None", assets: Sequence[Asset]) -> tuple[tuple[str, int], ...]:
-    """The events that stand, of the utility as a whole or of what is under review."""
+def _events(
+    table: "pd.DataFrame | None", assets: Sequence[Asset], wanted: Callable[[int], bool]
+) -> tuple[tuple[str, int], ...]:
+    """The events that stand, of the utility as a whole or of what is under review, whose entries are `wanted`."""
     if table is None or table.empty:
         return ()
     from models.bias.cases import standing
@@ -172,6 +180,7 @@ def _events(table: "pd.DataFrame | None", assets: Sequence[Asset]) -> tuple[tupl
     table, listed = standing(table), []
     for column, mine in (("asset", {one.id for one in assets}), ("site", {one.site for one in assets})):
         table = table[table[column].isna() | table[column].isin(["", *mine])]
+    table = table[[wanted(int(n)) for n in table["n"]]]
     for kind, date, text in zip(table["event_kind"], table["date"], table["text"], strict=True):
         at_us = moment_us(str(date), "event: date")
         listed.append((f"{clean(kind, 20)}: {clean(text, 60)}", at_us))

@@ -98,7 +98,7 @@ def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
         words = _("nothing is frozen for {vendor}").format(vendor=args.vendor or _("all vendors together"))
         print(words + ("; " + _("frozen for: {others}").format(others=", ".join(others)) if others else ""))
         return 0
-    now = as_json(parameters(settings, tables(state), args.vendor))
+    now = as_json(parameters(settings, tables(state), args.vendor, made[-1].n))
     for line in showing.freeze_lines(made, changes(made[-1].data["parameters"], now)):
         print(line)
     return 0

@@ -111,6 +111,26 @@ def test_the_freeze_keeps_all_that_decides_and_its_hash_can_be_made_again(state,
         "contract: service agreement renewed", "firmware: controller firmware 4.2"]  # fmt: skip
 
 
+def test_a_date_registered_after_the_freeze_is_shown_and_no_test_and_changes_nothing_that_is_frozen(
+    state, settings, fleet
+):
+    sha256 = review.freeze(state, settings, now_us=END_US)
+    ledger = Ledger(state)
+    told = {"date": "2025-09-01", "event_kind": "price", "text": "new price list"}
+    ledger.append("event", told, at_us=END_US, via="cli", role="engineer")
+    ledger.close()
+    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    assert (told.freeze.word, told.sha256) == ("frozen", sha256)
+    assert {step.name: step.beforehand for step in told.result.steps} == {
+        "contract: service agreement renewed": True,
+        "firmware: controller firmware 4.2": True,
+        "price: new price list": False,
+    }
+    assert "registered after the freeze: no test" in dict(review.rows(told))["D2 step at price: new price list"]
+    review.freeze(state, settings, now_us=END_US)
+    assert all(step.beforehand for step in review.answer(state, settings, fleet.start_us, fleet.end_us).result.steps)
+
+
 def test_what_came_by_import_is_counted_apart_and_after_the_freeze_it_counts_no_more(state, settings, fleet):
     """Findings of last year that somebody brings in are the role's word, not an inspection that the ledger saw."""
     before = review.answer(state, settings, fleet.start_us, fleet.end_us)
