@@ -34,6 +34,7 @@ FOUND = 0.05  # p at which a calendar counts as found
 GRAINS = {"d": 7.0, "run h": 0.0}  # alerts and work keep the rhythm of the week, which run hours do not
 QUIET = 0.05  # and above which its control counts as quiet
 CYCLES = {"month": 1, "quarter": 3, "year": 12}  # [months]
+FEWEST_CYCLES = 2  # what came once has not come back
 NEARLY = 0.05  # of a cycle may be missing at the start of the first: a year is not 365.25 days
 
 
@@ -93,6 +94,8 @@ def _phases(frame: pd.DataFrame, column: str, months: int, period: tuple[int, in
     visits = frame.loc[~pd.DataFrame({"asset": frame["asset"], "day": days}).duplicated(), column]
     start, end = _cycles(np.array(period), months)
     whole = math.floor(end - start + NEARLY)
+    if whole < FEWEST_CYCLES:
+        return np.empty(0)
     at = _cycles(visits.to_numpy(dtype=np.int64), months)
     return np.asarray(at[(at >= end - whole) & (at < end)] % 1)
 

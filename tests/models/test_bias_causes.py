@@ -99,7 +99,7 @@ def test_a_calendar_in_run_hours_is_found_in_run_hours():
     assert run.vendor.age == pytest.approx(4000, rel=0.03)
     assert run.vendor.share > 0.5
     assert math.isnan(run.own.p)
-    assert len(ages["seal"]) == run.vendor.n == 80
+    assert len(ages["seal", "d"]) == len(ages["seal", "run h"]) == run.vendor.n == 80
     untold, _ = spikes(vendor, none, none.assign(at_us=[]), work, work.assign(run_hours=None), Parameters(assets=()))
     assert (untold[0].vendor.n, untold[1].vendor.n) == (80, 0)  # absent, not guessed
 
@@ -147,6 +147,8 @@ def test_only_whole_cycles_back_from_the_end_count():
     assert math.isnan(month.control_p)
     short = seasons(asked_at(range(1, 20)), asked_at([]), asked_at([]), (us(0), us(20)))
     assert [one.n for one in short] == [0, 0, 0]
+    once = seasons(asked_at(range(1, 20)), asked_at([]), asked_at([]), (us(0), us(365)))
+    assert [one.n for one in once] == [19, 19, 0]  # in one year nothing comes back
 
 
 def test_two_years_are_two_cycles_whichever_of_them_is_a_leap_year():
