@@ -50,7 +50,7 @@ def path_tipping(
     null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
     if bet_path(x, clusters, null, largest_cluster).current < FLAG:
         return Tipping(None, None, None, None)
-    bound = path_bound(x, clusters, largest_cluster)
+    bound, tells = path_bound(x, clusters, largest_cluster), sensitivity + specificity - 1
     all_clusters = [(1, one) for one in clusters] + [(2, one) for one in range(without_finding)]
     all_null = np.concatenate([null, np.full(without_finding, null_rate(q0, sensitivity, specificity))])
 
@@ -61,7 +61,7 @@ def path_tipping(
     needed = bisect.bisect_left(range(without_finding + 1), True, key=lambda k: not stands(k))
     return Tipping(
         wrong_findings=wrong_in_path(x, clusters, null, largest_cluster),
-        lowest_q0=max(0.0, (bound - (1 - specificity)) / (sensitivity + specificity - 1)),
+        lowest_q0=max(0.0, (bound - (1 - specificity)) / tells) if tells > 0 else None,
         lowest_sensitivity=max(0.0, (bound - (1 - specificity) * (1 - q0)) / q0),
         missing_confirmed=needed / without_finding if without_finding and needed <= without_finding else None,
     )

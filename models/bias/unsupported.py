@@ -20,6 +20,7 @@ from models.intervals import LEVEL, Interval
 
 DRAWS = 20_000
 ENOUGH = 40  # labelled and unlabelled jobs from which the own model may help
+MOST = 2  # it makes n findings worth at most this many times n
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ def powered(confirmed: ArrayLike, judged: ArrayLike, judged_unlabelled: ArrayLik
     lambda = cov(x, f) / ((1 + n/N) var f) clipped to [0, 1]. The own model is no witness: a wrong one only gets a
     small lambda, for its error is measured on the labelled jobs and taken off. Any f = a + b judged with b > 0 gives
     the same, so "an alert of ours stood" (1 or 0) is as good as a calibrated probability. f must not have been
-    learned from these findings. Where lambda would widen the interval it is 0.
+    learned from these findings. Where lambda would widen the interval it is 0. A model that few findings never saw err
+    is not thereby right: the paper's interval, good for many labels, held .72 to .91 of 90 % at 40 to 60 findings in
+    simulation; where n findings are worth at most 2 n it held .88 to .99.
 
     Parameters
     ----------
@@ -72,6 +75,7 @@ def powered(confirmed: ArrayLike, judged: ArrayLike, judged_unlabelled: ArrayLik
     weight = min(max(slope, 0.0), 1.0)
     variance = float((x - weight * f).var()) / n + weight**2 * float(rest.var()) / more
     rate = float(x.mean() + weight * (rest.mean() - f.mean()))
+    variance = max(variance, rate * (1 - rate) / (MOST * n))
     if variance >= plain or not 0 < rate < 1:
         return Powered(float(x.mean()), math.sqrt(plain), 0.0)
     return Powered(rate, math.sqrt(variance), weight)
@@ -100,13 +104,16 @@ def unsupported(
     seed : int
         Of the Monte Carlo draws: the same findings give the same digits.
     """
+    n = round(confirmed + unconfirmed) if n is None else n
     if not confirmed + unconfirmed:
         return Interval(float("nan"), 0.0, 1.0, 0)
     rng = np.random.default_rng(seed)
     theta = rng.beta(confirmed + 0.5, unconfirmed + 0.5, DRAWS)
     se, sp = rng.beta(*sensitivity, DRAWS), rng.beta(*specificity, DRAWS)
     useful = se + sp > 1  # an inspector no better than a coin says nothing
+    if not useful.any():
+        return Interval(float("nan"), 0.0, 1.0, n)
     share = 1 - (theta[useful] - (1 - sp[useful])) / (se[useful] + sp[useful] - 1)
     tail = 50 * (1 - LEVEL)
     low, middle, high = np.clip(np.percentile(share, [tail, 50, 100 - tail]), 0.0, 1.0)
-    return Interval(float(middle), float(low), float(high), round(confirmed + unconfirmed) if n is None else n)
+    return Interval(float(middle), float(low), float(high), n)

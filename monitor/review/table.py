@@ -247,14 +247,14 @@ def _flags(r: "ReviewResult") -> str:
 
 def _tipping(r: "ReviewResult") -> str:
     t = r.tipping
-    if t.lowest_q0 is None:
+    if t.wrong_findings is None:
         return _("no flag stands")
     wrong, single = (
         "-" if one is None else str(one) for one in (t.wrong_findings, r.tipping_unclustered.wrong_findings)
     )
     among = _("nothing undoes it") if t.missing_confirmed is None else f"{100 * t.missing_confirmed:.0f} %"
     alone = _("unclustered {n}").format(n=single)
-    lowest = f"{number_text(t.lowest_q0, 2)}, {number_text(t.lowest_sensitivity, 2)}"
+    lowest = ", ".join("-" if one is None else number_text(one, 2) for one in (t.lowest_q0, t.lowest_sensitivity))
     return f"(i) {wrong}, {alone}; (ii) {lowest}; (iii) {among}"
 
 

@@ -221,6 +221,8 @@ def test_the_tipping_points_of_the_bets_stand_where_their_flag_just_stands():
     none = path_tipping(x, clusters, 0.3, 3, without_finding=0, q0=0.3, **known)
     assert (none.wrong_findings, none.lowest_q0, none.missing_confirmed) == (None, None, None)
     assert path_tipping([False] * 20, range(20), 0.5, 1, without_finding=0, q0=0.5, **known).missing_confirmed is None
+    coin = path_tipping([False] * 20, range(20), 0.5, 1, without_finding=0, q0=0.5, sensitivity=0.5, specificity=0.5)
+    assert coin.lowest_q0 is None
     assert path_curve([], [], 3, **known)[1].tolist() == [1.0] * 91
 
 
