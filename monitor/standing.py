@@ -124,6 +124,8 @@ def open_alert_words(records: Iterable[Record], asset: str) -> str:
 
 def _take(asset: Standing, one: Record) -> None:
     data = one.data
+    if one.kind == "own_alert" and one.via == "import":
+        return  # the past of another program stands for nothing today
     if one.kind == "own_alert":
         name = str(data["alert_id"])
         asset.raised_us.setdefault(name, one.at_us)

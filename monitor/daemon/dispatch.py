@@ -151,7 +151,7 @@ class Dispatch:
             assets = [row["asset"] for row in result["assessments"]]
             await self._writer.do(self._writer.hot.set_verdicts, result["verdicts"], assets)
         for draft in drafts:
-            if draft.kind == "own_alert":
+            if draft.kind == "own_alert" and draft.via != "import":
                 alert = alert_of(draft.data, draft.asset or "", draft.component or "", "own", draft.at_us)
                 self._claims.add_own(alert.alert_id, alert.asset, alert.component)
                 self._on_own_alert(alert)

@@ -1,8 +1,10 @@
 """What people may have recorded: each deed becomes an entry that the ledger takes, or a refusal in one line."""
 
+import asyncio
 import string
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -11,9 +13,13 @@ from hypothesis import strategies as st
 from drivers.errors import UserError
 from drivers.record import Alert
 from monitor.claims import Claims, alert_of
+from monitor.command_socket import Request
+from monitor.daemon.alarms import AlarmList
 from monitor.daemon.deeds import RECORDED, draft_of
+from monitor.daemon.desk import Desk
 from monitor.ledger import Record, body_of
 from monitor.settings import load
+from monitor.state import State
 
 NOW = 1_795_440_000_000_000
 SETTINGS = load(Path(__file__).parents[1] / "golden/config")
@@ -264,3 +270,11 @@ def test_an_own_alert_read_back_from_its_entry_can_be_an_alarm():
     data = {"alert_id": "OWN-1", "index": 40.0, "threshold": 50.0, "text": "flow low", "active": True}
     alert = alert_of(data, "pump1", "impeller", "own", NOW)
     assert (alert.origin, alert.failure_mode, alert.severity, alert.active) == ("own", "health", "warning", True)
+
+
+@pytest.mark.parametrize("what", ["events", "costs"])
+def test_who_may_import_findings_may_not_import_what_decides_a_review(tmp_path, what):
+    desk = Desk(SETTINGS, State(tmp_path), SimpleNamespace(hangs=False), Claims(SETTINGS), AlarmList(), lambda _: None)
+    asked = Request("import", {**GOOD["import"], "kind": what}, "operator", ("acknowledge", "finding"))
+    with pytest.raises(UserError, match="import: role operator has no right to freeze"):
+        asyncio.run(desk.record(asked))

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,10 +14,11 @@ import pandas as pd
 import pytest
 
 from drivers.errors import UserError
-from monitor.ledger import Draft, Ledger, entries, verify
+from monitor.ledger import Draft, Ledger, Record, entries, verify
 from monitor.lock import hold_lock
 from monitor.records import tables
 from monitor.settings import load
+from monitor.standing import open_alerts
 from monitor.state import State
 from monitor.transfer import staging
 from monitor.transfer.columns import RECORDS
@@ -217,6 +219,12 @@ def test_each_template_comes_in_as_it_is_and_its_examples_are_named_as_such(offi
     assert f"{len(RECORDS[what].columns)} blank; 2 come in whole" in told
     assert ("is an example of the template" in told) == (verb not in {"event", "cost"})
     assert len(office.data(RECORDS[what].kind)) == 2
+
+
+def test_an_own_alert_of_another_program_stands_for_nothing_today():
+    own = Record(1, "own_alert", AT_US, None, "judge", "G", "pump1", "seal", OWN)
+    assert open_alerts([own]) == [own]
+    assert open_alerts([replace(own, via="import")]) == []
 
 
 # one by hand
