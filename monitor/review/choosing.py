@@ -180,7 +180,7 @@ def _events(
     table, listed = standing(table), []
     for column, mine in (("asset", {one.id for one in assets}), ("site", {one.site for one in assets})):
         table = table[table[column].isna() | table[column].isin(["", *mine])]
-    table = table[[wanted(int(n)) for n in table["n"]]]
+    table = table[table["n"].isin([n for n in table["n"] if wanted(int(n))])]
     for kind, date, text in zip(table["event_kind"], table["date"], table["text"], strict=True):
         at_us = moment_us(str(date), "event: date")
         listed.append((f"{clean(kind, 20)}: {clean(text, 60)}", at_us))

@@ -68,6 +68,8 @@ def looked(state: State, settings: Settings, told: Answer, now_us: int) -> str:
         enter(state, settings, "review", entry_data(told), now_us)
     except UserError as fault:
         return str(fault)
+    except OSError as fault:  # who may only read may look all the same
+        return f"{state.root}: {fault.strerror}"
     return ""
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from drivers.errors import UserError
@@ -13,7 +14,9 @@ from drivers.sim.stations import PUMPS
 from monitor import review
 from monitor.cli import build_parser
 from monitor.command_socket import serve
-from monitor.ledger import Draft, Ledger, entries
+from monitor.daemon.deeds import draft_of
+from monitor.ledger import Draft, Ledger, body_of, entries
+from monitor.ledger.through import enter
 from monitor.lock import hold_lock
 from monitor.plant import Asset, Component, Settings
 from monitor.records import tables
@@ -21,6 +24,7 @@ from monitor.reports import comparison
 from monitor.reports.text import render_text
 from monitor.review import command, narrowing, sheets
 from monitor.review.choosing import as_json
+from monitor.review.table import METHOD
 from monitor.settings import load
 from monitor.state import State
 
@@ -57,6 +61,17 @@ def state(tmp_path, fleet) -> State:
     return made
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, fleet, settings):
+    made = State(tmp_path_factory.mktemp("whole")).make()
+    ledger = Ledger(made)
+    ledger.append_many(
+        Draft(r.kind, r.data, r.at_us, r.via, r.role, r.site, r.asset, r.component) for r in fleet.records
+    )
+    ledger.close()
+    return review.answer(made, settings, fleet.start_us, fleet.end_us)
+
+
 def test_a_rate_comes_from_the_contract_then_from_costs_then_from_the_default(settings):
     found = {(rate.asset, rate.component): rate for rate in review.rates(settings)}
     assert (found["H-P01", "seal"].q0, found["H-P01", "seal"].source) == (0.60, "contract")
@@ -70,17 +85,16 @@ def test_a_rate_comes_from_the_contract_then_from_costs_then_from_the_default(se
     assert not review.parameters(unpriced, {}).agreed
 
 
-def test_the_demo_fleet_in_a_ledger_is_flagged(state, settings, fleet):
-    result = review.answer(state, settings, fleet.start_us, fleet.end_us).result
+def test_the_demo_fleet_in_a_ledger_is_flagged(whole):
+    result = whole.result
     assert result.status in ("FLAG", "STRONG")
     assert (result.interventions, result.findings, result.confirmed) == (
         KNOWN["interventions"], KNOWN["findings"], KNOWN["confirmed"])  # fmt: skip
     assert result.assets == 40
 
 
-def test_the_text_says_first_that_parameters_were_not_frozen_then_that_they_were(state, settings, fleet):
-    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
-    assert review.as_text(told).startswith("PARAMETERS NOT FROZEN")
+def test_the_text_says_first_that_parameters_were_not_frozen_then_that_they_were(state, settings, fleet, whole):
+    assert review.as_text(whole).startswith("PARAMETERS NOT FROZEN")
     sha256 = review.freeze(state, settings, now_us=END_US)
     told = review.answer(state, settings, fleet.start_us, fleet.end_us)
     assert told.freeze.word == "frozen"
@@ -131,9 +145,15 @@ def test_a_date_registered_after_the_freeze_is_shown_and_no_test_and_changes_not
     assert all(step.beforehand for step in review.answer(state, settings, fleet.start_us, fleet.end_us).result.steps)
 
 
-def test_what_came_by_import_is_counted_apart_and_after_the_freeze_it_counts_no_more(state, settings, fleet):
+def test_dates_of_what_is_not_under_review_are_none_of_its_dates(settings):
+    told = {"n": 1, "event_kind": "contract", "date": "2025-06-01", "text": "meters", "asset": "N-M01", "site": "N"}
+    events = pd.DataFrame([{**told, "corrects": None, "withdrawn": None}])
+    assert review.parameters(settings, {"event": events}).events == ()
+
+
+def test_what_came_by_import_is_counted_apart_and_after_the_freeze_it_counts_no_more(state, settings, fleet, whole):
     """Findings of last year that somebody brings in are the role's word, not an inspection that the ledger saw."""
-    before = review.answer(state, settings, fleet.start_us, fleet.end_us)
+    before = whole
     assert before.imported[1] == 0
     bare = before.result.cases[~before.result.cases["independent"]].to_dict("records")
 
@@ -182,9 +202,9 @@ async def test_while_the_daemon_runs_the_freeze_goes_through_its_socket(state, s
     assert request.data["parameters"]["assets"][0] == ["N-P01", "N"]
 
 
-def test_the_table_has_every_row_of_the_method_and_every_value_is_text(state, settings, fleet):
-    told = review.answer(state, settings, fleet.start_us, fleet.end_us)
-    rows = review.rows(told)
+def test_the_table_has_every_row_of_the_method_and_every_value_is_text(whole):
+    assert tuple(row.name for row in review.table(whole) if "." not in row.name) == METHOD
+    rows = review.rows(whole)
     assert all(isinstance(label, str) and isinstance(value, str) and value for label, value in rows)
     text = "\n".join(label for label, _value in rows)
     for part in ("period", "assets", "vendor alerts", "followed / deferred / rejected", "interventions N",
@@ -302,17 +322,6 @@ def test_the_first_look_is_an_entry_and_who_freezes_otherwise_after_it_is_told_o
     assert later.looked_us is None  # of a new period nobody had seen anything
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory, fleet, settings):
-    made = State(tmp_path_factory.mktemp("whole")).make()
-    ledger = Ledger(made)
-    ledger.append_many(
-        Draft(r.kind, r.data, r.at_us, r.via, r.role, r.site, r.asset, r.component) for r in fleet.records
-    )
-    ledger.close()
-    return review.answer(made, settings, fleet.start_us, fleet.end_us)
-
-
 def test_a_site_that_was_picked_is_judged_among_all_of_them(whole):
     result, frozen = whole.result, whole.parameters
     flagged = dataclasses.replace(result, status="FLAG", gate="flag")
@@ -350,6 +359,37 @@ def test_what_the_ledger_and_the_screen_have_of_a_review_is_small_and_finite(who
     assert data["path"][-1][1] == pytest.approx(whole.result.e_calibrated, rel=1e-5)
     assert len(data["path"]) <= 120
     assert (data["status"], data["gate"]) == (whole.result.status, whole.result.gate)
+
+
+async def test_while_the_daemon_runs_a_look_and_a_contest_become_the_entries_that_they_are_under_the_lock(
+    whole, settings, tmp_path
+):
+    made = State(tmp_path).make()
+    Ledger(made).close()
+    drafts = []
+
+    async def handle(request):
+        drafts.append(draft_of(request.verb, request.data, "engineer", END_US, settings, lambda _alert: None))
+        body_of(drafts[-1])
+        return {"n": 1}
+
+    contest = {"vendor": "SmartPump", "findings": [{"n": 7, "wo_id": "WO-7", "reason": "stored wet"},
+                                                   {"n": 8, "wo_id": "WO-8", "reason": "", "withdrawn": True}],
+               "sha256": "0" * 64, "late": False, "file": "contest.csv"}  # fmt: skip
+    with hold_lock(made):
+        async with serve(made, settings, handle):
+            assert await asyncio.to_thread(review.looked, made, settings, whole, END_US) == ""
+            await asyncio.to_thread(enter, made, settings, "contest", contest, END_US)
+    assert [draft.kind for draft in drafts] == ["review", "contest"]
+    assert drafts[0].data == json.loads(json.dumps(review.entry_data(whole)))
+    assert drafts[1].data == contest
+
+
+def test_who_may_only_read_can_look_all_the_same(whole, settings, tmp_path):
+    nobody = dataclasses.replace(settings, groups={"hw-none": "viewer"}, rights={})
+    empty = State(tmp_path).make()
+    Ledger(empty).close()
+    assert "no right to do this" in review.looked(empty, nobody, whole, END_US)
 
 
 def test_the_sheets_hold_the_table_the_path_and_the_cases(whole, tmp_path):

@@ -20,11 +20,9 @@ from monitor import review
 from monitor.cli import build_parser
 from monitor.ledger import Ledger, entries
 from monitor.plant import Asset, Settings
-from monitor.records import tables
 from monitor.review import command, packing
 from monitor.review.contests import DAY_US, PACK, contested
 from monitor.review.replying import Known, read_reply
-from monitor.review.table import METHOD
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import use_language
@@ -325,5 +323,3 @@ def test_the_template_guards_what_a_spreadsheet_would_run(state):
     cases["wo_id"] = "=1+1"
     tricked = dataclasses.replace(told, result=dataclasses.replace(told.result, cases=cases))
     assert "'=1+1" in packing.render_csv(packing.contest_sheet(tricked))
-    assert {row.name for row in review.table(told) if "." not in row.name} == set(METHOD)
-    assert tables(state)["contest"].empty
