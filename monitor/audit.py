@@ -355,7 +355,10 @@ def write(state: State, audit: Audit) -> tuple[dict[str, Path], dict[str, Any]]:
 
     name = "audit_" + audit.audit_id[:19].replace(":", "").replace("-", "")
     files = write_report(page.build(audit, ledger_text(state)), state.reports, name)
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files.values()}
+    digests = {
+        path.relative_to(state.reports).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files.values()
+    }
     data = {"audit_id": audit.audit_id, "word": audit.word, "checks": [asdict(one) for one in audit.checks],
             "files": digests}  # fmt: skip
     return files, {"kind": "audit", "data": data, "at_us": audit.at_us, "via": "audit"}

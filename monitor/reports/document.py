@@ -9,7 +9,8 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Section:
     new_page: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the fingerprint of 20,000 rows is kept
 class Document:
     """A whole report. `meta` stands below the title: period, sites, hashes, the command that makes it again."""
 
@@ -120,10 +121,19 @@ class Document:
         """All tables in order."""
         return (block for section in self.sections for block in section.blocks if isinstance(block, Table))
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """The fingerprint of what the document says, whatever it is rendered as."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, default=str).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(_plain(self), sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """A block as a mapping; its rows are not copied, there may be many."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
+
+
+def _plain(value: Any) -> Any:
+    return _fields(value) if is_dataclass(value) else str(value)
 
 
 def shown(cell: Cell) -> str:
@@ -143,7 +153,7 @@ def as_data(document: Document) -> dict[str, Any]:
         for block in section.blocks:
             if isinstance(block, Table) and block.most == 0:
                 continue
-            data = {"type": type(block).__name__.lower(), **asdict(block)}
+            data = {"type": type(block).__name__.lower(), **_fields(block)}
             if isinstance(block, Table):
                 data["numeric"] = [
                     all(isinstance(row[column], int | float) or row[column] is None for row in block.seen)

@@ -72,7 +72,10 @@ def audit_item(entry: Entry, room: RoomState) -> Item:
     sign = _("signed") if signed else _("not signed")
     result = f"{clean(entry.data.get('word'), 12)}  {sign}" + (f"  {', '.join(names_wrong[:3])}" if wrong else "")
     names = {str(one) for one in entry.data.get("files") or ()}
-    files = tuple(path for one in room.reports for path in one.files if Path(path).name in names)
+    files = tuple(
+        path for one in room.reports for path in one.files
+        if Path(path).name in names or "/".join(Path(path).parts[-2:]) in names
+    )  # fmt: skip
     return Item(entry.at_us, _("drift audit"), result, files, audit_id, signed)
 
 

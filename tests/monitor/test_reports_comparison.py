@@ -204,6 +204,27 @@ def test_several_vendors_have_a_monthly_report_each(tmp_path):
     assert stems == {"2026-11-23_comparison_Other.pdf", "2026-11-23_comparison_Smart-Pump-Ltd.pdf"}
 
 
+def test_contested_findings_give_both_results_side_by_side_and_the_vendors_reasons(tmp_path):
+    fleet = golden.golden_fleet()
+    settings, state = golden.golden_settings(fleet), golden.golden_state(tmp_path, fleet)
+    first = review.answer(state, settings, golden.START_US, golden.END_US)
+    cases = first.result.cases
+    chosen = [int(n) for n in cases.loc[cases["independent"] & ~cases["confirmed"], "finding_n"]][:3]
+    ledger = Ledger(state)
+    findings = [{"n": n, "wo_id": "W", "reason": "measured <b>cold</b>"} for n in chosen]
+    contest = {"vendor": "SmartPump", "findings": findings, "sha256": "0" * 64}
+    ledger.append_many([Draft("contest", contest, golden.END_US, "cli", "engineer")])
+    ledger.close()
+    told = review.answer(state, settings, golden.START_US, golden.END_US)
+    document = comparison.build(state, settings, told)
+    rows = {row[0]: row[1:] for row in table(document, "both_results").rows}
+    n = told.result.findings
+    assert rows["confirmed by inspection"][0].startswith(f"{told.result.confirmed} of {n}, ")
+    assert rows["confirmed by inspection"][1].startswith(f"{told.result.confirmed + 3} of {n}, ")
+    assert [row[0] for row in table(document, "contested").rows] == chosen
+    assert "measured &lt;b&gt;cold&lt;/b&gt;" in render_html(document)
+
+
 def test_long_hostile_words_of_a_vendor_stay_words_on_paper(made, tmp_path):
     settings = made[1]
     state = State(tmp_path / "state").make()

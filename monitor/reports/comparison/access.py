@@ -158,7 +158,7 @@ def letter(look: Look) -> tuple[str, ...]:
     """A letter that asks and accuses nobody."""
     r, vendor = look.told.result, look.told.parameters.vendor
     return (
-        _("Dear {vendor},").format(vendor=clean(vendor, 60) if vendor else _("Sir or Madam")),
+        _("Dear {vendor},").format(vendor=clean(vendor, 60)) if vendor else _("Dear Sir or Madam,"),
         _("from {start} to {end} your system asked {n} times for work on our equipment, and {jobs} jobs followed. An"
           " inspector who is not yours looked at the part in {found} of them and found {confirmed} beyond the limit"
           " that we agreed or that we use.").format(

@@ -97,6 +97,7 @@ def _picture(one: Replacement) -> tuple[Block, ...]:
         (float(x), *(float(c.ages_d[n]) if math.isfinite(c.ages_d[n]) else None for c in curves))
         for n, x in enumerate(one.ratios)
     ]
-    heads = ("C_f / C_p", *(f"{_('best age [d]')}, {_counted(curve)}" for curve in curves))
+    best = _("best age [d]")
+    heads = ("C_f / C_p", *(f"{best}, {_counted(curve)}" for curve in curves))
     name = "best_age_" + "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in part)
     return drawn(name, frame.svg(title, words, *lines, *at, legend=legend), title, words, heads, rows)

@@ -15,6 +15,11 @@ SIGNERS = ("maintenance", "shift_lead", "auditor")
 def answer(look: Look) -> tuple[Block, ...]:
     told, r = look.told, look.told.result
     blocks: list[Block] = [Paragraph(review.first_line(told), "plain" if told.freeze.word == "frozen" else "warning")]
+    vendors = review.vendors(look.settings)
+    if told.parameters.vendor is None and len(vendors) > 1:
+        names = clean(", ".join(vendors), 100)
+        together = _("Alerts of {n} vendors together: {names}. Of one alone: --vendor NAME.")
+        blocks.append(Paragraph(together.format(n=len(vendors), names=names), "note"))
     blocks += [
         Numbers(_boxes(look)),
         *(Paragraph(f"{words}.") for words in review.status_words(told)),

@@ -14,7 +14,7 @@ from monitor.reports.comparison.people import shown_roles
 from monitor.reports.document import Block, Cell, Paragraph, Table
 from monitor.words import _, clean
 
-MOST_ALONE = 400  # rows on the pages of vendor-only jobs with a finding; the CSV has them all
+MOST_ALONE = 1_000  # rows on the pages of vendor-only jobs with a finding; the CSV has them all
 MOST_OTHERS = 120
 TEXT = 70  # characters of a vendor's text in a row
 
@@ -38,7 +38,7 @@ def cases(look: Look) -> tuple[Block, ...]:
     alone = tuple(line for case, line in listed if not case["own_standing"] and isinstance(case["grade"], str))
     others = tuple(line for case, line in listed if case["own_standing"] or not isinstance(case["grade"], str))
     note = _("entries: numbers in the ledger of alert, job and finding; reason given: the vendor's message names a"
-             " failure mode")  # fmt: skip
+             " failure mode; finding: by the utility where no other hand is named")  # fmt: skip
     blocks: list[Block] = [
         Paragraph(_("Every vendor-driven job of the period. First those where our own model was silent and somebody"
                     " looked: {alone} of {n}.").format(alone=len(alone), n=len(listed))),
@@ -127,8 +127,8 @@ def _finding(case: Row) -> str:
     if not isinstance(case["grade"], str):
         return _("no finding")
     wear = "" if math.isnan(case["wear"]) else f", {100 * case['wear']:.0f} %"
-    hand = {"utility": _("utility"), "vendor": _("vendor"), "third": _("third party")}
-    return f"{case['grade']}{wear}, {hand.get(case['inspector_party'], clean(case['inspector_party'], 12))}"
+    hand = {"utility": "", "vendor": ", " + _("vendor"), "third": ", " + _("third party")}
+    return f"{case['grade']}{wear}{hand.get(case['inspector_party'], ', ' + clean(case['inspector_party'], 12))}"
 
 
 def _number(row: Row | None, name: str) -> float | None:

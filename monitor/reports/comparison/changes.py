@@ -66,7 +66,7 @@ def _fewer(r: ReviewResult) -> list[str]:
             n=needed, now=r.findings))  # fmt: skip
     elif needed is None:
         told.append(_("At the share confirmed so far no number of findings would raise it."))
-    return told
+    return [*told, _alone()] if wrong is not None or needed is not None else told
 
 
 def _more(r: ReviewResult) -> list[str]:
@@ -85,8 +85,12 @@ def _more(r: ReviewResult) -> list[str]:
                       " somebody else, would.").format(n=r.vendor_written))  # fmt: skip
     needed = _needed(r) if r.findings else None
     if needed is not None:
-        told.append(_("At the share confirmed so far, a flag would need {n} findings.").format(n=needed))
+        told += [_("At the share confirmed so far, a flag would need {n} findings.").format(n=needed), _alone()]
     return told
+
+
+def _alone() -> str:
+    return _("These numbers are reckoned as if each finding stood alone; visit by visit it takes more.")
 
 
 def _needed(r: ReviewResult) -> int | None:

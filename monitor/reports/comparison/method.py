@@ -30,7 +30,7 @@ def evidence(look: Look) -> tuple[Block, ...]:
     """The evidence table with its exact rows, and the pictures of it."""
     r = look.told.result
     table = Table(
-        "evidence", (_("row"), _("value")), tuple(review.rows(look.told)), _("All intervals are 90 %."),
+        "evidence", (_("row"), _("value")), _pairs(review.table(look.told)), _("All intervals are 90 %."),
         about=_("the evidence table of the review"),
     )  # fmt: skip
     more = [Table("evidence_beside", (_("beside the table"), _("value")), _pairs(review.beside(look.told)))]

@@ -26,6 +26,7 @@ def evidence_path(r: ReviewResult) -> tuple[Block, ...]:
     frame = Frame(
         days(_("day of the finding, UTC"), r.start_us, r.end_us),
         decades(_("e-value"), min(LEAST_E * 10, *(y for _x, y in points)), max(100.0, *(y for _x, y in points))),
+        top=12,
     )
     seen = [points[n] for n in thinned([y for _x, y in points])]
     ends = [
@@ -83,7 +84,7 @@ def tipping_curve(r: ReviewResult) -> tuple[Block, ...]:
     used = sum(r.q0) / 2
     shown = [(float(q), min(max(float(value), LEAST_E), 1e9)) for q, value in zip(q0, e, strict=True)]
     most = max(100.0, *(value for _q, value in shown))
-    frame = Frame(linear(_("agreed rate q0"), 0, 1, 10), decades(_("e-value"), LEAST_E * 10, most))
+    frame = Frame(linear(_("agreed rate q0"), 0, 1, 10), decades(_("e-value"), LEAST_E * 10, most), top=12)
     title = _("Where the answer would change")
     words = _("how the e-value would stand at another agreed rate; in use {q0}").format(q0=number_text(used, 2))
     marks = (frame.across(FLAG, _("flag: 20")), frame.upright(used, _("in use")), frame.line(shown))
@@ -109,7 +110,7 @@ def _ages(r: ReviewResult, spike: SpikeOf) -> tuple[Block, ...]:
     part = clean(spike.component, 30)
     unit = {"d": "d", "run h": _("run h")}[spike.unit]
     label = _("since the last service when the vendor asked [{unit}]").format(unit=unit)
-    frame = Frame(linear(label, 0, float(edges[-1])), counts(_("alerts"), int(heights.max())), height=165)
+    frame = Frame(linear(label, 0, float(edges[-1])), counts(_("alerts"), int(heights.max())), height=155, top=12)
     bars = [
         frame.bar((left, left + width), (0, int(n)), hatched=abs(left + width / 2 - spike.vendor.age) < width)
         for left, n in zip(edges, heights, strict=False)

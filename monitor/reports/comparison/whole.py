@@ -50,6 +50,7 @@ def build(state: State, settings: Settings, told: review.Answer, tell: Tell = si
         meta=(
             (_("period"), period),
             (_("vendor"), clean(vendor, 40) if vendor else _("all")),
+            (_("sites"), ", ".join(sorted({site for _asset, site in told.parameters.assets})) or "-"),
             (_("assets"), _assets_words(told)),
             (_("ledger"), ledger_text(state, told.upto_n) + erased_words(state, told.upto_n)),
             (_("configuration"), settings.sha256[:16]),
