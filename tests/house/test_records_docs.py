@@ -12,7 +12,7 @@ from monitor.transfer.mapping import load_records, shipped_names
 
 PAGE = Path(__file__).parents[2] / "docs/records.md"
 TEXT = PAGE.read_text("utf-8")
-COMMANDS = [line.partition(" > ")[0] for line in re.findall(r"^handwheel (.*)$", TEXT, re.MULTILINE)]
+COMMANDS = [re.split(r" > | {3,}#", line)[0] for line in re.findall(r"^handwheel (.*)$", TEXT, re.MULTILINE)]
 
 
 def columns() -> str:
