@@ -103,7 +103,7 @@ def _held(told: list[Record], now_us: int) -> Iterator[int]:
     for one in told:
         if one.kind == "review_freeze":
             frozen[str(one.data["parameters"].get("vendor"))] = (str(one.data["sha256"]), one.at_us)
-        elif one.kind == "review" and one.via != "command" and one.at_us + REPLY_DAYS * _DAY_US <= now_us:
+        elif one.kind == "review" and one.via == "worker" and one.at_us + REPLY_DAYS * _DAY_US <= now_us:
             done = one.data["parameters_sha256"]
             frozen = {vendor: last for vendor, last in frozen.items() if last[0] != done}
     since_us = min((at_us for _sha256, at_us in frozen.values()), default=now_us + _DAY_US) - REVIEW_DAYS * _DAY_US

@@ -90,7 +90,7 @@ def test_a_frozen_review_holds_what_it_will_count_until_it_is_made_and_the_vendo
     ledger.append("review", other, at_us=NOW - 50 * DAY, via="worker")
     assert numbers(said(state, {"decision": 30}))["decision"] == ((1,), (2,))
     made = other | {"parameters_sha256": "a" * 64}
-    ledger.append("review", made, at_us=NOW - 50 * DAY, via="command")  # somebody looked
+    ledger.append("review", made, at_us=NOW - 50 * DAY, via="screen")  # somebody looked, through the daemon
     ledger.append("review", made, at_us=NOW - 29 * DAY, via="worker")  # the vendor may still contest
     assert numbers(said(state, {"decision": 30}))["decision"] == ((1,), (2,))
     ledger.append("review", made, at_us=NOW - 30 * DAY, via="worker")
