@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from drivers.sim.fleet import DEMO_SEED, LIMIT, PARTS, People, Vendor, district_pumps, simulate
+from drivers.sim.fleet import DEMO_SEED, LIMIT, PARTS, People, Vendor, Wear, district_pumps, simulate
 from drivers.sim.pump import Pump
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "fleet.json").read_text())
@@ -143,3 +143,46 @@ def test_district_pumps_run_near_their_nameplate():
         needed = pump.flow_m3h * pump.head_m * 9.80665 / 3600 / pump.efficiency
         assert needed < pump.power_kw
     assert 0 < LIMIT < 1
+
+
+def told(**habits: object):
+    return simulate(3, 60, 24, end_us=END_US, vendor=Vendor(**habits), people=People(), telemetry=False)
+
+
+def test_visits_that_gather_parts_find_more_at_once():
+    def jobs_a_day(fleet) -> float:
+        days = Counter((r.asset, r.at_us // (30 * 86_400_000_000)) for r in fleet.records if r.kind == "work_order")
+        return sum(days.values()) / len(days)
+
+    assert jobs_a_day(told(b=0.8, gather=0.3, gather_b=0.8)) > 1.2 * jobs_a_day(told(b=0.8))
+
+
+def test_a_bad_season_first_asks_more_in_each_first_half_of_a_year():
+    fleet = told(b=0.85, season=0.15)
+    half = 365.25 * 86_400_000_000 / 2
+    halves = Counter(int((r.at_us - fleet.start_us) // half) for r in fleet.records if r.kind == "vendor_alert")
+    assert halves[0] + halves[2] > 1.5 * (halves[1] + halves[3])
+
+
+def test_a_fleet_replaced_at_the_limit_wastes_no_life_and_seldom_fails():
+    assert told(at_limit=True).truth.failures < 0.5 * told().truth.failures
+    assert told(at_limit=True).truth.jobs > 0
+
+
+def test_a_vendor_that_inflates_or_repeats_itself_changes_its_words_and_not_the_wear():
+    plain = told(b=0.7)
+    loud = told(b=0.7, repeats=2)
+    alerts = [sum(r.kind == "vendor_alert" for r in fleet.records) for fleet in (plain, loud)]
+    assert alerts[1] > 2 * alerts[0]
+    words = [
+        Counter(r.data["severity"] for r in fleet.records if r.kind == "vendor_alert")
+        for fleet in (plain, told(b=0.7, inflated=0.5))
+    ]
+    assert words[1]["critical"] > 3 * words[0]["critical"] + 10
+
+
+def test_wear_that_shows_late_is_much_life_for_little_wear():
+    late = simulate(3, 60, 24, end_us=END_US, vendor="b0.6", people=People(), wear=Wear(growth=4.0), telemetry=False)
+    even = told(b=0.6)
+    assert even.truth.spent_life == pytest.approx(even.truth.spent_wear)
+    assert late.truth.spent_life > 1.05 * late.truth.spent_wear

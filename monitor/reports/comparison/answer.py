@@ -6,7 +6,6 @@ from monitor.labels import role_word
 from monitor.reports.comparison.caveats import caveat
 from monitor.reports.comparison.changes import changes
 from monitor.reports.comparison.look import Look
-from monitor.reports.comparison.people import FEWEST
 from monitor.reports.document import Block, Cell, Numbers, Paragraph, Signatures, Table
 from monitor.words import _, clean, number_text, share_text
 
@@ -15,9 +14,7 @@ SIGNERS = ("maintenance", "shift_lead", "auditor")
 
 def answer(look: Look) -> tuple[Block, ...]:
     told, r = look.told, look.told.result
-    by_role = look.settings.positions.get(told.freeze.role or "", 0) >= FEWEST
-    first = review.first_line(told, by_role=by_role)
-    blocks: list[Block] = [Paragraph(first, "plain" if told.freeze.word == "frozen" else "warning")]
+    blocks: list[Block] = [Paragraph(review.first_line(told), "plain" if told.freeze.word == "frozen" else "warning")]
     vendors = review.vendors(look.settings)
     if told.parameters.vendor is None and len(vendors) > 1:
         names = clean(", ".join(vendors), 100)
