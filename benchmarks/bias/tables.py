@@ -160,14 +160,14 @@ def _flags(cells: Sequence[Cell]) -> str:
     for name in dict.fromkeys(cell.scenario for cell in cells):
         mine = {cell.size: cell for cell in cells if cell.scenario == name}
         rows.append((
-            name, f"{mine[sizes[0]].rate:.3f}",
+            name, f"{mine[sizes[0]].rate:.3f}", mine[sizes[0]].fleets,
             *(f"{c.early / c.fleets:.3f} / {c.standing / c.fleets:.3f} ({c.peeked / c.fleets:.2f})"
               for c in (mine[size] for size in sizes)),
             ", ".join("-" if math.isnan(mine[size].month_of_flag) else f"{mine[size].month_of_flag:.1f}"
                       for size in sizes),
         ))  # fmt: skip
-    head = ("vendor", "true rate", *(f"{size} pumps" for size in sizes), "median month of the early flag")
-    return f"{table(head, rows)}\n\n{max((c.fleets for c in cells), default=0)} fleets in each cell."
+    head = ("vendor", "true rate", "n", *(f"{size} pumps" for size in sizes), "median month of the early flag")
+    return table(head, rows)
 
 
 def _year(cells: Sequence[Cell]) -> str:

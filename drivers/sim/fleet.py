@@ -413,7 +413,7 @@ def _years(
     life_at_limit = LIMIT ** (1 / law.growth)
     gathers = np.zeros((shape[0], 1), dtype=bool)
     if vendor.gather is not None:
-        gathers = rng.random((shape[0], 1)) < vendor.gather_share
+        gathers = rng.permutation(shape[0])[:, None] < vendor.gather_share * shape[0]
     step_week = BURN_IN_WEEKS + (10**9 if vendor.step_month is None else vendor.step_month * WEEKS_PER_MONTH)
     phi = 0.8
 
