@@ -15,7 +15,7 @@ from .conftest import SHEET
 
 LIBRARY = load(None)
 IDS = [*LIBRARY.ids(), *LIBRARY.ids("F")]
-ORDERED = {"P-00", "P-01", "P-03", "P-04", "P-05", "P-07", "P-17", "P-18"}
+ORDERED = {f"P-{number:02}" for number in (0, 1, 2, 3, 4, 5, 7, 8, 10, 12, 14, 15, 17, 18)}
 
 
 def shape(procedure):

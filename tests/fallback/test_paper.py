@@ -146,7 +146,8 @@ def test_the_binder_is_rendered_marked_as_printed_and_found_out_of_date(place, s
     sheet.write_text(sheet.read_text().replace("0.60 m", "0.70 m"))
     told = status(place, load(place.manual))
     assert told["printed"] != told["current"]
-    assert told["reprint"] == ["de/R/P-03", "en/R/P-03", "fr/R/P-03"]
+    both = [f"{language}/R/{name}" for language in ("de", "en", "fr") for name in ("P-03", "P-14")]
+    assert told["reprint"] == both  # the two that name this level
 
 
 def test_the_command_renders_and_tells_the_state(state, manual):
