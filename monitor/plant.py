@@ -265,8 +265,8 @@ class Review:
     merge_days: float = 14.0
     horizon_days: float = 182.0
     largest_cluster: int = 4
-    failures_at_limit: float = 0.076  # per asset and year, where parts are replaced exactly at the limit
-    failures_honest: float = 0.284  # per asset and year, with an honest vendor
+    failures_at_limit: float = 0.057  # per asset and year, where parts are replaced exactly at the limit
+    failures_honest: float = 0.25  # per asset and year, with an honest vendor
     failures_source: str = "docs/bias_method.md"  # where these two come from: simulated fleets, or own records
 
 

@@ -261,7 +261,7 @@ def test_what_would_be_frozen_is_shown_first_and_only_freeze_writes_it_once(stat
     for words in ("q0 of seal: 0.50 = 900 / (0.5 x 2700 + 0.5 x 900) (costs; 37 assets)", "n_max, findings of the",
                   "limit of bearing: 7.1 mm/s (40 assets)", "costs of seal: planned 900, after a failure 2700 EUR",
                   "sensitivity 0.90, specificity 0.90", "windows: merge 14 d, match 56 d, horizon 182 d",
-                  "known date: 2025-11-22 firmware", "0.284 (docs/bias_method.md)", "SHA-256 "):  # fmt: skip
+                  "known date: 2025-11-22 firmware", "0.250 (docs/bias_method.md)", "SHA-256 "):  # fmt: skip
         assert words in shown
     assert "frozen; SHA-256 " in said(capsys, settings, state, "freeze")
     assert "nothing was written" in said(capsys, settings, state, "freeze")
