@@ -57,9 +57,13 @@ class Ledger:
     """The writer. One per STATE, in the process that holds daemon.lock."""
 
     def __init__(self, state: State) -> None:
-        """Open or make both files. `orphans` counts bodies whose entry never came (a crash between the two commits):
-        they are set aside in the table orphan, never taken as entries, and never thrown away. `cut`: the first and
-        last number of such bodies where no crash explains them: the chain lost its tail, or is an older copy."""
+        """Open or make both files; where the ledger names a key, it is taken up, so nobody appends without seals.
+
+        Raises UserError where the key cannot be used. `orphans` counts bodies whose entry never came (a crash between
+        the two commits): they are set aside in the table orphan, never taken as entries, and never thrown away. `cut`:
+        the first and last number of such bodies where no crash explains them: the chain lost its tail, or is an older
+        copy.
+        """
         self._state = state
         self._chain = open_writer(state.ledger, CHAIN)
         self._bodies = open_writer(state.bodies, BODIES)
@@ -70,7 +74,13 @@ class Ledger:
         self._to_wipe = False
         self.orphans = 0
         self.cut: tuple[int, int] | None = None
-        self._settle()
+        try:
+            self._settle()
+            if last(state, "key") is not None:
+                self.take_key()
+        except BaseException:
+            self._let_go()
+            raise
 
     def _settle(self) -> None:
         """Take up the chain as it lies on the disk and set aside bodies without an entry."""
@@ -123,6 +133,12 @@ class Ledger:
         self._write(batch)
         self._sealed = sealed
         return made
+
+    def take_key(self) -> None:
+        """Seal with the key of STATE from now on, made where there is none. Raises UserError where it is unusable."""
+        named = last(self._state, "key")
+        key, old = find_keys(self._state, public_key(named.data["public_key"]) if named else None)
+        self.seal_with(key, old, at_us=time.time_ns() // 1000)
 
     def seal_with(self, key: Key, old: Key | None = None, *, at_us: int, role: str | None = None) -> None:
         """Seal with this key from now on. Where the ledger names another one, an entry says so, sealed by `old`."""
@@ -253,6 +269,9 @@ class Ledger:
         """Seal, and let go of both files; other users can read them afterwards."""
         with suppress(sqlite3.Error):  # a full disk: the next life seals
             self.seal(time.time_ns() // 1000)
+        self._let_go(slow_disk=slow_disk)
+
+    def _let_go(self, *, slow_disk: bool = False) -> None:
         close_writer(self._chain, slow_disk=slow_disk)
         close_writer(self._bodies, slow_disk=slow_disk)
 
@@ -264,9 +283,8 @@ def open_ledger(state: State) -> Ledger:
     """
     ledger = Ledger(state)
     try:
-        named = last(state, "key")
-        key, old = find_keys(state, public_key(named.data["public_key"]) if named else None)
-        ledger.seal_with(key, old, at_us=time.time_ns() // 1000)
+        if last(state, "key") is None:
+            ledger.take_key()
     except BaseException:
         ledger.close()
         raise

@@ -128,6 +128,7 @@ class _Walk:
         self.keys: list[_Named] = []
         self.sealed = 0
         self.unsealed = 0  # entries since the last seal or the first key
+        self.gaps: list[tuple[int, int]] = []  # too many entries without a seal: the first too many, the seal after it
         self.changed_raw: list[str] = []
         self.blank_raw: set[str] = set()
         self.lacking_raw: dict[str, int] = {}  # a message that is named and not there: by which entry
@@ -178,7 +179,7 @@ class _Walk:
             if n not in self.claimed:
                 return _("was erased, and no entry tells of it")
             self.erased.add(n)
-            self.unsealed += bool(self.keys)
+            self._goes_unsealed(n)
             return ""
         if not isinstance(salt, bytes) or not isinstance(body, bytes):
             return _("has half a body")
@@ -210,11 +211,14 @@ class _Walk:
                 return _("names a vendor's message that was changed")
             if name and not bodies.execute("SELECT 1 FROM raw WHERE sha256 = ?", (name,)).fetchone():
                 self.lacking_raw.setdefault(name, n)
-        if self.keys and kind != b"seal":
-            self.unsealed += 1
-            if self.unsealed > EVERY:
-                return _("lacks a seal: there is none over the {n} entries before it").format(n=EVERY)
+        if kind != b"seal":
+            self._goes_unsealed(n)
         return ""
+
+    def _goes_unsealed(self, n: int) -> None:
+        self.unsealed += bool(self.keys)
+        if self.unsealed == EVERY + 1:
+            self.gaps.append((n, 0))
 
     def _key(self, n: int, data: Any) -> str:
         public = public_key(data["public_key"])
@@ -241,6 +245,8 @@ class _Walk:
         if hands_over:
             active.signed = True
         signer.seals += 1
+        if self.gaps and not self.gaps[-1][1]:
+            self.gaps[-1] = (self.gaps[-1][0], n)
         self.sealed, self.unsealed = n, 0
         return ""
 
@@ -284,6 +290,11 @@ class _Walk:
         if told_n > self.n:
             words = _("is missing: the tail was cut; {n} entries were printed or handed out").format(n=told_n)
             self.faults.append((self.n + 1, words))
+        if open_ := [n for n, seal in self.gaps if not self._answered_for(seal)]:
+            words = _("lacks a seal: there is none over the {n} entries before it. Where an import of an older"
+                      " handwheel left it out, compare those entries with what was brought in, then: handwheel ledger"
+                      " new-key")  # fmt: skip
+            self.faults.append((open_[0], words.format(n=EVERY)))
         if silent := self.erased - self.told:
             self.faults.append((min(silent), _("was erased, and no entry tells of it")))
         if self.lacking_raw:
@@ -300,6 +311,13 @@ class _Walk:
         least = bodies.execute("SELECT min(n) FROM body").fetchone()[0]
         if least is not None and least < 1:
             self.file_fault = _("bodies.sqlite has a body that belongs to no entry")
+
+    def _answered_for(self, seal: int) -> int:
+        """The entry by which a gap that ends with this seal was answered for, else 0: a new key that the old sealed.
+
+        Only who has the old key and the right to seal can make it, and it comes after the gap was found.
+        """
+        return next((one.n for one in self.keys[1:] if seal and one.n >= seal - 1 and one.signed), 0)
 
     def _beyond(self, bodies: sqlite3.Connection, n: int) -> None:
         """Bodies after the chain's last entry by now (`n`): the last batch after a crash, or just now; else a cut."""
@@ -358,6 +376,10 @@ class _Walk:
             first, final = self.unfinished
             yield _("bodies {first} to {last} have no entry: those of one batch, which a crash cut off or which is"
                     " being written; the next start sets them aside").format(first=first, last=final)  # fmt: skip
+        for n, seal in self.gaps:
+            words = _("from entry {n} on seals were left out; the seal of entry {seal} covers them, and with the new key"
+                      " of entry {key} somebody answered for them")  # fmt: skip
+            yield words.format(n=n, seal=seal, key=self._answered_for(seal))
         if self.sealed:
             yield _("sealed up to entry {n} by key {key}").format(n=self.sealed, key=self.keys[-1].fingerprint)
         else:

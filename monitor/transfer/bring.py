@@ -241,7 +241,7 @@ def _forget(state: State, facts: "Facts") -> None:
 def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
     """The same without a daemon, in its place."""
     from monitor.historian.hot import HotFile
-    from monitor.ledger import Draft, Ledger
+    from monitor.ledger import Draft, open_ledger
     from monitor.ledger.through import allowed_role
     from monitor.lock import hold_lock
     from monitor.progress import on_terminal
@@ -250,7 +250,7 @@ def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
 
     role, now_us = allowed_role(SINGLE.get(facts.kind, "import"), settings), time.time_ns() // 1000
     with hold_lock(state):
-        ledger, hot = Ledger(state), HotFile(state.hot)
+        ledger, hot = open_ledger(state), HotFile(state.hot)
         try:
             hot.publish_tags(settings)
             ledger.append("import", {**facts.entry(), "stage": "begun"}, at_us=now_us, via="command", role=role)

@@ -825,6 +825,17 @@ def test_findings_come_in_at_their_own_dates_and_say_that_they_were_brought_in(p
     assert [(one["added"], one["there"]) for one in done] == [(2, 0), (0, 2)]
 
 
+def test_what_is_brought_in_without_a_daemon_is_sealed_too(plant):
+    rows = "".join(f"A-{n};Pumpe 1;seal;03.02.2024;1;;\n" for n in range(250))
+    path, told = plant.file("f.csv", FINDINGS_CSV.splitlines()[0] + "\n" + rows), plant.file("map.toml", FINDINGS)
+    assert plant.run("findings", str(path), "--map", str(told), "--yes") == 0
+    result = verify(plant.state)
+    assert result.ok, result.words
+    assert (
+        result.sealed == result.n == 2 + 1 + 250 + 1 + 3
+    )  # key and seal, begun, rows, done; two seals between, the last
+
+
 def test_work_orders_and_alerts_come_in_too(plant):
     told = """\
 [file]

@@ -189,13 +189,61 @@ def test_a_seal_of_an_older_head_is_no_seal_here(state):
 def test_entries_that_nobody_sealed_are_found_after_the_hundredth(state):
     ledger = filled(state, 0)
     ledger.close()
-    bare = Ledger(state)
-    for _ in range(2):
-        bare.append_many([{"kind": "acknowledge", "data": COMMANDS, "at_us": AT, "via": "x"}] * EVERY)
-    bare.close()
+    unsealed(state)
     result = verify(state)
     assert (result.ok, result.first_fault) == (False, 2 + EVERY + 1)
     assert "lacks a seal" in result.words
+    assert "handwheel ledger new-key" in result.words
+    filled(state).close()  # a daemon that seals again mends nothing by itself
+    assert verify(state).first_fault == 2 + EVERY + 1
+
+
+def unsealed(state):
+    """What an import of an older handwheel did: it appended without the key."""
+    bare = Ledger(state)
+    bare._key = None
+    for _ in range(2):
+        bare.append_many([{"kind": "acknowledge", "data": COMMANDS, "at_us": AT, "via": "x"}] * EVERY)
+    bare.close()
+
+
+@pytest.mark.parametrize("sealed_meanwhile", [False, True])
+def test_who_answers_for_seals_that_were_left_out_makes_a_new_key_and_verify_tells_of_it_for_ever(
+    state, sealed_meanwhile
+):
+    filled(state, 0).close()
+    unsealed(state)
+    if sealed_meanwhile:
+        filled(state, 5).close()
+    ledger = open_ledger(state)
+    ledger.replace_key(at_us=AT, role="administrator")
+    ledger.close()
+    result = verify(state)
+    assert result.ok
+    assert f"from entry {2 + EVERY + 1} on seals were left out" in result.words
+    unsealed(state)  # a second time is a second fault
+    assert verify(state).first_fault > result.sealed
+    assert "lacks a seal" in verify(state).words
+
+
+def test_a_key_that_somebody_else_puts_in_answers_for_nothing(state):
+    filled(state, 0).close()
+    unsealed(state)
+    ledger = open_ledger(state)
+    ledger.seal_with(key_of(3), at_us=AT)
+    ledger.close()
+    assert verify(state).first_fault == 2 + EVERY + 1
+
+
+def test_nobody_appends_without_the_key_that_the_ledger_names(state):
+    filled(state, 0).close()
+    ledger = Ledger(state)
+    ledger.append_many([{"kind": "acknowledge", "data": COMMANDS, "at_us": AT, "via": "x"}] * (3 * EVERY))
+    ledger.close()
+    assert verify(state).ok
+    (state.keys / "ledger.key").chmod(0o640)
+    with pytest.raises(UserError, match="others may read it"):
+        Ledger(state)
 
 
 def test_a_ledger_older_than_seals_is_sealed_from_the_first_start_on(state):
