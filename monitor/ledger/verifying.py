@@ -377,8 +377,8 @@ class _Walk:
             yield _("bodies {first} to {last} have no entry: those of one batch, which a crash cut off or which is"
                     " being written; the next start sets them aside").format(first=first, last=final)  # fmt: skip
         for n, seal in self.gaps:
-            words = _("from entry {n} on seals were left out; the seal of entry {seal} covers them, and with the new key"
-                      " of entry {key} somebody answered for them")  # fmt: skip
+            words = _("from entry {n} on seals were left out; the seal of entry {seal} covers them, and with the new"
+                      " key of entry {key} somebody answered for them")  # fmt: skip
             yield words.format(n=n, seal=seal, key=self._answered_for(seal))
         if self.sealed:
             yield _("sealed up to entry {n} by key {key}").format(n=self.sealed, key=self.keys[-1].fingerprint)
