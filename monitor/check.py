@@ -81,6 +81,7 @@ def plan(settings: Settings, state: State) -> list[str]:
         lines.append(f"  status {settings.tags[alert.tag].name}: {alert.vendor or 'vendor not named'}, {clean(asks)}")
     if not settings.feeds and not settings.status_alerts:
         lines.append("  none: vendor alerts will not be seen")
+    lines += _review_lines(settings)
     lines += ["", "RIGHTS (by operating-system group; others are viewer)"]
     for group, role in settings.groups.items():
         rights = settings.rights.get(role, ())
@@ -96,6 +97,27 @@ def plan(settings: Settings, state: State) -> list[str]:
     missing = missing_jobs(settings)
     if missing:
         lines.append(f"  WARNING: nobody does {', '.join(missing)}; copy the rows from the example's timetable.toml")
+    return lines
+
+
+def _review_lines(settings: Settings) -> list[str]:
+    """What a review will ask of which vendor, and what of site.toml would spoil it."""
+    from monitor import review
+
+    lines = ["", "REVIEW (handwheel review: do the vendor's alerts ask for more than findings support)"]
+    if words := review.missing(settings):
+        return [*lines, f"  none: {words}"]
+    vendors = review.vendors(settings)
+    lines.append(f"  of {clean(', '.join(vendors), 200)}; n_max {review.n_max(settings)}")
+    if split := review.split_visits(settings):
+        lines.append(f"  WARNING: {review.split_words(review.n_max(settings), split)}")
+    named = {asset.vendor for asset in settings.assets}
+    lines += [
+        f"  WARNING: feed {feed.name} names {clean(feed.vendor, 40)}, which no asset has as its vendor: a review of"
+        " another name leaves its alerts out"
+        for feed in settings.feeds
+        if feed.vendor not in named
+    ]
     return lines
 
 

@@ -148,11 +148,11 @@ def comparison_report(state: State, settings: Settings, now_us: int, args: Mappi
 
     if words := review.missing(settings):
         return JobResult(f"there is nothing to compare: {words}")
-    vendors: Sequence[str | None] = review.vendors(settings)
+    vendors = review.vendors(settings)
     told_words, ledger, files = list[str](), list[Mapping[str, Any]](), list[Path | str]()
-    for vendor in vendors if len(vendors) > 1 else [None]:
+    for vendor in vendors:
         told = review.answer(state, settings, *comparison.period_until(now_us), vendor, tell=tell)
-        name = "comparison" + (f"_{_file_name(vendor)}" if vendor else "")
+        name = "comparison" + (f"_{_file_name(vendor)}" if len(vendors) > 1 else "")
         made = _report(name, comparison.build(state, settings, told, tell), state, now_us)
         told_words.append(f"{made.words}: {told.result.status}")
         ledger += [_entry("review", review.entry_data(told), now_us), *made.ledger]

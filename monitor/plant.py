@@ -264,7 +264,7 @@ class Review:
     match_days: float = 56.0
     merge_days: float = 14.0
     horizon_days: float = 182.0
-    largest_cluster: int = 4
+    largest_cluster: int | None = None  # None: the largest number of components of an asset under review
     failures_at_limit: float = 0.057  # per asset and year, where parts are replaced exactly at the limit
     failures_honest: float = 0.25  # per asset and year, with an honest vendor
     failures_source: str = "docs/bias_method.md"  # where these two come from: simulated fleets, or own records

@@ -100,16 +100,17 @@ def cases_of(
     parameters: Parameters,
     period: tuple[int, int],
     contested: Collection[int] = (),
+    others: Collection[str] = (),
 ) -> tuple[pd.DataFrame, int]:
     """Vendor-driven jobs of the period with what was found: the independent finding where there is one.
 
-    Findings whose entry number is among `contested` count as confirmed, whatever their grade.
+    Findings whose entry number is among `contested` count as confirmed, whatever their grade. Jobs on one of the alerts
+    `others` are another vendor's; a job whose alert nobody recorded is that of the vendor of its asset.
     """
     known = set(work["wo_id"])
     orphans = int((~findings["wo_id"].isin(list(known))).sum())
     jobs = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
-    if parameters.vendor:
-        jobs = jobs[jobs["alert_id"].isin(list(alerts["alert_id"]))]
+    jobs = jobs[~jobs["alert_id"].isin(list(others))]
     chosen = counted_findings(findings).rename(columns={"n": "finding_n", "at_us": "found_us"})[["wo_id", *FOUND]]
     cases = jobs.merge(chosen, on="wo_id", how="left").reset_index(drop=True)
     severity = alerts.drop_duplicates("alert_id", keep="first").set_index("alert_id")["severity"]

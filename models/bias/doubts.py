@@ -53,13 +53,18 @@ class _Records:
     imports: pd.DataFrame
     limits: Mapping[tuple[str, str], str]
     known_us: int  # UTC: what is dated later is future [us]
+    vendor: str | None  # under review; None: all
 
 
 _Answer = tuple[list[str], int, int]  # the first that are odd, how many, of how many
 
 
 def doubts(
-    tables: Mapping[str, pd.DataFrame], assets: Collection[str], end_us: int, limits: Mapping[tuple[str, str], str]
+    tables: Mapping[str, pd.DataFrame],
+    assets: Collection[str],
+    end_us: int,
+    limits: Mapping[tuple[str, str], str],
+    vendor: str | None = None,
 ) -> tuple[Doubt, ...]:
     """All that is odd in the records of these assets, in the order of KINDS; what is in order is not listed.
 
@@ -73,10 +78,12 @@ def doubts(
         End of the period, UTC: what lies after it and after the last entry that has its own date is future. [us]
     limits : mapping
         (asset, component) -> its agreed limit ("7.1 mm/s").
+    vendor : str, optional
+        The vendor of these assets; None: they are of several, and no alert is another's.
     """
     frames = {kind: _prepared(tables.get(kind), kind, assets) for kind in COLUMNS}
     imports = tables.get("import", pd.DataFrame()).reindex(columns=["stage", "kind", "file", "rejected"])
-    records = _Records(**frames, imports=imports, limits=limits, known_us=_known_us(tables, end_us))
+    records = _Records(**frames, imports=imports, limits=limits, known_us=_known_us(tables, end_us), vendor=vendor)
     found = [(kind, *ask(records)) for kind, ask in KINDS.items()]
     return tuple(Doubt(kind, count, tuple(told[:SHOWN]), of) for kind, told, count, of in found if count)
 
@@ -142,6 +149,14 @@ def _two_vendors(all_: _Records) -> _Answer:
     by_asset = all_.vendor_alert.dropna(subset=["vendor"]).groupby("asset")["vendor"].unique()
     told = [f"{asset}: {', '.join(sorted(many))}" for asset, many in by_asset.items() if len(many) > 1]
     return told, len(told), len(by_asset)
+
+
+def _other_vendor(all_: _Records) -> _Answer:
+    """Alerts that name another than the vendor of the asset: a second vendor, or the same in another spelling."""
+    names = all_.vendor_alert["vendor"].fillna("").astype(str)
+    other = names[names != all_.vendor] if all_.vendor else names.iloc[:0]
+    told = [f"{name or '-'}: {count}" for name, count in other.value_counts().sort_index().items()]
+    return told, len(other), len(names)
 
 
 def _delays(all_: _Records) -> tuple[pd.DataFrame, pd.Series]:
@@ -289,6 +304,7 @@ KINDS: Mapping[str, Callable[[_Records], _Answer]] = {  # in the order in which 
     "job_without_alert": _without_alert,
     "id_twice": _twice,
     "two_vendors": _two_vendors,
+    "other_vendor": _other_vendor,
     "issued_after_received": _issued_after,
     "vendor_clock": _vendor_clock,
     "wear_as_share": _wear_as_share,

@@ -50,6 +50,15 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherName:
+    """Another name than that of the vendor under review, in alerts on its assets: a second vendor, or a spelling."""
+
+    name: str  # as the alerts have it; "" where they have none
+    alerts: int  # until the end of the records
+    jobs: int  # vendor-driven ones of the period that are left out with them
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewResult:
     """The evidence table of one review; every rate with its interval (90 %) or count."""
 
@@ -115,6 +124,7 @@ class ReviewResult:
     sites: tuple[Group, ...]
     components: tuple[Group, ...]
     doubts: tuple[Doubt, ...]  # what is odd in the records; nothing was dropped by it
+    other_names: tuple[OtherName, ...]  # none where all vendors are reviewed together
     cases: pd.DataFrame  # one row per vendor-driven intervention
     ages: Mapping[tuple[str, str], NDArray[np.float64]]  # (component, unit) -> at the vendor's episodes
     monthly: pd.DataFrame  # month, vendor, own

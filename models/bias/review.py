@@ -41,7 +41,7 @@ from models.bias.evidence import (
 from models.bias.life import account, failure_credit
 from models.bias.multiple import e_bh
 from models.bias.parameters import Parameters
-from models.bias.result import Group, ReviewResult
+from models.bias.result import Group, OtherName, ReviewResult
 from models.bias.status import status_of
 from models.bias.tipping import path_curve, path_tipping, tipping
 from models.bias.unsupported import powered, unsupported
@@ -77,9 +77,7 @@ def review(
     start, end = period
     site_of = dict(parameters.assets)
     data = {kind: prepared(tables.get(kind), kind, site_of) for kind in COLUMNS}
-    alerts = data["vendor_alert"]
-    if parameters.vendor:
-        alerts = alerts[alerts["vendor"] == parameters.vendor]
+    alerts, others = _of_vendor(data["vendor_alert"], parameters.vendor)
     work, failures = data["work_order"], data["failure"]
     closings = pd.concat([work[["at_us", "asset", "component"]], failures[["at_us", "asset", "component"]]])
 
@@ -92,7 +90,9 @@ def review(
     vendor_all, own_all = episodes_of(alerts, "vendor"), episodes_of(data["own_alert"], "own")
     vendor_episodes, own_episodes = started(vendor_all, period), started(own_all, period)
 
-    cases, orphans = cases_of(work, data["finding"], alerts, own_all, parameters, period, contested)
+    cases, orphans = cases_of(
+        work, data["finding"], alerts, own_all, parameters, period, contested, set(others["alert_id"])
+    )
     independent = cases[cases["independent"]].reset_index(drop=True)
     n, confirmed = len(independent), int(independent["confirmed"].sum())
     years = (end - start) / YEAR_US
@@ -208,11 +208,30 @@ def review(
         replacement=replacements(tables, work, alerts, scans, parameters, period),
         sites=_groups(settled, "site", set(site_of.values()), parameters),
         components=_groups(settled, "component", parts, parameters),
-        doubts=doubts(tables, site_of, end, parameters.limits),
+        doubts=doubts(tables, site_of, end, parameters.limits, parameters.vendor),
+        other_names=_other_names(others, work, period),
         cases=cases,
         ages=ages,
         monthly=monthly(vendor_episodes, own_episodes, period),
     )  # fmt: skip
+
+
+def _of_vendor(alerts: pd.DataFrame, vendor: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The alerts of the vendor (None: of all), and those of others on the same assets whose ids it did not use."""
+    if vendor is None:
+        return alerts, alerts.iloc[:0]
+    mine = alerts["vendor"] == vendor
+    return alerts[mine], alerts[~mine & ~alerts["alert_id"].isin(list(alerts.loc[mine, "alert_id"]))]
+
+
+def _other_names(others: pd.DataFrame, work: pd.DataFrame, period: tuple[int, int]) -> tuple[OtherName, ...]:
+    """Each name that is not that of the vendor under review, with the jobs of the period that were left out by it."""
+    driven = work[(work["trigger"] == "vendor_alert") & (work["at_us"] >= period[0]) & (work["at_us"] < period[1])]
+    names = others["vendor"].where(others["vendor"].notna(), "")
+    return tuple(
+        OtherName(str(name), len(mine), int(driven["alert_id"].isin(list(mine["alert_id"])).sum()))
+        for name, mine in others.groupby(names, sort=True)
+    )
 
 
 class _Bets(NamedTuple):

@@ -6,6 +6,7 @@ Parameters come before the look, the answer after it, and no word here means int
     freezing    the parameters fixed in the ledger before anybody looks, and what changed since
     narrowing   some of the assets, judged among all
     contests    what vendors contest, as the ledger has it
+    afterwards  what was entered about findings after the freeze, and whether it counts
     answering   the review of a period, with all that a reader needs to judge it
     table       the evidence table, row by row
     telling     its words: first line, gates, the whole as text
@@ -17,17 +18,27 @@ Parameters come before the look, the answer after it, and no word here means int
     command     `handwheel review`
 """
 
+from monitor.review.afterwards import Turn
 from monitor.review.answering import Answer, answer
-from monitor.review.choosing import Rate, missing, parameters, rates, sha256_of, vendors
+from monitor.review.choosing import Rate, missing, n_max, parameters, rates, sha256_of, split_visits, vendors
 from monitor.review.contests import Contested, contested
 from monitor.review.freezing import Change, Freeze, freeze, freeze_data, frozen
 from monitor.review.recording import entry_data, looked
+from monitor.review.showing import split_words
 from monitor.review.table import Row, beside, counted_text, reference_word, rows, table
-from monitor.review.telling import as_text, caution_words, contested_rows, first_line, gate_words, status_words
+from monitor.review.telling import (
+    as_text,
+    caution_words,
+    contested_rows,
+    first_line,
+    gate_words,
+    opening,
+    status_words,
+)
 
 __all__ = [
-    "Answer", "Change", "Contested", "Freeze", "Rate", "Row", "answer", "as_text", "beside", "caution_words",
-    "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze", "freeze_data", "frozen",
-    "gate_words", "looked", "missing", "parameters", "rates", "reference_word", "rows", "sha256_of", "status_words",
-    "table", "vendors",
+    "Answer", "Change", "Contested", "Freeze", "Rate", "Row", "Turn", "answer", "as_text", "beside",
+    "caution_words", "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze",
+    "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening", "parameters", "rates",
+    "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words", "table", "vendors",
 ]  # fmt: skip

@@ -67,6 +67,7 @@ def parameters(
 
     if words := missing(settings, vendor):
         raise UserError(f"review: {words}")
+    vendor = called(settings, vendor)[0]
     assets = _under_review(settings, vendor)
     found = rates(settings, vendor)
     prices: dict[str, list[Cost]] = {}
@@ -97,7 +98,7 @@ def parameters(
         costs=costs,
         sensitivity=rule.sensitivity,
         specificity=rule.specificity,
-        largest_cluster=rule.largest_cluster,
+        largest_cluster=n_max(settings, vendor),
         match_days=rule.match_days,
         merge_days=rule.merge_days,
         horizon_days=rule.horizon_days,
@@ -110,6 +111,28 @@ def parameters(
 def vendors(settings: Settings) -> list[str]:
     """Those whose alerts can be reviewed: they are named at an asset of which the wearing components are."""
     return sorted({str(asset.vendor) for asset in _under_review(settings, None)})
+
+
+def called(settings: Settings, vendor: str | None) -> tuple[str | None, ...]:
+    """How entries of the ledger call a review of this vendor (None: of all); the first is how it is called now.
+
+    Where one vendor is under review, naming it and not naming it ask the same: it is called by its name, and an entry
+    without a name counts for it as well.
+    """
+    known = vendors(settings)
+    return (known[0], None) if len(known) == 1 and vendor in (None, known[0]) else (vendor,)
+
+
+def n_max(settings: Settings, vendor: str | None = None) -> int:
+    """Findings of the largest cluster: as site.toml has it, else the largest number of components under review."""
+    of_plant = max((len(asset.components) for asset in _under_review(settings, vendor)), default=1)
+    return settings.review.largest_cluster or of_plant
+
+
+def split_visits(settings: Settings, vendor: str | None = None) -> list[str]:
+    """Assets with more components than n_max: a visit to all of them would be split, which is not free."""
+    most = n_max(settings, vendor)
+    return [asset.id for asset in _under_review(settings, vendor) if len(asset.components) > most]
 
 
 def one_vendor(settings: Settings, vendor: str | None, verb: str) -> str:
@@ -150,9 +173,14 @@ def as_json(chosen: "Parameters") -> dict[str, Any]:
 
 def sha256_of(chosen: "Parameters") -> str:
     """SHA-256 over the canonical JSON (RFC 8785) of the parameters."""
+    return sha256_of_json(as_json(chosen))
+
+
+def sha256_of_json(told: Mapping[str, Any]) -> str:
+    """The same over parameters as the ledger keeps them."""
     import rfc8785
 
-    return hashlib.sha256(rfc8785.dumps(as_json(chosen))).hexdigest()
+    return hashlib.sha256(rfc8785.dumps(told)).hexdigest()
 
 
 def _under_review(settings: Settings, vendor: str | None) -> list[Asset]:

@@ -12,9 +12,9 @@ from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review import showing
 from monitor.review.answering import Answer, answer
-from monitor.review.choosing import as_json, moment_us, one_vendor, parameters, rates
+from monitor.review.choosing import called, moment_us, one_vendor, parameters, rates, sha256_of, split_visits
 from monitor.review.contests import ANSWER_DAYS, PACK
-from monitor.review.freezing import changes, freeze, freezes
+from monitor.review.freezing import freeze, freezes, since
 from monitor.review.recording import looked
 from monitor.review.telling import as_text
 from monitor.state import State
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     told = verbs.add_parser("frozen", help="show what was frozen, and what has changed since")
     go = verbs.add_parser("run", help="print the evidence table of a period")
     for one in (fix, told, go):
-        one.add_argument("--vendor", metavar="NAME", help="only this vendor (default: all)")
+        one.add_argument("--vendor", metavar="NAME", help="only this vendor (default: all, or the only one)")
     pack = verbs.add_parser("reply-pack", help="make the folder with which the vendor can reply")
     pack.add_argument("--out", required=True, metavar="DIR", help="a new folder; a .zip of it is written beside it")
     reply = verbs.add_parser("contest", help="take in the findings that a vendor contests")
@@ -70,16 +70,21 @@ def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
     from monitor.records import tables
 
     chosen = parameters(settings, tables(state), args.vendor)
-    made = freezes(state, args.vendor)
-    seen = [one for one in entries(state, ["review"]) if one.data.get("vendor") == args.vendor]
-    for line in showing.parameter_lines(chosen, rates(settings, args.vendor), settings):
+    made = freezes(state, settings, args.vendor)
+    in_force = bool(made) and not since(made[-1], chosen)
+    sha256 = str(made[-1].data["sha256"]) if in_force else sha256_of(chosen)
+    names = called(settings, args.vendor)
+    seen = [one for one in entries(state, ["review"]) if one.data.get("vendor") in names]
+    for line in showing.parameter_lines(chosen, rates(settings, args.vendor), settings, sha256):
         print(line)
-    for line in showing.remark_lines(chosen, made[-1] if made else None, seen):
+    for line in showing.remark_lines(chosen, sha256, made[-1] if made else None, seen):
         print(line)
+    if split := split_visits(settings, args.vendor):
+        print(showing.split_words(chosen.largest_cluster, split))
     if args.check:
         print(_("nothing was written"))
         return 0
-    if made and not changes(made[-1].data["parameters"], as_json(chosen)):
+    if in_force:
         print(_("these are in force since {at}; nothing was written").format(at=local_text(made[-1].at_us)))
         return 0
     sha256 = freeze(state, settings, now_us=time.time_ns() // 1000, vendor=args.vendor)
@@ -90,7 +95,7 @@ def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
 def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
     from monitor.records import tables
 
-    made = freezes(state, args.vendor)
+    made = freezes(state, settings, args.vendor)
     if not made:
         others = sorted(
             {str(one.data["parameters"].get("vendor") or _("all")) for one in entries(state, ["review_freeze"])}
@@ -98,8 +103,8 @@ def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
         words = _("nothing is frozen for {vendor}").format(vendor=args.vendor or _("all vendors together"))
         print(words + ("; " + _("frozen for: {others}").format(others=", ".join(others)) if others else ""))
         return 0
-    now = as_json(parameters(settings, tables(state), args.vendor, made[-1].n))
-    for line in showing.freeze_lines(made, changes(made[-1].data["parameters"], now)):
+    now = parameters(settings, tables(state), args.vendor, made[-1].n)
+    for line in showing.freeze_lines(made, since(made[-1], now)):
         print(line)
     return 0
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.ledger import Record, entries
 from monitor.plant import Settings
-from monitor.review.choosing import as_json, parameters, sha256_of
+from monitor.review.choosing import as_json, called, parameters, sha256_of, sha256_of_json
 from monitor.state import State
 from monitor.words import parse_utc, utc_text
 
@@ -62,36 +62,59 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
     return str(data["sha256"])
 
 
-def freezes(state: State, vendor: str | None, upto_n: int | None = None) -> list[Record]:
-    """All freezes for one vendor (None: those for all vendors together), in the order of the ledger."""
+def freezes(state: State, settings: Settings, vendor: str | None, upto_n: int | None = None) -> list[Record]:
+    """All freezes for one vendor (None: those for all vendors together), in the order of the ledger.
+
+    One without a name counts for a vendor if all its assets are this vendor's: it was the only one under review then.
+    """
+    names, owner = called(settings, vendor), {asset.id: asset.vendor for asset in settings.assets}
+
+    def counts(told: Mapping[str, Any]) -> bool:
+        if told.get("vendor") in names:
+            return True
+        owners = {owner[asset] for asset, _site in told.get("assets", ()) if asset in owner}
+        return told.get("vendor") is None and owners == {vendor}
+
     found = (entry for entry in entries(state, ["review_freeze"], upto_n=upto_n) if not entry.erased)
-    return [entry for entry in found if entry.data["parameters"].get("vendor") == vendor]
+    return [entry for entry in found if counts(entry.data["parameters"])]
+
+
+def since(freeze_: Record, chosen: "Parameters") -> tuple[Change, ...]:
+    """What is another now than in this freeze, which may have named no vendor where there was one."""
+    return changes({**freeze_.data["parameters"], "vendor": chosen.vendor}, as_json(chosen))
 
 
 def frozen(
-    state: State, chosen: "Parameters", period: tuple[int, int] | None = None, upto_n: int | None = None
+    state: State,
+    settings: Settings,
+    chosen: "Parameters",
+    period: tuple[int, int] | None = None,
+    upto_n: int | None = None,
 ) -> Freeze:
     """How the parameters in use compare with the last freeze for the same vendor.
 
     With `period` (UTC [us]) also whether a review that overlaps it had been made with other parameters before that.
     """
-    made = freezes(state, chosen.vendor, upto_n)
+    made = freezes(state, settings, chosen.vendor, upto_n)
     if not made:
         return Freeze("unfrozen")
     last = made[-1]
-    changed = changes(last.data["parameters"], as_json(chosen))
-    looked_us = None if period is None else _looked_us(state, last, period)
+    changed = since(last, chosen)
+    looked_us = None if period is None else _looked_us(state, last, period, called(settings, chosen.vendor))
     word = "changed" if changed else "frozen"
     return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n, looked_us)
 
 
-def _looked_us(state: State, freeze_: Record, period: tuple[int, int]) -> int | None:
-    vendor, sha256 = freeze_.data["parameters"].get("vendor"), freeze_.data["sha256"]
+def _looked_us(
+    state: State, freeze_: Record, period: tuple[int, int], names: tuple[str | None, ...]
+) -> int | None:  # fmt: skip
+    told = freeze_.data["parameters"]
+    same = {freeze_.data["sha256"], *(sha256_of_json({**told, "vendor": name}) for name in names)}
     for entry in entries(state, ["review"]):
         told = entry.data
         if entry.n > freeze_.n:
             break
-        if told["parameters_sha256"] == sha256 or told.get("vendor", vendor) != vendor:
+        if told["parameters_sha256"] in same or told.get("vendor", names[0]) not in names:
             continue
         start, end = told.get("start"), told.get("end")
         if start and end and not (parse_utc(end) > period[0] and parse_utc(start) < period[1]):

@@ -24,7 +24,7 @@ from monitor.reports.sheet import render_csv
 from monitor.review.answering import Answer
 from monitor.review.choosing import as_json, rates
 from monitor.review.contests import ANSWER_DAYS
-from monitor.review.freezing import changes, freezes
+from monitor.review.freezing import freezes, since
 from monitor.review.sheets import cases_sheet, evidence_sheet, path_sheet
 from monitor.review.showing import change_lines, parameter_lines
 from monitor.review.telling import as_text
@@ -55,11 +55,13 @@ def pack_files(
     """Name -> bytes of all files of the pack. Raises UserError where another vendor would be named in it."""
     p = told.parameters
     rows = _raw_rows(told, recorded, vendor)
-    lines = parameter_lines(p, rates(settings, p.vendor), settings)
-    made = freezes(state, p.vendor, told.upto_n)
+    lines = parameter_lines(p, rates(settings, p.vendor), settings, told.sha256)
+    made, in_use = freezes(state, settings, p.vendor, told.upto_n), as_json(p)
     if made:
+        changed = since(made[-1], p)
+        in_use = in_use if changed else made[-1].data["parameters"]  # byte for byte what was hashed
         frozen_words = _("frozen; SHA-256 {sha}").format(sha=made[-1].data["sha256"])
-        lines += [frozen_words, *change_lines(changes(made[-1].data["parameters"], as_json(p)))]
+        lines += [frozen_words, *change_lines(changed)]
     mark = _("SIMULATED") + "\n\n" if settings.simulated else ""
     sheets = [
         evidence_sheet(told, by_role=False, simulated=settings.simulated), path_sheet(told),
@@ -68,7 +70,7 @@ def pack_files(
     files = {
         "README.txt": _readme(told, state, settings, vendor).encode(),
         "evidence.txt": (mark + as_text(told, by_role=False) + "\n").encode(),
-        "parameters.json": rfc8785.dumps(as_json(p)),
+        "parameters.json": rfc8785.dumps(in_use),
         "parameters.txt": (mark + "\n".join(lines) + "\n").encode(),
         **{f"{sheet.name}.csv": render_csv(sheet).encode() for sheet in sheets},
         CONTEST: render_csv(contest_sheet(told)).encode(),
@@ -137,15 +139,11 @@ def _raw_rows(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str)
     frames = {kind: recorded[kind] for kind in RAW}
     frames = {kind: frame[frame["asset"].isin(assets) & (frame["at_us"] < end)] for kind, frame in frames.items()}
     alerts = frames["vendor_alert"]
-    foreign = set(alerts.loc[alerts["vendor"] != vendor, "alert_id"])
-    if foreign and told.parameters.vendor is None:
-        raise UserError(
-            f"review reply-pack: alerts of others than {clean(vendor, 60)} stand on its assets, so a review of all "
-            f"would count them; freeze and give --vendor {clean(vendor, 60)}"
-        )
+    mine = alerts["vendor"] == vendor
+    foreign = set(alerts.loc[~mine, "alert_id"]) - set(alerts.loc[mine, "alert_id"])
     jobs = frames["work_order"]
     of_others = set(jobs.loc[jobs["alert_id"].isin(list(foreign)), "wo_id"])
-    frames["vendor_alert"] = alerts[alerts["vendor"] == vendor]
+    frames["vendor_alert"] = alerts[mine]
     for kind in ("work_order", "finding"):
         frames[kind] = frames[kind][~frames[kind]["wo_id"].isin(list(of_others))]
     counts = _counts_as(told, frames["finding"])
@@ -190,14 +188,17 @@ def _counts_as(told: Answer, findings: "pd.DataFrame") -> dict[int, str]:
         for n, independent, confirmed in zip(cases["finding_n"], cases["independent"], cases["confirmed"], strict=True)
         if n == n and n is not None
     }
-    late, replaced = set(told.late["n"]), set(findings["corrects"].dropna())
+    late, holding = set(told.late["n"]), findings[~findings["n"].isin(list(told.held_back))]
+    replaced = set(holding["corrects"].dropna())
     counts = {}
     for one in findings.to_dict("records"):
         n = int(one["n"])
-        if one.get("withdrawn") is True or n in replaced:
-            counts[n] = "not_used: corrected or withdrawn"
+        if n in told.held_back:
+            counts[n] = "not_used: changed after the freeze; what stood then counts"
         elif n in late:
             counts[n] = "not_used: imported after the freeze"
+        elif one.get("withdrawn") is True or n in replaced:
+            counts[n] = "not_used: corrected or withdrawn"
         else:
             counts[n] = seen.get(n, "not_used: not on a job of this period that an alert asked for")
     return counts

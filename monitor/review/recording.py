@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.ledger import entries
 from monitor.plant import Settings
 from monitor.review.answering import Answer
+from monitor.review.choosing import called
 from monitor.review.table import rows
 from monitor.review.telling import first_line, gate_words
 from monitor.state import State
@@ -58,10 +59,10 @@ def looked(state: State, settings: Settings, told: Answer, now_us: int) -> str:
     from drivers.errors import UserError
     from monitor.ledger.through import enter
 
-    vendor = told.parameters.vendor
+    names = called(settings, told.parameters.vendor)
     for entry in entries(state, ["review"]):
         seen = entry.data
-        same = seen["parameters_sha256"] == told.sha256 and seen.get("vendor") == vendor
+        same = seen["parameters_sha256"] == told.sha256 and seen.get("vendor") in names
         if same and (told.narrowed is not None or not seen.get("narrowed")):
             return ""
     try:
@@ -82,6 +83,7 @@ def _evidence(r: "ReviewResult") -> dict[str, Any]:
         "e_protective": finite(r.e_protective),
         "early": r.early,
         "standing": r.standing,
+        "leaves_the_house": r.leaves_the_house,
         "upper_bound": finite(r.upper_bound),
         "unsupported": bounds(r.unsupported),
         "net_per_year": bounds(r.life.net),

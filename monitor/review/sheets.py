@@ -14,7 +14,7 @@ from monitor.reports.sheet import render_csv
 from monitor.review.answering import Answer
 from monitor.review.recording import entry_data
 from monitor.review.table import Row, beside, table
-from monitor.review.telling import caution_words, contested_rows, first_line, gate_words
+from monitor.review.telling import caution_words, contested_rows, first_line, gate_words, house_words, opening
 from monitor.state import atomic_write
 from monitor.words import _, clean, utc_text
 
@@ -31,6 +31,7 @@ def as_data(told: Answer, settings: Settings) -> dict[str, Any]:
     return {
         **kept,
         "simulated": settings.simulated,
+        "opening": opening(told),
         "table": [row._asdict() for row in table(told)],
         "with_contested": [row._asdict() for row in contested_rows(told)],
         "beside": [row._asdict() for row in beside(told)],
@@ -44,6 +45,7 @@ def evidence_sheet(told: Answer, *, by_role: bool = True, simulated: bool = Fals
     head = ("name", "row", "value", *(("with_contested",) if told.contested else ()))
     lead = [
         Row("first_line", _("parameters"), first_line(told, by_role=by_role)),
+        Row("leaves_the_house", _("may leave the house"), house_words(told)),
         Row("simulated", _("SIMULATED"), _("yes") if simulated else _("no")),
         Row("status", told.result.status, gate_words(told.result)),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from monitor.labels import role_word
 from monitor.ledger import Record
 from monitor.plant import Settings
-from monitor.review.choosing import Rate, sha256_of
+from monitor.review.choosing import Rate
 from monitor.review.freezing import Change
 from monitor.review.table import reference_word, source_word
 from monitor.words import _, clean, figure_text, local_text, number_text, utc_text
@@ -15,8 +15,10 @@ from monitor.words import _, clean, figure_text, local_text, number_text, utc_te
 if TYPE_CHECKING:
     from models.bias.parameters import Parameters
 
+SHOWN = 12  # assets of a list
 
-def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Settings) -> list[str]:
+
+def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Settings, sha256: str) -> list[str]:
     """All that decides the answer, in the order in which a person checks it, and its hash."""
     p, money, source = chosen, settings.currency, clean(settings.review.failures_source, 80)
     sites = Counter(site for _asset, site in p.assets)
@@ -59,7 +61,7 @@ def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Setti
     ]  # fmt: skip
     if not p.events:
         lines.append(_("known dates: none is recorded; a step in the alerts (D2) can be tested at listed dates only"))
-    return [*lines, f"SHA-256 {sha256_of(chosen)}"]
+    return [*lines, f"SHA-256 {sha256}"]
 
 
 def rate_lines(found: Iterable[Rate]) -> list[str]:
@@ -85,7 +87,7 @@ def _limit_lines(p: "Parameters", found: Sequence[Rate]) -> list[str]:
     ]
 
 
-def remark_lines(chosen: "Parameters", last: Record | None, seen: Iterable[Record]) -> list[str]:
+def remark_lines(chosen: "Parameters", sha256: str, last: Record | None, seen: Iterable[Record]) -> list[str]:
     """What a person must know before freezing: no agreed rate, an earlier freeze, reviews that were made already."""
     lines = []
     if not chosen.agreed:
@@ -93,12 +95,20 @@ def remark_lines(chosen: "Parameters", last: Record | None, seen: Iterable[Recor
     if last is not None:
         at, sha = local_text(last.at_us), str(last.data["sha256"])[:16]
         lines.append(_("frozen before on {at}, SHA-256 {sha}").format(at=at, sha=sha))
-    mine = sha256_of(chosen)
-    others = [one for one in seen if one.data["parameters_sha256"] != mine]
+    others = [one for one in seen if one.data["parameters_sha256"] != sha256]
     if others:
         words = _("a review with other parameters was made on {at}: each review of its time will say so")
         lines.append(words.format(at=local_text(others[-1].at_us)))
     return lines
+
+
+def split_words(largest: int, assets: Sequence[str]) -> str:
+    """That visits to these assets would be split in the bets, and what to write instead."""
+    names = clean(", ".join(assets[:SHOWN]), 200) + (" ..." if len(assets) > SHOWN else "")
+    return _(
+        "n_max {n} is less than the components of {count} assets: {assets}. A visit to all of them would be split and"
+        " weigh more than once, and the error rate would not hold; leave out [review] largest_cluster, or raise it"
+    ).format(n=largest, count=len(assets), assets=names)
 
 
 def freeze_lines(made: Sequence[Record], changed: Sequence[Change]) -> list[str]:

@@ -181,6 +181,7 @@ def beside(told: Answer) -> list[Row]:
         Row("imported", _("findings that came by import; jobs that did"),
             f"{share_text(told.imported[1], r.findings)}; {share_text(told.imported[0], r.interventions)}"),
         Row("late", _("findings imported after the freeze, of a time before it (not used)"), str(len(told.late))),
+        *_turned(told),
         Row("contested", _("findings that the vendor contests; of them late; contests taken back"),
             f"{len(told.counted)}; {len(told.counted_late)}; {told.contest.withdrawn}"),
     ]  # fmt: skip
@@ -199,6 +200,20 @@ def beside(told: Answer) -> list[Row]:
             value = f"{number_text(group.e)}, {stands} (n = {group.findings})"
             found.append(Row(f"{kind}.{group.name}", label.format(name=clean(group.name, 30)), value))
     return found
+
+
+def _turned(told: Answer) -> tuple[Row, ...]:
+    """What was corrected or withdrawn after the freeze: neither side removes a finding unseen."""
+    gone = sum(not one.now for one in told.turns)
+    less = [one for one in told.turns if one.confirmed == (True, False)]
+    more = sum(one.confirmed == (False, True) for one in told.turns)
+    held = sum(not one.counts for one in told.turns)
+    return (
+        Row("changed_late", _("findings corrected after the freeze; withdrawn after it; of both, do not count"),
+            f"{len(told.turns) - gone}; {gone}; {held}"),
+        Row("turned_late", _("of these from confirmed to not; from not confirmed to confirmed"),
+            f"{len(less)}; {more}"),
+    )  # fmt: skip
 
 
 def _u_words(r: "ReviewResult") -> str:

@@ -32,6 +32,42 @@ def first_line(told: Answer, *, by_role: bool = True) -> str:
     return "; ".join(words)
 
 
+def opening(told: Answer, *, by_role: bool = True) -> list[str]:
+    """All that is to be read before any figure: the first line, what was left out, and who may be told."""
+    return [first_line(told, by_role=by_role), *_left_out_words(told, by_role), house_words(told)]
+
+
+def house_words(told: Answer) -> str:
+    """Whether what the review says now may leave the house: only a flag that stands after a full cycle does."""
+    r = told.result
+    if not r.leaves_the_house:
+        return _(
+            "What this review says now does not leave the house, but for the vendor's reply: only a flag that stands at"
+            " the end of a full cycle of 12 months does"
+        )
+    words = _("What this review says now may leave the house: the flag stands at the end of a full cycle of 12 months")
+    if told.contested is not None and not told.contested.leaves_the_house:
+        words += "; " + _("with contested findings counted as confirmed it does not stand")
+    return words
+
+
+def _left_out_words(told: Answer, by_name: bool) -> list[str]:
+    """That jobs fell out because their alerts name another vendor; which one is told in the house only."""
+    others = [one for one in told.result.other_names if one.jobs]
+    if not others:
+        return []
+    jobs, mine = sum(one.jobs for one in others), clean(told.parameters.vendor or "", 40)
+    if not by_name:
+        return [_("{n} jobs are left out: their alerts name another vendor than {vendor}").format(n=jobs, vendor=mine)]
+    names = clean(", ".join(one.name or "-" for one in others), 120)
+    return [
+        _(
+            "{n} JOBS ARE LEFT OUT: their alerts name {names} and not {vendor}; if this is one vendor, write one name"
+            " in site.toml and at its feed"
+        ).format(n=jobs, names=names, vendor=mine)
+    ]
+
+
 def _frozen_words(told: Answer, by_role: bool) -> str:
     freeze_ = told.freeze
     if freeze_.word == "unfrozen":
@@ -106,7 +142,8 @@ def caution_words() -> tuple[str, ...]:
 
 def as_text(told: Answer, *, by_role: bool = True) -> str:
     """The whole answer as a terminal or paper shows it."""
-    lines = [first_line(told, by_role=by_role), ""]
+    first, *more = opening(told, by_role=by_role)
+    lines = [first, *(line for one in more for line in textwrap.wrap(one, WIDTH)), ""]
     for status in status_words(told):
         lines += textwrap.wrap(status, WIDTH)
     lines.append("")

@@ -103,7 +103,7 @@ class Review(Table):
     match_days: float = Field(56.0, gt=0)
     merge_days: float = Field(14.0, gt=0)
     horizon_days: float = Field(182.0, gt=0)
-    largest_cluster: int = Field(4, ge=1)
+    largest_cluster: int | None = Field(None, ge=1)
     failures_at_limit: float = Field(0.057, ge=0)
     failures_honest: float = Field(0.25, ge=0)
     failures_source: str = Field("docs/bias_method.md", min_length=1, max_length=200)

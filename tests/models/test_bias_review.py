@@ -36,14 +36,17 @@ def parameters(fleet: FleetRecords, pumps: int = 40, **changes: object) -> Param
     return dataclasses.replace(chosen, **changes)
 
 
-def reviewed(vendor: str | Vendor, people: People, seed: int = DEMO_SEED, **changes: object):
-    fleet = simulate(seed, end_us=END_US, vendor=vendor, people=people, telemetry=False)
-    return review(tables(fleet), parameters(fleet, **changes), (fleet.start_us, fleet.end_us)), fleet
+def reviewed(vendor: str | Vendor, people: People, seed: int = DEMO_SEED, pumps: int = 40, **changes: object):
+    fleet = simulate(seed, pumps, end_us=END_US, vendor=vendor, people=people, telemetry=False)
+    return review(tables(fleet), parameters(fleet, pumps, **changes), (fleet.start_us, fleet.end_us)), fleet
+
+
+EVERY = {(pump.id, part.name): 0.5 for pump in district_pumps(40) for part in PARTS}  # a rate was agreed for each
 
 
 @pytest.fixture(scope="module")
 def demo():
-    return reviewed("demo", DEMO_PEOPLE)
+    return reviewed("demo", DEMO_PEOPLE, q0=EVERY)
 
 
 def test_the_demo_vendor_is_flagged_with_its_known_answers(demo):
@@ -84,8 +87,8 @@ def test_an_honest_vendor_is_not_flagged_and_its_parts_were_used_up():
 
 
 def test_honest_vendors_are_not_flagged_under_other_seeds():
-    for seed in range(4):
-        assert reviewed("honest", People(), seed)[0].status == "NO EVIDENCE"
+    for seed in range(2):
+        assert reviewed("honest", People(), seed, pumps=20)[0].status == "NO EVIDENCE"
 
 
 def test_a_part_calendar_alone_is_seen_by_the_scan_and_not_by_its_control():
@@ -95,12 +98,10 @@ def test_a_part_calendar_alone_is_seen_by_the_scan_and_not_by_its_control():
 
 
 def test_findings_written_by_the_vendor_are_no_evidence():
-    r, _fleet = reviewed("b0.7", People(vendor_written=1.0))
+    r, _fleet = reviewed("b0.7", People(vendor_written=1.0), pumps=20)
     assert (r.status, r.gate) == ("INSUFFICIENT", "vendor_written")
     assert r.findings == 0
     assert r.vendor_written > 50
-    half, _fleet = reviewed("b0.7", People(vendor_written=0.6))
-    assert (half.status, half.gate) == ("INSUFFICIENT", "vendor_written")
 
 
 def test_without_an_agreed_rate_nothing_goes_beyond_watch():
@@ -110,11 +111,9 @@ def test_without_an_agreed_rate_nothing_goes_beyond_watch():
 
 
 def test_a_component_that_nobody_agreed_a_rate_for_caps_the_answer_too():
-    some = {(pump.id, part.name): 0.5 for pump in district_pumps(40) for part in PARTS[1:]}
+    some = {place: rate for place, rate in EVERY.items() if place[1] != PARTS[0].name}
     r, _fleet = reviewed("b0.7", People(), q0=some)
     assert (r.status, r.capped) == ("WATCH", True)
-    every = {(pump.id, part.name): 0.5 for pump in district_pumps(40) for part in PARTS}
-    assert reviewed("b0.7", People(), q0=every)[0].status in ("FLAG", "STRONG")
 
 
 def test_few_assets_are_insufficient_however_strong_the_findings():
@@ -144,7 +143,7 @@ def test_new_names_for_the_pumps_change_no_figure(demo):
     assert other.life.net.value == pytest.approx(r.life.net.value)
 
 
-def test_a_correction_counts_instead_of_what_it_corrects_and_an_orphan_is_told(demo):
+def test_a_correction_counts_an_orphan_is_told_and_open_work_is_no_intervention(demo):
     r, fleet = demo
     frames = tables(fleet)
     case = r.cases[r.cases["independent"] & ~r.cases["confirmed"]].iloc[0]
@@ -152,17 +151,11 @@ def test_a_correction_counts_instead_of_what_it_corrects_and_an_orphan_is_told(d
     later = old.assign(grade="D", at_us=old["at_us"] + 1)
     orphan = old.assign(wo_id="WO-none")
     frames["finding"] = pd.concat([frames["finding"], later, orphan])
+    still_open = r.cases.loc[r.cases["grade"].isna(), "wo_id"].iloc[0]
+    frames["work_order"].loc[frames["work_order"]["wo_id"] == still_open, "done"] = None
     other = review(frames, parameters(fleet), (fleet.start_us, fleet.end_us))
     assert (other.findings, other.confirmed, other.orphan_findings) == (r.findings, r.confirmed + 1, 1)
     assert other.e_calibrated < r.e_calibrated
-
-
-def test_work_that_is_still_open_is_no_intervention(demo):
-    r, fleet = demo
-    frames = tables(fleet)
-    first = r.cases["wo_id"].iloc[0]
-    frames["work_order"].loc[frames["work_order"]["wo_id"] == first, "done"] = None
-    other = review(frames, parameters(fleet), (fleet.start_us, fleet.end_us))
     assert other.interventions == r.interventions - 1
 
 

@@ -19,8 +19,10 @@ from monitor.ledger import Draft, Ledger
 from monitor.plant import Component
 from monitor.progress import silent
 from monitor.reports import comparison
+from monitor.reports.comparison.access import letter
 from monitor.reports.comparison.caveats import CAVEATS
 from monitor.reports.comparison.changes import changes
+from monitor.reports.comparison.look import Look
 from monitor.reports.comparison.people import FEWEST, apart
 from monitor.reports.document import Plot, Table, write_report
 from monitor.reports.page import render_html
@@ -65,9 +67,12 @@ def test_it_never_accuses_and_speaks_of_intent_only_to_say_that_it_shows_none(ma
     words.use_language(language)
     try:
         denial, text = words._(CAVEATS["flag"]), golden.shown(language, made[3][language])
+        asked = letter(Look(*made[:3], {}, {}))
+        text += " ".join(asked)
     finally:
         words.use_language("en")
     assert denial in text
+    assert not any(one in golden.shown(language, made[3][language]) for one in asked), "no flag stands: no letter"
     assert re.search(ACCUSING[language], text, re.IGNORECASE) is None
     assert re.search(INTENT, text.replace(denial, ""), re.IGNORECASE) is None
 
@@ -204,10 +209,9 @@ def test_several_vendors_have_a_monthly_report_each(tmp_path):
     assert stems == {"2026-11-23_comparison_Other.pdf", "2026-11-23_comparison_Smart-Pump-Ltd.pdf"}
 
 
-def test_contested_findings_give_both_results_side_by_side_and_the_vendors_reasons(tmp_path):
-    fleet = golden.golden_fleet()
-    settings, state = golden.golden_settings(fleet), golden.golden_state(tmp_path, fleet)
-    first = review.answer(state, settings, golden.START_US, golden.END_US)
+def test_contested_findings_give_both_results_side_by_side_and_the_vendors_reasons(made, tmp_path):
+    _state, settings, first, _documents = made
+    state = golden.golden_state(tmp_path, golden.golden_fleet())
     cases = first.result.cases
     chosen = [int(n) for n in cases.loc[cases["independent"] & ~cases["confirmed"], "finding_n"]][:3]
     ledger = Ledger(state)

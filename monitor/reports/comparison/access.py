@@ -21,8 +21,15 @@ def access(look: Look) -> tuple[Block, ...]:
               _("As declared in the sovereignty register.")),
         Paragraph(_told_first(look)), Paragraph(_late(look)),
         Table("rules_to_request", (_("rules and records to ask the vendor for"), _("because")), _requests(look)),
-        Paragraph(_("Suggested letter:")), *(Paragraph(words) for words in letter(look)),
+        *_suggested(look),
     )  # fmt: skip
+
+
+def _suggested(look: Look) -> tuple[Paragraph, ...]:
+    """The letter, where the answer may leave the house."""
+    if look.told.result.leaves_the_house:
+        return Paragraph(_("Suggested letter:")), *(Paragraph(words) for words in letter(look))
+    return (Paragraph(_("A letter to the vendor is suggested where a flag stands at the end of 12 full months.")),)
 
 
 def _touching(look: Look) -> list[Contract]:

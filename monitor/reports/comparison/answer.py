@@ -14,7 +14,9 @@ SIGNERS = ("maintenance", "shift_lead", "auditor")
 
 def answer(look: Look) -> tuple[Block, ...]:
     told, r = look.told, look.told.result
-    blocks: list[Block] = [Paragraph(review.first_line(told), "plain" if told.freeze.word == "frozen" else "warning")]
+    first, *left_out, house = review.opening(told)
+    blocks: list[Block] = [Paragraph(first, "plain" if told.freeze.word == "frozen" else "warning")]
+    blocks += [*(Paragraph(words, "warning") for words in left_out), Paragraph(f"{house}.")]
     vendors = review.vendors(look.settings)
     if told.parameters.vendor is None and len(vendors) > 1:
         names = clean(", ".join(vendors), 100)

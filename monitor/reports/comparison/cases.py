@@ -56,9 +56,26 @@ def cases(look: Look) -> tuple[Block, ...]:
         names = (_("entry"), _("date"), _("asset"), _("component"), _("work order"), _("grade"))
         words = _("Findings that were imported after the parameters were frozen, of a time before that; none counts:")
         blocks += [Paragraph(words, "warning"), Table("late_findings", names, late, most=MOST_OTHERS)]
+    blocks += _turned(look)
     if told.counted:
         blocks += [Paragraph(_("Findings that the vendor contests:")), _contested(look, known)]
     return (*blocks, *misses(look))
+
+
+def _turned(look: Look) -> list[Block]:
+    """Findings that were changed after the freeze, each with whether that counts."""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (one.n, one.by, day_text(one.at_us), one.asset, clean(one.wo_id, 40), one.before, one.now or _("withdrawn"),
+         _("yes") if one.counts else _("no"))
+        for one in look.told.turns
+    )  # fmt: skip
+    if not rows:
+        return []
+    heads = (_("entry"), _("changed by"), _("date"), _("asset"), _("work order"), _("grade"), _("grade now"),
+             _("counts"))  # fmt: skip
+    words = _("Findings that were corrected or withdrawn after the parameters were frozen. Where the finding is older"
+              " than that, a change against the vendor does not count:")  # fmt: skip
+    return [Paragraph(words, "warning"), Table("changed_findings", heads, rows, most=MOST_OTHERS)]
 
 
 def _contested(look: Look, known: _Records) -> Table:

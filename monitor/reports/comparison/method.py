@@ -94,6 +94,10 @@ def _doubts(look: Look) -> list[Block]:
         (doubt_word(one.kind), one.count, one.of, "; ".join(clean(example, 60) for example in one.examples))
         for one in look.told.result.doubts
     )
+    if turns := look.told.turns:
+        first = "; ".join(f"#{one.by} {clean(one.wo_id, 40)} {one.before} -> {one.now or '-'}" for one in turns[:5])
+        words = _("finding corrected or withdrawn after the freeze")
+        rows += ((words, len(turns), look.told.result.findings, first),)
     heads = (_("what is odd in the records"), _("count"), _("of"), _("the first of them"))
     note = _("Counted, not judged: nothing was dropped or mended by it. #17 is entry 17 of the ledger.")
     return [
@@ -109,6 +113,7 @@ def doubt_word(kind: str) -> str:
         "job_without_alert": _("vendor-driven job whose alert is not recorded"),
         "id_twice": _("one id used twice"),
         "two_vendors": _("alerts of two vendors on one asset"),
+        "other_vendor": _("alert that names another than the asset's vendor"),
         "issued_after_received": _("alert issued after it was received"),
         "vendor_clock": _("vendor's clock off by whole hours"),
         "wear_as_share": _("wear that looks like a share, not per cent"),

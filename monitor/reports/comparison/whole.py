@@ -75,6 +75,8 @@ def _records(past: "dict[str, pd.DataFrame]", told: review.Answer) -> tuple[dict
     """What holds of the records until the end of the period, and of it what lies in the period and on these assets."""
     from models.bias.cases import standing
 
+    found = past["finding"]
+    past = {**past, "finding": found[~found["n"].isin(list(told.held_back))]}  # what stood at the freeze holds
     start_us, looked_at = told.result.start_us, {None, *(asset for asset, _site in told.parameters.assets)}
     holding: dict[str, list[Row]] = {kind: list(standing(one).to_dict("records")) for kind, one in past.items()}
     inside = {
