@@ -1,8 +1,8 @@
 """`handwheel fleet`: many sites at once, as headquarters sees them; one table as text, CSV or JSON.
 
-It reads the folders of the sites, or copies of them, and writes nothing into them. A rate stands beside its counts and
-its 90 % interval, which takes the things counted as independent of each other. A folder that cannot be judged is named
-with the reason and is counted nowhere.
+It reads the folders of the sites, or copies of them, and writes nothing into them, but that a review was made. A rate
+stands beside its counts and its 90 % interval, which takes the things counted as independent of each other. A folder
+that cannot be judged is named with the reason and is counted nowhere.
 """
 
 import argparse
@@ -44,6 +44,7 @@ class Seen:
 
     rows: list[Row]
     simulated: bool
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +129,18 @@ def audit_rates(rows: Sequence[Row]) -> list[Rate]:
 
 
 def review(island: Island, now_us: int) -> Seen:
-    """The review of the last 24 months of one site, vendor by vendor."""
+    """The review of the frozen period of one site, vendor by vendor; that it was made is an entry of its ledger."""
     from monitor import review as asked
-    from monitor.reports.comparison import period_until
 
     settings = island.configured("review")
     if words := asked.missing(settings):
         raise UserError(f"{island.name}: {words}")
-    start_us, end_us = period_until(now_us)
+    end_us, remarks = now_us // 1000 * 1000, list[str]()
     rows = []
     for vendor in asked.vendors(settings):
-        told = asked.answer(island.place(settings), settings, start_us, end_us, vendor)
+        told = asked.answer(island.place(settings), settings, None, end_us, vendor)
+        if island.state.ledger.is_file() and (why := asked.looked(island.place(settings), settings, told, now_us)):
+            remarks.append(_("that it was looked at could not be entered: {why}").format(why=why))
         r, share = told.result, told.result.confirmation
         rows.append({
             "folder": island.name, "vendor": clean(vendor, 24), "as_of": utc_text(end_us), "frozen": told.freeze.word,
@@ -146,7 +148,7 @@ def review(island: Island, now_us: int) -> Seen:
             "share": _number(share.value), "low": _number(share.low), "high": _number(share.high), "status": r.status,
             "e": _number(r.e_calibrated),
         })  # fmt: skip
-    return Seen(rows, settings.simulated)
+    return Seen(rows, settings.simulated, tuple(remarks))
 
 
 def review_among(rows: Sequence[Row]) -> list[Row]:
@@ -192,7 +194,10 @@ VIEWS = {
     "health": View("what each site's own daemon said last of its assets", health, health_rates),
     "audit": View("the drift audit of each site, as of its newest sample", audit, audit_rates),
     "review": View(
-        "each vendor's alerts beside the findings of 24 months, site by site", review, review_rates, review_among
+        "each vendor's alerts beside the findings of the frozen period, site by site",
+        review,
+        review_rates,
+        review_among,
     ),
 }
 
@@ -291,6 +296,9 @@ def command(args: argparse.Namespace, settings: Settings | None) -> int:
         rows = view.among([row for one in outcomes if one.value for row in one.value.rows])
         simulated = {one.site for one in outcomes if one.value and one.value.simulated}
         rates = view.rates(rows)
+        for one in outcomes:
+            for remark in one.value.remarks if one.value else ():
+                print(f"{one.site}: {remark}", file=sys.stderr)
     failed = [one for one in outcomes if one.value is None]
     for one in failed:
         print(f"{one.site} {one.asset or '-'}: {one.why}", file=sys.stderr)

@@ -19,6 +19,7 @@ class Parameters:
     assets: tuple[tuple[str, str], ...]  # (asset, site), those without jobs too
     vendor: str | None = None  # None: all
     q0: Mapping[tuple[str, str], float] = field(default_factory=dict)  # (asset, component) -> agreed rate
+    start_us: int | None = None  # of the one period that decides, UTC [us]; None: not fixed
     default_q0: float = 0.5
     agreed: bool = False  # every q0 above, or the default where there is none above, is a contract's or from costs
     limits: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (asset, component) -> "7.1 mm/s", as agreed

@@ -20,8 +20,8 @@ TRIGGERS = ("vendor_alert", "own", "failure", "schedule", "operator")
 ACTIONS = ("inspect", "service", "replace")
 STATUSES = ("INSUFFICIENT", "NO EVIDENCE", "WATCH", "FLAG", "STRONG")
 REVIEWED = (  # what a review entry has beside its status and the hash of its parameters
-    "gate", "gate_words", "vendor", "frozen", "freeze", "first_line", "narrowed", "start", "end", "evidence",
-    "contested", "path", "rows",
+    "gate", "gate_words", "vendor", "frozen", "freeze", "first_line", "narrowed", "part", "another", "question",
+    "start", "end", "evidence", "contested", "path", "rows",
 )  # fmt: skip
 EVENTS = ("contract", "firmware", "price", "sensor_change")
 IMPORTED = (

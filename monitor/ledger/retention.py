@@ -99,14 +99,16 @@ def _held(told: list[Record], now_us: int) -> Iterator[int]:
     orders = {one.data["wo_id"]: one for one in told if one.kind == "work_order"}  # the last word on each
     open_orders = {name for name, one in orders.items() if not one.data.get("done") and name not in inspected}
     alerts = {orders[name].data.get("alert_id") for name in open_orders} - {None, ""}
-    frozen: dict[str, tuple[str, int]] = {}  # vendor -> (hash of the parameters, when)
+    frozen: dict[str, tuple[str, int]] = {}  # vendor -> (hash of the parameters, start of its period)
     for one in told:
         if one.kind == "review_freeze":
-            frozen[str(one.data["parameters"].get("vendor"))] = (str(one.data["sha256"]), one.at_us)
+            of = one.data["parameters"]
+            start_us = min(of.get("start_us") or one.at_us, one.at_us - REVIEW_DAYS * _DAY_US)
+            frozen[str(of.get("vendor"))] = (str(one.data["sha256"]), start_us)
         elif one.kind == "review" and one.via == "worker" and one.at_us + REPLY_DAYS * _DAY_US <= now_us:
             done = one.data["parameters_sha256"]
             frozen = {vendor: last for vendor, last in frozen.items() if last[0] != done}
-    since_us = min((at_us for _sha256, at_us in frozen.values()), default=now_us + _DAY_US) - REVIEW_DAYS * _DAY_US
+    since_us = min((start_us for _sha256, start_us in frozen.values()), default=now_us + _DAY_US)
     for one in told:
         of_order = one.kind == "work_order" and one.data["wo_id"] in open_orders
         of_alert = one.kind in _OF_ALERT and one.data["alert_id"] in alerts

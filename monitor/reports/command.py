@@ -10,9 +10,9 @@ from drivers.errors import UserError
 from monitor.ledger import head
 from monitor.plant import Settings
 from monitor.progress import on_terminal
-from monitor.review.choosing import moment_us
+from monitor.review.asking import asked
 from monitor.state import State
-from monitor.words import _, utc_text
+from monitor.words import _
 
 if TYPE_CHECKING:
     from monitor.reports.document import Document
@@ -63,19 +63,14 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
     from monitor import review
     from monitor.reports import comparison
 
-    end_us = moment_us(args.end, "report: --to") if args.end else _us(now)
-    start_us, end_us = comparison.period_until(end_us)
-    if args.start:
-        start_us = moment_us(args.start, "report: --from")
-    if start_us >= end_us:
-        first, last = (utc_text(us)[:10] for us in (start_us, end_us))
-        raise UserError(f"report: --from {first} is not before --to {last}; give an earlier first day")
+    now_us = _us(now)
+    start_us, end_us = asked(args.start, args.end, now_us, "report")
     tell = on_terminal()
     if args.entries is not None and not 0 < args.entries <= (held := head(state)[0]):
         raise UserError(f"report: --entries {args.entries}: the ledger has entries 1 to {held}; give one of these")
     told = review.answer(
         state, settings, start_us, end_us, args.vendor, sites=args.site, assets=args.asset, upto_n=args.entries,
-        tell=tell,
+        now_us=now_us, tell=tell,
     )  # fmt: skip
     document = comparison.build(state, settings, told, tell)
     if args.entries is None and (words := review.looked(state, settings, told, _us(now))):
@@ -84,4 +79,4 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
 
 
 def _us(moment: datetime) -> int:
-    return round(moment.timestamp() * 1e6)
+    return int(moment.timestamp() * 1000) * 1000

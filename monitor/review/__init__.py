@@ -5,6 +5,7 @@ Parameters come before the look, the answer after it, and no word here means int
     choosing    the parameters, from the configuration and the ledger, each rate with its arithmetic
     freezing    the parameters fixed in the ledger before anybody looks, and what changed since
     narrowing   some of the assets, judged among all
+    asking      its one period, and how many different questions were asked of the same records
     contests    what vendors contest, as the ledger has it
     afterwards  what was entered about findings after the freeze, and whether it counts
     answering   the review of a period, with all that a reader needs to judge it
@@ -33,12 +34,14 @@ from monitor.review.telling import (
     first_line,
     gate_words,
     opening,
+    question_words,
     status_words,
 )
 
 __all__ = [
     "Answer", "Change", "Contested", "Freeze", "Rate", "Row", "Turn", "answer", "as_text", "beside",
     "caution_words", "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze",
-    "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening", "parameters", "rates",
-    "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words", "table", "vendors",
+    "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening", "parameters",
+    "question_words", "rates", "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words",
+    "table", "vendors",
 ]  # fmt: skip

@@ -5,13 +5,14 @@ Where a minimum confirmation rate comes from is shown with its arithmetic, for t
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
 from monitor.plant import Asset, Contract, Settings
-from monitor.words import clean, parse_utc
+from monitor.words import clean, local_text, parse_utc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,11 +55,16 @@ def rates(settings: Settings, vendor: str | None = None) -> tuple[Rate, ...]:
 
 
 def parameters(
-    settings: Settings, tables: Mapping[str, "pd.DataFrame"], vendor: str | None = None, frozen_n: int | None = None
+    settings: Settings,
+    tables: Mapping[str, "pd.DataFrame"],
+    vendor: str | None = None,
+    frozen_n: int | None = None,
+    start_us: int | None = None,
 ) -> "Parameters":
     """All that decides the answer, from settings and from the events and costs of the ledger.
 
-    Events of entries after `frozen_n`, the last freeze, are set apart: who picks a date afterwards finds a step.
+    Events of entries after `frozen_n`, the last freeze, are set apart: who picks a date afterwards finds a step. The
+    one period that decides begins at `start_us` (UTC [us]).
 
     Raises UserError where there is nothing to review.
     """
@@ -87,10 +93,11 @@ def parameters(
         ):
             if part_name and part_name not in prices:
                 costs[part_name] = Cost(quantity(planned), quantity(failure))
-    rule = settings.review
+    rule, (listed, later) = settings.review, _events(tables.get("event"), assets, settings, frozen_n)
     return Parameters(
         assets=tuple((asset.id, asset.site) for asset in assets),
         vendor=vendor,
+        start_us=start_us,
         q0={(one.asset, one.component): one.q0 for one in found},
         default_q0=rule.min_confirmation,
         agreed=bool(found) and all(one.source != "default" for one in found),
@@ -102,8 +109,8 @@ def parameters(
         match_days=rule.match_days,
         merge_days=rule.merge_days,
         horizon_days=rule.horizon_days,
-        events=_events(tables.get("event"), assets, lambda n: frozen_n is None or n <= frozen_n),
-        later_events=_events(tables.get("event"), assets, lambda n: frozen_n is not None and n > frozen_n),
+        events=listed,
+        later_events=later,
         failure_references=(("at_limit", rule.failures_at_limit), ("honest_vendor", rule.failures_honest)),
     )
 
@@ -198,21 +205,32 @@ def _contract(settings: Settings, asset: Asset) -> Contract | None:
 
 
 def _events(
-    table: "pd.DataFrame | None", assets: Sequence[Asset], wanted: Callable[[int], bool]
-) -> tuple[tuple[str, int], ...]:
-    """The events that stand, of the utility as a whole or of what is under review, whose entries are `wanted`."""
+    table: "pd.DataFrame | None", assets: Sequence[Asset], settings: Settings, frozen_n: int | None
+) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    """The events that stand, of the utility as a whole or of what is under review: until entry `frozen_n`, and later.
+
+    What was written down twice, by hand and by import, is one date and one test: the same words on the same day.
+    """
     if table is None or table.empty:
-        return ()
+        return (), ()
     from models.bias.cases import standing
 
-    table, listed = standing(table), []
+    table = standing(table)
     for column, mine in (("asset", {one.id for one in assets}), ("site", {one.site for one in assets})):
         table = table[table[column].isna() | table[column].isin(["", *mine])]
-    table = table[table["n"].isin([n for n in table["n"] if wanted(int(n))])]
-    for kind, date, text in zip(table["event_kind"], table["date"], table["text"], strict=True):
-        at_us = moment_us(str(date), "event: date")
-        listed.append((f"{clean(kind, 20)}: {clean(text, 60)}", at_us))
-    return tuple(sorted(listed, key=lambda event: (event[1], event[0])))
+    zone, seen = ZoneInfo(settings.time_zone), set()
+    found: tuple[list[tuple[str, int]], list[tuple[str, int]]] = ([], [])
+    for n, kind, day, text in zip(table["n"], table["event_kind"], table["date"], table["text"], strict=True):
+        date = str(day)
+        at_us = moment_us(date, "event: date")
+        name = f"{clean(kind, 20)}: {clean(text, 60)}"
+        same = (" ".join(name.casefold().split()), local_text(at_us, zone, "%Y-%m-%d") if "T" in date else date)
+        if same in seen:
+            continue
+        seen.add(same)
+        found[frozen_n is not None and int(n) > frozen_n].append((name, at_us))
+    listed, later = (tuple(sorted(many, key=lambda event: (event[1], event[0]))) for many in found)
+    return listed, later
 
 
 def moment_us(text: str, option: str) -> int:

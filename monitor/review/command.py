@@ -12,17 +12,16 @@ from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review import showing
 from monitor.review.answering import Answer, answer
-from monitor.review.choosing import called, moment_us, one_vendor, parameters, rates, sha256_of, split_visits
+from monitor.review.asking import asked as asked_for
+from monitor.review.asking import fixed_us
+from monitor.review.choosing import called, one_vendor, parameters, rates, sha256_of, split_visits
 from monitor.review.contests import ANSWER_DAYS, PACK
-from monitor.review.freezing import freeze, freezes, since
+from monitor.review.freezing import freeze, freezes, since, to_freeze
 from monitor.review.recording import looked
 from monitor.review.telling import as_text
 from monitor.state import State
 from monitor.words import _, clean, local_text
 
-DAY_US = 86_400_000_000
-
-MONTHS = 24
 MOST_FAULTS = 50
 
 
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_period(parser: argparse.ArgumentParser) -> None:
-    first = "first day, UTC, as 2024-11-01 (default: 24 months ago)"
+    first = "first day, UTC, as 2024-11-01 (default: as it was frozen)"
     parser.add_argument("--from", dest="start", metavar="DATE", help=first)
     parser.add_argument("--to", dest="end", metavar="DATE", help="day after the last one, UTC (default: now)")
 
@@ -69,7 +68,7 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
 def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
     from monitor.records import tables
 
-    chosen = parameters(settings, tables(state), args.vendor)
+    chosen = to_freeze(state, settings, tables(state), args.vendor, _now_us())
     made = freezes(state, settings, args.vendor)
     in_force = bool(made) and not since(made[-1], chosen)
     sha256 = str(made[-1].data["sha256"]) if in_force else sha256_of(chosen)
@@ -87,7 +86,7 @@ def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
     if in_force:
         print(_("these are in force since {at}; nothing was written").format(at=local_text(made[-1].at_us)))
         return 0
-    sha256 = freeze(state, settings, now_us=time.time_ns() // 1000, vendor=args.vendor)
+    sha256 = freeze(state, settings, now_us=_now_us(), vendor=args.vendor)
     print(_("frozen; SHA-256 {sha}").format(sha=sha256))
     return 0
 
@@ -103,7 +102,7 @@ def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
         words = _("nothing is frozen for {vendor}").format(vendor=args.vendor or _("all vendors together"))
         print(words + ("; " + _("frozen for: {others}").format(others=", ".join(others)) if others else ""))
         return 0
-    now = parameters(settings, tables(state), args.vendor, made[-1].n)
+    now = parameters(settings, tables(state), args.vendor, made[-1].n, fixed_us(settings, made[-1]))
     for line in showing.freeze_lines(made, since(made[-1], now)):
         print(line)
     return 0
@@ -111,14 +110,11 @@ def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
 
 def asked(args: argparse.Namespace, settings: Settings, state: State) -> Answer:
     """The review that the options ask for. Raises UserError where the period is none."""
-    now_us = time.time_ns() // 1000
-    end_us = moment_us(args.end, "review: --to") if args.end else now_us
-    start_us = moment_us(args.start, "review: --from") if args.start else end_us - round(MONTHS * 365.25 / 12 * DAY_US)
-    if start_us >= end_us:
-        raise UserError(f"review {args.review_verb}: --from lies after --to; give the earlier day first")
+    now_us = _now_us()
+    start_us, end_us = asked_for(args.start, args.end, now_us, f"review {args.review_verb}")
     return answer(
         state, settings, start_us, end_us, args.vendor, sites=getattr(args, "site", ()),
-        assets=getattr(args, "asset", ()), tell=on_terminal(),
+        assets=getattr(args, "asset", ()), now_us=now_us, tell=on_terminal(),
     )  # fmt: skip
 
 
@@ -134,9 +130,18 @@ def _run(args: argparse.Namespace, settings: Settings, state: State) -> int:
     if args.csv:
         for path in write(told, Path(args.csv), settings.simulated):
             print(path, file=sys.stderr if args.json else sys.stdout)
-    if words := looked(state, settings, told, time.time_ns() // 1000):
-        print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)
+    _enter_look(told, settings, state)
     return 0
+
+
+def _enter_look(told: Answer, settings: Settings, state: State) -> None:
+    if words := looked(state, settings, told, _now_us()):
+        print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)
+
+
+def _now_us() -> int:
+    """To the millisecond, as a moment is written."""
+    return time.time_ns() // 1_000_000 * 1000
 
 
 def _reply_pack(args: argparse.Namespace, settings: Settings, state: State) -> int:
@@ -153,6 +158,7 @@ def _reply_pack(args: argparse.Namespace, settings: Settings, state: State) -> i
         print(line)
     print(_("for {vendor}: {folder} and {archive}").format(vendor=clean(vendor, 40), folder=folder, archive=archive))
     print(_("{days} days to answer; look at it before you hand it over").format(days=ANSWER_DAYS))
+    _enter_look(told, settings, state)
     span = (told.result.start_us, told.result.end_us)
     entered = tell_ledger(settings, state, f"{PACK}{vendor}", {archive.name: sha256}, len(told.result.cases), span)
     return 0 if entered else 1

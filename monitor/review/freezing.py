@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from monitor.ledger import Record, entries
 from monitor.plant import Settings
+from monitor.review.asking import concerns, first_us, fixed_us, frozen_us
 from monitor.review.choosing import as_json, called, parameters, sha256_of, sha256_of_json
 from monitor.state import State
 from monitor.words import parse_utc, utc_text
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from models.bias.parameters import Parameters
 
 
@@ -36,6 +39,7 @@ class Freeze:
     sha256: str = ""
     changed: tuple[Change, ...] = ()
     n: int = 0  # the entry
+    start_us: int | None = None  # of the one period that was frozen
     looked_us: int | None = None  # when a review of this time was made with other parameters, before this freeze
 
     @property
@@ -57,9 +61,18 @@ def freeze(state: State, settings: Settings, *, now_us: int, vendor: str | None 
     from monitor.ledger.through import enter
     from monitor.records import tables
 
-    data = freeze_data(parameters(settings, tables(state), vendor))
+    data = freeze_data(to_freeze(state, settings, tables(state), vendor, now_us))
     enter(state, settings, "freeze", data, now_us, kind="review_freeze")
     return str(data["sha256"])
+
+
+def to_freeze(
+    state: State, settings: Settings, recorded: Mapping[str, "pd.DataFrame"], vendor: str | None, now_us: int
+) -> "Parameters":
+    """What a freeze now would hold: with the start that is fixed, else 24 months ago."""
+    made = freezes(state, settings, vendor)
+    start_us = fixed_us(settings, made[-1] if made else None)
+    return parameters(settings, recorded, vendor, start_us=first_us(now_us) if start_us is None else start_us)
 
 
 def freezes(state: State, settings: Settings, vendor: str | None, upto_n: int | None = None) -> list[Record]:
@@ -102,7 +115,7 @@ def frozen(
     changed = since(last, chosen)
     looked_us = None if period is None else _looked_us(state, last, period, called(settings, chosen.vendor))
     word = "changed" if changed else "frozen"
-    return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n, looked_us)
+    return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n, frozen_us(last), looked_us)
 
 
 def _looked_us(
@@ -114,7 +127,7 @@ def _looked_us(
         told = entry.data
         if entry.n > freeze_.n:
             break
-        if told["parameters_sha256"] in same or told.get("vendor", names[0]) not in names:
+        if entry.erased or told["parameters_sha256"] in same or not concerns(told.get("vendor", names[0]), names):
             continue
         start, end = told.get("start"), told.get("end")
         if start and end and not (parse_utc(end) > period[0] and parse_utc(start) < period[1]):
@@ -137,6 +150,8 @@ def _flat(told: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, Mapping):  # costs: by component
             for part, price in value.items():
                 flat |= {f"{name} {part} {which}": _text(one) for which, one in price.items()}
+        elif name == "start_us":
+            flat |= {"start": utc_text(value)[:10]} if value is not None else {}
         elif name == "events":
             for event, at_us in value:
                 days = flat.get(f"{name} {event}")

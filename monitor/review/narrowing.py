@@ -31,6 +31,11 @@ class Narrowed:
     kind: str  # site, asset
     family: int  # how many sites, or assets, are under review
 
+    @property
+    def part(self) -> tuple[str, ...]:
+        """The part as a review entry has it: its kind, then its names."""
+        return (self.kind, *self.names)
+
 
 def narrow(
     frozen: "Parameters", sites: Collection[str], assets: Collection[str]

@@ -3,9 +3,9 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from monitor.ledger import entries
 from monitor.plant import Settings
 from monitor.review.answering import Answer
+from monitor.review.asking import asked_before
 from monitor.review.choosing import called
 from monitor.review.table import rows
 from monitor.review.telling import first_line, gate_words
@@ -24,25 +24,29 @@ def entry_data(told: Answer) -> dict[str, Any]:
 
     `path` is [[UTC us, e], ...]: the last e-value of each of POINTS stretches of findings, oldest first; `rows` are
     pairs in the language of the utility. `contested` is None, or the same in short with contested findings counted as
-    confirmed. `narrowed` is None, or [assets looked at, assets under review].
+    confirmed. `narrowed` is None, or [assets looked at, assets under review], and `part` its kind and names; `question`
+    is [which, of how many], `another` whether it was of another period than the frozen one.
     """
     r = told.result
     return {
         "status": r.status,
         "gate": r.gate,
-        "gate_words": gate_words(r),
+        "gate_words": gate_words(r, len(told.late)),
         "vendor": told.parameters.vendor,
         "parameters_sha256": told.sha256,
         "frozen": told.freeze.word == "frozen",
         "freeze": told.freeze.word,
         "first_line": first_line(told),
         "narrowed": [r.assets, told.whole] if told.narrowed else None,
+        "part": list(told.narrowed.part) if told.narrowed else None,
+        "another": told.another,
+        "question": list(told.questions),
         "start": utc_text(r.start_us),
         "end": utc_text(r.end_us),
         "evidence": {**_evidence(r), "imported": told.imported[1], "late": len(told.late)},
         "contested": None if told.contested is None else {
             "count": len(told.counted), "late": len(told.counted_late),
-            "status": told.contested.status, "gate_words": gate_words(told.contested),
+            "status": told.contested.status, "gate_words": gate_words(told.contested, len(told.late)),
             "evidence": _evidence(told.contested),
         },
         "path": _path(r),
@@ -51,20 +55,16 @@ def entry_data(told: Answer) -> dict[str, Any]:
 
 
 def looked(state: State, settings: Settings, told: Answer, now_us: int) -> str:
-    """Enter the first review that is made with these parameters; returns why it could not be, "" otherwise.
+    """Enter the first review that asks this question; returns why it could not be, "" otherwise.
 
-    Whoever freezes other parameters later is known to have seen this one. Later looks change nothing, for an e-value
-    may be looked at every day.
+    The question is parameters, vendor, start and part together. Whoever freezes other parameters later is known to have
+    seen this one. Later looks change nothing, for an e-value may be looked at every day.
     """
     from drivers.errors import UserError
     from monitor.ledger.through import enter
 
-    names = called(settings, told.parameters.vendor)
-    for entry in entries(state, ["review"]):
-        seen = entry.data
-        same = seen["parameters_sha256"] == told.sha256 and seen.get("vendor") in names
-        if same and (told.narrowed is not None or not seen.get("narrowed")):
-            return ""
+    if told.question in asked_before(state, called(settings, told.parameters.vendor)):
+        return ""
     try:
         enter(state, settings, "review", entry_data(told), now_us)
     except UserError as fault:

@@ -27,6 +27,9 @@ def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Setti
         _("assets: {n} ({sites})").format(
             n=len(p.assets), sites=", ".join(f"{clean(site, 24)} {n}" for site, n in sorted(sites.items()))
         ),
+        _("period: from {day} until now, whenever it is asked").format(
+            day=utc_text(p.start_us)[:10] if p.start_us is not None else "-"
+        ),
         *rate_lines(found),
         *_limit_lines(p, found),
         *(

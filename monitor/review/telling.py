@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from monitor.labels import role_word
 from monitor.review.answering import Answer
 from monitor.review.table import Row, beside, table
-from monitor.words import _, clean, local_text, number_text, share_text
+from monitor.words import _, clean, local_text, number_text, share_text, utc_text
 
 if TYPE_CHECKING:
     from models.bias.result import ReviewResult
@@ -23,6 +23,13 @@ def first_line(told: Answer, *, by_role: bool = True) -> str:
     Without `by_role` it does not say in the name of which role they were frozen: for those outside the house.
     """
     words = [_frozen_words(told, by_role)]
+    if told.before:
+        stood = _("{n} of {total} findings stood in the ledger before the freeze")
+        words.append(stood.format(n=told.before, total=told.result.findings))
+    if told.another:
+        words.append(_("another period than the frozen one: a look, not the answer"))
+    if told.ahead_us is not None:
+        words.append(_("until now, for {day} lies ahead").format(day=utc_text(told.ahead_us)[:10]))
     if told.freeze.looked_us is not None:
         again = _("frozen again on {at} after a review had been made with other parameters")
         words.append(again.format(at=local_text(told.freeze.at_us)))
@@ -35,6 +42,18 @@ def first_line(told: Answer, *, by_role: bool = True) -> str:
 def opening(told: Answer, *, by_role: bool = True) -> list[str]:
     """All that is to be read before any figure: the first line, what was left out, and who may be told."""
     return [first_line(told, by_role=by_role), *_left_out_words(told, by_role), house_words(told)]
+
+
+def question_words(told: Answer) -> str:
+    """How many different questions were asked of the same records: who asks many finds one that answers by chance."""
+    which, of = told.questions
+    return (
+        _("This is look {which} of {n} different questions that were asked of these records so far").format(
+            which=which, n=of
+        )
+        + " "
+        + _("(other parameters, start or part: another question; the same at another time is none)")
+    )
 
 
 def house_words(told: Answer) -> str:
@@ -85,9 +104,14 @@ def _frozen_words(told: Answer, by_role: bool) -> str:
     )
 
 
-def gate_words(result: "ReviewResult") -> str:
-    """Why the status is what it is, in one sentence."""
+def gate_words(result: "ReviewResult", late: int = 0) -> str:
+    """Why the status is what it is, in one sentence; `late` findings do not count, for they came after the freeze."""
     e = number_text(result.e_calibrated)
+    if result.status == "INSUFFICIENT" and late:
+        return _(
+            "{n} independent findings count; {late} were imported after the freeze for a time before it (20 findings on"
+            " 5 assets for half of the jobs are needed)"
+        ).format(n=result.findings, late=late)
     return {
         "vendor_written": _(
             "{n} independent findings; the vendor's own {own} are not counted: whoever asks for work does not grade it"
@@ -103,6 +127,7 @@ def gate_words(result: "ReviewResult") -> str:
         "narrowed": _(
             "e {e}, but among all that could have been looked at it does not stand: no more than WATCH"
         ).format(e=e),
+        "another_period": _("e {e}, but of another period than the frozen one: no more than WATCH").format(e=e),
         "flag": _("recorded findings are incompatible with the agreed confirmation rate: e {e}").format(e=e),
         "strong": _("also with inspectors who never call a good part worn (e {e}), and life was given away").format(
             e=number_text(result.e_protective)
@@ -112,7 +137,7 @@ def gate_words(result: "ReviewResult") -> str:
 
 def status_words(told: Answer) -> list[str]:
     """The result, and where findings are contested both results, the one as recorded first."""
-    as_recorded = _verdict(told.result)
+    as_recorded = _verdict(told.result, told)
     if told.contested is None:
         return [_("Status: {status}").format(status=as_recorded)]
     late = len(told.counted_late)
@@ -120,13 +145,13 @@ def status_words(told: Answer) -> list[str]:
     return [
         _("Status as recorded: {status}").format(status=as_recorded),
         _("Status with {n} contested findings counted as confirmed{late}: {status}").format(
-            n=len(told.counted), late=marked, status=_verdict(told.contested)
+            n=len(told.counted), late=marked, status=_verdict(told.contested, told)
         ),
     ]
 
 
-def _verdict(result: "ReviewResult") -> str:
-    return f"{result.status}: {gate_words(result)}"
+def _verdict(result: "ReviewResult", told: Answer) -> str:
+    return f"{result.status}: {gate_words(result, len(told.late))}"
 
 
 def caution_words() -> tuple[str, ...]:
@@ -143,7 +168,8 @@ def caution_words() -> tuple[str, ...]:
 def as_text(told: Answer, *, by_role: bool = True) -> str:
     """The whole answer as a terminal or paper shows it."""
     first, *more = opening(told, by_role=by_role)
-    lines = [first, *(line for one in more for line in textwrap.wrap(one, WIDTH)), ""]
+    lines = [first, *(line for one in more for line in textwrap.wrap(one, WIDTH))]
+    lines += [*textwrap.wrap(question_words(told), WIDTH), ""]
     for status in status_words(told):
         lines += textwrap.wrap(status, WIDTH)
     lines.append("")

@@ -411,7 +411,7 @@ def tally(entries: Iterable[Entry], since_us: int) -> Tally:
     review: Entry | None = None
     for entry in entries:
         data = entry.data
-        if entry.kind == "review" and not data.get("narrowed"):
+        if entry.kind == "review" and not data.get("narrowed") and not data.get("another"):
             review = entry
         if entry.at_us < since_us:
             continue

@@ -114,7 +114,7 @@ def test_the_command_in_a_report_makes_it_again_byte_for_byte_in_a_fresh_process
     ledger = Ledger(state)
     ledger.append_many(Draft(r.kind, r.data, r.at_us, r.via, r.role, asset.site, asset.id, r.component) for r in known)
     until = END_US - 100 * 86_400_000_000 + 12_345_000
-    made = comparison.build(state, settings, review.answer(state, settings, *comparison.period_until(until)))
+    made = comparison.build(state, settings, review.answer(state, settings, None, until // 1000 * 1000))
     files = write_report(made, tmp_path / "a", "r")
     later = next(r for r in known if r.kind == "vendor_alert")  # entered afterwards: not seen, though it is of before
     ledger.append_many([Draft(later.kind, later.data, until - 1_000, "intake", None, asset.site, asset.id, "seal")])

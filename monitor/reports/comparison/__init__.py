@@ -3,7 +3,7 @@
 Answer first, with counts and 90 % intervals; then what it rests on. It never says intent: it says what the findings
 support, and what would change the answer. One file per section:
 
-    whole      the report put together; its period; the command that makes it again
+    whole      the report put together; the command that makes it again
     look       what every section is made from
     answer     1: the answer on one page
     changes    what would change it
@@ -21,6 +21,6 @@ support, and what would change the answer. One file per section:
     annex      7: the raw rows
 """
 
-from monitor.reports.comparison.whole import build, erased_words, period_until
+from monitor.reports.comparison.whole import build, erased_words
 
-__all__ = ["build", "erased_words", "period_until"]
+__all__ = ["build", "erased_words"]

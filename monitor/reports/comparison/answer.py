@@ -17,6 +17,7 @@ def answer(look: Look) -> tuple[Block, ...]:
     first, *left_out, house = review.opening(told)
     blocks: list[Block] = [Paragraph(first, "plain" if told.freeze.word == "frozen" else "warning")]
     blocks += [*(Paragraph(words, "warning") for words in left_out), Paragraph(f"{house}.")]
+    blocks.append(Paragraph(f"{review.question_words(told)}."))
     vendors = review.vendors(look.settings)
     if told.parameters.vendor is None and len(vendors) > 1:
         names = clean(", ".join(vendors), 100)

@@ -23,17 +23,6 @@ from monitor.words import _, clean, language, utc_text
 if TYPE_CHECKING:
     import pandas as pd
 
-DEFAULT_DAYS = 730
-
-
-def period_until(now_us: int) -> tuple[int, int]:
-    """The period of a report for which nobody asked another: 24 months of whole days until now, UTC [us].
-
-    It ends at a moment and not with the day: what is recorded later today belongs to no report that was made before.
-    """
-    day_us = 86_400_000_000
-    return (-(-now_us // day_us) - DEFAULT_DAYS) * day_us, now_us // 1000 * 1000
-
 
 def build(state: State, settings: Settings, told: review.Answer, tell: Tell = silent) -> Document:
     """The report on one review from the ledger as it stands."""
