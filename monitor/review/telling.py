@@ -47,13 +47,10 @@ def opening(told: Answer, *, by_role: bool = True) -> list[str]:
 def question_words(told: Answer) -> str:
     """How many different questions were asked of the same records: who asks many finds one that answers by chance."""
     which, of = told.questions
-    return (
-        _("This is look {which} of {n} different questions that were asked of these records so far").format(
-            which=which, n=of
-        )
-        + " "
-        + _("(other parameters, start or part: another question; the same at another time is none)")
-    )
+    return _(
+        "This is look {which} of {n} different questions that were asked of these records so far (other parameters, start"
+        " or part: another question; the same one at another time: none)"
+    ).format(which=which, n=of)
 
 
 def house_words(told: Answer) -> str:
@@ -109,7 +106,7 @@ def gate_words(result: "ReviewResult", late: int = 0) -> str:
     e = number_text(result.e_calibrated)
     if result.status == "INSUFFICIENT" and late:
         return _(
-            "{n} independent findings count; {late} were imported after the freeze for a time before it (20 findings on"
+            "{n} independent findings count; {late} were entered after the freeze for a time before it (20 findings on"
             " 5 assets for half of the jobs are needed)"
         ).format(n=result.findings, late=late)
     return {
