@@ -224,7 +224,8 @@ def _events(
         date = str(day)
         at_us = moment_us(date, "event: date")
         name = f"{clean(kind, 20)}: {clean(text, 60)}"
-        same = (" ".join(name.casefold().split()), local_text(at_us, zone, "%Y-%m-%d") if "T" in date else date)
+        meant = local_text(at_us, zone, "%Y-%m-%d")[:10] if "T" in date else date
+        same = (" ".join(name.casefold().split()), meant)
         if same in seen:
             continue
         seen.add(same)

@@ -48,8 +48,8 @@ def question_words(told: Answer) -> str:
     """How many different questions were asked of the same records: who asks many finds one that answers by chance."""
     which, of = told.questions
     return _(
-        "This is look {which} of {n} different questions that were asked of these records so far (other parameters, start"
-        " or part: another question; the same one at another time: none)"
+        "This is look {which} of {n} different questions that were asked of these records so far (other parameters,"
+        " start or part: another question; the same one at another time: none)"
     ).format(which=which, n=of)
 
 

@@ -138,7 +138,8 @@ def test_the_freeze_keeps_all_that_decides_and_its_hash_can_be_made_again(state,
     (entry,) = entries(state, ["review_freeze"])
     assert (entry.data["sha256"], entry.role, entry.at_us) == (sha256, "administrator", END_US)
     kept = entry.data["parameters"]
-    assert kept == as_json(review.parameters(settings, tables(state)))
+    assert kept == as_json(review.parameters(settings, tables(state), start_us=kept["start_us"]))
+    assert kept["start_us"] == END_US - 730 * 86_400_000_000
     assert kept["largest_cluster"] == 4
     assert [name for name, _at in kept["events"]] == [
         "contract: service agreement renewed", "firmware: controller firmware 4.2"]  # fmt: skip
