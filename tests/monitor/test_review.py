@@ -148,8 +148,8 @@ def test_the_freeze_keeps_all_that_decides_and_its_hash_can_be_made_again(state,
 def test_a_date_registered_after_the_freeze_is_shown_and_no_test_and_changes_nothing_that_is_frozen(little, few, fleet):
     sha256 = review.freeze(little, few, now_us=END_US)
     ledger = Ledger(little)
-    told = {"date": "2025-09-01", "event_kind": "price", "text": "new price list"}
-    ledger.append("event", told, at_us=END_US, via="cli", role="engineer")
+    price = {"date": "2025-09-01", "event_kind": "price", "text": "new price list"}
+    ledger.append("event", price, at_us=END_US, via="cli", role="engineer")
     ledger.close()
     told = review.answer(little, few, fleet.start_us, fleet.end_us)
     assert (told.freeze.word, told.sha256) == ("frozen", sha256)
@@ -160,7 +160,7 @@ def test_a_date_registered_after_the_freeze_is_shown_and_no_test_and_changes_not
     }
     assert "registered after the freeze: no test" in dict(review.rows(told))["D2 step at price: new price list"]
     review.freeze(little, few, now_us=END_US)
-    made = review.frozen(little, few, review.parameters(few, tables(little)))
+    made = review.frozen(little, few, review.parameters(few, tables(little), start_us=told.parameters.start_us))
     assert made.word == "frozen"
     assert not review.parameters(few, tables(little), frozen_n=made.n).later_events
 
@@ -333,7 +333,8 @@ def test_the_first_look_is_an_entry_and_who_freezes_otherwise_after_it_is_told_o
     said(capsys, few, little, "freeze")
     said(capsys, few, little, "run", *period)
     said(capsys, few, little, "run", "--site", "H", *period)
-    (look,) = entries(little, ["review"])
+    look, part = entries(little, ["review"])
+    assert part.data["part"] == ["site", "H"]
     assert (look.via, look.data["frozen"], look.data["vendor"]) == ("command", True, "SmartPump")
     other = dataclasses.replace(few, review=dataclasses.replace(few.review, largest_cluster=3))
     assert "a review with other parameters was made on" in said(capsys, other, little, "freeze")
