@@ -258,7 +258,7 @@ class Job:
 class Review:
     """Parameters of the review, to be frozen before it is run (bias.md section 6)."""
 
-    since: str = ""  # first day of the one period that decides, UTC; "": as frozen, else 24 months before the freeze
+    since: date | None = None  # first day (UTC) of the one period that decides; None: as frozen, else 24 months before
     min_confirmation: float = 0.50  # q0, where neither a contract nor costs give one
     sensitivity: float = 0.9
     specificity: float = 0.9

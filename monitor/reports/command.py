@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from monitor.ledger import head
 from monitor.plant import Settings
 from monitor.progress import on_terminal
 from monitor.review.asking import asked
+from monitor.review.telling import ahead_words
 from monitor.state import State
 from monitor.words import _
 
@@ -72,6 +74,9 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
         state, settings, start_us, end_us, args.vendor, sites=args.site, assets=args.asset, upto_n=args.entries,
         now_us=now_us, tell=tell,
     )  # fmt: skip
+    if told.ahead_us is not None:  # not in the report: made again it would not be there
+        print(ahead_words(told.ahead_us), file=sys.stderr)
+        told = replace(told, ahead_us=None)
     document = comparison.build(state, settings, told, tell)
     if args.entries is None and (words := review.looked(state, settings, told, _us(now))):
         print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)

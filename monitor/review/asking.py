@@ -33,7 +33,7 @@ def first_us(now_us: int) -> int:
 def fixed_us(settings: Settings, last: Record | None) -> int | None:
     """The start that is fixed: by [review] since in site.toml, else by the last freeze; None where neither is. [us]"""
     since = settings.review.since
-    return moment_us(since, "site.toml: [review] since") if since else frozen_us(last)
+    return moment_us(since.isoformat(), "site.toml: [review] since") if since else frozen_us(last)
 
 
 def frozen_us(last: Record | None) -> int | None:

@@ -29,7 +29,7 @@ def first_line(told: Answer, *, by_role: bool = True) -> str:
     if told.another:
         words.append(_("another period than the frozen one: a look, not the answer"))
     if told.ahead_us is not None:
-        words.append(_("until now, for {day} lies ahead").format(day=utc_text(told.ahead_us)[:10]))
+        words.append(ahead_words(told.ahead_us))
     if told.freeze.looked_us is not None:
         again = _("frozen again on {at} after a review had been made with other parameters")
         words.append(again.format(at=local_text(told.freeze.at_us)))
@@ -42,6 +42,11 @@ def first_line(told: Answer, *, by_role: bool = True) -> str:
 def opening(told: Answer, *, by_role: bool = True) -> list[str]:
     """All that is to be read before any figure: the first line, what was left out, and who may be told."""
     return [first_line(told, by_role=by_role), *_left_out_words(told, by_role), house_words(told)]
+
+
+def ahead_words(asked_us: int) -> str:
+    """That a review which was asked until then ends now."""
+    return _("until now, for {day} lies ahead").format(day=utc_text(asked_us)[:10])
 
 
 def question_words(told: Answer) -> str:

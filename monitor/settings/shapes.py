@@ -97,7 +97,7 @@ class Asset(Table):
 
 
 class Review(Table):
-    since: str = Field("", pattern=r"^(\d{4}-\d{2}-\d{2})?$")
+    since: date | None = None
     min_confirmation: float = Field(0.5, gt=0, lt=1)
     sensitivity: float = Field(0.9, gt=0, le=1)
     specificity: float = Field(0.9, gt=0, le=1)

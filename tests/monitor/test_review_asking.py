@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -93,7 +94,7 @@ def test_the_start_is_frozen_kept_by_later_freezes_and_moved_only_by_the_site_fi
     review.freeze(state, otherwise(match_days=60), now_us=NOW_US + 50 * DAY_US)
     _first, second = entries(state, ["review_freeze"])
     assert second.data["parameters"]["start_us"] == start_us
-    moved = otherwise(match_days=60, since=utc_text(start_us + 90 * DAY_US)[:10])
+    moved = otherwise(match_days=60, since=date.fromisoformat(utc_text(start_us + 90 * DAY_US)[:10]))
     told = review.answer(state, moved, None, NOW_US + 51 * DAY_US)
     assert (told.result.start_us, told.freeze.names, told.another) == (start_us + 90 * DAY_US, ("start",), True)
     review.freeze(state, moved, now_us=NOW_US + 51 * DAY_US)
