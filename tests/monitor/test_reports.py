@@ -169,7 +169,7 @@ def test_what_a_vendor_writes_stays_text_on_every_page(tmp_path, settings):
     ("words", "said"),
     [
         (("--from", "yesterday"), "is not a day"),
-        (("--from", "2026-02-01", "--to", "2026-01-01"), "is not before"),
+        (("--from", "2026-02-01", "--to", "2026-01-01"), "--from lies after --to"),
         (("--vendor", "Nobody"), "no asset of Nobody"),
     ],
 )
