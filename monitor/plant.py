@@ -268,7 +268,9 @@ class Review:
     largest_cluster: int | None = None  # None: the largest number of components of an asset under review
     failures_at_limit: float = 0.057  # per asset and year, where parts are replaced exactly at the limit
     failures_honest: float = 0.25  # per asset and year, with an honest vendor
-    failures_source: str = "docs/bias_method.md"  # where these two come from: simulated fleets, or own records
+    failures_source: str = (
+        "simulated fleets of four-part pumps (docs/bias_method.md, section 3); write your own rates into site.toml"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,11 @@ def local_text(us: int | None, zone: tzinfo | None = None, form: str = "%Y-%m-%d
     return f"{moment.strftime(form)} {offset[:3]}:{offset[3:5]}"
 
 
+def day_text(us: int, zone: tzinfo | None = UTC) -> str:
+    """The day of a moment in a time zone: "2026-11-23"."""
+    return datetime.fromtimestamp(us / 1e6, UTC).astimezone(zone).strftime("%Y-%m-%d")
+
+
 def parse_utc(text: str) -> int:
     """Microseconds of an ISO 8601 time that names its zone; ValueError for a naive one (never guessed)."""
     moment = datetime.fromisoformat(text)
@@ -169,12 +174,23 @@ def quantity_text(value: float | str | None, unit: str, digits: int = 3) -> str:
     return number if number == "-" or not unit or unit == "1" else f"{number} {unit}"
 
 
+def unit_word(unit: str) -> str:
+    """A unit of ages as a reader says it: "d", or "run h" for run hours."""
+    return _("run h") if unit == "run h" else unit
+
+
+def lived_text(age: float, unit: str) -> str:
+    """An age of a part with its unit: "124 run h"."""
+    return f"{number_text(age)} {unit_word(unit)}"
+
+
 def interval_text(value: float | None, low: float | None, high: float | None, digits: int = 2) -> str:
     """An estimate with its 90 % interval: "0.71 [0.50, 0.88]"; "-" for none. Every interval of this house is 90 %."""
     if value is None or math.isnan(value):
         return "-"
     comma = ", " if _language == "en" else "; "
-    return f"{number_text(value, digits)} [{number_text(low, digits)}{comma}{number_text(high, digits)}]"
+    bounds = (_("open") if one is not None and math.isinf(one) else number_text(one, digits) for one in (low, high))
+    return f"{number_text(value, digits)} [{comma.join(bounds)}]"
 
 
 def share_text(count: int, of: int) -> str:

@@ -26,6 +26,7 @@ from monitor.words import (
     age_text,
     clean,
     interval_text,
+    lived_text,
     number_text,
     parse_utc,
     quantity_text,
@@ -156,6 +157,8 @@ def test_numbers_are_rounded_on_the_screen_only_and_carry_their_unit():
         "1000000000",
     ]
     assert interval_text(0.71, 0.5, 0.88) == "0.71 [0.50, 0.88]"
+    assert interval_text(0.71, 0.5, math.inf) == "0.71 [0.50, open]"
+    assert (lived_text(124, "run h"), lived_text(124, "d")) == ("124 run h", "124 d")
 
 
 def test_ages_read_at_a_glance():

@@ -174,8 +174,10 @@ def severities(
         seen = jobs[jobs["independent"].astype(bool)]
         told = claims.get(name, [])
         confirmed = share_interval(int(seen["confirmed"].sum()), len(seen))
-        failed = failed_within(*_fates(told, served, broken, period[1]), parameters.horizon_days)
-        found.append(Severity(name, len(told), len(jobs), len(seen), confirmed, failed))
+        days, fell = _fates(told, served, broken, period[1])
+        failed = failed_within(days, fell, parameters.horizon_days)
+        seen_failed = sum(one and day <= parameters.horizon_days for day, one in zip(days, fell, strict=True))
+        found.append(Severity(name, len(told), len(jobs), len(seen), confirmed, failed, seen_failed))
     return tuple(found)
 
 
@@ -272,13 +274,17 @@ def own_auc(found: pd.DataFrame) -> float:
 
 
 def kappa_of(
-    vendor: pd.DataFrame, own: pd.DataFrame, work: pd.DataFrame, parameters: Parameters, period: tuple[int, int]
-) -> tuple[float, int]:
-    """Cohen's kappa over part x window cells, with their number. It says whose threshold is lower, not who is right."""
-    width = int(parameters.match_days * DAY_US)
+    vendor: pd.DataFrame, own: pd.DataFrame, work: pd.DataFrame, assets: int, window_days: float,
+    period: tuple[int, int],
+) -> tuple[float, int]:  # fmt: skip
+    """Cohen's kappa over part x window cells of so many assets, with their number.
+
+    It says whose threshold is lower, not who is right.
+    """
+    width = int(window_days * DAY_US)
     cells = max(1, math.ceil((period[1] - period[0]) / width))
     parts = sorted(set(work["component"]) | set(vendor["component"]) | set(own["component"]))
-    total = len(parameters.assets) * len(parts) * cells
+    total = assets * len(parts) * cells
     marked = [
         {(a, c, (t - period[0]) // width) for a, c, t in zip(e["asset"], e["component"], e["start_us"], strict=True)}
         for e in (vendor, own)

@@ -37,6 +37,7 @@ class Severity:
     found: int  # of them with an independent finding
     confirmed: Interval  # share of those found
     failed: Interval  # within the horizon after it was said, Kaplan-Meier; work on the part censors
+    failures: int  # seen within the horizon, before any work
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +113,10 @@ class ReviewResult:
     steps: tuple[Step, ...]
     deferral: Deferral
     waddington: Waddington
-    own_auc: float
-    vendor_only: int
+    own_auc: float  # over the independent findings on jobs of which our own model could tell
+    own_judged: tuple[int, int]  # how many these are; of them confirmed
+    watched: tuple[str, ...]  # assets of which our own model could tell at some time of the period
+    vendor_only: int  # episodes on these; likewise below
     own_only: int
     both: int
     lead_days: Interval  # median of own start minus vendor start where both spoke: positive, the vendor was first [d]
@@ -125,7 +128,7 @@ class ReviewResult:
     components: tuple[Group, ...]
     doubts: tuple[Doubt, ...]  # what is odd in the records; nothing was dropped by it
     other_names: tuple[OtherName, ...]  # none where all vendors are reviewed together
-    cases: pd.DataFrame  # one row per vendor-driven intervention
+    cases: pd.DataFrame  # one row per vendor-driven intervention; own_known: our own model could tell when it was done
     ages: Mapping[tuple[str, str], NDArray[np.float64]]  # (component, unit) -> at the vendor's episodes
     monthly: pd.DataFrame  # month, vendor, own
 

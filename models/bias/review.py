@@ -45,6 +45,7 @@ from models.bias.result import Group, OtherName, ReviewResult
 from models.bias.status import status_of
 from models.bias.tipping import path_curve, path_tipping, tipping
 from models.bias.unsupported import powered, unsupported
+from models.bias.watched import watches
 from models.intervals import median_interval, rate_interval, share_interval
 
 YEAR_US = 365.25 * DAY_US
@@ -93,7 +94,14 @@ def review(
     cases, orphans = cases_of(
         work, data["finding"], alerts, own_all, parameters, period, contested, set(others["alert_id"])
     )
+    watch = watches(tables, site_of)
+    watched = tuple(asset for asset in site_of if asset in watch and watch[asset].within(start, end))
+    cases["own_known"] = [
+        bool(stood) or (asset in watch and watch[asset].at(at))
+        for asset, at, stood in zip(cases["asset"], cases["at_us"], cases["own_standing"], strict=True)
+    ]
     independent = cases[cases["independent"]].reset_index(drop=True)
+    judged = independent[independent["own_known"].astype(bool)]
     n, confirmed = len(independent), int(independent["confirmed"].sum())
     years = (end - start) / YEAR_US
     prior_se = _beta(parameters.sensitivity)
@@ -130,11 +138,12 @@ def review(
     )  # fmt: skip
     parts = {part for _, part in parameters.q0} | set(cases["component"])
     scans, ages = spikes(vendor_episodes, own_episodes, in_period, closings, work, parameters)
-    pairs = match(vendor_episodes, own_episodes, parameters.match_days)
+    theirs, ours = (one[one["asset"].isin(watched)] for one in (vendor_episodes, own_episodes))
+    pairs = match(theirs, ours, parameters.match_days)
     both = int((pairs["vendor_id"].notna() & pairs["own_id"].notna()).sum())
     raised = alerts[(alerts["at_us"] >= start) & (alerts["at_us"] < end) & alerts["active"].astype(bool)]
     choices = _choices(data["decision"], raised)
-    kappa, kappa_cells = kappa_of(vendor_episodes, own_episodes, work, parameters, period)
+    kappa, kappa_cells = kappa_of(theirs, ours, work, len(watched), parameters.match_days, period)
     return ReviewResult(
         status=status,
         capped=capped,
@@ -197,9 +206,11 @@ def review(
         ),
         deferral=deferred(data["decision"], raised, work, failures, parameters, period),
         waddington=after_work(work, cases, in_period, parameters, period),
-        own_auc=own_auc(independent),
-        vendor_only=len(vendor_episodes) - both,
-        own_only=len(own_episodes) - both,
+        own_auc=own_auc(judged),
+        own_judged=(len(judged), int(judged["confirmed"].sum())),
+        watched=watched,
+        vendor_only=len(theirs) - both,
+        own_only=len(ours) - both,
         both=both,
         lead_days=median_interval(pairs["lead_days"].dropna()),
         kappa=kappa,

@@ -39,7 +39,7 @@ class Dispatch:
     what is done that cannot be written now."""
 
     def __init__(
-        self, worker: Worker, writer: Writer, claims: Claims, on_own_alert: Callable[[Alert], None],
+        self, worker: Worker, writer: Writer, claims: Claims, on_own_alert: Callable[[Alert, bool], None],
         owe: Callable[[Draft], None], clock_suspect: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         """Nothing is removed while `clock_suspect`: no age can be believed then."""
@@ -154,7 +154,7 @@ class Dispatch:
             if draft.kind == "own_alert" and draft.via != "import":
                 alert = alert_of(draft.data, draft.asset or "", draft.component or "", "own", draft.at_us)
                 self._claims.add_own(alert.alert_id, alert.asset, alert.component)
-                self._on_own_alert(alert)
+                self._on_own_alert(alert, draft.data.get("stage") == "recovering")
         for folder in map(Path, result["brought_in"]):
             for hours_s, values in bring_hours(folder):
                 with suppress(KeyError):  # a tag that is not configured any more has no place on the screen

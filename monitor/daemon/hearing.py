@@ -20,7 +20,7 @@ from monitor.daemon.writer import Writer
 from monitor.handover import handed_over, read_handover, refuse
 from monitor.ledger import Draft
 from monitor.state import State
-from monitor.words import clean
+from monitor.words import _, clean
 
 LOG = logging.getLogger("handwheel.daemon")
 INBOX_S = 0.5  # how long a tick takes messages in, so that a thousand at once do not hold up the heartbeat
@@ -114,10 +114,17 @@ class Hearing:
         elif alarm.active and not alert.active:
             self._owe(of_alarm(self._alarms.apply(alarm.id, "return", at_us)))
 
-    def own_alert(self, alert: Alert) -> None:
-        """Our own model's alert: raised once, returned when it is closed; a change of its stage is no new alarm."""
+    def own_alert(self, alert: Alert, recovering: bool = False) -> None:
+        """Our own model's alert: raised once, returned when it is closed; a change of its stage is no new alarm.
+
+        An alarm whose alert recovers says so; one that is not there is not made by that.
+        """
         alarm = self._alarms.behind(alert)
-        if alarm is None or not alarm.active or not alert.active:
+        stands = alarm is not None and alarm.active
+        if alarm is not None and stands and alert.active:
+            text = _("recovering: {text}").format(text=alert.text) if recovering else alert.text
+            self._alarms.reword(alarm.id, text)
+        elif not recovering:
             self.to_alarms(alert)
 
     async def _read_inbox(self, until_s: float) -> None:

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
 from monitor.ledger import entries
@@ -128,7 +129,7 @@ def _run(args: argparse.Namespace, settings: Settings, state: State) -> int:
         mark = _("SIMULATED")
         print(f"{mark}: {as_text(told)}" if settings.simulated else as_text(told))
     if args.csv:
-        for path in write(told, Path(args.csv), settings.simulated):
+        for path in write(told, Path(args.csv), settings.simulated, ZoneInfo(settings.time_zone)):
             print(path, file=sys.stderr if args.json else sys.stdout)
     _enter_look(told, settings, state)
     return 0

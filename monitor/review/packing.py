@@ -12,8 +12,10 @@ import secrets
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import rfc8785
 
@@ -29,7 +31,7 @@ from monitor.review.sheets import cases_sheet, evidence_sheet, path_sheet
 from monitor.review.showing import change_lines, parameter_lines
 from monitor.review.telling import as_text
 from monitor.state import State, atomic_write
-from monitor.words import _, clean, language, utc_text
+from monitor.words import _, clean, day_text, language, parse_utc, utc_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +42,12 @@ CONTEST_HEAD = ("entry", "wo_id", "asset", "component", "day", "grade", "contest
 RAW: Mapping[str, tuple[str, ...]] = {  # kind -> the columns that leave the house, beside entry, day, asset, component
     "vendor_alert": ("alert_id", "issued_at", "failure_mode", "severity", "horizon", "active", "text",
                      "recommended_action", "raw_sha256"),
-    "work_order": ("wo_id", "opened", "done", "trigger", "alert_id", "action", "run_hours", "party", "corrects"),
+    "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours", "party", "corrects"),
     "finding": ("wo_id", "grade", "wear_pct", "measured_value", "limit", "inspector_party", "blind_to_alert",
                 "second_reader_grade", "photo_sha256", "corrects"),
     "failure": ("failure_id", "corrects"),
 }  # fmt: skip
-_DAYS = ("opened", "done")  # given as days: an hour would tell who was on duty
+_DAYS = ("done",)  # given as a day: an hour would tell who was on duty; when it was opened, how fast somebody was
 _HASHES = ("raw_sha256", "photo_sha256")
 
 
@@ -54,7 +56,8 @@ def pack_files(
 ) -> dict[str, bytes]:
     """Name -> bytes of all files of the pack. Raises UserError where another vendor would be named in it."""
     p = told.parameters
-    rows = _raw_rows(told, recorded, vendor)
+    zone = ZoneInfo(settings.time_zone)
+    rows = _raw_rows(told, recorded, vendor, zone)
     lines = parameter_lines(p, rates(settings, p.vendor), settings, told.sha256)
     made, in_use = freezes(state, settings, p.vendor, told.upto_n), as_json(p)
     if made:
@@ -64,8 +67,8 @@ def pack_files(
         lines += [frozen_words, *change_lines(changed)]
     mark = _("SIMULATED") + "\n\n" if settings.simulated else ""
     sheets = [
-        evidence_sheet(told, by_role=False, simulated=settings.simulated), path_sheet(told),
-        cases_sheet(told), *rows,
+        evidence_sheet(told, by_role=False, simulated=settings.simulated), path_sheet(told, zone),
+        cases_sheet(told, zone), *rows,
     ]  # fmt: skip
     files = {
         "README.txt": _readme(told, state, settings, vendor).encode(),
@@ -73,7 +76,7 @@ def pack_files(
         "parameters.json": rfc8785.dumps(in_use),
         "parameters.txt": (mark + "\n".join(lines) + "\n").encode(),
         **{f"{sheet.name}.csv": render_csv(sheet).encode() for sheet in sheets},
-        CONTEST: render_csv(contest_sheet(told)).encode(),
+        CONTEST: render_csv(contest_sheet(told, zone)).encode(),
     }
     _names_nobody_else(
         {name: files[name] for name in ("README.txt", "parameters.json", "evidence.csv")}, settings, vendor
@@ -82,13 +85,13 @@ def pack_files(
     return {**dict(sorted(files.items())), MANIFEST: "".join(lines).encode()}
 
 
-def contest_sheet(told: Answer) -> Table:
-    """The findings that speak against the vendor, each to be contested or left: one row per finding that counts so."""
+def contest_sheet(told: Answer, zone: tzinfo) -> Table:
+    """The findings that speak against the vendor, each to be contested or left, one row each; days of `zone`."""
     cases = told.result.cases
     against = cases[cases["independent"] & ~cases["confirmed"]]
     rows = tuple(
         (int(one["finding_n"]), clean(one["wo_id"], 60), clean(one["asset"], 40), clean(one["component"], 40),
-         utc_text(int(one["at_us"]))[:10], one["grade"], "", "")
+         day_text(int(one["at_us"]), zone), one["grade"], "", "")
         for one in against.to_dict("records")
     )  # fmt: skip
     return Table("contest", CONTEST_HEAD, rows)
@@ -133,7 +136,7 @@ def zip_bytes(files: Mapping[str, bytes], folder: str) -> bytes:
     return out.getvalue()
 
 
-def _raw_rows(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str) -> list[Table]:
+def _raw_rows(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str, zone: tzinfo) -> list[Table]:
     """The records on the vendor's own assets up to the end of the period, without jobs on another's alerts."""
     end, assets = told.result.end_us, [asset for asset, _site in told.parameters.assets]
     frames = {kind: recorded[kind] for kind in RAW}
@@ -149,23 +152,24 @@ def _raw_rows(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str)
     counts = _counts_as(told, frames["finding"])
     return [
         Table(f"{kind}s", ("entry", "day", "asset", "component", *RAW[kind], *_more(kind)),
-              tuple(_row({str(k): v for k, v in one.items()}, kind, counts) for one in frames[kind].to_dict("records")))
+              tuple(_row({str(k): v for k, v in one.items()}, kind, counts, zone)
+                    for one in frames[kind].to_dict("records")))
         for kind in RAW
     ]  # fmt: skip
 
 
 def _more(kind: str) -> tuple[str, ...]:
-    return ("imported", "counts_as") if kind == "finding" else ()
+    return {"finding": ("imported", "counts_as"), "vendor_alert": ("imported",)}.get(kind, ())
 
 
-def _row(one: Mapping[str, Any], kind: str, counts: Mapping[int, str]) -> tuple[Cell, ...]:
+def _row(one: Mapping[str, Any], kind: str, counts: Mapping[int, str], zone: tzinfo) -> tuple[Cell, ...]:
     n = int(one["n"])
-    head = (n, utc_text(int(one["at_us"]))[:10], clean(one["asset"], 40), clean(one["component"] or "", 40))
-    more = ("yes" if one["via"] == "import" else "no", counts[n]) if kind == "finding" else ()
-    return (*head, *(_cell(name, one.get(name)) for name in RAW[kind]), *more)
+    head = (n, day_text(int(one["at_us"]), zone), clean(one["asset"], 40), clean(one["component"] or "", 40))
+    more = ("yes" if one["via"] == "import" else "no", counts.get(n, ""))[: len(_more(kind))]
+    return (*head, *(_cell(name, one.get(name), zone) for name in RAW[kind]), *more)
 
 
-def _cell(name: str, value: Any) -> Cell:
+def _cell(name: str, value: Any, zone: tzinfo) -> Cell:
     if value is None or value != value:
         return None
     if isinstance(value, bool):
@@ -174,7 +178,7 @@ def _cell(name: str, value: Any) -> Cell:
         return int(value)
     text = clean(value, 1_000)
     if name in _DAYS:
-        return text[:10]
+        return day_text(parse_utc(text), zone)
     if name in _HASHES:
         return text if len(text) == 64 and set(text) <= set("0123456789abcdef") else None
     return text
@@ -210,6 +214,7 @@ def _readme(told: Answer, state: State, settings: Settings, vendor: str) -> str:
     return text.format(
         utility=clean(settings.utility), vendor=clean(vendor, 60), start=utc_text(r.start_us)[:10],
         end=utc_text(r.end_us - 1)[:10], days=ANSWER_DAYS, ledger=ledger_text(state, told.upto_n), sha256=told.sha256,
+        zone=settings.time_zone,
         simulated=_("SIMULATED") + "\n\n" if settings.simulated else "",
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from monitor.reports.document import Cell, Table
 from monitor.reports.sheet import render_csv
 from monitor.review.answering import Answer
 from monitor.review.recording import entry_data
-from monitor.review.table import Row, beside, table
+from monitor.review.table import IN_HOUSE, Row, beside, table
 from monitor.review.telling import caution_words, contested_rows, first_line, gate_words, house_words, opening
 from monitor.state import atomic_write
-from monitor.words import _, clean, utc_text
+from monitor.words import _, clean, day_text
 
 CASES = (
     "finding_n", "wo_id", "site", "asset", "component", "alert_id", "severity", "action", "grade", "inspector_party",
@@ -43,6 +44,7 @@ def evidence_sheet(told: Answer, *, by_role: bool = True, simulated: bool = Fals
     """The evidence table with its first line, the status, and where findings are contested the second value."""
     second = {row.name: row.value for row in contested_rows(told)}
     head = ("name", "row", "value", *(("with_contested",) if told.contested else ()))
+    shown = [row for row in table(told) if by_role or row.name not in IN_HOUSE]
     lead = [
         Row("first_line", _("parameters"), first_line(told, by_role=by_role)),
         Row("leaves_the_house", _("may leave the house"), house_words(told)),
@@ -51,24 +53,24 @@ def evidence_sheet(told: Answer, *, by_role: bool = True, simulated: bool = Fals
     ]
     if told.contested is not None:
         second["status"] = f"{told.contested.status}: {gate_words(told.contested)}"
-    rows = [(*row, *((second.get(row.name, row.value),) if told.contested else ())) for row in (*lead, *table(told))]
+    rows = [(*row, *((second.get(row.name, row.value),) if told.contested else ())) for row in (*lead, *shown)]
     return Table("evidence", head, tuple(rows))
 
 
-def path_sheet(told: Answer) -> Table:
-    """The e-value after each cluster of findings."""
+def path_sheet(told: Answer, zone: tzinfo) -> Table:
+    """The e-value after each cluster of findings; days of `zone`."""
     r = told.result
     rows = tuple(
-        (number, utc_text(int(at_us))[:10], float(f"{e:.6g}"))
+        (number, day_text(int(at_us), zone), float(f"{e:.6g}"))
         for number, (at_us, e) in enumerate(zip(r.path_us, r.path.e, strict=True), 1)
     )
     return Table("e_path", ("cluster", "settled", "e"), rows)
 
 
-def cases_sheet(told: Answer, columns: Sequence[str] = CASES) -> Table:
-    """One row per vendor-driven job of the period, in order of time."""
+def cases_sheet(told: Answer, zone: tzinfo, columns: Sequence[str] = CASES) -> Table:
+    """One row per vendor-driven job of the period, in order of time; days of `zone`."""
     rows = tuple(
-        (utc_text(int(case["at_us"]))[:10], *(_cell(case[name]) for name in columns))
+        (day_text(int(case["at_us"]), zone), *(_cell(case[name]) for name in columns))
         for case in told.result.cases.to_dict("records")
     )
     return Table("cases", ("day", *columns), rows)
@@ -84,12 +86,12 @@ def _cell(value: Any) -> Cell:
     return round(float(value), 6) if isinstance(value, float) else clean(value, 200)
 
 
-def write(told: Answer, folder: Path, simulated: bool) -> list[Path]:
+def write(told: Answer, folder: Path, simulated: bool, zone: tzinfo) -> list[Path]:
     """Write evidence.csv, e_path.csv and cases.csv; returns their paths. Raises UserError where it cannot."""
     made = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for sheet in (evidence_sheet(told, simulated=simulated), path_sheet(told), cases_sheet(told)):
+        for sheet in (evidence_sheet(told, simulated=simulated), path_sheet(told, zone), cases_sheet(told, zone)):
             path = folder / f"{sheet.name}.csv"
             atomic_write(path, render_csv(sheet).encode())
             made.append(path)

@@ -20,7 +20,7 @@ SHOWN = 12  # assets of a list
 
 def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Settings, sha256: str) -> list[str]:
     """All that decides the answer, in the order in which a person checks it, and its hash."""
-    p, money, source = chosen, settings.currency, clean(settings.review.failures_source, 80)
+    p, money, source = chosen, settings.currency, clean(settings.review.failures_source, 200)
     sites = Counter(site for _asset, site in p.assets)
     lines = [
         _("vendor: {vendor}").format(vendor=clean(p.vendor, 40) if p.vendor else _("all")),

@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 
 from monitor.review.answering import Answer
-from monitor.words import _, clean, interval_text, local_text, number_text, share_text
+from monitor.words import _, clean, interval_text, lived_text, local_text, number_text, share_text
 
 if TYPE_CHECKING:
     from models.bias.diagnostics import Season
@@ -21,6 +21,9 @@ METHOD = (  # the rows of the evidence table, in the order of the method; a row 
     "upper_bound", "q0", "m0", "e", "tipping", "mean_wear", "net", "waste", "cost", "failures", "calendar", "step",
     "deferral", "after_work", "own_auc", "agreement",
 )  # fmt: skip
+
+
+IN_HOUSE = ("decisions",)  # rows that concern our staff: a count of one names the alert that it was decided on
 
 
 class Row(NamedTuple):
@@ -93,7 +96,7 @@ def _life(told: Answer) -> list[Row]:
         rate = number_text(one.reference_rate, 2)
         label = label.format(currency=money, reference=reference_word(one.reference), rate=rate)
         value = _("{credit}; source of the rate: {source}").format(
-            credit=counted_text(one.money, 3), source=clean(told.failures_source, 80)
+            credit=counted_text(one.money, 3), source=clean(told.failures_source, 200)
         )
         found.append(Row(f"failures.{one.reference}", label, value))
     return found
@@ -112,20 +115,37 @@ def _diagnostics(r: "ReviewResult") -> list[Row]:
         Row("deferral", _("D3 failed within the horizon after deferral [90 %]"),
             _("{failed} of {n} seen to fail, rate {rate}; {how}").format(
                 failed=d3.failed, n=d3.n, rate=interval_text(d3.rate.value, d3.rate.low, d3.rate.high), how=how)),
-        Row("after_work", _("D4 failure rate soon after uncalled-for work over the rest [90 %]; control"),
+        Row("after_work",
+            _("D4 failure rate soon after work by the clock or on good parts, over the rest [90 %]; control"),
             f"{counted_text(d4.ratio)}; {counted_text(d4.control)}"),
-        Row("own_auc", _("own model on the same jobs, AUC (descriptive)"),
-            _("{value} (n = {n}: {yes} confirmed, {no} not; no interval)").format(
-                value=number_text(r.own_auc, 2), n=r.findings, yes=r.confirmed, no=r.findings - r.confirmed)),
-        Row("agreement", _("vendor only / own only / both, kappa (descriptive)"),
-            _("{vendor} / {own} / {both} episodes; kappa {kappa} (n = {n} cells of part and time; no interval)").format(
-                vendor=r.vendor_only, own=r.own_only, both=r.both, kappa=number_text(r.kappa, 2), n=r.kappa_cells)),
+        Row("own_auc", _("own model on the same jobs, AUC (descriptive)"), _auc_words(r)),
+        Row("agreement", _("vendor only / own only / both, kappa (descriptive)"), _agreement_words(r)),
     ]  # fmt: skip
 
 
+def _auc_words(r: "ReviewResult") -> str:
+    n, yes = r.own_judged
+    if not n:
+        return _("cannot tell: of none of the jobs with a finding could our own model tell anything")
+    return _("{value} (n = {n}: {yes} confirmed, {no} not; no interval)").format(
+        value=number_text(r.own_auc, 2), n=n, yes=yes, no=n - yes
+    )
+
+
+def _agreement_words(r: "ReviewResult") -> str:
+    if not r.watched:
+        return _("cannot tell: on none of the {n} assets could our own model tell anything").format(n=r.assets)
+    words = _("{vendor} / {own} / {both} episodes on the {n} assets of which our own model could tell;"
+              " kappa {kappa} (n = {cells} cells of part and time; no interval)")  # fmt: skip
+    return words.format(
+        vendor=r.vendor_only, own=r.own_only, both=r.both, n=len(r.watched), kappa=number_text(r.kappa, 2),
+        cells=r.kappa_cells,
+    )  # fmt: skip
+
+
 def _spike(spike: "SpikeOf") -> Row:
-    words = _("p {p}, most crowded at {age} {unit}, {share} % of {n} alerts in excess").format(
-        p=number_text(spike.vendor.p, 2), age=number_text(spike.vendor.age), unit=spike.unit, n=spike.vendor.n,
+    words = _("p {p}, most crowded at {age}, {share} % of {n} alerts in excess").format(
+        p=number_text(spike.vendor.p, 2), age=lived_text(spike.vendor.age, spike.unit), n=spike.vendor.n,
         share=number_text(100 * spike.vendor.share, 2),
     )  # fmt: skip
     part = clean(spike.component, 30)
@@ -189,7 +209,10 @@ def beside(told: Answer) -> list[Row]:
     for one in r.severity:
         severity = clean(one.name, 30) or "-"
         label = _("severity {severity}: alerts, jobs; confirmed [90 %]; failed within the horizon [90 %]")
-        value = f"{one.alerts}, {one.jobs}; {counted_text(one.confirmed)}; {counted_text(one.failed)}"
+        failed = _("{failed} of {n} seen to fail, rate {rate}").format(
+            failed=one.failures, n=one.failed.n,
+            rate=interval_text(one.failed.value, one.failed.low, one.failed.high))  # fmt: skip
+        value = f"{one.alerts}, {one.jobs}; {counted_text(one.confirmed)}; {failed}"
         found.append(Row(f"severity.{severity}", label.format(severity=severity), value))
     for kind, label, groups in (
         ("site", _("site {name}: e, e-BH 10 %"), r.sites),
@@ -231,7 +254,9 @@ def reference_word(name: str) -> str:
 
 
 def counted_text(value: "Interval", digits: int = 2) -> str:
-    """An estimate with its interval and the count it rests on: "0.76 [0.65, 0.87] (n = 126)"."""
+    """An estimate with its interval and the count it rests on: "0.76 [0.65, 0.87] (n = 126)"; "none (n = 0)"."""
+    if not value.n and math.isnan(value.value):
+        return _("none (n = 0)")
     return f"{interval_text(value.value, value.low, value.high, digits)} (n = {value.n})"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from monitor.labels import role_word
 from monitor.review.answering import Answer
-from monitor.review.table import Row, beside, table
+from monitor.review.table import IN_HOUSE, Row, beside, table
 from monitor.words import _, clean, local_text, number_text, share_text, utc_text
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def gate_words(result: "ReviewResult", late: int = 0) -> str:
         ).format(e=e),
         "another_period": _("e {e}, but of another period than the frozen one: no more than WATCH").format(e=e),
         "flag": _("recorded findings are incompatible with the agreed confirmation rate: e {e}").format(e=e),
-        "strong": _("also with inspectors who never call a good part worn (e {e}), and life was given away").format(
+        "strong": _("also with inspectors who never call a good part worn (e {e}), and E_net is above zero").format(
             e=number_text(result.e_protective)
         ),
     }[result.gate]
@@ -169,16 +169,18 @@ def caution_words() -> tuple[str, ...]:
 
 def as_text(told: Answer, *, by_role: bool = True) -> str:
     """The whole answer as a terminal or paper shows it."""
+    read = _("made from the ledger up to entry {n}, with all that was entered by then").format(n=told.upto_n)
     first, *more = opening(told, by_role=by_role)
-    lines = [first, *(line for one in more for line in textwrap.wrap(one, WIDTH))]
+    lines = [first, *(line for one in (*more, read) for line in textwrap.wrap(one, WIDTH))]
     lines += [*textwrap.wrap(question_words(told), WIDTH), ""]
     for status in status_words(told):
         lines += textwrap.wrap(status, WIDTH)
     lines.append("")
+    shown = [row for row in table(told) if by_role or row.name not in IN_HOUSE]
     if told.contested is None:
-        lines += _columns(table(told))
+        lines += _columns(shown)
     else:
-        lines += [_("AS RECORDED"), *_columns(table(told)), "", _("WITH CONTESTED FINDINGS COUNTED AS CONFIRMED")]
+        lines += [_("AS RECORDED"), *_columns(shown), "", _("WITH CONTESTED FINDINGS COUNTED AS CONFIRMED")]
         lines += _columns(contested_rows(told))
     lines += ["", *_columns(beside(told))]
     for note in caution_words():

@@ -12,10 +12,9 @@ from typing import Any
 from monitor.screen.decide import Command, moment_of
 from monitor.screen.owed import of_asset, recent
 from monitor.screen.room import RoomState
-from monitor.screen.text import short_time
 from monitor.why.found import action_word, grade_words
 from monitor.why.story import Job
-from monitor.words import _, clean, utc_text
+from monitor.words import _, clean, day_text, utc_text
 
 GRADES = ("A", "B", "C", "D", "E")
 PARTIES = ("utility", "vendor", "third")
@@ -81,7 +80,7 @@ def form_of(room: RoomState, asset: str, component: str = "", alert_id: str = ""
 def job_line(job: Job, room: RoomState) -> str:
     data = job.order.data if job.order else {}
     part = f" {clean(job.order.component, 14)}" if job.order and job.order.component else ""
-    when = _("done {time}").format(time=short_time(job.done_us, room)) if job.done_us else _("open")
+    when = _("done {time}").format(time=day_text(job.done_us, room.zone)) if job.done_us else _("open")
     found = job.counted
     grade = _("no finding")
     if found:

@@ -44,14 +44,18 @@ def items(room: RoomState, view: View) -> list[tuple[str, Job]]:
 
 
 def reminder(room: RoomState) -> str:
-    """How many jobs that a vendor asked for have a finding; "" where all have."""
+    """How many jobs that a vendor asked for have a finding by now, and whose; "" where an independent hand saw all."""
     asked = [job for _asset, job in done(room) if job.order and job.order.data.get("trigger") == "vendor_alert"]
-    found = sum(job.counted is not None for job in asked)
+    counted = [job.counted for job in asked if job.counted is not None]
+    vendors = sum(one.data.get("inspector_party") == "vendor" for one in counted)
+    found = len(counted) - vendors
     if found == len(asked):
         return ""
-    words = _("found and entered on {share} of the jobs that a vendor asked for")
-    few = "; " + _("below half, a review is INSUFFICIENT") if 2 * found < len(asked) else ""
-    return words.format(share=share_text(found, len(asked))) + few
+    words = _("by now, an independent finding is entered on {share} of the jobs that a vendor asked for in 24 months")
+    told = words.format(share=share_text(found, len(asked)))
+    if vendors:
+        told += "; " + _("on {n} more the vendor's own, which do not count").format(n=vendors)
+    return told + ("; " + _("below half, a review is INSUFFICIENT") if 2 * found < len(asked) else "")
 
 
 def lines(room: RoomState, view: View) -> list[Line]:

@@ -9,7 +9,7 @@ from monitor.ledger import Record, entries, last
 from monitor.ledger.reading import unreadable
 from monitor.sqlite_file import reading
 from monitor.state import State
-from monitor.why.story import KINDS, OF_ALERT, OF_ALL, Story, alerts_of, standing_alerts, story
+from monitor.why.story import KINDS, OF_ALERT, OF_ALL, Job, Story, alerts_of, jobs_of, replacing, standing_alerts, story
 from monitor.words import _, clean
 
 HORIZON_DAYS = 182.0  # half a year, as a review has it where nothing else was configured or frozen
@@ -94,7 +94,9 @@ def _of_standing(state: State, asset: str) -> tuple[list[Meant], list[str]]:
     alerts = [one for one in records if one.kind in OF_ALERT]
     if not alerts:
         raise UserError(f"why: of {clean(asset, 40)} no alert stands in the ledger")
-    standing = sorted(standing_alerts(records), key=lambda one: -one.at_us)
+    jobs = jobs_of(records, replacing(records))
+    standing = [one for one in standing_alerts(records) if not _served(one, jobs)]
+    standing.sort(key=lambda one: -one.at_us)
     shown = standing[:STANDING_SHOWN] or alerts[-1:]
     notes = [] if standing else [_("no alert of {asset} stands; this was the last one").format(asset=clean(asset, 40))]
     if len(standing) > STANDING_SHOWN:
@@ -102,6 +104,15 @@ def _of_standing(state: State, asset: str) -> tuple[list[Meant], list[str]]:
         words = _("{n} older ones stand too: {ids}")
         notes.append(words.format(n=len(standing) - STANDING_SHOWN, ids=ids))
     return [Meant(str(one.data["alert_id"]), asset) for one in shown], notes
+
+
+def _served(alert: Record, jobs: Iterable[Job]) -> bool:
+    """Whether work on its part was done after an alert: that ends it."""
+    return any(
+        job.order is not None and job.done_us is not None and job.done_us > alert.at_us
+        and (job.order.component or "") == (alert.component or "")
+        for job in jobs
+    )  # fmt: skip
 
 
 def _of_asset(state: State, asset: str) -> list[Record]:

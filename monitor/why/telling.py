@@ -261,6 +261,8 @@ def model_rows(told: Story, at: Callable[[int | None], str]) -> list[Row]:
         entry = _("entry {n}").format(n=told.first.n)
         rows.append((_("raised"), f"{quoted(told.first.data.get('text'))}, {at(told.first.at_us)}, {entry}"))
         rows += of_assessment(told.first, at)
+        rows += [(stage_word(one), f"{at(one.at_us)}, " + _("entry {n}").format(n=one.n) + index_words(one))
+                 for one in told.said[1:] if one.data.get("active") is not False]  # fmt: skip
         closed = [one for one in told.said if one.data.get("active") is False]
         if closed:
             by_work = closed[-1].data.get("ended_by_work_at")
@@ -282,6 +284,16 @@ def model_rows(told: Story, at: Callable[[int | None], str]) -> list[Row]:
         rows.append((_("model"), words.format(start=days[0], end=days[1], why=clean(data.get("why"), 60),
                                               sha=clean(data.get("sha256"), 64)[:16])))  # fmt: skip
     return rows
+
+
+def stage_word(alert: Record) -> str:
+    """What a later entry of an own alert that stands says of it."""
+    return _("recovering") if alert.data.get("stage") == "recovering" else _("raised again")
+
+
+def index_words(alert: Record) -> str:
+    index = number_of(alert.data.get("index"))
+    return "" if index is None else ", " + _("index {value}").format(value=index_text(index))
 
 
 def of_assessment(one: Record, at: Callable[[int | None], str]) -> list[Row]:
@@ -408,8 +420,9 @@ def timeline(told: Story, at: Callable[[int | None], str]) -> list[Row]:
     """Each thing that happened, oldest first: the vendor's own time, entries, and when work was done."""
     items: list[tuple[int, int, str]] = []
     for one in (*told.said, *told.others, *told.own):
-        ended = one.data.get("active") is False
-        words = _("{who} takes back: {text}") if ended else _("{who}: {text}")
+        ended, recovers = one.data.get("active") is False, one.data.get("stage") == "recovering"
+        words = _("{who} takes back: {text}") if ended else _("{who}, recovering: {text}") if recovers else _(
+            "{who}: {text}")  # fmt: skip
         items.append((one.at_us, one.n, words.format(who=who(one), text=quoted(one.data.get("text"), 80))))
     if told.first and (issued := time_us(told.first.data.get("issued_at"))) is not None and told.origin == "vendor":
         items.append((issued, 0, _("issued, by the vendor's clock")))

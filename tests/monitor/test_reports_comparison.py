@@ -27,6 +27,7 @@ from monitor.reports.comparison.people import FEWEST, apart
 from monitor.reports.document import Plot, Table, write_report
 from monitor.reports.page import render_html
 from monitor.state import State
+from monitor.words import parse_utc
 from tests.monitor import comparison_golden as golden
 from tests.monitor.plants import plant
 
@@ -67,7 +68,7 @@ def test_it_never_accuses_and_speaks_of_intent_only_to_say_that_it_shows_none(ma
     words.use_language(language)
     try:
         denial, text = words._(CAVEATS["flag"]), golden.shown(language, made[3][language])
-        asked = letter(Look(*made[:3], {}, {}))
+        asked = letter(Look(*made[:3], {}, {}, {}))
         text += " ".join(asked)
     finally:
         words.use_language("en")
@@ -252,3 +253,62 @@ def test_long_hostile_words_of_a_vendor_stay_words_on_paper(made, tmp_path):
     assert "\x1b" not in files["text"].read_text()
     assert max(len(line) for line in files["text"].read_text().splitlines()) <= 80
     assert len(PdfReader(files["pdf"]).pages) < 20
+
+
+@pytest.fixture(scope="module")
+def unread(tmp_path_factory):
+    """The same fleet where nobody read anything: no own alerts; a day and an event that a person typed in Berlin."""
+    fleet = golden.golden_fleet()
+    fleet = replace(fleet, records=[one for one in fleet.records if one.kind != "own_alert"])
+    settings, state = golden.golden_settings(fleet), golden.golden_state(tmp_path_factory.mktemp("unread"), fleet)
+    job = next(one for one in fleet.records if one.kind == "work_order" and one.data["trigger"] == "vendor_alert")
+    typed = parse_utc("2026-03-30T22:00:00Z")  # 31 March
+    finding = {"wo_id": job.data["wo_id"], "grade": "B", "inspector_party": "third", "blind_to_alert": True}
+    event = {"date": "2026-03-31T22:00:00.000Z", "event_kind": "firmware", "text": "4.3"}
+    other = {"alert_id": "K-1", "vendor": "Other", "active": True, "failure_mode": "", "severity": "", "text": "",
+             "issued_at": None, "recommended_action": "", "horizon": None, "raw_sha256": "", "feed": "m"}  # fmt: skip
+    ledger = Ledger(state)
+    ledger.append_many([
+        Draft("finding", finding, typed, "command", "engineer", "R", job.asset, job.component),
+        Draft("event", event, golden.END_US - 1, "command", "engineer"),
+        Draft("vendor_alert", other, golden.END_US - 2, "import", None, "R", job.asset, job.component),
+    ])  # fmt: skip
+    ledger.close()
+    told = review.answer(state, settings, golden.START_US, golden.END_US, "SmartPump")
+    return told, golden.made_in("en", state, settings, told)
+
+
+def test_what_our_own_model_could_not_see_it_is_not_said_to_have_missed(unread):
+    told, document = unread
+    text = golden.shown("en", document)
+    failed = {row[0]: row[1] for row in table(document, "failures_announced").rows}
+    assert [row[1] for row in table(document, "overridden").rows][1].startswith("cannot tell")
+    assert failed["only by the vendor: our own model missed it"] == failed["by nobody"] == 0
+    assert sum(failed.values()) == told.result.failures
+    assert not table(document, "own_misses").rows
+    assert not table(document, "cases_vendor_only").rows
+    assert {row[-5] for row in table(document, "jobs").rows} == {None}  # own alert stood: not known
+    assert "we read and assessed 0 of 12 assets" in " ".join(text.split())
+    rows = {row.name: row.value for row in review.table(told)}
+    assert rows["own_auc"].startswith("cannot tell")
+    assert rows["agreement"].startswith("cannot tell")
+
+
+def test_the_days_are_those_that_people_typed_and_sums_agree(unread):
+    told, document = unread
+    typed = [row for row in table(document, "findings").rows if row[2] == "2026-03-30T22:00:00.000Z"]
+    assert [row[1] for row in typed] == ["2026-03-31"]
+    assert "2026-04-01" in [row[1] for row in table(document, "events").rows]
+    assert sum(row[1] for row in table(document, "agreement").rows) == told.result.alerts
+    assert len(table(document, "vendor_alerts").rows) == told.result.alerts
+    assert "inf" not in re.findall(r"[a-z]+", golden.shown("en", document))
+
+
+def test_the_ages_that_the_vendor_is_asked_about_keep_their_unit(made):
+    state, settings, told, _documents = made
+    found = replace(told.result.spikes[0], unit="run h")
+    found = replace(found, vendor=replace(found.vendor, p=0.001, age=124.0))
+    asked = replace(told, result=replace(told.result, spikes=(found, replace(found, unit="d"))))
+    document = golden.made_in("en", state, settings, asked)
+    ages = [row[1] for row in table(document, "rules_to_request").rows if "crowd" in str(row[1])]
+    assert ages == ["alerts crowd at this age since the last service: 124 run h (p 0.0010), 124 d (p 0.0010)"]

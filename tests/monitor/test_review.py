@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+from datetime import UTC
 from pathlib import Path
 
 import pandas as pd
@@ -282,7 +283,8 @@ def test_what_would_be_frozen_is_shown_first_and_only_freeze_writes_it_once(stat
     for words in ("q0 of seal: 0.50 = 900 / (0.5 x 2700 + 0.5 x 900) (costs; 37 assets)", "n_max, findings of the",
                   "limit of bearing: 7.1 mm/s (40 assets)", "costs of seal: planned 900, after a failure 2700 EUR",
                   "sensitivity 0.90, specificity 0.90", "windows: merge 14 d, match 56 d, horizon 182 d",
-                  "known date: 2025-11-22 firmware", "0.250 (docs/bias_method.md)", "SHA-256 "):  # fmt: skip
+                  "known date: 2025-11-22 firmware",
+                  "0.250 (simulated fleets of four-part pumps (docs/bias_method.md", "SHA-256 "):  # fmt: skip
         assert words in shown
     assert "frozen; SHA-256 " in said(capsys, settings, state, "freeze")
     assert "nothing was written" in said(capsys, settings, state, "freeze")
@@ -417,11 +419,11 @@ def test_who_may_only_read_can_look_all_the_same(whole, settings, tmp_path):
 
 
 def test_the_sheets_hold_the_table_the_path_and_the_cases(whole, tmp_path):
-    files = {path.name: path.read_text() for path in sheets.write(whole, tmp_path / "out", simulated=True)}
+    files = {path.name: path.read_text() for path in sheets.write(whole, tmp_path / "out", simulated=True, zone=UTC)}
     assert set(files) == {"evidence.csv", "e_path.csv", "cases.csv"}
     assert files["evidence.csv"].splitlines()[1].startswith("first_line,parameters,PARAMETERS NOT FROZEN")
     assert [line.split(",")[0] for line in files["evidence.csv"].splitlines()[5:8]] == ["period", "assets", "alerts"]
     assert len(files["cases.csv"].splitlines()) == whole.result.interventions + 1
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written"):
-        sheets.write(whole, tmp_path / "file", simulated=True)
+        sheets.write(whole, tmp_path / "file", simulated=True, zone=UTC)

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import zipfile
+from datetime import UTC
 from functools import cache
 from pathlib import Path
 
@@ -163,7 +164,7 @@ def test_each_finding_says_how_it_counts_and_the_template_asks_for_those_that_sp
     template = sheet(given["contest.csv"])
     assert {row["entry"] for row in template} == {n for n, word in counts.items() if word == "not_confirmed"}
     assert {row["contest"] + row["reason"] for row in template} == {""}
-    assert all(len(row["opened"]) == 10 for row in sheet(given["work_orders.csv"]))  # days: an hour tells who was there
+    assert all(len(row["done"]) == 10 for row in sheet(given["work_orders.csv"]))  # days: an hour tells who was there
 
 
 @pytest.fixture(scope="module")
@@ -330,4 +331,4 @@ def test_the_template_guards_what_a_spreadsheet_would_run(answered):
     cases = told.result.cases.copy()
     cases["wo_id"] = "=1+1"
     tricked = dataclasses.replace(told, result=dataclasses.replace(told.result, cases=cases))
-    assert "'=1+1" in packing.render_csv(packing.contest_sheet(tricked))
+    assert "'=1+1" in packing.render_csv(packing.contest_sheet(tricked, UTC))

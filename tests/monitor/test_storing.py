@@ -105,6 +105,21 @@ async def test_entries_that_are_owed_have_a_bound_and_are_written_in_pieces(writ
     assert sum("are lost" in record.message for record in caplog.records) == 1
 
 
+def test_an_own_alert_that_recovers_makes_no_alarm_and_one_that_is_there_says_so(tmp_path):
+    alarms, text = AlarmList(), "vibration away from its reference"
+    hearing = Hearing(State(tmp_path / "state"), None, Claims(plant()), alarms, lambda draft: None, lambda: None)
+    told = Alert("OWN-1", "own", "pump1", "seal", "health", "warning", text, now_us())
+    hearing.own_alert(told, recovering=True)
+    assert not list(alarms)
+    hearing.own_alert(told)
+    hearing.own_alert(told, recovering=True)
+    assert [(one.text, one.active) for one in alarms] == [(f"recovering: {text}", True)]
+    hearing.own_alert(told)
+    assert [one.text for one in alarms] == [text]
+    hearing.own_alert(replace(told, active=False))
+    assert [one.active for one in alarms] == [False]
+
+
 async def test_what_is_handed_over_is_dated_by_our_own_clock_and_a_time_that_is_none_of_ours_is_marked(
     writer, tmp_path
 ):

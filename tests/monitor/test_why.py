@@ -215,6 +215,21 @@ def test_an_own_alert_tells_what_it_was_raised_by_and_what_the_vendor_asked_besi
     assert "41 (alert line 50)" in part(told, "WHAT OUR OWN MODEL SAID THEN")
 
 
+def test_an_own_alert_that_recovers_is_told_with_the_entry_that_says_so(state):
+    own = {**SEEN, "alert_id": "OWN-1", "index": 41.0, "text": "seal: power", "active": True, "stage": "raised"}
+    write(state, ("own_alert", own, 1), ("own_alert", own | {"index": 97.8, "stage": "recovering"}, 2))
+    told = text(state, "OWN-1")
+    assert "recovering 2026-03-03 08:00 +00:00, entry 2, index 98" in part(told, "WHAT OUR OWN MODEL SAID THEN")
+    assert 'own model, recovering: "seal: power" #2' in part(told, "IN ORDER OF TIME")
+
+
+def test_an_alert_whose_part_was_worked_on_stands_no_more(state):
+    write(state, ("vendor_alert", alert("SP-1"), 0), ("work_order", order(), 5), ("vendor_alert", alert("SP-9"), 9))
+    answer = told_of(state, "pump1", NOW)
+    assert [one.alert_id for one in answer.stories] == ["SP-9"]
+    assert not answer.notes
+
+
 def test_the_device_that_told_us_before_the_vendor_did_is_measured(state):
     bit = alert("bit-1", feed="status_bit", received_at=utc_text(START), clear_at=utc_text(START - 1_000_000))
     late = alert("SP-1", received_at=utc_text(START + 3_600_000_000))

@@ -259,7 +259,7 @@ async def test_jobs_without_a_finding_are_counted_on_the_reports_page_and_listed
     app = ControlRoom(state)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("r")
-        await seen(app, pilot, "4 of 5 (80 %) of the jobs that a vendor asked for")
+        await seen(app, pilot, "finding is entered on 4 of 5 (80 %) of the jobs")
         await pilot.press("f")
         assert isinstance(app.screen, OwedPage)
         await seen(app, pilot, ">")

@@ -6,9 +6,9 @@ from collections import Counter
 from monitor import delays
 from monitor.ledger import entries
 from monitor.plant import Contract
-from monitor.reports.comparison.look import Look, day_text
+from monitor.reports.comparison.look import Look
 from monitor.reports.document import Block, Cell, Paragraph, Table
-from monitor.words import _, age_text, clean, number_text, share_text
+from monitor.words import _, age_text, clean, day_text, lived_text, number_text, share_text
 
 ACCESS = ("joint", "vendor_sole", "public_sole", "none", "unknown")
 _FIRST = "Q1"  # of the sovereignty register: who is notified first
@@ -19,7 +19,7 @@ def access(look: Look) -> tuple[Block, ...]:
         _contracts(look), _data(look),
         Table("notified_first", (_("who is notified first"), _("evidence"), _("assets"), _("which")), _notified(look),
               _("As declared in the sovereignty register.")),
-        Paragraph(_told_first(look)), Paragraph(_late(look)),
+        Paragraph(_told_first(look)), Paragraph(_late(look)), Paragraph(_entered(look)),
         Table("rules_to_request", (_("rules and records to ask the vendor for"), _("because")), _requests(look)),
         *_suggested(look),
     )  # fmt: skip
@@ -103,7 +103,9 @@ def _told_first(look: Look) -> str:
     told, r = look.told, look.told.result
     looked_at = {asset for asset, _site in told.parameters.assets}
     read = entries(look.state, ["vendor_alert", "clock_step"], r.start_us, r.end_us, upto_n=told.upto_n)
-    found = delays.summary([one for one in delays.arrivals(read) if one.asset in looked_at])
+    vendor = told.parameters.vendor
+    asked = [one for one in read if one.kind != "vendor_alert" or vendor in (None, one.data["vendor"])]
+    found = delays.summary([one for one in delays.arrivals(asked) if one.asset in looked_at])
     if found is None:
         return _("Who was told first: cannot tell; no vendor message could be paired with a status bit of the device.")
     words = _(
@@ -123,17 +125,29 @@ def _late(look: Look) -> str:
     alerts = look.records["vendor_alert"]
     late = [one for one in alerts if one["late_by"]]
     if not late:
-        return _("Late feed: none of {n} messages was taken in late.").format(n=len(alerts))
-    days = {day_text(one["at_us"]) for one in late}
+        return _("Late feed: none of {n} messages (alerts, and where one was taken back) was taken in late.").format(
+            n=len(alerts)
+        )
+    days = {look.day(one["at_us"]) for one in late}
     longest = max(float(str(one["late_by"]).split()[0]) for one in late)
-    return _("Late feed: {late} of {n} messages were taken in late, on {days} days; the latest by {age}.").format(
-        late=len(late), n=len(alerts), days=len(days), age=age_text(longest)
+    return _(
+        "Late feed: {late} of {n} messages (alerts, and where one was taken back) were taken in late, on {days} days;"
+        " the latest by {age}."
+    ).format(late=len(late), n=len(alerts), days=len(days), age=age_text(longest))
+
+
+def _entered(look: Look) -> str:
+    """How many of the vendor's alerts never came from the vendor's feed."""
+    alerts = [one for one in look.records["vendor_alert"] if one["active"] is not False]
+    by_us = sum(one["via"] == "import" for one in alerts)
+    return _("Entered by the utility from a file, not received from the vendor: {share} of its alerts.").format(
+        share=share_text(by_us, len(alerts))
     )
 
 
 def _requests(look: Look) -> tuple[tuple[Cell, ...], ...]:
     """What the vendor has not disclosed, each with why it is asked for."""
-    r, alerts = look.told.result, look.records["vendor_alert"]
+    r, alerts = look.told.result, [one for one in look.records["vendor_alert"] if one["active"] is not False]
     rows: list[tuple[Cell, ...]] = [
         (_("the rule by which each alert is raised, with its thresholds and version"),
          _("{n} alerts; no message carries its rule").format(n=len(alerts))),
@@ -142,12 +156,16 @@ def _requests(look: Look) -> tuple[tuple[Cell, ...], ...]:
         (_("the measured values behind each alert"),
          _("{n} of {total} findings did not confirm").format(n=r.findings - r.confirmed, total=r.findings)),
     ]  # fmt: skip
-    crowded = [one for one in r.spikes if not math.isnan(one.vendor.p) and one.vendor.p < 0.05]
+    crowded: dict[str, list[str]] = {}
+    for one in r.spikes:
+        if not math.isnan(one.vendor.p) and one.vendor.p < 0.05:
+            at = _("{age} (p {p})").format(
+                age=lived_text(one.vendor.age, one.unit), p=number_text(one.vendor.p, 2))  # fmt: skip
+            crowded.setdefault(one.component, []).append(at)
     rows += [
-        (_("whether a fixed interval plays a part for {component}").format(component=clean(one.component, 30)),
-         _("alerts crowd at {age} d since the last service, p {p}").format(
-             age=number_text(one.vendor.age), p=number_text(one.vendor.p, 2)))
-        for one in crowded
+        (_("whether a fixed interval plays a part for {component}").format(component=clean(component, 30)),
+         _("alerts crowd at this age since the last service: {ages}").format(ages=", ".join(ages)))
+        for component, ages in crowded.items()
     ]  # fmt: skip
     lacks = (
         ("failure_mode", _("the failure mode that is expected")),
@@ -157,7 +175,7 @@ def _requests(look: Look) -> tuple[tuple[Cell, ...], ...]:
     for name, words in lacks:
         missing = sum(1 for one in alerts if not one[name])
         if missing:
-            rows.append((words, _("missing in {n} of {total} messages").format(n=missing, total=len(alerts))))
+            rows.append((words, _("missing in {n} of {total} alerts").format(n=missing, total=len(alerts))))
     return tuple(rows)
 
 

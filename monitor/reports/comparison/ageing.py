@@ -3,6 +3,7 @@
 import math
 
 from models.bias.replacement import AgeCurve, Replacement
+from models.health.hazard import FEWEST_FAILURES
 from monitor.reports.comparison.look import Look, drawn
 from monitor.reports.document import Block, Cell, Paragraph, Table
 from monitor.reports.drawing import Frame, linear
@@ -28,7 +29,7 @@ def ageing(look: Look) -> tuple[Block, ...]:
 
 
 def _row(one: Replacement, curve: AgeCurve) -> tuple[Cell, ...]:
-    weibull = curve.hazard.weibull
+    weibull = curve.hazard.weibull if curve.failures >= FEWEST_FAILURES else None
     return (
         clean(one.component, 30),
         _counted(curve),

@@ -5,9 +5,10 @@ import json
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from monitor.reports.comparison.look import Look, Row, day_text
+from monitor.reports.comparison.look import Look, Row
 from monitor.reports.document import Block, Cell, Paragraph, Table
-from monitor.words import _, clean, utc_text
+from monitor.why.story import time_us
+from monitor.words import _, clean, local_text, utc_text
 
 PAGES = 40  # raw rows of a kind on the pages; the CSV has them all
 RAW: dict[str, tuple[str, ...]] = {  # kind -> its fields; of decisions neither role nor hour, which point at a person
@@ -30,6 +31,7 @@ PAGED: dict[str, tuple[str, ...]] = {  # kind -> the fields that have room on th
     "failure": ("failure_id", "mode"),
     "event": ("event_kind", "text"),
 }
+LOCAL = ("opened", "done", "date")  # moments that people write, often as days
 LONG = 120  # characters of a text in a row
 
 
@@ -61,10 +63,10 @@ def _raw(look: Look, kind: str) -> Table:
     fields = RAW[kind]
     rows: list[tuple[Cell, ...]] = []
     for row in look.records[kind]:
-        at = day_text(row["at_us"]) if by_day else utc_text(int(row["at_us"]))
+        at = () if by_day else (utc_text(int(row["at_us"])),)
         place = (row["asset"] or "", row["component"] or "")
-        rows.append((int(row["n"]), at, *place, *(_cell(row.get(name)) for name in fields)))
-    heads = ("entry", "day" if by_day else "at", "asset", "component", *fields)
+        rows.append((int(row["n"]), _day(look, row), *at, *place, *(_field(look, row, name) for name in fields)))
+    heads = ("entry", "day", *(() if by_day else ("at",)), "asset", "component", *fields)
     return Table(f"{kind}s", heads, tuple(rows), about=_("raw rows: {kind}").format(kind=kind),
                  most=0)  # fmt: skip
 
@@ -72,13 +74,24 @@ def _raw(look: Look, kind: str) -> Table:
 def _paged(look: Look, kind: str) -> Table:
     """The first raw rows of a kind and of their fields, as far as pages have room."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (int(row["n"]), day_text(row["at_us"]), row["asset"] or "", row["component"] or "",
-         *(_short(row.get(name)) for name in PAGED[kind]))
+        (int(row["n"]), _day(look, row), row["asset"] or "", row["component"] or "",
+         *(_short(_field(look, row, name)) for name in PAGED[kind]))
         for row in look.records[kind]
     )  # fmt: skip
     heads = ("entry", "day", "asset", "component", *PAGED[kind])
     note = _("all rows and fields: {name}.csv").format(name=f"{kind}s")
     return Table("", heads, rows, note, most=PAGES)
+
+
+def _day(look: Look, row: Row) -> str:
+    """The day of a record at the utility; of an event its own, not that of its entry."""
+    return look.day(time_us(row.get("date")) or int(row["at_us"]))
+
+
+def _field(look: Look, row: Row, name: str) -> Cell:
+    """A field as it was recorded; a moment of our own people's in the utility's time, where their days are days."""
+    moment = time_us(row.get(name)) if name in LOCAL else None
+    return _cell(row.get(name)) if moment is None else local_text(moment, look.zone)
 
 
 def _short(value: object) -> Cell:

@@ -27,6 +27,7 @@ def answer(look: Look) -> tuple[Block, ...]:
         Numbers(_boxes(look)),
         *(Paragraph(f"{words}.") for words in review.status_words(told)),
         *_both(look),
+        Paragraph(_flags(look)),
         Paragraph(pair_text(r)),
         Paragraph(caveat("flag")),
         Paragraph(
@@ -53,7 +54,17 @@ def _both(look: Look) -> tuple[Block, ...]:
          *(f"{number_text(one.e_calibrated)} / {number_text(one.e_protective)}" for one in results)),
     )  # fmt: skip
     counted = _("{n} contested findings counted as confirmed").format(n=len(told.counted))
-    return (Table("both_results", ("", _("as recorded"), counted), rows),)
+    note = _("A contest changes what a finding confirms, not what was measured: E_net and money keep the wear as"
+             " recorded.")  # fmt: skip
+    return (Table("both_results", ("", _("as recorded"), counted), rows, note),)
+
+
+def _flags(look: Look) -> str:
+    """Whether the flag is early or standing: the word of the status alone does not say so."""
+    told = next(row for row in review.beside(look.told) if row.name == "flags")
+    return f"{told.label}: {told.value}. " + _(
+        "Early: e was once at 20. Standing: it was at the end of the last full 12 months; only that is for the vendor."
+    )
 
 
 def pair_text(r: ReviewResult) -> str:
@@ -66,20 +77,25 @@ def pair_text(r: ReviewResult) -> str:
 
 def _boxes(look: Look) -> tuple[tuple[str, str, str], ...]:
     r, vendor = look.told.result, look.told.parameters.vendor
-    read = sum(1 for asset, _site in look.told.parameters.assets if look.settings.tags_of(asset))
-    episodes = r.both + r.vendor_only + r.own_only
+    watched = _("of the episodes on {n} of {total} assets, those of which our own model could tell").format(
+        n=len(r.watched), total=r.assets)  # fmt: skip
     return (
         (_("review"), r.status, clean(vendor, 30) if vendor else _("all vendors")),
         (_("vendor asked"), str(r.episodes), _("{n} alerts merged into episodes").format(n=r.alerts)),
         (_("confirmed by inspection"), among(r.confirmed, r.findings), _("as-found grade D or E, independent hand")),
         (_("data coverage"), among(r.findings, r.interventions),
-         _("jobs with an independent finding; {read} of {n} assets are read by us").format(read=read, n=r.assets)),
-        (_("both asked"), among(r.both, episodes), _("episodes of the same part within the window")),
-        (_("vendor only"), among(r.vendor_only, episodes), _("a description, not evidence")),
-        (_("own only"), among(r.own_only, episodes), _("a description, not evidence")),
+         _("jobs with an independent finding; we read and assessed {read} of {n} assets in the period").format(
+             read=len(look.read()), n=r.assets)),
+        (_("both asked"), _of_watched(r, r.both), watched),
+        (_("vendor only"), _of_watched(r, r.vendor_only), _("episodes likewise; a description, not evidence")),
+        (_("own only"), _of_watched(r, r.own_only), _("episodes likewise; a description, not evidence")),
         ("U / E_net", f"{number_text(r.unsupported.value, 2)} / {number_text(r.life.net.value, 2)}",
          _("share not supported / net excess jobs per year; intervals below")),
     )  # fmt: skip
+
+
+def _of_watched(r: ReviewResult, count: int) -> str:
+    return among(count, r.both + r.vendor_only + r.own_only) if r.watched else _("cannot tell")
 
 
 def among(count: int, of: int) -> str:

@@ -1,14 +1,14 @@
 """Each vendor-driven job with what was said, decided and found; and where our own model was wrong, as plainly."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from models.bias.cases import quantity
 from monitor.labels import choice_word, quantity_word, role_word
-from monitor.reports.comparison.look import Look, Row, day_text
+from monitor.reports.comparison.look import Look, Row
 from monitor.reports.comparison.misses import misses
 from monitor.reports.comparison.people import shown_roles
 from monitor.reports.document import Block, Cell, Paragraph, Table
@@ -29,14 +29,15 @@ class _Records:
     decisions: Mapping[str, Row]
     own: Mapping[tuple[str, str], list[Row]]  # own alerts and verdicts of a part in order of time
     roles: frozenset[str]  # those that may be shown apart
+    day: Callable[[int], str]
 
 
 def cases(look: Look) -> tuple[Block, ...]:
     told, done = look.told, look.told.result.cases
     known = _gathered(look)
     listed = [(case, _line(case, known)) for case in done.to_dict("records")]
-    alone = tuple(line for case, line in listed if not case["own_standing"] and isinstance(case["grade"], str))
-    others = tuple(line for case, line in listed if case["own_standing"] or not isinstance(case["grade"], str))
+    alone = tuple(line for case, line in listed if _alone(case))
+    others = tuple(line for case, line in listed if not _alone(case))
     note = _("entries: numbers in the ledger of alert, job and finding; reason given: the vendor's message names a"
              " failure mode; finding: by the utility where no other hand is named")  # fmt: skip
     blocks: list[Block] = [
@@ -44,12 +45,13 @@ def cases(look: Look) -> tuple[Block, ...]:
                     " looked: {alone} of {n}.").format(alone=len(alone), n=len(listed))),
         Table("cases_vendor_only", _heads(), alone, note, _("jobs where our own model was silent, with a finding"),
               MOST_ALONE),
-        Paragraph(_("The others: our own alert stood too, or nobody wrote down what was found.")),
+        Paragraph(_("The others: our own alert stood too, our own model could not tell, or nobody wrote down what was"
+                    " found.")),
         Table("cases_others", _heads(), others, "", _("the other vendor-driven jobs"), MOST_OTHERS),
         _numbers(done, known),
     ]  # fmt: skip
     late: tuple[tuple[Cell, ...], ...] = tuple(
-        (int(one["n"]), day_text(one["at_us"]), one["asset"], one["component"], clean(one["wo_id"], 40), one["grade"])
+        (int(one["n"]), look.day(one["at_us"]), one["asset"], one["component"], clean(one["wo_id"], 40), one["grade"])
         for one in told.late.to_dict("records")
     )
     if late:
@@ -65,7 +67,7 @@ def cases(look: Look) -> tuple[Block, ...]:
 def _turned(look: Look) -> list[Block]:
     """Findings that were changed after the freeze, each with whether that counts."""
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (one.n, one.by, day_text(one.at_us), one.asset, clean(one.wo_id, 40), one.before, one.now or _("withdrawn"),
+        (one.n, one.by, look.day(one.at_us), one.asset, clean(one.wo_id, 40), one.before, one.now or _("withdrawn"),
          _("yes") if one.counts else _("no"))
         for one in look.told.turns
     )  # fmt: skip
@@ -78,6 +80,11 @@ def _turned(look: Look) -> list[Block]:
     return [Paragraph(words, "warning"), Table("changed_findings", heads, rows, most=MOST_OTHERS)]
 
 
+def _alone(case: Row) -> bool:
+    """Whether our own model could tell and was silent, and somebody looked."""
+    return bool(case["own_known"]) and not case["own_standing"] and isinstance(case["grade"], str)
+
+
 def _contested(look: Look, known: _Records) -> Table:
     """Each contested finding with the vendor's reason, and whether it came after the 30 days."""
     contest = look.told.contest
@@ -88,7 +95,7 @@ def _contested(look: Look, known: _Records) -> Table:
         late = _("yes") if told in contest.late else _("no")
         reason = clean(contest.reasons.get(told, "-"), 200)
         rows.append(
-            (n, day_text(finding["at_us"]), finding["asset"], finding["component"], finding["grade"], reason, late)
+            (n, look.day(finding["at_us"]), finding["asset"], finding["component"], finding["grade"], reason, late)
         )
     heads = (_("entry"), _("date"), _("asset"), _("component"), _("grade"), _("vendor's reason"), _("late"))
     return Table("contested", heads, tuple(rows), most=MOST_OTHERS)
@@ -106,7 +113,7 @@ def _line(case: Row, known: _Records) -> tuple[Cell, ...]:
     finding = known.findings.get(case["finding_n"])
     numbers = [str(one["n"]) if one else "-" for one in (alert, job, finding)]
     return (
-        day_text(case["at_us"]),
+        known.day(case["at_us"]),
         clean(f"{case['asset']} {case['component']}", 40),
         "-" if alert is None else clean(alert["text"], TEXT),
         "-" if alert is None else _("yes") if alert["failure_mode"] else _("no"),
@@ -125,7 +132,8 @@ def _own(case: Row, known: _Records) -> str:
     last = said[-1] if said else None
     if not case["own_standing"]:
         reason = next((one["reason"] for one in reversed(said) if one.get("reason")), "")
-        return _("silent") + (f": {clean(reason, TEXT)}" if reason else "")
+        word = _("silent") if case["own_known"] else _("cannot tell")
+        return word + (f": {clean(reason, TEXT)}" if reason else "")
     alert = next((one for one in reversed(said) if one.get("active")), last)
     if alert is None:
         return _("own alert stood")
@@ -161,12 +169,13 @@ def _numbers(done: pd.DataFrame, known: _Records) -> Table:
         finding = known.findings.get(case["finding_n"]) or {}
         graded = isinstance(case["grade"], str)
         rows.append((
-            day_text(case["at_us"]), case["asset"], case["component"], case["alert_id"], case["wo_id"],
+            known.day(case["at_us"]), case["asset"], case["component"], case["alert_id"], case["wo_id"],
             int(alert["n"]) if alert else None, int(job["n"]) if job else None,
             int(finding["n"]) if finding else None,
             case["grade"] if graded else None, None if math.isnan(case["wear"]) else round(100 * case["wear"], 3),
             finding.get("measured_value"), finding.get("limit"), case["inspector_party"] if graded else None,
-            int(bool(case["independent"])), int(bool(case["confirmed"])), int(bool(case["own_standing"])),
+            int(bool(case["independent"])), int(bool(case["confirmed"])),
+            int(bool(case["own_standing"])) if case["own_known"] else None,
             float(case["q0"]), str(case["cluster"]), _number(job, "downtime"), _number(job, "planned_cost"),
         ))  # fmt: skip
     heads = (
@@ -192,4 +201,5 @@ def _gathered(look: Look) -> _Records:
         {row["alert_id"]: row for row in past["decision"]},
         own,
         shown_roles(look),
+        look.day,
     )

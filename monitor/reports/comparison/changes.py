@@ -30,8 +30,11 @@ def _falls(r: ReviewResult, *, agreed: bool) -> list[str]:
         told.append(_("if inspectors saw less than {share} % of the parts that are beyond their limit").format(
             share=number_text(100 * t.lowest_sensitivity, 2)))  # fmt: skip
     if t.missing_confirmed is not None:
-        told.append(_("if {share} % or more of the {n} jobs without a finding had been confirmed").format(
-            share=number_text(100 * t.missing_confirmed, 2), n=jobs))  # fmt: skip
+        if t.missing_confirmed >= 1:
+            words = _("if all {n} jobs without a finding had been confirmed")
+        else:
+            words = _("if {share} % or more of the {n} jobs without a finding had been confirmed")
+        told.append(words.format(share=number_text(100 * t.missing_confirmed, 2), n=jobs))
     lead = _("The flag falls, one thing at a time: {things}.") if r.status in ("FLAG", "STRONG") else _(
         "What speaks against the agreed rate falls away, one thing at a time: {things}."
     )  # fmt: skip

@@ -1,6 +1,5 @@
 """How the answer was found: definitions, gates, limits, what is odd in the records, the evidence table."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from models.bias.status import FEWEST_FINDINGS
@@ -30,14 +29,16 @@ def evidence(look: Look) -> tuple[Block, ...]:
     """The evidence table with its exact rows, and the pictures of it."""
     r = look.told.result
     table = Table(
-        "evidence", (_("row"), _("value")), _pairs(review.table(look.told)), _("All intervals are 90 %."),
+        "evidence", (_("row"), _("value")), _pairs(review.table(look.told)),
+        _("All intervals are 90 %. That of U takes each finding as if it stood alone: where the findings of a visit are"
+          " alike, it is too narrow."),
         about=_("the evidence table of the review"),
     )  # fmt: skip
     more = [Table("evidence_beside", (_("beside the table"), _("value")), _pairs(review.beside(look.told)))]
     if look.told.contested is not None:
         heads = (_("with contested findings counted as confirmed"), _("value"))
         more.append(Table("evidence_contested", heads, _pairs(review.contested_rows(look.told))))
-    pair = (*pictures.evidence_path(r), *pictures.wear_at_removal(r), *pictures.tipping_curve(r))
+    pair = (*pictures.evidence_path(look), *pictures.wear_at_removal(r), *pictures.tipping_curve(r))
     return (table, *more, *pair, Paragraph(caveat("choice"), "note"), *pictures.ages_at_alert(r))
 
 
@@ -76,6 +77,11 @@ def _own_words(look: Look) -> str:
     told = _("Our own model only matches and describes; it never confirms. It alerts below a health index of {lines}"
              " ({n} alerts in the period); models in use: {hashes}.").format(
         lines=", ".join(lines) or "-", n=len(own), hashes=", ".join(hashes[:6]) or _("none") )  # fmt: skip
+    r = look.told.result
+    if len(r.watched) < r.assets:
+        told += " " + _("Of {n} of the {total} assets it could tell nothing in the period: where it could not, this"
+                        " report says so and does not call it silent.").format(
+            n=r.assets - len(r.watched), total=r.assets)  # fmt: skip
     if len(hashes) > 6:
         told += " " + _("And {n} more, in own_alerts.csv.").format(n=len(hashes) - 6)
     if unseen:
@@ -134,8 +140,8 @@ def doubt_word(kind: str) -> str:
 
 def _coverage(look: Look) -> Table:
     """What is known of each asset: whether we read it, how long our model could tell, how many jobs have a finding."""
-    cases, alerts = look.told.result.cases, look.records["vendor_alert"]
-    asked, done = Counter(one["asset"] for one in alerts), cases["asset"].value_counts()
+    cases, asked = look.told.result.cases, look.asked()
+    done = cases["asset"].value_counts()
     found = cases.loc[cases["independent"], "asset"].value_counts()
     told = _told_share(look)
     rows: tuple[tuple[Cell, ...], ...] = tuple(
@@ -144,7 +150,7 @@ def _coverage(look: Look) -> Table:
         for asset, site in look.told.parameters.assets
     )  # fmt: skip
     heads = (
-        _("asset"), _("site"), _("tags read"), _("own model knew [%]"), _("vendor alerts"),
+        _("asset"), _("site"), _("tags configured"), _("own model knew [%]"), _("vendor alerts"),
         _("jobs"), _("with independent finding"),
     )  # fmt: skip
     return Table("coverage", heads, rows, about=_("what is known of each asset"), most=60)

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.reports.comparison.look import Look, Row, day_text
+from monitor.reports.comparison.look import Look, Row
 from monitor.reports.document import Block, Cell, Paragraph, Table
 from monitor.words import _, clean, share_text
 
 DAY_US = 86_400_000_000
 MOST = 150  # rows on the pages
-WHO = ("both", "vendor", "own", "nobody")
+WHO = ("both", "vendor", "own", "nobody", "vendor_untold", "nobody_untold")
 
 
 def misses(look: Look) -> tuple[Block, ...]:
@@ -23,6 +23,8 @@ def misses(look: Look) -> tuple[Block, ...]:
     words = {
         "both": _("announced by both"), "vendor": _("only by the vendor: our own model missed it"),
         "own": _("only by our own model"), "nobody": _("by nobody"),
+        "vendor_untold": _("by the vendor; our own model could not tell"),
+        "nobody_untold": _("by nobody; our own model could not tell"),
     }  # fmt: skip
     rows: tuple[tuple[Cell, ...], ...] = tuple(
         (words[who], counted[who], share_text(counted[who], len(failures))) for who in WHO
@@ -55,7 +57,10 @@ def _failures(look: Look) -> list[tuple[str, tuple[Any, ...]]]:
         since = max([us for us in work.get(part, ()) if us < at] + [at - horizon])
         vendor, own = (any(since <= us < at for us in said[kind].get(part, ())) for kind in said)
         who = "both" if vendor and own else "vendor" if vendor else "own" if own else "nobody"
-        found.append((who, (day_text(at), *part, clean(one["mode"], 30), int(one["n"]))))
+        watch = look.watch.get(one["asset"])
+        if not own and (watch is None or not watch.within(int(since), at)):
+            who += "_untold"
+        found.append((who, (look.day(at), *part, clean(one["mode"], 30), int(one["n"]))))
     return found
 
 
@@ -72,7 +77,7 @@ def _own_jobs(look: Look) -> tuple[tuple[Cell, ...], ...]:
         if job["trigger"] != "own" or finding is None or any(since <= us < at for us in vendor.get(part, ())):
             continue
         text = clean(words.get(job["alert_id"], "-"), 60)
-        rows.append((day_text(at), *part, text, str(finding["grade"]), int(finding["n"])))
+        rows.append((look.day(at), *part, text, str(finding["grade"]), int(finding["n"])))
     return tuple(rows)
 
 

@@ -9,7 +9,7 @@ from monitor.reports.comparison.ageing import ageing
 from monitor.reports.comparison.caveats import caveat
 from monitor.reports.comparison.look import Look
 from monitor.reports.document import Block, Cell, Paragraph, Table
-from monitor.words import _, clean
+from monitor.words import _, clean, number_text
 
 
 def money(look: Look) -> tuple[Block, ...]:
@@ -17,13 +17,16 @@ def money(look: Look) -> tuple[Block, ...]:
     rows: list[tuple[Cell, ...]] = [(_("net excess, summed per component"), review.counted_text(r.life.money, 3))]
     rows += [
         (
-            _("failure credit against: {reference}").format(reference=review.reference_word(one.reference)),
+            _("failure credit against: {reference} ({rate} per asset and year)").format(
+                reference=review.reference_word(one.reference), rate=number_text(one.reference_rate, 2)
+            ),
             review.counted_text(one.money, 3),
         )
         for one in r.credit
     ]
     note = _("Excess: sum over components of C_p (1 - wear) per year. Credit: positive where fewer parts failed than"
              " under the reference, times what a failure costs beyond planned work.")  # fmt: skip
+    note += " " + _("Source of these rates: {source}.").format(source=clean(look.told.failures_source, 200))
     if r.life.unpriced:
         parts = ", ".join(clean(part, 30) for part in r.life.unpriced)
         note += " " + _("Without price or measured wear: {parts}.").format(parts=parts)

@@ -91,9 +91,13 @@ def _overridden(look: Look) -> tuple[tuple[Cell, ...], ...]:
     changed = sum(1 for alert, choice in last.items() if first[alert] != choice)
     against = sum(1 for choice in last.values() if choice in ("reject", "defer"))
     done = look.told.result.cases
-    silent = int((~done["own_standing"].astype(bool)).sum())
+    told = done[done["own_known"].astype(bool)]
+    silent = int((~told["own_standing"].astype(bool)).sum())
+    on_jobs = (
+        share_text(silent, len(told)) if len(told) else _("cannot tell: of none could our own model tell anything")
+    )
     return (
         (_("alerts that were deferred or rejected"), share_text(against, len(last))),
-        (_("jobs done although our own model was silent"), share_text(silent, len(done))),
+        (_("jobs done although our own model was silent, of those of which it could tell"), on_jobs),
         (_("alerts on which a later decision differs from the first"), share_text(changed, len(last))),
     )

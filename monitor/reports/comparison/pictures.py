@@ -7,10 +7,10 @@ import numpy as np
 
 from models.bias.evidence import FLAG, WATCH, cost_q0
 from models.bias.result import ReviewResult, SpikeOf
-from monitor.reports.comparison.look import Look, day_text, drawn
+from monitor.reports.comparison.look import Look, drawn
 from monitor.reports.document import Block, Cell
 from monitor.reports.drawing import Axis, Frame, counts, days, decades, linear, thinned
-from monitor.words import _, clean, number_text
+from monitor.words import _, clean, lived_text, number_text, unit_word
 
 LEAST_E = 1e-3  # what is smaller is drawn here
 RATIOS = np.round(np.arange(1.0, 20.01, 0.25), 2)  # C_f / C_p
@@ -18,8 +18,9 @@ MOST_PLOTS = 6  # component classes whose ages are drawn; the CSV has them all
 EVENT_ROWS = 4
 
 
-def evidence_path(r: ReviewResult) -> tuple[Block, ...]:
+def evidence_path(look: Look) -> tuple[Block, ...]:
     """The e-value after each visit, with the lines at which the status changes and the ends of full cycles."""
+    r = look.told.result
     if not len(r.path.e):
         return ()
     points = [(float(us), max(float(e), LEAST_E)) for us, e in zip(r.path_us, r.path.e, strict=True)]
@@ -38,7 +39,7 @@ def evidence_path(r: ReviewResult) -> tuple[Block, ...]:
     )
     marks = (frame.across(FLAG, _("flag: 20")), frame.across(WATCH, _("watch: 5"), dash="2 3"), *ends)
     svg = frame.svg(title, words, *marks, frame.steps([*seen, (float(r.end_us), points[-1][1])]))
-    rows = [(n, day_text(int(us)), float(e)) for n, (us, e) in enumerate(zip(r.path_us, r.path.e, strict=True), 1)]
+    rows = [(n, look.day(int(us)), float(e)) for n, (us, e) in enumerate(zip(r.path_us, r.path.e, strict=True), 1)]
     return drawn("e_path", svg, title, words, (_("visit"), _("date"), _("e-value")), rows)
 
 
@@ -108,7 +109,7 @@ def _ages(r: ReviewResult, spike: SpikeOf) -> tuple[Block, ...]:
     edges = np.arange(0.0, top + width, width)
     heights = np.histogram(ages, edges)[0]
     part = clean(spike.component, 30)
-    unit = {"d": "d", "run h": _("run h")}[spike.unit]
+    unit = unit_word(spike.unit)
     label = _("since the last service when the vendor asked [{unit}]").format(unit=unit)
     frame = Frame(linear(label, 0, float(edges[-1])), counts(_("alerts"), int(heights.max())), height=155, top=12)
     bars = [
@@ -117,8 +118,8 @@ def _ages(r: ReviewResult, spike: SpikeOf) -> tuple[Block, ...]:
         if n
     ]
     title = _("Age at alert: {component} [{unit}]").format(component=part, unit=unit)
-    words = _("{n} alerts, most crowded at {age} {unit} (p {p}); control: own alerts {own}, failures {failed}").format(
-        n=len(ages), age=number_text(spike.vendor.age), unit=unit, p=number_text(spike.vendor.p, 2),
+    words = _("{n} alerts, most crowded at {age} (p {p}); control: own alerts {own}, failures {failed}").format(
+        n=len(ages), age=lived_text(spike.vendor.age, spike.unit), p=number_text(spike.vendor.p, 2),
         own=number_text(spike.own.p, 2), failed=number_text(spike.failures.p, 2),
     )  # fmt: skip
     svg = frame.svg(title, words, *bars, frame.upright(spike.vendor.age, _("most crowded")))

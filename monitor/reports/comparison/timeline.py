@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.reports.comparison.look import Look, Row, day_text, drawn
+from monitor.reports.comparison.look import Look, Row, drawn
 from monitor.reports.document import Block, Cell, Paragraph
 from monitor.reports.drawing import Axis, Frame, days
 from monitor.words import _, clean
@@ -114,7 +114,7 @@ def _rows(look: Look, parts: Mapping[tuple[str, str], _Part]) -> list[tuple[Cell
     for (asset, component), part in sorted(parts.items()):
         place = (asset, component)
         rows += [
-            (*place, "vendor asked", day_text(one["at_us"]), int(one["n"]), one["alert_id"], None, None, None, None,
+            (*place, "vendor asked", look.day(one["at_us"]), int(one["n"]), one["alert_id"], None, None, None, None,
              None, None)
             for one in part.asked
         ]  # fmt: skip
@@ -123,9 +123,9 @@ def _rows(look: Look, parts: Mapping[tuple[str, str], _Part]) -> list[tuple[Cell
             age = None if before is None else round((case["at_us"] - before) / DAY_US, 1)
             wear = round(100 * case["wear"], 3) if case["wear"] == case["wear"] else None
             rows.append((
-                *place, "job", day_text(case["at_us"]), numbers.get(case["wo_id"]), case["alert_id"], case["wo_id"],
+                *place, "job", look.day(case["at_us"]), numbers.get(case["wo_id"]), case["alert_id"], case["wo_id"],
                 age, wear, case["grade"] if isinstance(case["grade"], str) else None, int(bool(case["independent"])),
                 int(bool(case["confirmed"])),
             ))  # fmt: skip
-        rows += [(*place, "failure", day_text(at), *(None,) * 8) for at in part.failed]
+        rows += [(*place, "failure", look.day(at), *(None,) * 8) for at in part.failed]
     return rows

@@ -12,23 +12,25 @@ from monitor.reports.comparison.agreement import agreement
 from monitor.reports.comparison.annex import annex
 from monitor.reports.comparison.answer import answer
 from monitor.reports.comparison.cases import cases
-from monitor.reports.comparison.look import Look, Row, day_text
+from monitor.reports.comparison.look import Look, Row
 from monitor.reports.comparison.method import evidence, method
 from monitor.reports.comparison.money import money
 from monitor.reports.comparison.people import people
 from monitor.reports.document import Document, Section, command_text, ledger_text
 from monitor.state import State
-from monitor.words import _, clean, language, utc_text
+from monitor.words import _, clean, day_text, language, utc_text
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from models.bias.watched import Watch
 
 
 def build(state: State, settings: Settings, told: review.Answer, tell: Tell = silent) -> Document:
     """The report on one review from the ledger as it stands."""
     start_us, end_us, vendor = told.result.start_us, told.result.end_us, told.parameters.vendor
     past = tables(state, None, end_us, upto_n=told.upto_n, tell=tell)
-    look = Look(state, settings, told, *_records(past, told))
+    look = Look(state, settings, told, *_records(past, told), _watch(past, told))
     again = _again(state, settings, told)
     period = f"{day_text(start_us)} - {day_text(end_us - 1)}"
     return Document(
@@ -61,18 +63,29 @@ def build(state: State, settings: Settings, told: review.Answer, tell: Tell = si
 
 
 def _records(past: "dict[str, pd.DataFrame]", told: review.Answer) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
-    """What holds of the records until the end of the period, and of it what lies in the period and on these assets."""
+    """What holds of the records until the end of the period, and of it what lies in the period and on these assets.
+
+    Of alerts only those of the vendor that is asked about, where it is one.
+    """
     from models.bias.cases import standing
 
     found = past["finding"]
     past = {**past, "finding": found[~found["n"].isin(list(told.held_back))]}  # what stood at the freeze holds
     start_us, looked_at = told.result.start_us, {None, *(asset for asset, _site in told.parameters.assets)}
     holding: dict[str, list[Row]] = {kind: list(standing(one).to_dict("records")) for kind, one in past.items()}
+    if vendor := told.parameters.vendor:
+        holding["vendor_alert"] = [row for row in holding["vendor_alert"] if row["vendor"] == vendor]
     inside = {
         kind: [row for row in rows if row["at_us"] >= start_us and row["asset"] in looked_at]
         for kind, rows in holding.items()
     }
     return holding, inside
+
+
+def _watch(past: "dict[str, pd.DataFrame]", told: review.Answer) -> "dict[str, Watch]":
+    from models.bias.watched import watches
+
+    return watches(past, {asset for asset, _site in told.parameters.assets})
 
 
 def _again(state: State, settings: Settings, told: review.Answer) -> str:
