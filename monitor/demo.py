@@ -196,7 +196,7 @@ def lay_down(folder: Path, now_us: int, months: float = MONTHS) -> "FleetRecords
             Draft(one.kind, one.data, one.at_us, one.via, one.role, one.site, one.asset, one.component)
             for one in fleet.records
         )
-        chosen = review.freeze_data(review.parameters(settings, tables(part)))
+        chosen = review.freeze_data(review.to_freeze(part, settings, tables(part), None, now_us))
         ledger.append("review_freeze", chosen, at_us=now_us, via="demo", role="engineer")
     finally:
         ledger.close()

@@ -23,7 +23,7 @@ from monitor.review.afterwards import Turn
 from monitor.review.answering import Answer, answer
 from monitor.review.choosing import Rate, missing, n_max, parameters, rates, sha256_of, split_visits, vendors
 from monitor.review.contests import Contested, contested
-from monitor.review.freezing import Change, Freeze, freeze, freeze_data, frozen
+from monitor.review.freezing import Change, Freeze, freeze, freeze_data, frozen, to_freeze
 from monitor.review.recording import entry_data, looked
 from monitor.review.showing import split_words
 from monitor.review.table import Row, beside, counted_text, reference_word, rows, table
@@ -43,5 +43,5 @@ __all__ = [
     "caution_words", "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze",
     "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening", "parameters",
     "question_words", "rates", "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words",
-    "table", "vendors",
+    "table", "to_freeze", "vendors",
 ]  # fmt: skip
