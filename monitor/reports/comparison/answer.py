@@ -63,7 +63,7 @@ def _flags(look: Look) -> str:
     """Whether the flag is early or standing: the word of the status alone does not say so."""
     told = next(row for row in review.beside(look.told) if row.name == "flags")
     return f"{told.label}: {told.value}. " + _(
-        "Early: e was once at 20. Standing: it was at the end of the last full 12 months; only that is for the vendor."
+        "Early: e was once at 20. Standing: it was so at the end of the last full 12 months."
     )
 
 
