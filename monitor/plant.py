@@ -268,9 +268,7 @@ class Review:
     largest_cluster: int | None = None  # None: the largest number of components of an asset under review
     failures_at_limit: float = 0.057  # per asset and year, where parts are replaced exactly at the limit
     failures_honest: float = 0.25  # per asset and year, with an honest vendor
-    failures_source: str = (
-        "simulated fleets of four-part pumps (docs/bias_method.md, section 3); write your own rates into site.toml"
-    )
+    failures_source: str | None = None  # where the utility's own two come from; None: see monitor.review.choosing
 
 
 @dataclass(frozen=True, slots=True)

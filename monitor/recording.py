@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 from drivers.errors import UserError
 from monitor.daemon.deeds import ACTIONS, EVENTS, GRADES, PARTIES, TRIGGERS, draft_of
 from monitor.state import State
-from monitor.transfer.bring import add_records, add_template
+from monitor.transfer.bring import add_records, add_template, tell_use
 from monitor.transfer.bring import command as bring
-from monitor.words import _, clean, utc_text
+from monitor.words import _, clean, local_text, parse_utc, utc_text
 
 if TYPE_CHECKING:
     from monitor.ledger import Ledger, Record
@@ -71,8 +71,8 @@ _OPTIONS: Mapping[str, tuple[tuple[str, str, dict[str, Any]], ...]] = {  # verb 
     "cost": (
         ("--planned", "planned", {"metavar": "'900 EUR'", "help": "a planned replacement"}),
         ("--failure", "failure", {"metavar": "'4500 EUR'", "help": "the same after it failed"}),
-        ("--p-fail", "p_fail", {"type": float, "metavar": "0..1", "help": "share of defects that fail before the next"
-                                " opportunity"}),
+        ("--p-fail", "p_fail", {"metavar": "0..1", "help": "share of defects that fail before the next opportunity:"
+                                " 0.5, 0,5 or '50 %%'"}),
         ("--source", "source", {"help": "where these figures come from"}),
     ),
 }  # fmt: skip
@@ -107,8 +107,10 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if args.recording_verb in ("import", "template"):
         args.what = what if args.recording_verb == "import" else "template"
         return bring(args, settings, state)
-    told = _add(args, verb, settings, state)
-    print(_("entry {n}: {kind} recorded").format(n=int(told["n"]), kind=verb))
+    n = int(_add(args, verb, settings, state)["n"])
+    print(_("entry {n}: {kind} recorded").format(n=n, kind=verb))
+    if verb == "cost":
+        tell_use(settings, state, n)
     return 0
 
 
@@ -141,6 +143,8 @@ def _deed(args: argparse.Namespace, verb: str, settings: "Settings", state: Stat
     if photo := said.pop("photo", None):
         said["photo_sha256"] = _sha256(photo)
     said = {field: value for field, value in said.items() if value is not None}
+    if "p_fail" in said:
+        said["p_fail"] = _share("--p-fail", said["p_fail"])
     for field, value in said.items():
         data[field] = _moment(field, value, settings) if field in _TIMES else _quantity(field, value, settings)
     if n is not None:
@@ -154,10 +158,13 @@ def _unsaid(verb: str, data: Mapping[str, Any], settings: "Settings", now_us: in
     if verb == "work_order":
         trigger = {"trigger": "vendor_alert"} if data.get("alert_id") else {}
         return {"opened": data.get("done") or utc_text(now_us), **trigger}
+    today = local_text(now_us, ZoneInfo(settings.time_zone), "%Y-%m-%d")[:10]
     if verb == "failure":
-        day = str(data.get("at") or utc_text(now_us))[:10]
+        day = today
+        if at := data.get("at"):
+            day = local_text(parse_utc(str(at)), ZoneInfo(settings.time_zone), "%Y-%m-%d")[:10]
         return {"failure_id": "-".join(filter(None, ("F", data.get("asset"), data.get("component"), day)))}
-    return {"date": utc_text(now_us)[:10]} if verb == "event" else {}
+    return {"date": today} if verb == "event" else {}
 
 
 def _of_entry(state: State, verb: str, n: int) -> dict[str, Any]:
@@ -192,6 +199,16 @@ def _quantity(field: str, value: Any, settings: "Settings") -> Any:
         return value
     number = value.removesuffix(unit).strip()
     return f"{number} {unit}" if number.replace(".", "", 1).isdecimal() else value
+
+
+def _share(option: str, text: str) -> float:
+    """A share as people write it: 0.5, 0,5 or 50 %. Raises UserError."""
+    number = text.strip().removesuffix("%").strip().replace(",", ".")
+    try:
+        return float(number) / (100 if "%" in text else 1)
+    except ValueError:
+        words = _("{option} {text}: a share from 0 to 1 is expected, for example 0.5 or 50 %")
+        raise UserError(words.format(option=option, text=repr(clean(text, 40)))) from None
 
 
 def _sha256(photo: Path) -> str:

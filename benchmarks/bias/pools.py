@@ -39,7 +39,7 @@ def parameters(assets: Sequence[str], start_us: int) -> Parameters:
     return Parameters(
         assets=tuple((asset, "D") for asset in assets),
         agreed=True,
-        costs={part.name: Cost(part.cost_planned, part.cost_failure) for part in PARTS},
+        costs={(asset, part.name): Cost(part.cost_planned, part.cost_failure) for asset in assets for part in PARTS},
         events=(("firmware", start_us + round(YEAR_US)),),
     )
 

@@ -17,6 +17,7 @@ from models.bias.diagnostics import (
     Deferral,
     Season,
     Waddington,
+    at_risk_within,
     deferral,
     failed_within,
     rayleigh,
@@ -121,7 +122,7 @@ def deferred(
     chosen = decisions[decisions["choice"].isin(["defer"]) & decisions["alert_id"].isin(list(raised["alert_id"]))]
     parts = list(zip(chosen["asset"], chosen["component"], chosen["at_us"], strict=True))
     days, failed = _fates(parts, times_of(work), times_of(failures), period[1])
-    prices = [parameters.costs[part] for _, part, _ in parts if part in parameters.costs]
+    prices = [parameters.costs[asset, part] for asset, part, _ in parts if (asset, part) in parameters.costs]
     ratios = [cost.planned / cost.failure for cost in prices if cost.failure > 0]
     even = float(np.mean(ratios)) if ratios else math.nan
     return deferral(days, failed, parameters.horizon_days, [lot is True for lot in chosen["randomised"]], even)
@@ -174,10 +175,10 @@ def severities(
         seen = jobs[jobs["independent"].astype(bool)]
         told = claims.get(name, [])
         confirmed = share_interval(int(seen["confirmed"].sum()), len(seen))
-        days, fell = _fates(told, served, broken, period[1])
-        failed = failed_within(days, fell, parameters.horizon_days)
-        seen_failed = sum(one and day <= parameters.horizon_days for day, one in zip(days, fell, strict=True))
-        found.append(Severity(name, len(told), len(jobs), len(seen), confirmed, failed, seen_failed))
+        fates = _fates(told, served, broken, period[1])
+        failed = failed_within(*fates, parameters.horizon_days)
+        rests_on = at_risk_within(*fates, parameters.horizon_days)
+        found.append(Severity(name, len(told), len(jobs), len(seen), confirmed, failed, *rests_on))
     return tuple(found)
 
 
@@ -211,7 +212,7 @@ def replacements(
             age = days - (end - told) / DAY_US
             turns = any(abs(math.log(age / one)) <= parameters.spike_width for one in ages) if age > 0 else False
             by_clock += ended in ("worn", "removed") and (why == "schedule" or (why == "vendor_alert" and turns))
-        cost = parameters.costs.get(str(component))
+        cost = parameters.mean_cost(str(component))
         found.append(replacement(str(component), of_class, by_clock, calendar, cost))
     return tuple(found)
 

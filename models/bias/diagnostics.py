@@ -204,7 +204,8 @@ def deferral(
 def failed_within(days: ArrayLike, failed: ArrayLike, horizon_days: float) -> Interval:
     """Share that fails within `horizon_days`, Kaplan-Meier with its 90 % log-log interval; NaN of nothing.
 
-    Where nothing failed the upper bound is that of 0 out of n; where all did, there is no lower one.
+    Where nothing failed the upper bound is that of 0 out of those followed to the horizon; where all did, there is no
+    lower one.
     """
     time, event = np.asarray(days, dtype=float), np.asarray(failed, dtype=bool)
     n = len(time)
@@ -219,8 +220,20 @@ def failed_within(days: ArrayLike, failed: ArrayLike, horizon_days: float) -> In
         half = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt(greenwood) / abs(math.log(alive))
         low, high = 1 - alive ** math.exp(-half), 1 - alive ** math.exp(half)
     else:
-        low, high = (0.0, float(stats.beta.ppf(LEVEL, 1, n))) if alive == 1 else (0.0, 1.0)
+        followed = at_risk_within(time, event, horizon_days)[1]
+        low, high = 0.0, float(stats.beta.ppf(LEVEL, 1, followed)) if alive == 1 and followed else 1.0
     return Interval(1 - alive, low, high, n)
+
+
+def at_risk_within(days: ArrayLike, failed: ArrayLike, horizon_days: float) -> tuple[int, int]:
+    """Failures within `horizon_days`, and how many were at risk at the last of them; where none failed, at its end.
+
+    >>> at_risk_within([10, 10, 10, 30, 90, 90], [False, False, False, True, False, False], 60)
+    (1, 3)
+    """
+    time, event = np.asarray(days, dtype=float), np.asarray(failed, dtype=bool)
+    hits = time[event & (time <= horizon_days)]
+    return len(hits), int((time >= (hits.max() if len(hits) else horizon_days)).sum())
 
 
 def waddington(

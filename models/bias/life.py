@@ -26,7 +26,6 @@ from scipy import stats
 from models.intervals import LEVEL, Interval, rate_interval
 
 Floats = NDArray[np.float64]
-Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,8 @@ class Life:
     mean_wear: Interval  # of the agreed limit, at removal
     net: Interval  # [1/year]
     waste: Interval  # gross: parts past the limit give no credit [1/year]
-    money: Interval  # net, priced per component [currency/year]
-    unpriced: tuple[str, ...]  # components with jobs but no price or no measured finding: in `net`, not in `money`
+    money: Interval  # net, each job at the price of its own part [currency/year]
+    unpriced: tuple[str, ...]  # components of which some job has no price or no measured finding: not all is in `money`
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,17 @@ class Credit:
 
 
 def account(
-    jobs: pd.DataFrame, findings: pd.DataFrame, assets: Sequence[str], years: float, costs: Mapping[str, float]
+    jobs: pd.DataFrame,
+    findings: pd.DataFrame,
+    assets: Sequence[str],
+    years: float,
+    costs: Mapping[tuple[str, str], float],
 ) -> Life:
-    """E_net = (N / T) mean(1 - w), E_waste = (N / T) mean(max(0, 1 - w)), money summed per component.
+    """E_net = (N / T) mean(1 - w), E_waste = (N / T) mean(max(0, 1 - w)), money = sum_i C_p,i (1 - w_i) / T.
 
-    Jobs without a measured finding count as the others do on average. Assets without jobs count for the interval.
+    Jobs without a measured finding count as the others do on average; in money as those of their component do on each
+    unit of price: sum of C_p over its jobs times sum of C_p (1 - w) over sum of C_p of those with a finding. Assets
+    without jobs count for the interval.
 
     Parameters
     ----------
@@ -68,7 +73,7 @@ def account(
     years : float
         Length of the period. [year]
     costs : mapping
-        component -> C_p, planned cost. [currency]
+        (asset, component) -> C_p, planned cost. [currency]
     """
     nothing = Interval(float("nan"), float("nan"), float("nan"), 0)
     found = findings.dropna(subset=["wear"])
@@ -80,32 +85,40 @@ def account(
     job_at, found_at = (frame["asset"].map(place).to_numpy(dtype=np.int64) for frame in (jobs, found))
     given_away = 1 - found["wear"].to_numpy(dtype=float)
 
-    def yearly(values: Floats, of_jobs: NDArray[np.bool_], of_found: NDArray[np.bool_]) -> Floats:
-        """N / T times the mean value: of all assets, then of all but one."""
-        n_jobs = np.bincount(job_at[of_jobs], minlength=len(assets))
-        n_found = np.bincount(found_at[of_found], minlength=len(assets))
-        sums: Floats = np.bincount(found_at[of_found], values[of_found], minlength=len(assets)).astype(np.float64)
-        return excess(n_jobs, n_found, sums) / years
+    def yearly(values: Floats, of_jobs: Floats, of_found: Floats) -> Floats:
+        """The jobs, weighed, times the weighed mean value, over T: of all assets, then of all but one."""
+        jobs_, seen, sums = (
+            np.bincount(at, weights, minlength=len(assets)).astype(np.float64)
+            for at, weights in ((job_at, of_jobs), (found_at, of_found), (found_at, of_found * values))
+        )
+        return excess(jobs_, seen, sums) / years
 
-    all_jobs, all_found = np.ones(len(jobs), dtype=bool), np.ones(len(found), dtype=bool)
-    net = yearly(given_away, all_jobs, all_found)
-    waste = yearly(np.maximum(0.0, given_away), all_jobs, all_found)
-    money = np.zeros(len(assets) + 1)
-    unpriced = []
+    net = yearly(given_away, np.ones(len(jobs)), np.ones(len(found)))
+    waste = yearly(np.maximum(0.0, given_away), np.ones(len(jobs)), np.ones(len(found)))
+    money, unpriced, priced = np.zeros(len(assets) + 1), set[str](), False
+    job_price, found_price = (
+        np.array(
+            [costs.get(part, np.nan) for part in zip(frame["asset"], frame["component"], strict=True)], dtype=float
+        )
+        for frame in (jobs, found)
+    )
     for component in sorted(set(jobs["component"])):
-        of_jobs, of_found = ((frame["component"] == component).to_numpy() for frame in (jobs, found))
-        price = costs.get(str(component))
-        if price is None or not of_found.any():
-            unpriced.append(str(component))
-            continue
-        money += price * yearly(given_away, of_jobs, of_found)
+        of_jobs, of_found = (
+            np.where(frame["component"] == component, np.nan_to_num(price), 0.0)
+            for frame, price in ((jobs, job_price), (found, found_price))
+        )
+        if np.isnan(job_price[(jobs["component"] == component).to_numpy()]).any() or not of_found.any():
+            unpriced.add(str(component))
+        if of_found.any():
+            money, priced = money + yearly(given_away, of_jobs, of_found), True
     n, enough = len(found), len(set(found_at)) > 1
     intervals = [leave_one_out_interval(values, n, enough) for values in (net, waste, money)]
-    priced = intervals[2] if len(unpriced) < jobs["component"].nunique() else nothing
-    return Life(_wear_interval(found), intervals[0], intervals[1], priced, tuple(unpriced))
+    return Life(
+        _wear_interval(found), intervals[0], intervals[1], intervals[2] if priced else nothing, tuple(sorted(unpriced))
+    )
 
 
-def excess(jobs: Counts, found: Counts, given_away: Floats) -> Floats:
+def excess(jobs: Floats, found: Floats, given_away: Floats) -> Floats:
     """Jobs times what was given away per finding: of all assets, then without the first, the second, ...
 
     The totals without an asset are raised by A / (A - 1), to be those of a fleet as large. Where nothing was found
@@ -114,14 +127,15 @@ def excess(jobs: Counts, found: Counts, given_away: Floats) -> Floats:
     Parameters
     ----------
     jobs, found, given_away : ndarray, shape (assets,)
-        By asset: interventions, measured findings, sum of (1 - wear) over them; at least one finding in all.
+        By asset: interventions, measured findings, sum of (1 - wear) over them, each counted once or by its price; at
+        least one finding in all.
 
-    >>> excess(np.array([1, 1]), np.array([1, 1]), np.array([0.5, 0.1])).round(3).tolist()
+    >>> excess(np.array([1.0, 1.0]), np.array([1.0, 1.0]), np.array([0.5, 0.1])).round(3).tolist()
     [0.6, 0.2, 1.0]
     """
     n, seen, total = jobs.sum(), found.sum(), given_away.sum()
     others = seen - found
-    mean = np.where(others > 0, (total - given_away) / np.maximum(others, 1), total / seen)
+    mean = np.where(others > 0, (total - given_away) / np.where(others > 0, others, 1.0), total / seen)
     assets = len(jobs)
     return np.concatenate(([n * total / seen], (n - jobs) * mean * assets / max(assets - 1, 1)))
 
@@ -153,7 +167,9 @@ def failure_credit(
     asset_years, years : float
         Exposure, and length of the period. [year]
     extra_cost : float
-        C_f - C_p, mean over the components. [currency]
+        C_f - C_p, mean over the parts that are there (exposure), one price for both sides of the difference. Not over
+        the parts that failed: those are few, early work chose which they are, and where none failed there is no price.
+        [currency]
     references : mapping
         Name of a policy -> its failures per asset and year.
     """

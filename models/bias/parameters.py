@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """C_p and C_f of one component. [currency]"""
+    """C_p and C_f of one component of one asset. [currency]"""
 
     planned: float
     failure: float
@@ -23,7 +23,7 @@ class Parameters:
     default_q0: float = 0.5
     agreed: bool = False  # every q0 above, or the default where there is none above, is a contract's or from costs
     limits: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (asset, component) -> "7.1 mm/s", as agreed
-    costs: Mapping[str, Cost] = field(default_factory=dict)  # by component
+    costs: Mapping[tuple[str, str], Cost] = field(default_factory=dict)  # (asset, component) -> its prices
     sensitivity: float = 0.9
     specificity: float = 0.9
     protective_specificity: float = 1.0
@@ -37,3 +37,19 @@ class Parameters:
     events: tuple[tuple[str, int], ...] = ()  # (name, UTC us), listed beforehand
     later_events: tuple[tuple[str, int], ...] = ()  # registered after the freeze: shown and marked, no test; not frozen
     failure_references: tuple[tuple[str, float], ...] = ()  # (policy, failures per asset and year)
+
+    def mean_cost(self, component: str | None = None) -> Cost | None:
+        """Mean prices over the parts of the assets (None: of all components, each part once); None where none has any.
+
+        It weighs by exposure, for it stands for the parts that are there, not for those that happened to fail.
+        """
+        assets = {asset for asset, _ in self.assets}
+        prices = [
+            cost
+            for (asset, part), cost in self.costs.items()
+            if asset in assets and (component is None or part == component)
+        ]
+        if not prices:
+            return None
+        planned, failure = (sum(of) / len(prices) for of in zip(*((c.planned, c.failure) for c in prices), strict=True))
+        return Cost(planned, failure)

@@ -38,6 +38,7 @@ class Severity:
     confirmed: Interval  # share of those found
     failed: Interval  # within the horizon after it was said, Kaplan-Meier; work on the part censors
     failures: int  # seen within the horizon, before any work
+    at_risk: int  # what the last of them rests on (none: followed to the horizon): not served, not failed until then
 
 
 @dataclass(frozen=True, slots=True)

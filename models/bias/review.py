@@ -118,7 +118,7 @@ def review(
 
     life = account(
         cases, independent, [asset for asset, _ in parameters.assets], years,
-        {name: cost.planned for name, cost in parameters.costs.items()},
+        {part: cost.planned for part, cost in parameters.costs.items()},
     )  # fmt: skip
     status, capped, gate = status_of(
         n, int(independent["asset"].nunique()), len(cases), calibrated.current, protective.current, life.net.low,
@@ -131,9 +131,9 @@ def review(
     written = cases[cases["inspector_party"] == "vendor"]
     in_period = failures[(failures["at_us"] >= start) & (failures["at_us"] < end)]
     asset_years = len(parameters.assets) * years
-    extra = [cost.failure - cost.planned for cost in parameters.costs.values()]
+    price = parameters.mean_cost()
     credit = failure_credit(
-        len(in_period), asset_years, years, float(np.mean(extra)) if extra else math.nan,
+        len(in_period), asset_years, years, price.failure - price.planned if price else math.nan,
         dict(parameters.failure_references),
     )  # fmt: skip
     parts = {part for _, part in parameters.q0} | set(cases["component"])

@@ -212,6 +212,9 @@ def cost(deed: Deed) -> dict[str, Any]:
     for field, value in told.items():
         if value is None:
             raise deed.fault(field, _("is missing; write for example 900.00 EUR"))
+    planned, failure = (float(str(told[field]).split()[0]) for field in ("planned", "failure"))
+    if not 0 <= planned <= failure:
+        raise deed.fault("planned", _("costs more than after a failure, or less than nothing; are the two exchanged?"))
     return {**told, "p_fail": deed.share("p_fail"), "source": deed.text("source", needed=True), **correction(deed)}
 
 

@@ -10,7 +10,7 @@ from monitor.plant import Settings
 from monitor.progress import Tell, silent
 from monitor.review.afterwards import IMPORTED, Turn, afterwards
 from monitor.review.asking import Question, asked_before, first_us, fixed_us, frozen_us, only_a_look
-from monitor.review.choosing import Rate, called, parameters, rates, sha256_of
+from monitor.review.choosing import Rate, called, failures_source, parameters, rates, sha256_of
 from monitor.review.contests import Contested, contested, followed
 from monitor.review.freezing import Freeze, freezes, frozen
 from monitor.review.narrowing import Narrowed, held_back, narrow
@@ -36,7 +36,7 @@ class Answer:
     currency: str
     upto_n: int  # the last entry of the ledger that was read
     whole: int  # assets whose parameters are frozen together; result.assets of them were looked at
-    failures_source: str  # where the failure references come from, in words
+    failures_source: str | None  # where the utility's own failure references come from; None: they are the study's
     imported: tuple[int, int]  # of the jobs and of the findings that count, how many came by import
     late: "pd.DataFrame"  # findings imported after the freeze for a time before it: they do not count
     turns: tuple[Turn, ...]  # findings of the period that were corrected or withdrawn after the freeze
@@ -116,13 +116,13 @@ def answer(
     return Answer(
         result=result,
         parameters=chosen,
-        rates=tuple(one for one in rates(settings, vendor) if one.asset in kept),
+        rates=tuple(one for one in rates(settings, vendor, recorded) if one.asset in kept),
         freeze=freeze_,
         sha256=sha256,
         currency=settings.currency,
         upto_n=upto_n,
         whole=len(every.assets),
-        failures_source=settings.review.failures_source,
+        failures_source=failures_source(settings),
         imported=_imported(result.cases, recorded),
         late=late[(late["at_us"] >= start_us) & (late["at_us"] < end_us)],
         turns=tuple(one for one in after.turns if one.asset in kept and start_us <= one.at_us < end_us),

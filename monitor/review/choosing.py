@@ -7,11 +7,13 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
-from monitor.plant import Asset, Contract, Settings
+from monitor.plant import Asset, Contract, Review, Settings
+from monitor.review.pricing import Price, Recorded, prices
 from monitor.words import clean, local_text, parse_utc
 
 if TYPE_CHECKING:
@@ -29,29 +31,44 @@ class Rate:
     q0: float
     source: str  # contract, costs or default
     words: str  # the arithmetic, or the contract
+    price: Price | None = None  # of this part
 
 
-def rates(settings: Settings, vendor: str | None = None) -> tuple[Rate, ...]:
-    """q0 of each component under review: from its contract, else from its costs, else the default of the settings."""
+def rates(
+    settings: Settings, vendor: str | None = None, tables: "Mapping[str, pd.DataFrame] | None" = None
+) -> tuple[Rate, ...]:
+    """q0 of each component under review: from its contract, else from its costs, else the default of the settings.
+
+    Costs are those of site.toml and, with `tables`, of the ledger, by the rule of monitor.review.pricing.
+    """
     found = []
-    for asset in _under_review(settings, vendor):
+    assets = _under_review(settings, vendor)
+    known, _recorded = prices(assets, (tables or {}).get("cost"), settings.currency)
+    for asset in assets:
         contract = _contract(settings, asset)
         for part in asset.components:
+            price = known.get((asset.id, part.name))
             if contract is not None and contract.min_confirmation is not None:
                 rate, source, words = contract.min_confirmation, "contract", f"{contract.id}"
-            elif part.cost_planned is not None and part.cost_failure is not None and part.p_fail is not None:
+            elif price is not None and price.p_fail is not None and price.failure > 0:
                 from models.bias.evidence import cost_q0
 
-                rate = cost_q0(part.cost_planned, part.cost_failure, part.p_fail)
-                source = "costs"
+                rate, source = cost_q0(price.planned, price.failure, price.p_fail), "costs"
                 words = (
-                    f"{part.cost_planned:g} / ({part.p_fail:g} x {part.cost_failure:g} + "
-                    f"{1 - part.p_fail:g} x {part.cost_planned:g})"
+                    f"{price.planned:g} / ({price.p_fail:g} x {price.failure:g} + "
+                    f"{1 - price.p_fail:g} x {price.planned:g})"
                 )
             else:
                 rate, source, words = settings.review.min_confirmation, "default", "[review] min_confirmation"
-            found.append(Rate(asset.id, part.name, rate, source, words))
+            found.append(Rate(asset.id, part.name, rate, source, words, price))
     return tuple(found)
+
+
+def recorded_costs(
+    settings: Settings, tables: "Mapping[str, pd.DataFrame]", vendor: str | None = None
+) -> tuple[Recorded, ...]:
+    """What becomes of each cost of the ledger in a review."""
+    return prices(_under_review(settings, vendor), tables.get("cost"), settings.currency)[1]
 
 
 def parameters(
@@ -68,31 +85,13 @@ def parameters(
 
     Raises UserError where there is nothing to review.
     """
-    from models.bias.cases import quantity, standing
     from models.bias.parameters import Cost, Parameters
 
     if words := missing(settings, vendor):
         raise UserError(f"review: {words}")
     vendor = called(settings, vendor)[0]
     assets = _under_review(settings, vendor)
-    found = rates(settings, vendor)
-    prices: dict[str, list[Cost]] = {}
-    for asset in assets:
-        for part in asset.components:
-            if part.cost_planned is not None and part.cost_failure is not None:
-                prices.setdefault(part.name, []).append(Cost(part.cost_planned, part.cost_failure))
-    costs = {
-        name: Cost(sum(c.planned for c in many) / len(many), sum(c.failure for c in many) / len(many))
-        for name, many in prices.items()
-    }
-    recorded = tables.get("cost")
-    if recorded is not None:  # the ledger's prices where the configuration has none
-        recorded = standing(recorded)
-        for part_name, planned, failure in zip(
-            recorded["component"], recorded["planned"], recorded["failure"], strict=True
-        ):
-            if part_name and part_name not in prices:
-                costs[part_name] = Cost(quantity(planned), quantity(failure))
+    found = rates(settings, vendor, tables)
     rule, (listed, later) = settings.review, _events(tables.get("event"), assets, settings, frozen_n)
     return Parameters(
         assets=tuple((asset.id, asset.site) for asset in assets),
@@ -102,7 +101,7 @@ def parameters(
         default_q0=rule.min_confirmation,
         agreed=bool(found) and all(one.source != "default" for one in found),
         limits={(a.id, part.name): part.limit for a in assets for part in a.components if part.limit is not None},
-        costs=costs,
+        costs={(one.asset, one.component): Cost(one.price.planned, one.price.failure) for one in found if one.price},
         sensitivity=rule.sensitivity,
         specificity=rule.specificity,
         largest_cluster=n_max(settings, vendor),
@@ -113,6 +112,13 @@ def parameters(
         later_events=later,
         failure_references=(("at_limit", rule.failures_at_limit), ("honest_vendor", rule.failures_honest)),
     )
+
+
+def failures_source(settings: Settings) -> str | None:
+    """What the utility says of its own failure rates ("": nothing); None where the rates are those of the study."""
+    rule, default = settings.review, Review()
+    mine, measured = ((one.failures_at_limit, one.failures_honest) for one in (rule, default))
+    return rule.failures_source or (None if mine == measured else "")
 
 
 def vendors(settings: Settings) -> list[str]:
@@ -171,7 +177,7 @@ def as_json(chosen: "Parameters") -> dict[str, Any]:
     told["assets"] = [list(pair) for pair in chosen.assets]
     told["q0"] = [[asset, part, rate] for (asset, part), rate in sorted(chosen.q0.items())]
     told["limits"] = [[asset, part, limit] for (asset, part), limit in sorted(chosen.limits.items())]
-    told["costs"] = {name: dataclasses.asdict(cost) for name, cost in sorted(chosen.costs.items())}
+    told["costs"] = [[*part, dataclasses.asdict(cost)] for part, cost in sorted(chosen.costs.items())]
     told["events"] = [list(event) for event in chosen.events]
     del told["later_events"]
     told["failure_references"] = [list(one) for one in chosen.failure_references]
@@ -209,7 +215,8 @@ def _events(
 ) -> tuple[tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
     """The events that stand, of the utility as a whole or of what is under review: until entry `frozen_n`, and later.
 
-    What was written down twice, by hand and by import, is one date and one test: the same words on the same day.
+    One that names a day is at the beginning of that day of the utility. What was written down twice, by hand and by
+    import, is one date and one test: the same words on the same day.
     """
     if table is None or table.empty:
         return (), ()
@@ -222,9 +229,9 @@ def _events(
     found: tuple[list[tuple[str, int]], list[tuple[str, int]]] = ([], [])
     for n, kind, day, text in zip(table["n"], table["event_kind"], table["date"], table["text"], strict=True):
         date = str(day)
-        at_us = moment_us(date, "event: date")
+        at_us = _day_us(date, zone)
         name = f"{clean(kind, 20)}: {clean(text, 60)}"
-        meant = local_text(at_us, zone, "%Y-%m-%d")[:10] if "T" in date else date
+        meant = local_text(at_us, zone, "%Y-%m-%d")[:10]
         same = (" ".join(name.casefold().split()), meant)
         if same in seen:
             continue
@@ -232,6 +239,15 @@ def _events(
         found[frozen_n is not None and int(n) > frozen_n].append((name, at_us))
     listed, later = (tuple(sorted(many, key=lambda event: (event[1], event[0]))) for many in found)
     return listed, later
+
+
+def _day_us(text: str, zone: ZoneInfo) -> int:
+    """A moment, or the beginning of a day of the utility. UTC [us]"""
+    try:
+        moment = datetime.fromisoformat(text)
+        return round((moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).timestamp() * 1e6)
+    except (ValueError, OverflowError):
+        raise UserError(f"event: date {clean(text, 40)!r} is not a day; correct it, as 2026-11-23") from None
 
 
 def moment_us(text: str, option: str) -> int:

@@ -15,9 +15,10 @@ from monitor.review import showing
 from monitor.review.answering import Answer, answer
 from monitor.review.asking import asked as asked_for
 from monitor.review.asking import fixed_us
-from monitor.review.choosing import called, one_vendor, parameters, rates, sha256_of, split_visits
+from monitor.review.choosing import called, one_vendor, parameters, rates, recorded_costs, sha256_of, split_visits
 from monitor.review.contests import ANSWER_DAYS, PACK
 from monitor.review.freezing import freeze, freezes, since, to_freeze
+from monitor.review.pricing import cost_lines
 from monitor.review.recording import looked
 from monitor.review.telling import as_text
 from monitor.state import State
@@ -69,13 +70,16 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
 def _freeze(args: argparse.Namespace, settings: Settings, state: State) -> int:
     from monitor.records import tables
 
-    chosen = to_freeze(state, settings, tables(state), args.vendor, _now_us())
+    recorded = tables(state)
+    chosen = to_freeze(state, settings, recorded, args.vendor, _now_us())
     made = freezes(state, settings, args.vendor)
-    in_force = bool(made) and not since(made[-1], chosen)
+    in_force = bool(made) and not since(made[-1], chosen, settings)
     sha256 = str(made[-1].data["sha256"]) if in_force else sha256_of(chosen)
     names = called(settings, args.vendor)
     seen = [one for one in entries(state, ["review"]) if one.data.get("vendor") in names]
-    for line in showing.parameter_lines(chosen, rates(settings, args.vendor), settings, sha256):
+    for line in showing.parameter_lines(chosen, rates(settings, args.vendor, recorded), settings, sha256):
+        print(line)
+    for line in cost_lines(recorded_costs(settings, recorded, args.vendor), settings.currency):
         print(line)
     for line in showing.remark_lines(chosen, sha256, made[-1] if made else None, seen):
         print(line)
@@ -104,7 +108,7 @@ def _frozen(args: argparse.Namespace, settings: Settings, state: State) -> int:
         print(words + ("; " + _("frozen for: {others}").format(others=", ".join(others)) if others else ""))
         return 0
     now = parameters(settings, tables(state), args.vendor, made[-1].n, fixed_us(settings, made[-1]))
-    for line in showing.freeze_lines(made, since(made[-1], now)):
+    for line in showing.freeze_lines(made, since(made[-1], now, settings)):
         print(line)
     return 0
 

@@ -5,14 +5,16 @@ Whether somebody had looked before they were fixed is in the ledger too: each re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from monitor.ledger import Record, entries
 from monitor.plant import Settings
 from monitor.review.asking import concerns, first_us, fixed_us, frozen_us
 from monitor.review.choosing import as_json, called, parameters, sha256_of, sha256_of_json
 from monitor.state import State
-from monitor.words import parse_utc, utc_text
+from monitor.words import local_text, parse_utc, utc_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,9 +94,10 @@ def freezes(state: State, settings: Settings, vendor: str | None, upto_n: int | 
     return [entry for entry in found if counts(entry.data["parameters"])]
 
 
-def since(freeze_: Record, chosen: "Parameters") -> tuple[Change, ...]:
+def since(freeze_: Record, chosen: "Parameters", settings: Settings) -> tuple[Change, ...]:
     """What is another now than in this freeze, which may have named no vendor where there was one."""
-    return changes({**freeze_.data["parameters"], "vendor": chosen.vendor}, as_json(chosen))
+    before = {**freeze_.data["parameters"], "vendor": chosen.vendor}
+    return changes(before, as_json(chosen), ZoneInfo(settings.time_zone))
 
 
 def frozen(
@@ -112,7 +115,7 @@ def frozen(
     if not made:
         return Freeze("unfrozen")
     last = made[-1]
-    changed = since(last, chosen)
+    changed = since(last, chosen, settings)
     looked_us = None if period is None else _looked_us(state, last, period, called(settings, chosen.vendor))
     word = "changed" if changed else "frozen"
     return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n, frozen_us(last), looked_us)
@@ -136,18 +139,26 @@ def _looked_us(
     return None
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Change, ...]:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], zone: tzinfo) -> tuple[Change, ...]:
     """What differs between two sets of parameters as the ledger keeps them, one value at a time."""
-    old, new = _flat(before), _flat(now)
+    old, new = _flat(before, zone), _flat(now, zone)
     names = [*new, *(name for name in old if name not in new)]
     return tuple(Change(name, old.get(name, ""), new.get(name, "")) for name in names if old.get(name) != new.get(name))
 
 
-def _flat(told: Mapping[str, Any]) -> dict[str, str]:
+def day_text(at_us: int, zone: tzinfo) -> str:
+    """The utility's day of an event."""
+    return local_text(at_us, zone, "%Y-%m-%d")[:10]
+
+
+def _flat(told: Mapping[str, Any], zone: tzinfo) -> dict[str, str]:
     """Each value under a name that starts with that of its parameter: "q0 N-P01 seal" -> "0.5"."""
     flat: dict[str, str] = {}
     for name, value in sorted(told.items()):
-        if isinstance(value, Mapping):  # costs: by component
+        if name == "costs" and not isinstance(value, Mapping):
+            for asset, part, price in value:
+                flat |= {f"{name} {asset} {part} {which}": _text(one) for which, one in price.items()}
+        elif isinstance(value, Mapping):  # costs as they were frozen by component
             for part, price in value.items():
                 flat |= {f"{name} {part} {which}": _text(one) for which, one in price.items()}
         elif name == "start_us":
@@ -155,7 +166,7 @@ def _flat(told: Mapping[str, Any]) -> dict[str, str]:
         elif name == "events":
             for event, at_us in value:
                 days = flat.get(f"{name} {event}")
-                flat[f"{name} {event}"] = ", ".join(filter(None, (days, utc_text(at_us)[:10])))
+                flat[f"{name} {event}"] = ", ".join(filter(None, (days, day_text(at_us, zone))))
         elif isinstance(value, Sequence) and not isinstance(value, str):
             for row in value:
                 flat[" ".join((name, *(str(one) for one in row[:-1])))] = _text(row[-1])

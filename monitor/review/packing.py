@@ -24,7 +24,7 @@ from monitor.plant import Settings
 from monitor.reports.document import Cell, Table, ledger_text
 from monitor.reports.sheet import render_csv
 from monitor.review.answering import Answer
-from monitor.review.choosing import as_json, rates
+from monitor.review.choosing import as_json
 from monitor.review.contests import ANSWER_DAYS
 from monitor.review.freezing import freezes, since
 from monitor.review.sheets import cases_sheet, evidence_sheet, path_sheet
@@ -58,10 +58,10 @@ def pack_files(
     p = told.parameters
     zone = ZoneInfo(settings.time_zone)
     rows = _raw_rows(told, recorded, vendor, zone)
-    lines = parameter_lines(p, rates(settings, p.vendor), settings, told.sha256)
+    lines = parameter_lines(p, told.rates, settings, told.sha256)
     made, in_use = freezes(state, settings, p.vendor, told.upto_n), as_json(p)
     if made:
-        changed = since(made[-1], p)
+        changed = since(made[-1], p, settings)
         in_use = in_use if changed else made[-1].data["parameters"]  # byte for byte what was hashed
         frozen_words = _("frozen; SHA-256 {sha}").format(sha=made[-1].data["sha256"])
         lines += [frozen_words, *change_lines(changed)]

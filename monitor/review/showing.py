@@ -3,13 +3,14 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from monitor.labels import role_word
 from monitor.ledger import Record
 from monitor.plant import Settings
-from monitor.review.choosing import Rate
-from monitor.review.freezing import Change
-from monitor.review.table import reference_word, source_word
+from monitor.review.choosing import Rate, failures_source
+from monitor.review.freezing import Change, day_text
+from monitor.review.table import rates_source_word, reference_word, source_word
 from monitor.words import _, clean, figure_text, local_text, number_text, utc_text
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ SHOWN = 12  # assets of a list
 
 def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Settings, sha256: str) -> list[str]:
     """All that decides the answer, in the order in which a person checks it, and its hash."""
-    p, money, source = chosen, settings.currency, clean(settings.review.failures_source, 200)
+    p, money, source = chosen, settings.currency, rates_source_word(failures_source(settings))
+    zone = ZoneInfo(settings.time_zone)
     sites = Counter(site for _asset, site in p.assets)
     lines = [
         _("vendor: {vendor}").format(vendor=clean(p.vendor, 40) if p.vendor else _("all")),
@@ -32,13 +34,7 @@ def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Setti
         ),
         *rate_lines(found),
         *_limit_lines(p, found),
-        *(
-            _("costs of {component}: planned {planned}, after a failure {failure} {currency}").format(
-                component=clean(name, 30), planned=figure_text(cost.planned), failure=figure_text(cost.failure),
-                currency=money,
-            )
-            for name, cost in sorted(p.costs.items())
-        ),
+        *_price_lines(found, money),
         _("inspectors: sensitivity {se}, specificity {sp} (protective {psp})").format(
             se=number_text(p.sensitivity, 2), sp=number_text(p.specificity, 2),
             psp=number_text(p.protective_specificity, 2),
@@ -52,7 +48,7 @@ def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Setti
         ),
         _("calendar scan: windows of {width} % of the age").format(width=figure_text(100 * p.spike_width)),
         *(
-            _("known date: {day} {event}").format(day=utc_text(at_us)[:10], event=clean(name, 80))
+            _("known date: {day} {event}").format(day=day_text(at_us, zone), event=clean(name, 80))
             for name, at_us in p.events
         ),
         *(
@@ -76,6 +72,25 @@ def rate_lines(found: Iterable[Rate]) -> list[str]:
         )
         for (component, q0, source, words), n in sorted(counted.items())
     ]
+
+
+def _price_lines(found: Sequence[Rate], money: str) -> list[str]:
+    counted = Counter((one.component, one.price) for one in found)
+    lines = []
+    for (component, price), n in sorted(counted.items(), key=lambda one: (one[0][0], -one[1], str(one[0][1]))):
+        if price is None:
+            words = _("costs of {component}: NONE ({n} assets); write cost_planned and cost_failure at the component,"
+                      " or handwheel cost add")  # fmt: skip
+            lines.append(words.format(component=clean(component, 30), n=n))
+            continue
+        words = _("costs of {component}: planned {planned}, after a failure {failure} {currency}, p_fail {p} ({source};"
+                  " {n} assets)")  # fmt: skip
+        lines.append(words.format(
+            component=clean(component, 30), planned=figure_text(price.planned), failure=figure_text(price.failure),
+            currency=money, p="-" if price.p_fail is None else number_text(price.p_fail, 2), n=n,
+            source=_("entry {n}").format(n=price.n) if price.n else "site.toml",
+        ))  # fmt: skip
+    return lines
 
 
 def _limit_lines(p: "Parameters", found: Sequence[Rate]) -> list[str]:

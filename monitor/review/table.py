@@ -96,7 +96,7 @@ def _life(told: Answer) -> list[Row]:
         rate = number_text(one.reference_rate, 2)
         label = label.format(currency=money, reference=reference_word(one.reference), rate=rate)
         value = _("{credit}; source of the rate: {source}").format(
-            credit=counted_text(one.money, 3), source=clean(told.failures_source, 200)
+            credit=counted_text(one.money, 3), source=rates_source_word(told.failures_source)
         )
         found.append(Row(f"failures.{one.reference}", label, value))
     return found
@@ -209,9 +209,9 @@ def beside(told: Answer) -> list[Row]:
     for one in r.severity:
         severity = clean(one.name, 30) or "-"
         label = _("severity {severity}: alerts, jobs; confirmed [90 %]; failed within the horizon [90 %]")
-        failed = _("{failed} of {n} seen to fail, rate {rate}").format(
-            failed=one.failures, n=one.failed.n,
-            rate=interval_text(one.failed.value, one.failed.low, one.failed.high))  # fmt: skip
+        failed = _("{rate} ({n} failed, {at_risk} at risk)").format(
+            rate=interval_text(one.failed.value, one.failed.low, one.failed.high), n=one.failures, at_risk=one.at_risk
+        )
         value = f"{one.alerts}, {one.jobs}; {counted_text(one.confirmed)}; {failed}"
         found.append(Row(f"severity.{severity}", label.format(severity=severity), value))
     for kind, label, groups in (
@@ -245,6 +245,15 @@ def _u_words(r: "ReviewResult") -> str:
         "ppi": _("the findings, and for the other jobs what our own model said (PPI++)"),
     }
     return words[r.unsupported_by]
+
+
+def rates_source_word(source: str | None) -> str:
+    """Where the failure rates come from that a credit is measured against (monitor.review.choosing.failures_source)."""
+    if source is None:
+        return _("simulated fleets of four-part pumps, docs/bias_method.md; write your own rates into site.toml")
+    if source:
+        return _("the utility's own, site.toml: {source}").format(source=clean(source, 80))
+    return _("the utility's own, site.toml")
 
 
 def reference_word(name: str) -> str:

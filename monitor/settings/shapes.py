@@ -107,11 +107,7 @@ class Review(Table):
     largest_cluster: int | None = Field(None, ge=1)
     failures_at_limit: float = Field(0.057, ge=0)
     failures_honest: float = Field(0.25, ge=0)
-    failures_source: str = Field(
-        "simulated fleets of four-part pumps (docs/bias_method.md, section 3); write your own rates into site.toml",
-        min_length=1,
-        max_length=200,
-    )
+    failures_source: str | None = Field(None, min_length=1, max_length=200)
 
 
 class CrossCheck(Table):

@@ -84,6 +84,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
 
         sys.stdout.write(template(args.of, settings, EXCEL[args.excel] if args.excel else PLAIN))
         return 0
+    from monitor.ledger import head
     from monitor.ledger.through import allowed_role, storing
     from monitor.lock import lock_is_free
     from monitor.transfer import showing
@@ -112,7 +113,7 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         target = state.imports / facts.id
         folder.rename(target)  # facts.json is in it: it is finished
         target.chmod(0o2770)
-    by_daemon = not lock_is_free(state)
+    by_daemon, before = not lock_is_free(state), head(state)[0]
     if by_daemon:
         words = _through_daemon(state, facts)
     else:
@@ -127,7 +128,20 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     print(words)
     for line in showing.outside(found, settings, short=True):
         print(line)
+    if args.what == "costs":
+        tell_use(settings, state, before + 1)
     return 1 if rejected else 0
+
+
+def tell_use(settings: "Settings", state: State, first_n: int) -> None:
+    """Print what a review makes of the costs that were recorded from entry `first_n` on."""
+    from monitor.records import tables
+    from monitor.review.choosing import recorded_costs
+    from monitor.review.pricing import cost_lines
+
+    told = recorded_costs(settings, tables(state))
+    for line in cost_lines((one for one in told if one.n >= first_n), settings.currency):
+        print(line)
 
 
 def _room(state: State, args: argparse.Namespace) -> Path | None:

@@ -38,7 +38,9 @@ def reader(
         if form in (TIMES, "day"):
             if form == "day" and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
                 return text
-            return utc_text(clocks.get(field, clocks[""]).us((cell,), "", ahead=field == "until"))
+            clock = clocks.get(field, clocks[""])
+            at_us = clock.us((cell,), "", ahead=field == "until")
+            return clock.day(at_us) if form == "day" else utc_text(at_us)
         if columns[field].is_quantity:
             unit = told.units.get(field) or (currency if columns[field].form == MONEY else columns[field].unit)
             return quantity(text, unit, number, decimal=told.file.decimal or ".")

@@ -15,7 +15,7 @@ from monitor.transfer.foreign import Foreign, Row, Utc
 from monitor.transfer.impossible import why_impossible
 from monitor.transfer.mapping import Target, Times, ValueMapping
 from monitor.transfer.times import HOUR_US, LocalTimeFault, utc_us
-from monitor.words import clean
+from monitor.words import clean, utc_text
 
 _EXACT = 2**53
 _TEXT_LIMIT = 1_000  # characters of a value that is text
@@ -64,6 +64,11 @@ class Clock:
         if not ahead and told > self._now_us + HOUR_US:
             raise ValueError("lies in the future")
         return told
+
+    def day(self, at_us: int) -> str:
+        """The day that begins at this moment where its times are written, as 2026-11-23; another moment in UTC."""
+        moment = datetime.fromtimestamp(at_us / 1e6, self._times.zone or UTC)
+        return utc_text(at_us) if any((moment.hour, moment.minute, moment.second)) else f"{moment:%Y-%m-%d}"
 
     def _parsed(self, cells: tuple[Any, ...]) -> int | datetime:
         """UTC [us], or a local time of the zone."""

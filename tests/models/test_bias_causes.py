@@ -183,6 +183,10 @@ def test_each_severity_is_followed_to_findings_where_served_and_to_failures_wher
     assert critical.confirmed == share_interval(1, 1)
     # P is said critical on day 10 and fails 90 days later; Q is served after 30: at risk 1 of 1
     assert critical.failed.value == 1.0
+    assert (critical.failures, critical.at_risk) == (1, 1)
+    assert (warning.failures, warning.at_risk) == (0, 1)
+    assert (unnamed.failures, unnamed.at_risk) == (0, 0)  # served after 30 days: nothing is known of its horizon
+    assert unnamed.failed.high == 1.0
     assert (warning.failed.value, warning.failed.n) == (0.0, 1)  # said on day 0, failed on day 100: after the horizon
     assert (unnamed.name, unnamed.alerts, unnamed.jobs, unnamed.found) == ("", 1, 1, 0)
     assert math.isnan(unnamed.confirmed.value)
@@ -210,7 +214,7 @@ def test_deferrals_are_followed_to_what_came_first():
     raised = pd.DataFrame({"alert_id": list("abc")})  # d is of another vendor
     work = records([("P", "seal", us(31)), ("Q", "seal", us(20))])
     failures = records([("P", "seal", us(30)), ("Q", "seal", us(40))])
-    chosen = Parameters(assets=(), costs={"seal": Cost(900.0, 2700.0)})
+    chosen = Parameters(assets=(), costs={("P", "seal"): Cost(900.0, 2700.0)})
     d3 = deferred(decisions, raised, work, failures, chosen, (us(0), us(365)))
     assert (d3.n, d3.failed, d3.randomised, d3.by_people.n) == (3, 1, 1, 2)
     assert d3.break_even == pytest.approx(1 / 3)
@@ -278,7 +282,10 @@ def test_a_removal_was_the_clocks_where_it_was_scheduled_or_called_for_at_a_foun
     tables = served(trigger)
     work = tables["work_order"]
     told = pd.DataFrame({"alert_id": work["alert_id"], "at_us": work["at_us"] - 8 * DAY_US})
-    chosen = Parameters(assets=tuple((f"P{n}", "A") for n in range(30)), costs={"seal": Cost(100.0, 900.0)})
+    chosen = Parameters(
+        assets=tuple((f"P{n}", "A") for n in range(30)),
+        costs={(f"P{n}", "seal"): Cost(100.0, 900.0) for n in range(30)},
+    )
     (one,) = replacements(tables, work, told, scans, chosen, (us(0), us(1000)))
     assert (one.component, one.why_not, one.clock_driven) == ("seal", why_not, not why_not)
     assert (one.failures, one.removals) == (30, 90)

@@ -12,6 +12,7 @@ from scipy import stats
 
 from models.bias.diagnostics import deferral, failed_within, rayleigh, spike_scan, step_change, waddington
 from models.bias.life import account, failure_credit
+from models.bias.parameters import Cost, Parameters
 from models.bias.unsupported import unsupported
 
 
@@ -45,11 +46,15 @@ def fleet(n_assets: int, wear: float = 0.6, jobs_each: int = 2) -> tuple[pd.Data
     return jobs, assets
 
 
+def priced(assets: list[str], **prices: float) -> dict[tuple[str, str], float]:
+    return {(asset, part): price for asset in assets for part, price in prices.items()}
+
+
 @pytest.mark.parametrize("n_assets", [10, 40])
 def test_life_accounting_by_hand(n_assets):
     """Two jobs each at 60 % of the limit in two years: N/T = n, so 0.4 n a year are in excess, at 100 each."""
     jobs, assets = fleet(n_assets)
-    life = account(jobs, jobs, assets, 2.0, {"seal": 100.0})
+    life = account(jobs, jobs, assets, 2.0, priced(assets, seal=100.0))
     assert life.net.value == pytest.approx(0.4 * n_assets)
     assert life.waste.value == pytest.approx(0.4 * n_assets)
     assert life.money.value == pytest.approx(40.0 * n_assets)
@@ -87,7 +92,7 @@ def test_findings_from_one_asset_alone_give_a_figure_without_bounds():
 
 def test_money_counts_a_component_found_once_as_its_one_finding_says():
     jobs = pd.DataFrame({"asset": ["A", "B", "C"], "component": ["seal", "seal", "bearing"], "wear": [0.5, 0.7, 0.2]})
-    money = account(jobs, jobs, ["A", "B", "C"], 1.0, {"seal": 100.0, "bearing": 1000.0}).money
+    money = account(jobs, jobs, ["A", "B", "C"], 1.0, priced(["A", "B", "C"], seal=100.0, bearing=1000.0)).money
     assert money.value == pytest.approx(100 * 0.8 + 1000 * 0.8)
     assert money.low < money.value < money.high
 
@@ -97,13 +102,42 @@ def test_money_is_summed_per_component():
     jobs = pd.DataFrame(
         {"asset": assets * 2, "component": ["seal"] * 40 + ["bearing"] * 40, "wear": [0.5] * 40 + [1.0] * 40}
     )
-    life = account(jobs, jobs, assets, 1.0, {"seal": 100.0, "bearing": 1000.0})
+    life = account(jobs, jobs, assets, 1.0, priced(assets, seal=100.0, bearing=1000.0))
     assert life.money.value == pytest.approx(40 * 0.5 * 100)  # nothing was given away of the dear part
+
+
+def test_each_job_counts_at_the_price_of_its_own_asset():
+    """C_p (1 - w) of each: 100 x .5 + 900 x .1 + 1000 x .3 = 440 in two years."""
+    jobs = pd.DataFrame({"asset": ["A", "B", "B"], "component": ["seal", "seal", "bearing"], "wear": [0.5, 0.9, 0.7]})
+    costs = {("A", "seal"): 100.0, ("B", "seal"): 900.0, ("B", "bearing"): 1000.0}
+    assert account(jobs, jobs, ["A", "B"], 2.0, costs).money.value == pytest.approx(220.0)
+
+
+def test_a_job_without_finding_gives_away_of_each_unit_of_price_what_the_others_of_its_component_do():
+    """Found: 100 x .5 + 300 x .1 = 80 of 400; the job of 600 without a finding: as much of it, 120. Together 200."""
+    jobs = pd.DataFrame({"asset": ["A", "B", "C"], "component": "seal", "wear": [0.5, 0.9, math.nan]})
+    costs = {("A", "seal"): 100.0, ("B", "seal"): 300.0, ("C", "seal"): 600.0}
+    life = account(jobs, jobs, ["A", "B", "C"], 1.0, costs)
+    assert life.money.value == pytest.approx(200.0)
+    del costs["C", "seal"]
+    without = account(jobs, jobs, ["A", "B", "C"], 1.0, costs)
+    assert without.money.value == pytest.approx(80.0)
+    assert (life.unpriced, without.unpriced) == ((), ("seal",))
+    assert math.isnan(account(jobs, jobs, ["A", "B", "C"], 1.0, {("C", "seal"): 600.0}).money.value)
+
+
+def test_the_price_of_failures_is_the_mean_over_the_parts_that_are_there():
+    costs = {("A", "seal"): Cost(100, 500), ("A", "bearing"): Cost(200, 1200), ("B", "seal"): Cost(300, 1000)}
+    elsewhere = {("Z", "seal"): Cost(1, 1e6)}  # not under review
+    chosen = Parameters(assets=(("A", "N"), ("B", "N")), costs=costs | elsewhere)
+    assert chosen.mean_cost() == Cost(200, 900)
+    assert chosen.mean_cost("seal") == Cost(200, 750)
+    assert chosen.mean_cost("impeller") is None
 
 
 def test_no_measured_findings_give_no_figure_rather_than_zero():
     jobs, assets = fleet(10)
-    life = account(jobs, jobs.assign(wear=math.nan), assets, 2.0, {"seal": 1.0})
+    life = account(jobs, jobs.assign(wear=math.nan), assets, 2.0, priced(assets, seal=1.0))
     assert math.isnan(life.net.value)
 
 
@@ -118,7 +152,7 @@ def some_jobs() -> tuple[pd.DataFrame, list[str]]:
 @cache
 def their_figures() -> list[float]:
     jobs, assets = some_jobs()
-    return figures_of(account(jobs, jobs, assets, 2.0, {"seal": 9.0}))
+    return figures_of(account(jobs, jobs, assets, 2.0, priced(assets, seal=9.0)))
 
 
 def figures_of(life) -> list[float]:
@@ -129,14 +163,14 @@ def figures_of(life) -> list[float]:
 def test_names_of_assets_and_the_order_of_jobs_change_no_digit_of_interest(names, order):
     jobs, assets = some_jobs()
     renamed = jobs.assign(asset=[f"P{names[int(a[1:])]}" for a in jobs["asset"]]).iloc[order]
-    other = account(renamed, renamed, assets, 2.0, {"seal": 9.0})
+    other = account(renamed, renamed, assets, 2.0, priced(assets, seal=9.0))
     assert figures_of(other) == pytest.approx(their_figures())
 
 
 @given(st.floats(0.1, 1000.0))
 def test_a_rate_is_free_of_the_unit_of_time(unit):
     jobs, assets = some_jobs()
-    other = figures_of(account(jobs, jobs, assets, 2.0 * unit, {"seal": 9.0}))
+    other = figures_of(account(jobs, jobs, assets, 2.0 * unit, priced(assets, seal=9.0)))
     assert other[3:] == pytest.approx([x / unit for x in their_figures()[3:]])
     assert other[:3] == pytest.approx(their_figures()[:3])
 
@@ -309,9 +343,10 @@ def test_the_share_that_fails_knows_neither_order_nor_unit(lives, unit):
 
 def test_deferral_at_its_edges():
     assert math.isnan(deferral([], [], 182).rate.value)
-    none = deferral([5, 9], [False, False], 182)
+    none = deferral([5, 9, 200, 300], [False] * 4, 182)
     assert (none.rate.value, none.rate.low) == (0.0, 0.0)
-    assert 0 < none.rate.high < 1
+    assert none.rate.high == pytest.approx(1 - 0.1**0.5)  # Beta(1, 2): of the two that were followed to the horizon
+    assert deferral([5, 9], [False, False], 182).rate.high == 1.0  # nobody was
     assert deferral([5, 9], [True, True], 182).rate.value == 1.0
 
 

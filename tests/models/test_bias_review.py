@@ -29,7 +29,11 @@ def parameters(fleet: FleetRecords, pumps: int = 40, **changes: object) -> Param
     chosen = Parameters(
         assets=tuple((pump.id, pump.site) for pump in district_pumps(pumps)),
         agreed=True,
-        costs={part.name: Cost(part.cost_planned, part.cost_failure) for part in PARTS},
+        costs={
+            (pump.id, part.name): Cost(part.cost_planned, part.cost_failure)
+            for pump in district_pumps(pumps)
+            for part in PARTS
+        },
         failure_references=(("at_limit", 0.076), ("honest_vendor", 0.284)),
         events=(("firmware", fleet.start_us + YEAR_US),),
     )

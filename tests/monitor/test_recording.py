@@ -296,6 +296,8 @@ def test_a_correction_is_a_new_entry_that_says_all_else_again_and_a_chain_of_the
         (("failure", "add", "--asset", "pump1", "--mode", "leak", "--cost", "90 CHF"), "90 CHF is not in EUR"),
         (("event", "add", "--kind", "firmware"), "text: is missing"),
         (("cost", "add", "--planned", "900", "--failure", "4500", "--source", "x", "--p-fail", "3"), "0 to 1"),
+        (("cost", "add", "--planned", "900", "--failure", "4500", "--source", "x", "--p-fail", "half"), "0.5 or 50 %"),
+        (("cost", "add", "--planned", "1000", "--failure", "500", "--source", "x"), "are the two exchanged"),
     ],
 )
 def test_what_cannot_stand_is_one_line_and_nothing_is_recorded(office, capsys, words, why):
@@ -306,6 +308,23 @@ def test_what_cannot_stand_is_one_line_and_nothing_is_recorded(office, capsys, w
     assert (
         not list(entries(office.state, [one.kind for one in RECORDS.values()])) if office.state.ledger.exists() else 1
     )
+
+
+@pytest.mark.parametrize("said", ["0.5", "0,5", "50%", "50 %"])
+def test_a_share_is_taken_as_people_write_it_and_what_becomes_of_the_cost_is_said(tmp_path, capsys, said):
+    office = Office(tmp_path, "freeze")
+    words = ("--component", "seal", "--planned", "950", "--failure", "4500", "--source", "contract")
+    assert office.run("cost", "add", *words, "--p-fail", said) == 0
+    assert office.data("cost")[0]["p_fail"] == 0.5
+    told = capsys.readouterr().out
+    assert "seal of all assets, planned 950, after a failure 4500 EUR: NOT USED for pump1: site.toml has their" in told
+
+
+def test_the_day_of_an_event_from_a_file_is_kept_as_a_day(tmp_path, capsys):
+    office = Office(tmp_path, "freeze")
+    sheet = "date,event_kind,text\n03/04/2026,firmware,new limits\n2025-09-01,price,list\n"
+    assert office.bring("events", sheet, "--dates", "dmy", "--yes") == 0
+    assert [one["date"] for one in office.data("event")] == ["2026-04-03", "2025-09-01"]
 
 
 def test_events_and_costs_take_the_right_to_freeze_by_hand_and_from_a_file(tmp_path, capsys):

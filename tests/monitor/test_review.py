@@ -284,7 +284,7 @@ def test_what_would_be_frozen_is_shown_first_and_only_freeze_writes_it_once(stat
                   "limit of bearing: 7.1 mm/s (40 assets)", "costs of seal: planned 900, after a failure 2700 EUR",
                   "sensitivity 0.90, specificity 0.90", "windows: merge 14 d, match 56 d, horizon 182 d",
                   "known date: 2025-11-22 firmware",
-                  "0.250 (simulated fleets of four-part pumps (docs/bias_method.md", "SHA-256 "):  # fmt: skip
+                  "0.250 (simulated fleets of four-part pumps, docs/bias_method.md;", "SHA-256 "):  # fmt: skip
         assert words in shown
     assert "frozen; SHA-256 " in said(capsys, settings, state, "freeze")
     assert "nothing was written" in said(capsys, settings, state, "freeze")

@@ -1,6 +1,8 @@
 """What the jobs cost beyond what wear called for, component by component, and what failures avoided are worth."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from models.bias.result import ReviewResult
 from monitor import review
@@ -9,7 +11,10 @@ from monitor.reports.comparison.ageing import ageing
 from monitor.reports.comparison.caveats import caveat
 from monitor.reports.comparison.look import Look
 from monitor.reports.document import Block, Cell, Paragraph, Table
-from monitor.words import _, clean, number_text
+from monitor.words import _, clean, figure_text, number_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def money(look: Look) -> tuple[Block, ...]:
@@ -26,7 +31,9 @@ def money(look: Look) -> tuple[Block, ...]:
     ]
     note = _("Excess: sum over components of C_p (1 - wear) per year. Credit: positive where fewer parts failed than"
              " under the reference, times what a failure costs beyond planned work.")  # fmt: skip
-    note += " " + _("Source of these rates: {source}.").format(source=clean(look.told.failures_source, 200))
+    note += " " + _("Source of these rates: {source}.").format(
+        source=review.rates_source_word(look.told.failures_source)
+    )
     if r.life.unpriced:
         parts = ", ".join(clean(part, 30) for part in r.life.unpriced)
         note += " " + _("Without price or measured wear: {parts}.").format(parts=parts)
@@ -58,15 +65,32 @@ def _per_component(look: Look) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for component, jobs in cases.groupby("component", sort=True):
         worn = jobs.loc[jobs["independent"] & jobs["wear"].notna(), "wear"]
-        cost = p.costs.get(str(component))
+        theirs = [p.costs.get((asset, str(component))) for asset in jobs["asset"]]
+        prices = jobs.assign(price=[cost.planned if cost else math.nan for cost in theirs])
+        found = prices.loc[worn.index].dropna(subset=["price"])
         excess = len(jobs) / look.years * (1 - worn.mean()) if len(worn) else None
         rows.append((
             clean(component, 30), len(jobs), len(worn), None if worn.empty else float(100 * worn.mean()), excess,
-            cost.planned if cost else None, cost.failure if cost else None,
-            excess * cost.planned if cost and excess is not None else None,
+            _range([cost.planned for cost in theirs if cost]), _range([cost.failure for cost in theirs if cost]),
+            _priced(prices["price"].sum() / look.years, found["price"], 1 - found["wear"]),
         ))  # fmt: skip
     heads = (
         _("component"), _("jobs"), _("with wear"), _("mean wear [% of limit]"), _("net excess [1/year]"),
         "C_p", "C_f", _("{currency} per year").format(currency=look.told.currency),
     )  # fmt: skip
-    return Table("money_by_component", heads, tuple(rows), _("C_p planned work, C_f after a failure; point values."))
+    note = _("C_p planned work, C_f after a failure, of the assets with jobs, lowest to highest; point values, each job"
+             " at the price of its own asset.")  # fmt: skip
+    return Table("money_by_component", heads, tuple(rows), note)
+
+
+def _range(prices: Sequence[float]) -> Cell:
+    """One price, or the lowest and the highest."""
+    if not prices:
+        return None
+    low, high = min(prices), max(prices)
+    return low if low == high else f"{figure_text(low)} - {figure_text(high)}"
+
+
+def _priced(yearly: float, price: "pd.Series[float]", given_away: "pd.Series[float]") -> float | None:
+    """What the jobs gave away in a year, by what those with a finding gave away of each unit of price."""
+    return float(yearly * (price * given_away).sum() / price.sum()) if price.sum() > 0 else None

@@ -174,11 +174,10 @@ def months(look: Look) -> tuple[Block, ...]:
 
 def cost_ratio(look: Look) -> tuple[Block, ...]:
     """The agreed rate that follows from the ratio of a failure's cost to planned work, for the risks in use."""
-    parts = [part for asset in look.settings.assets for part in asset.components]
     known = {
-        (part.name, part.p_fail, part.cost_failure / part.cost_planned)
-        for part in parts
-        if part.p_fail is not None and part.cost_planned and part.cost_failure
+        (one.component, one.price.p_fail, one.price.failure / one.price.planned)
+        for one in look.told.rates
+        if one.price is not None and one.price.p_fail is not None and one.price.planned > 0
     }
     risks = sorted({risk for _name, risk, _ratio in known})[:4] or [0.5]
     curves = [[(float(x), cost_q0(1.0, float(x), risk)) for x in RATIOS] for risk in risks]
