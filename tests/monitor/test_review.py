@@ -292,10 +292,10 @@ def test_what_would_be_frozen_is_shown_first_and_only_freeze_writes_it_once(stat
 
 
 def test_an_unpriced_part_without_a_limit_is_named_before_it_is_frozen(state, settings, capsys):
-    bare = dataclasses.replace(settings.asset("N-P01"), components=(Component("seal"),))
+    bare = dataclasses.replace(settings.asset("N-P01"), components=(Component("gasket"),))
     poor = dataclasses.replace(settings, assets=(bare,), contracts=())
     shown = said(capsys, poor, state, "freeze", "--check")
-    assert 'limit of seal: NONE AGREED (1 assets); write limit = "7.1 mm/s" at the component' in shown
+    assert 'limit of gasket: NONE AGREED (1 assets); write limit = "7.1 mm/s" at the component' in shown
     assert "the review stops at WATCH" in shown
 
 
