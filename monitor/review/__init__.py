@@ -43,6 +43,7 @@ __all__ = [
     "Answer", "Change", "Contested", "Freeze", "Rate", "Row", "Turn", "answer", "as_text", "beside",
     "caution_words", "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze",
     "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening", "parameters",
-    "question_words", "rates", "rates_source_word", "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words",
+    "question_words", "rates", "rates_source_word",
+    "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words",
     "table", "to_freeze", "vendors",
 ]  # fmt: skip
