@@ -22,7 +22,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "decision": ("alert_id", "choice", "randomised"),
     "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours"),
     "finding": ("n", "wo_id", "grade", "wear_pct", "inspector_party", "blind_to_alert", "second_reader_grade"),
-    "failure": ("failure_id",),
+    "failure": ("failure_id", "mode"),
 }
 
 
@@ -117,12 +117,9 @@ def cases_of(
     cases["severity"] = cases["alert_id"].map(severity).astype(object)
     cases["independent"] = cases["grade"].notna() & (cases["inspector_party"] != "vendor")
     cases["confirmed"] = cases["grade"].isin(CONFIRMED) | cases["finding_n"].isin(list(contested))
-    cases["wear"] = [quantity(one) / 100 for one in cases["wear_pct"]]
-    cases["wear"] = cases["wear"].where(cases["action"] != "inspect", 0.0)
-    cases["q0"] = [
-        parameters.q0.get((asset, part), parameters.default_q0)
-        for asset, part in zip(cases["asset"], cases["component"], strict=True)
-    ]
+    cases["wear"] = _wear(cases, contested)
+    rates = [parameters.rate(*place) for place in zip(cases["asset"], cases["component"], strict=True)]
+    cases["q0"] = np.array(rates, dtype=float)  # NaN: the component is not under review
     cases["cluster"], cases["settled_us"] = _visits(cases, parameters.cluster_days)
     cases["own_standing"] = _standing(cases, own)
     return cases, orphans
@@ -148,6 +145,18 @@ def _visits(cases: pd.DataFrame, days: float) -> tuple[list[str], list[int]]:
         names.append(f"{asset}/{number}, late {len(names)}" if late else f"{asset}/{number}")
         settled.append(int(found) if late else closed)
     return names, settled
+
+
+def _wear(cases: pd.DataFrame, contested: Collection[int]) -> "pd.Series[float]":
+    """Wear at removal, a share of the agreed limit; NaN where it was not measured.
+
+    A visit that restored nothing gave all away, unless it found the part beyond its limit: then it was called for, and
+    counts as measured, or as 1. A finding that counts as confirmed because it is contested was at its limit at least.
+    """
+    wear = pd.Series([quantity(one) / 100 for one in cases["wear_pct"]], index=cases.index, dtype=float)
+    inspected, beyond = cases["action"] == "inspect", cases["grade"].isin(CONFIRMED)
+    wear = wear.where(~inspected | beyond, 0.0).where(~(inspected & beyond & wear.isna()), 1.0)
+    return wear.where(~cases["finding_n"].isin(list(contested)), np.fmax(wear, 1.0))
 
 
 def _standing(cases: pd.DataFrame, own: pd.DataFrame) -> list[bool]:

@@ -15,6 +15,7 @@ Tukey 1958, Bias and confidence in not-quite large samples, Ann. Math. Stat. 29 
 Efron, Stein 1981, The jackknife estimate of variance, Annals of Statistics 9 (it errs on the wide side).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -163,7 +164,7 @@ def failure_credit(
     Parameters
     ----------
     failures : int
-        In the period.
+        In the period, of those that the vendor's way of asking can have to do with (models.bias.failures).
     asset_years, years : float
         Exposure, and length of the period. [year]
     extra_cost : float
@@ -175,13 +176,28 @@ def failure_credit(
     """
     if asset_years <= 0 or years <= 0:
         return []
-    observed = rate_interval(failures, asset_years)
+    observed = failure_rate(failures, asset_years)
     scale = extra_cost * asset_years / years
     credits = []
     for name, rate in references.items():
         value, low, high = ((rate - seen) * scale for seen in (observed.value, observed.high, observed.low))
         credits.append(Credit(name, rate, Interval(value, low, high, failures)))
     return credits
+
+
+def failure_rate(failures: int, asset_years: float) -> Interval:
+    """Failures per asset and year with the exact Poisson interval.
+
+    Where there were none the value is the rate at which none is as likely as any, ln 2 / T: 0 would be its own bound.
+
+    >>> i = failure_rate(0, 10.0)
+    >>> round(i.value, 4), i.low, round(i.high, 4)
+    (0.0693, 0.0, 0.2996)
+    """
+    exact = rate_interval(failures, asset_years)
+    if failures or asset_years <= 0:
+        return exact
+    return Interval(math.log(2) / asset_years, exact.low, exact.high, 0)
 
 
 def _wear_interval(found: pd.DataFrame) -> Interval:

@@ -53,3 +53,11 @@ class Parameters:
             return None
         planned, failure = (sum(of) / len(prices) for of in zip(*((c.planned, c.failure) for c in prices), strict=True))
         return Cost(planned, failure)
+
+    def rate(self, asset: str, component: str) -> float | None:
+        """q0 of a component; of a job that names none, the lowest of its asset; None where it is not under review."""
+        if not self.q0:
+            return self.default_q0
+        if component:
+            return self.q0.get((asset, component))
+        return min((rate for (name, _part), rate in self.q0.items() if name == asset), default=None)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.bias.diagnostics import Deferral, Season, Spike, Step, Waddington
 from models.bias.doubts import Doubt
 from models.bias.evidence import BetPath
+from models.bias.failures import FailureCounts
 from models.bias.life import Credit, Life
 from models.bias.replacement import Replacement
 from models.bias.tipping import Tipping
@@ -82,6 +83,7 @@ class ReviewResult:
     vendor_written: int
     vendor_written_confirmed: int
     orphan_findings: int  # without a work order: kept, counted, not used
+    not_reviewed: tuple[int, int]  # jobs on components that are not under review, of them with finding: not used
     second_readings: tuple[int, int]  # independent findings graded twice; of them both confirmed or both not
     blind: tuple[int, int]  # independent findings by an inspector who did not know of the alert; of them confirmed
     unsupported: Interval
@@ -104,8 +106,9 @@ class ReviewResult:
     tipping_unclustered: Tipping  # of the closed form, as if each finding stood alone
     tipping_curve: tuple[NDArray[np.float64], NDArray[np.float64]]  # q0 from .05 to .95 and the e that each had led to
     life: Life
-    failures: int
-    failure_rate: Interval
+    failures: int  # all of the period
+    failure_counts: FailureCounts
+    failure_rate: Interval  # of those that the asking can have to do with [1/asset/year]
     credit: tuple[Credit, ...]
     spikes: tuple[SpikeOf, ...]
     spike_p: float  # smallest of the classes and units, Bonferroni; NaN where there are too few ages

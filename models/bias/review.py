@@ -28,7 +28,7 @@ from models.bias.causes import (
     spikes,
 )
 from models.bias.diagnostics import step_change
-from models.bias.doubts import doubts
+from models.bias.doubts import SHOWN, Doubt, doubts
 from models.bias.episodes import DAY_US, match, merge
 from models.bias.evidence import (
     FLAG,
@@ -38,15 +38,16 @@ from models.bias.evidence import (
     path_bound,
     upper_bound,
 )
-from models.bias.life import account, failure_credit
+from models.bias.failures import counts, kinds
+from models.bias.life import Credit, account, failure_credit, failure_rate
 from models.bias.multiple import e_bh
 from models.bias.parameters import Parameters
 from models.bias.result import Group, OtherName, ReviewResult
 from models.bias.status import status_of
 from models.bias.tipping import path_curve, path_tipping, tipping
-from models.bias.unsupported import powered, unsupported
+from models.bias.unsupported import effective, powered, unsupported
 from models.bias.watched import watches
-from models.intervals import median_interval, rate_interval, share_interval
+from models.intervals import Interval, median_interval, share_interval
 
 YEAR_US = 365.25 * DAY_US
 
@@ -94,6 +95,8 @@ def review(
     cases, orphans = cases_of(
         work, data["finding"], alerts, own_all, parameters, period, contested, set(others["alert_id"])
     )
+    elsewhere = cases[cases["q0"].isna()]
+    cases = cases[cases["q0"].notna()].reset_index(drop=True)
     watch = watches(tables, site_of)
     watched = tuple(asset for asset in site_of if asset in watch and watch[asset].within(start, end))
     cases["own_known"] = [
@@ -114,7 +117,11 @@ def review(
     path_us = settled["settled_us"].to_numpy(dtype=np.int64)[calibrated.starts]
     cycle_ends = _cycle_ends(calibrated, path_us, period)
     rest = cases[~cases["independent"]]
-    share = powered(independent["confirmed"], independent["own_standing"], rest["own_standing"])
+    share = powered(
+        independent["confirmed"], independent["own_standing"], rest["own_standing"],
+        list(independent["cluster"]), list(rest["cluster"]),
+    )  # fmt: skip
+    worth = effective(independent["confirmed"], list(independent["cluster"])) / n if n else 0.0
 
     life = account(
         cases, independent, [asset for asset, _ in parameters.assets], years,
@@ -122,7 +129,7 @@ def review(
     )  # fmt: skip
     status, capped, gate = status_of(
         n, int(independent["asset"].nunique()), len(cases), calibrated.current, protective.current, life.net.low,
-        parameters.agreed and _all_agreed(independent, parameters),
+        parameters.agreed,
         (int(cases["grade"].notna().sum()), int(cases.loc[cases["grade"].notna(), "asset"].nunique())),
     )  # fmt: skip
     q0 = independent["q0"].to_numpy(dtype=float) if n else np.array([parameters.default_q0])
@@ -131,12 +138,17 @@ def review(
     written = cases[cases["inspector_party"] == "vendor"]
     in_period = failures[(failures["at_us"] >= start) & (failures["at_us"] < end)]
     asset_years = len(parameters.assets) * years
+    failed = kinds(in_period, vendor_all, data["decision"], parameters.q0)
+    failure_counts = counts(failed, bool((failures["at_us"] < end).any()))
     price = parameters.mean_cost()
     credit = failure_credit(
-        len(in_period), asset_years, years, price.failure - price.planned if price else math.nan,
+        failure_counts.counted, asset_years, years, price.failure - price.planned if price else math.nan,
         dict(parameters.failure_references),
     )  # fmt: skip
     parts = {part for _, part in parameters.q0} | set(cases["component"])
+    if not failure_counts.recorded:
+        unknown = Interval(math.nan, math.nan, math.nan, 0)
+        credit = [Credit(one.reference, one.reference_rate, unknown) for one in credit]
     scans, ages = spikes(vendor_episodes, own_episodes, in_period, closings, work, parameters)
     theirs, ours = (one[one["asset"].isin(watched)] for one in (vendor_episodes, own_episodes))
     pairs = match(theirs, ours, parameters.match_days)
@@ -163,10 +175,14 @@ def review(
         vendor_written=len(written),
         vendor_written_confirmed=int(written["grade"].isin(CONFIRMED).sum()),
         orphan_findings=orphans,
+        not_reviewed=(len(elsewhere), int(elsewhere["independent"].sum())),
         second_readings=_agreed_twice(independent),
         blind=_blind(independent),
         unsupported=unsupported(
-            *(share.counts if share else (confirmed, n - confirmed)), sensitivity=prior_se, specificity=prior_sp, n=n
+            *(share.counts if share else (worth * confirmed, worth * (n - confirmed))),
+            sensitivity=prior_se,
+            specificity=prior_sp,
+            n=n,
         ),
         unsupported_by="ppi" if share and share.weight else "jeffreys",
         unlabelled=len(rest),
@@ -191,7 +207,8 @@ def review(
         tipping_curve=path_curve(bets.confirmed, bets.clusters, bets.largest, sensitivity=se, specificity=sp),
         life=life,
         failures=len(in_period),
-        failure_rate=rate_interval(len(in_period), asset_years),
+        failure_counts=failure_counts,
+        failure_rate=failure_rate(failure_counts.counted, asset_years),
         credit=tuple(credit),
         spikes=scans,
         spike_p=smallest([s.vendor.p for s in scans]),
@@ -219,7 +236,10 @@ def review(
         replacement=replacements(tables, work, alerts, scans, parameters, period),
         sites=_groups(settled, "site", set(site_of.values()), parameters),
         components=_groups(settled, "component", parts, parameters),
-        doubts=doubts(tables, site_of, end, parameters.limits, parameters.vendor),
+        doubts=(
+            *doubts(tables, site_of, end, parameters.limits, parameters.vendor),
+            *_not_reviewed(elsewhere, len(elsewhere) + len(cases)),
+        ),
         other_names=_other_names(others, work, period),
         cases=cases,
         ages=ages,
@@ -280,10 +300,10 @@ def _blind(found: pd.DataFrame) -> tuple[int, int]:
     return len(blind), int(blind["confirmed"].sum())
 
 
-def _all_agreed(found: pd.DataFrame, parameters: Parameters) -> bool:
-    """Whether no finding fell back on the default rate although rates were agreed part by part."""
-    parts = zip(found["asset"], found["component"], strict=True)
-    return not parameters.q0 or all(part in parameters.q0 for part in parts)
+def _not_reviewed(jobs: pd.DataFrame, of: int) -> tuple[Doubt, ...]:
+    """Jobs on components of which no parameter speaks: whoever names a component shall not decide the answer by it."""
+    told = [f"{wo_id} {part}" for wo_id, part in zip(jobs["wo_id"], jobs["component"], strict=True)]
+    return (Doubt("not_reviewed", len(jobs), tuple(told[:SHOWN]), of),) if told else ()
 
 
 def _groups(settled: pd.DataFrame, column: str, names: set[str], parameters: Parameters) -> tuple[Group, ...]:

@@ -8,13 +8,17 @@ References
 Rogan, Gladen 1978, Am. J. Epidemiology 107 (correction for sensitivity and specificity).
 Brown, Cai, DasGupta 2001, Statistical Science 16 (Jeffreys posterior of a rate).
 Angelopoulos, Duchi, Zrnic 2023, PPI++: Efficient prediction-powered inference, arXiv 2311.01453 (`powered`).
+Korn, Graubard 1998, Confidence intervals for proportions with small expected number of positive counts estimated from
+survey data, Survey Methodology 24 (`effective`: as many findings as say as much, and Student's t for few visits).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
 
 from models.intervals import LEVEL, Interval
 
@@ -38,7 +42,49 @@ class Powered:
         return self.rate * size, (1 - self.rate) * size
 
 
-def powered(confirmed: ArrayLike, judged: ArrayLike, judged_unlabelled: ArrayLike) -> Powered | None:
+def effective(confirmed: ArrayLike, visits: Sequence[object]) -> float:
+    """How many findings that stand alone would say as much of the share confirmed as these do, from 1 to their number.
+
+    What one visit finds in several parts may be one verdict. The variance of the share is taken between visits, where
+    that is more than between findings. Where all findings read alike nothing tells whether visits agree within
+    themselves, and each visit counts as one.
+
+    Parameters
+    ----------
+    confirmed : array-like
+        Of each finding, whether it is grade D or E; at least one.
+    visits : sequence
+        Of each finding, what it was judged together with.
+
+    >>> round(effective([1, 1, 0, 0] * 20, [n // 2 for n in range(80)]), 1), effective([0] * 8, [1, 1, 2, 2] * 2)
+    (38.1, 2.0)
+    """
+    x = np.asarray(confirmed, dtype=float)
+    share, groups = float(x.mean()), len(set(visits))
+    if not 0 < share < 1 or groups < 2:
+        return float(groups)
+    return share * (1 - share) / _variance((x - share) / len(x), visits)
+
+
+def _variance(parts: NDArray[np.float64], visits: Sequence[object]) -> float:
+    """Variance of a mean from what each job adds to it (with sum 0): by job, or by visit where that is more."""
+    alone = float((parts**2).sum())
+    number = {name: n for n, name in enumerate(dict.fromkeys(visits))}
+    jobs, groups = len(parts), len(number)
+    if not 1 < groups < jobs:
+        return alone
+    sums = np.bincount([number[one] for one in visits], weights=parts)
+    few = float(stats.t.ppf((1 + LEVEL) / 2, groups - 1) / stats.t.ppf((1 + LEVEL) / 2, jobs - 1)) ** 2
+    return max(alone, float((sums**2).sum()) * groups / (groups - 1) * few)
+
+
+def powered(
+    confirmed: ArrayLike,
+    judged: ArrayLike,
+    judged_unlabelled: ArrayLike,
+    visits: Sequence[object] | None = None,
+    visits_unlabelled: Sequence[object] | None = None,
+) -> Powered | None:
     """Share confirmed over all jobs by PPI++: what the own model said of jobs without a finding narrows the interval.
 
     theta = mean(x) + lambda (mean f over the unlabelled - mean f over the labelled), with the power-tuned
@@ -55,6 +101,9 @@ def powered(confirmed: ArrayLike, judged: ArrayLike, judged_unlabelled: ArrayLik
         Of the n jobs with an independent finding: whether it is grade D or E, and f, what our own model said before.
     judged_unlabelled : array-like
         f of the N jobs without one.
+    visits, visits_unlabelled : sequence, optional
+        Of the one and the other, what each was judged together with; the error is taken as in `effective`. Default:
+        each stands alone.
 
     Returns
     -------
@@ -69,13 +118,18 @@ def powered(confirmed: ArrayLike, judged: ArrayLike, judged_unlabelled: ArrayLik
     n, more = len(x), len(rest)
     if min(n, more) < ENOUGH or not 0 < x.mean() < 1:
         return None
-    plain = float(x.var()) / n
+    of = list(range(n)) if visits is None else list(visits)
+    of_rest = [("alone", one) for one in range(more)] if visits_unlabelled is None else list(visits_unlabelled)
+    plain = _variance((x - x.mean()) / n, of)
     spread = float(np.concatenate([f, rest]).var())
     slope = float(np.cov(x, f, ddof=0)[0, 1]) / ((1 + n / more) * spread) if spread else 0.0
     weight = min(max(slope, 0.0), 1.0)
-    variance = float((x - weight * f).var()) / n + weight**2 * float(rest.var()) / more
+    left = x - weight * f
+    variance = _variance(
+        np.concatenate([(left - left.mean()) / n, weight * (rest - rest.mean()) / more]), [*of, *of_rest]
+    )
     rate = float(x.mean() + weight * (rest.mean() - f.mean()))
-    variance = max(variance, rate * (1 - rate) / (MOST * n))
+    variance = max(variance, plain / float(x.var()) * rate * (1 - rate) / MOST)
     if variance >= plain or not 0 < rate < 1:
         return Powered(float(x.mean()), math.sqrt(plain), 0.0)
     return Powered(rate, math.sqrt(variance), weight)
@@ -92,10 +146,14 @@ def unsupported(
 ) -> Interval:
     """U = 1 - (theta - (1 - Sp)) / (Se + Sp - 1) with its 90 % interval, median as the value; within [0, 1].
 
+    Where the correction puts all of the interval at 0 or at 1, it reaches from there as far as that of 1 - theta does
+    (Jeffreys): findings that all read alike are never certainty.
+
     Parameters
     ----------
     confirmed, unconfirmed : float
-        Independent findings with grade D or E, and the others; or counts of equal weight (`Powered.counts`).
+        Independent findings with grade D or E, and the others; or counts of equal weight (`effective`,
+        `Powered.counts`).
     sensitivity, specificity : (float, float)
         Beta parameters of what is known about the inspectors: confirmed and missed in a validation. (45, 5) is .9
         as if seen in 50.
@@ -116,4 +174,6 @@ def unsupported(
     share = 1 - (theta[useful] - (1 - sp[useful])) / (se[useful] + sp[useful] - 1)
     tail = 50 * (1 - LEVEL)
     low, middle, high = np.clip(np.percentile(share, [tail, 50, 100 - tail]), 0.0, 1.0)
+    least, most = np.percentile(1 - theta, [tail, 100 - tail])
+    low, high = min(low, least) if low == 1 else low, max(high, most) if high == 0 else high
     return Interval(float(middle), float(low), float(high), n)

@@ -27,7 +27,7 @@ from monitor.review.contests import Contested, contested
 from monitor.review.freezing import Change, Freeze, freeze, freeze_data, frozen, to_freeze
 from monitor.review.recording import entry_data, looked
 from monitor.review.showing import split_words
-from monitor.review.table import Row, beside, counted_text, rates_source_word, reference_word, rows, table
+from monitor.review.table import Row, beside, counted_text, credit_text, rates_source_word, reference_word, rows, table
 from monitor.review.telling import (
     as_text,
     caution_words,
@@ -41,9 +41,8 @@ from monitor.review.telling import (
 
 __all__ = [
     "Answer", "Change", "Contested", "Freeze", "Rate", "Row", "Turn", "answer", "as_text", "beside",
-    "caution_words", "contested", "contested_rows", "counted_text", "entry_data", "first_line", "freeze",
-    "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening", "parameters",
-    "question_words", "rates", "rates_source_word",
-    "reference_word", "rows", "sha256_of", "split_visits", "split_words", "status_words",
-    "table", "to_freeze", "vendors",
+    "caution_words", "contested", "contested_rows", "counted_text", "credit_text", "entry_data", "first_line",
+    "freeze", "freeze_data", "frozen", "gate_words", "looked", "missing", "n_max", "opening",
+    "parameters", "question_words", "rates", "rates_source_word", "reference_word", "rows", "sha256_of",
+    "split_visits", "split_words", "status_words", "table", "to_freeze", "vendors",
 ]  # fmt: skip

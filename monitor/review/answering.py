@@ -13,7 +13,7 @@ from monitor.review.asking import Question, asked_before, first_us, fixed_us, fr
 from monitor.review.choosing import Rate, called, failures_source, parameters, rates, sha256_of
 from monitor.review.contests import Contested, contested, followed
 from monitor.review.freezing import Freeze, freezes, frozen
-from monitor.review.narrowing import Narrowed, held_back, narrow
+from monitor.review.narrowing import Narrowed, held_back, narrow, unfrozen
 from monitor.state import State
 from monitor.words import utc_text
 
@@ -101,6 +101,8 @@ def answer(
         part = review(recorded, chosen, period, as_confirmed)
         if narrowed is not None:
             part = held_back(part, review(recorded, every, period, as_confirmed), every, narrowed)
+        if freeze_.word != "frozen":
+            return unfrozen(part)
         return only_a_look(part) if another else part
 
     result = reviewed()

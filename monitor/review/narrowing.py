@@ -61,6 +61,11 @@ def narrow(
     return part, Narrowed(tuple(sorted(set(names))), kind, len(known))
 
 
+def unfrozen(part: "ReviewResult") -> "ReviewResult":
+    """The result with parameters that are not those of the last freeze: no more than WATCH, as they can be chosen."""
+    return dataclasses.replace(part, status="WATCH", gate="not_frozen") if part.status in CAPPED else part
+
+
 def held_back(
     part: "ReviewResult", whole: "ReviewResult", frozen: "Parameters", narrowed: Narrowed
 ) -> "ReviewResult":  # fmt: skip

@@ -13,6 +13,7 @@ from monitor.words import _, clean, interval_text, lived_text, local_text, numbe
 
 if TYPE_CHECKING:
     from models.bias.diagnostics import Season
+    from models.bias.life import Credit
     from models.bias.result import ReviewResult, SpikeOf
     from models.intervals import Interval
 
@@ -96,7 +97,7 @@ def _life(told: Answer) -> list[Row]:
         rate = number_text(one.reference_rate, 2)
         label = label.format(currency=money, reference=reference_word(one.reference), rate=rate)
         value = _("{credit}; source of the rate: {source}").format(
-            credit=counted_text(one.money, 3), source=rates_source_word(told.failures_source)
+            credit=credit_text(r, one), source=rates_source_word(told.failures_source)
         )
         found.append(Row(f"failures.{one.reference}", label, value))
     return found
@@ -184,6 +185,7 @@ def _steps(r: "ReviewResult") -> list[Row]:
 def beside(told: Answer) -> list[Row]:
     """What a reader needs to judge the table, and what is counted without deciding anything."""
     r = told.result
+    kinds = r.failure_counts
     found = [
         Row("flags", _("early flag / standing flag"), _flags(r)),
         *(Row(f"cycle.{number}", _("e at the end of 12 months number {number}").format(number=number),
@@ -198,6 +200,13 @@ def beside(told: Answer) -> list[Row]:
         Row("vendor_written", _("findings written by the vendor, confirmed (not used)"),
             share_text(r.vendor_written_confirmed, r.vendor_written)),
         Row("orphans", _("findings without a work order (not used)"), str(r.orphan_findings)),
+        Row("not_reviewed", _("jobs on components that are not under review, of them with a finding (not used)"),
+            f"{r.not_reviewed[0]}; {r.not_reviewed[1]}"),
+        Row("failures_set_aside",
+            _("failures; not in the credit: not under review / a shock by its record / vendor alert not followed"),
+            f"{r.failures}; {kinds.not_reviewed} / {kinds.shock} / {kinds.not_followed}"),
+        Row("failures_counted", _("failures in the credit: without a vendor alert / alert followed, work not done yet"),
+            f"{kinds.no_alert} / {kinds.followed}"),
         Row("imported", _("findings that came by import; jobs that did"),
             f"{share_text(told.imported[1], r.findings)}; {share_text(told.imported[0], r.interventions)}"),
         Row("late", _("findings imported after the freeze, of a time before it (not used)"), str(len(told.late))),
@@ -260,6 +269,11 @@ def reference_word(name: str) -> str:
     """The policy that failures are measured against."""
     words = {"at_limit": _("parts replaced exactly at the limit"), "honest_vendor": _("an honest vendor")}
     return words.get(name, clean(name, 40))
+
+
+def credit_text(r: "ReviewResult", one: "Credit") -> str:
+    """A failure credit; not told where nobody ever recorded a failure, for that is not known to be none."""
+    return counted_text(one.money, 3) if r.failure_counts.recorded else _("not told: no failure was ever recorded")
 
 
 def counted_text(value: "Interval", digits: int = 2) -> str:

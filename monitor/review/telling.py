@@ -125,11 +125,12 @@ def gate_words(result: "ReviewResult", late: int = 0) -> str:
         ),
         "below_watch": _("the findings do not speak against the agreed rate: e {e}, WATCH begins at 5").format(e=e),
         "below_flag": _("e {e}: above 5, below 20").format(e=e),
-        "not_agreed": _("e {e}, but neither a contract nor costs fix the rate: no more than WATCH").format(e=e),
+        "not_agreed": _("e {e}, but not every rate is fixed by a contract or by costs: no more than WATCH").format(e=e),
         "narrowed": _(
             "e {e}, but among all that could have been looked at it does not stand: no more than WATCH"
         ).format(e=e),
         "another_period": _("e {e}, but of another period than the frozen one: no more than WATCH").format(e=e),
+        "not_frozen": _("e {e}, but with parameters that are not frozen: no more than WATCH").format(e=e),
         "flag": _("recorded findings are incompatible with the agreed confirmation rate: e {e}").format(e=e),
         "strong": _("also with inspectors who never call a good part worn (e {e}), and E_net is above zero").format(
             e=number_text(result.e_protective)
@@ -153,7 +154,10 @@ def status_words(told: Answer) -> list[str]:
 
 
 def _verdict(result: "ReviewResult", told: Answer) -> str:
-    return f"{result.status}: {gate_words(result, len(told.late))}"
+    words = f"{result.status}: {gate_words(result, len(told.late))}"
+    if told.freeze.word != "frozen" and result.gate != "not_frozen":
+        words += "; " + _("parameters not frozen")
+    return words
 
 
 def caution_words() -> tuple[str, ...]:

@@ -122,7 +122,9 @@ def test_the_current_value_at_the_end_of_each_full_cycle_decides_whether_a_flag_
 
 def test_each_part_is_bet_on_at_the_odds_of_its_own_rate():
     tables = records(*[(20 * k, f"P{k % 8}", "B") for k in range(12)])
-    chosen = Parameters(assets=tuple(SITES.items()), q0={("P0", "seal"): 0.1, ("P1", "seal"): 0.1})
+    chosen = Parameters(
+        assets=tuple(SITES.items()), q0={(one, "seal"): 0.1 if one in ("P0", "P1") else 0.5 for one in SITES}
+    )
     critical, plain = review(tables, chosen, PERIOD), reviewed(tables)
     assert critical.q0 == (0.1, 0.5)
     assert 1 < critical.e_calibrated < plain.e_calibrated

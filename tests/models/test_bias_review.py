@@ -114,10 +114,27 @@ def test_without_an_agreed_rate_nothing_goes_beyond_watch():
     assert r.e_calibrated > 20
 
 
-def test_a_component_that_nobody_agreed_a_rate_for_caps_the_answer_too():
-    some = {place: rate for place, rate in EVERY.items() if place[1] != PARTS[0].name}
-    r, _fleet = reviewed("b0.7", People(), q0=some)
-    assert (r.status, r.capped) == ("WATCH", True)
+def test_a_component_that_is_not_under_review_is_counted_and_does_not_decide():
+    r, fleet = reviewed("b0.7", People(), q0=EVERY)
+    assert r.status in ("FLAG", "STRONG")
+    assert r.not_reviewed == (0, 0)
+    records = tables(fleet)
+    job = r.cases[r.cases["independent"]].iloc[0]["wo_id"]
+    for kind, name in (("seal kit", "seal kit"), ("", "")):
+        mine = {one: frame.copy() for one, frame in records.items()}
+        for table in ("work_order", "finding"):
+            mine[table].loc[mine[table]["wo_id"] == job, "component"] = kind
+        other = review(mine, parameters(fleet, q0=EVERY), (fleet.start_us, fleet.end_us))
+        assert other.status == r.status
+        assert other.not_reviewed == ((1, 1) if name else (0, 0))  # a job that names no component is of its asset
+        assert other.interventions == r.interventions - (1 if name else 0)
+        assert ("not_reviewed" in {one.kind for one in other.doubts}) is bool(name)
+
+
+def test_a_job_that_names_no_component_has_the_lowest_rate_of_its_asset():
+    chosen = Parameters(assets=(("P", "S"),), q0={("P", "seal"): 0.4, ("P", "bearing"): 0.3, ("Q", "seal"): 0.1})
+    assert [chosen.rate("P", part) for part in ("seal", "", "cable")] == [0.4, 0.3, None]
+    assert Parameters(assets=()).rate("P", "cable") == 0.5
 
 
 def test_few_assets_are_insufficient_however_strong_the_findings():

@@ -105,9 +105,11 @@ def test_a_rate_comes_from_the_contract_then_from_costs_then_from_the_default(se
     assert not review.parameters(unpriced, {}).agreed
 
 
-def test_the_demo_fleet_in_a_ledger_is_flagged(whole):
+def test_the_demo_fleet_in_a_ledger_is_flagged_and_unfrozen_it_stops_at_watch_and_says_so(whole):
     result = whole.result
-    assert result.status in ("FLAG", "STRONG")
+    assert result.e_calibrated >= 20
+    assert (result.status, result.gate, result.leaves_the_house) == ("WATCH", "not_frozen", False)
+    assert "with parameters that are not frozen: no more than WATCH" in review.status_words(whole)[0]
     assert (result.interventions, result.findings, result.confirmed) == (
         KNOWN["interventions"], KNOWN["findings"], KNOWN["confirmed"])  # fmt: skip
     assert result.assets == 40
@@ -308,7 +310,7 @@ def test_without_an_agreed_rate_the_review_stops_at_watch_and_says_why(settings,
     held = dataclasses.replace(whole, result=dataclasses.replace(whole.result, status="WATCH", gate="not_agreed"))
     out = " ".join(review.as_text(held).split())
     assert "Status: WATCH: e " in out
-    assert "neither a contract nor costs fix the rate" in out
+    assert "not every rate is fixed by a contract or by costs" in out
 
 
 def test_what_was_frozen_is_shown_with_what_is_another_now_from_and_to(state, settings, capsys):

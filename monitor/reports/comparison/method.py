@@ -134,6 +134,7 @@ def doubt_word(kind: str) -> str:
         "no_photo": _("finding without a photograph"),
         "not_blind": _("inspector knew of the alert"),
         "imported": _("came by import"),
+        "not_reviewed": _("job on a component that is not under review"),
     }
     return words.get(kind, clean(kind.replace("_", " "), 40))
 

@@ -25,7 +25,7 @@ def money(look: Look) -> tuple[Block, ...]:
             _("failure credit against: {reference} ({rate} per asset and year)").format(
                 reference=review.reference_word(one.reference), rate=number_text(one.reference_rate, 2)
             ),
-            review.counted_text(one.money, 3),
+            review.credit_text(r, one),
         )
         for one in r.credit
     ]
