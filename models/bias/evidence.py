@@ -62,7 +62,8 @@ def cost_q0(cost_planned: float, cost_failure: float, p_fail: float) -> float:
     >>> [round(cost_q0(1, r, phi), 2) for r, phi in ((5, 0.5), (5, 0.8), (10, 0.5), (3, 0.5))]
     [0.33, 0.24, 0.18, 0.5]
     """
-    return cost_planned / (p_fail * cost_failure + (1 - p_fail) * cost_planned)
+    dearer = p_fail * cost_failure + (1 - p_fail) * cost_planned
+    return cost_planned / dearer if dearer > 0 else math.inf
 
 
 def log_e(confirmed: int, unconfirmed: int, m0: float) -> float:

@@ -143,7 +143,7 @@ def tipping(
 
     def lowest(rate_of: Callable[[float], float]) -> float:
         grid = np.linspace(0.001, 0.999, 999)
-        return float(next(g for g in grid if stands(confirmed, unconfirmed, rate_of(float(g)))))
+        return float(next((g for g in grid if stands(confirmed, unconfirmed, rate_of(float(g)))), math.nan))
 
     return Tipping(
         wrong_findings=wrong,

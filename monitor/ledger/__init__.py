@@ -20,10 +20,10 @@ compares. Reading needs the standard library only.
 
 from monitor.ledger.chain import Entry, Ledger, open_ledger
 from monitor.ledger.entry import ERASABLE, KINDS, Draft, LedgerError, Record, body_of, head_text
-from monitor.ledger.reading import entries, head, head_at, last, raw_message
+from monitor.ledger.reading import digests, entries, head, head_at, last, raw_message
 from monitor.ledger.verifying import Verification, parse_head, verify
 
 __all__ = [
-    "ERASABLE", "KINDS", "Draft", "Entry", "Ledger", "LedgerError", "Record", "Verification", "body_of", "entries",
-    "head", "head_at", "head_text", "last", "open_ledger", "parse_head", "raw_message", "verify",
+    "ERASABLE", "KINDS", "Draft", "Entry", "Ledger", "LedgerError", "Record", "Verification", "body_of", "digests",
+    "entries", "head", "head_at", "head_text", "last", "open_ledger", "parse_head", "raw_message", "verify",
 ]  # fmt: skip

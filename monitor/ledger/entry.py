@@ -59,6 +59,13 @@ KINDS: Mapping[str, tuple[str, ...]] = {  # kind -> the fields of `data` without
 }  # fmt: skip
 
 
+CLOCKED = (  # kinds that are always dated by the clock of this machine, never by somebody's word
+    "restart", "stop", "config", "review_freeze", "review", "contest", "import", "export", "report",
+)  # fmt: skip
+SEALING = ("key", "seal")
+BACK_US = 3_600_000_000  # an entry that is dated so long before an earlier one tells that the clock was set back
+
+
 ERASABLE = (  # kinds whose body may hold words of vendors or of people
     "vendor_alert", "decision", "acknowledge", "shelve", "work_order", "finding", "failure", "event", "audit_signed",
     "contest",

@@ -77,6 +77,17 @@ def head_at(state: State, n: int) -> str:
     return head_text(row[0]) if row else ""
 
 
+def digests(state: State, numbers: Iterable[int]) -> dict[int, bytes]:
+    """The digest, SHA-256 over salt and body, by which the chain holds each of these entries."""
+    found: dict[int, bytes] = {}
+    wanted = iter(numbers)
+    while chunk := list(islice(wanted, _CHUNK)):
+        with reading(state.ledger) as db:
+            marks = ",".join("?" * len(chunk))
+            found.update(db.execute(f"SELECT n, digest FROM entry WHERE n IN ({marks})", chunk).fetchall())
+    return found
+
+
 def published_head(state: State) -> tuple[int, str]:
     """The ledger's count and head by the facts that were published last; (0, "") where there are none to be read."""
     try:

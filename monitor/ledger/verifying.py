@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from monitor.ledger.chain import BODIES, CHAIN
-from monitor.ledger.entry import START, head_text
+from monitor.ledger.entry import BACK_US, CLOCKED, START, head_text
 from monitor.ledger.reading import KIND, UNREADABLE, beyond, cut_tail, head, published_head
 from monitor.ledger.seals import EVERY, fingerprint, is_signed, public_key, seal_message
 from monitor.progress import Tell, Work, silent
 from monitor.sqlite_file import FileDamaged, reading
 from monitor.state import State
-from monitor.words import _, clean
+from monitor.words import _, clean, parse_utc
 
 if TYPE_CHECKING:
     from monitor.ledger.anchor import Anchor
@@ -31,6 +31,8 @@ _CHUNK = 500
 _LEAST = -(2**63)  # an entry with a number below 1 is an insertion too
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _KIND = b',"kind":"'  # its last place in canonical JSON is the kind of the entry: inside a text the quotes are escaped
+_AT = b'"at":"'  # its first place is the time of the entry: only asset is before it, and its quotes are escaped
+_IMPORTED = b'"via":"import"}'
 _RAW = re.compile(rb'"raw_sha256":"([0-9a-f]{64})"')
 _OURS = {"ledger": CHAIN, "bodies": BODIES}
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master"
@@ -132,6 +134,8 @@ class _Walk:
         self.changed_raw: list[str] = []
         self.blank_raw: set[str] = set()
         self.lacking_raw: dict[str, int] = {}  # a message that is named and not there: by which entry
+        self.latest = ""  # the latest time that an entry tells, but for imports
+        self.back: list[int] = []  # entries that are dated before an earlier one
         self.anchored = False
         self.published = (0, "")
         self.copied = False
@@ -191,6 +195,8 @@ class _Walk:
         """What is wrong with what the entry says, so far as it is about the ledger itself."""
         at = body.rfind(_KIND) + len(_KIND)
         kind = body[at : body.find(b'"', at)]
+        if not body.endswith(_IMPORTED) and kind not in (b"seal", b"key"):
+            self._dated(n, body, kind.decode(errors="replace"))
         if kind in (b"seal", b"key", b"erasure"):
             try:
                 data = json.loads(body)["data"]
@@ -219,6 +225,15 @@ class _Walk:
         self.unsealed += bool(self.keys)
         if self.unsealed == EVERY + 1:
             self.gaps.append((n, 0))
+
+    def _dated(self, n: int, body: bytes, kind: str) -> None:
+        at = body.find(_AT) + len(_AT)
+        told = body[at : body.find(b'"', at)].decode(errors="replace")
+        if kind in CLOCKED and told < self.latest:
+            with suppress(ValueError):
+                if parse_utc(told) < parse_utc(self.latest) - BACK_US:
+                    self.back.append(n)
+        self.latest = max(self.latest, told)
 
     def _key(self, n: int, data: Any) -> str:
         public = public_key(data["public_key"])
@@ -380,6 +395,8 @@ class _Walk:
             words = _("from entry {n} on seals were left out; the seal of entry {seal} covers them, and with the new"
                       " key of entry {key} somebody answered for them")  # fmt: skip
             yield words.format(n=n, seal=seal, key=self._answered_for(seal))
+        if self.back:
+            yield _("the clock of the record went back at entry {n}").format(n=self.back[0])
         if self.sealed:
             yield _("sealed up to entry {n} by key {key}").format(n=self.sealed, key=self.keys[-1].fingerprint)
         else:

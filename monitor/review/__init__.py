@@ -9,6 +9,7 @@ Parameters come before the look, the answer after it, and no word here means int
     asking      its one period, and how many different questions were asked of the same records
     contests    what vendors contest, as the ledger has it
     afterwards  what was entered about findings after the freeze, and whether it counts
+    belonging   which records are a vendor's, and the references by which it knows them
     answering   the review of a period, with all that a reader needs to judge it
     table       the evidence table, row by row
     telling     its words: first line, gates, the whole as text

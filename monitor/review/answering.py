@@ -10,9 +10,10 @@ from monitor.plant import Settings
 from monitor.progress import Tell, silent
 from monitor.review.afterwards import IMPORTED, Turn, afterwards
 from monitor.review.asking import Question, asked_before, first_us, fixed_us, frozen_us, only_a_look
+from monitor.review.belonging import is_received
 from monitor.review.choosing import Rate, called, failures_source, parameters, rates, sha256_of
 from monitor.review.contests import Contested, contested, followed
-from monitor.review.freezing import Freeze, freezes, frozen
+from monitor.review.freezing import Freeze, freezes, frozen, in_order
 from monitor.review.narrowing import Narrowed, held_back, narrow, unfrozen
 from monitor.state import State
 from monitor.words import utc_text
@@ -38,6 +39,7 @@ class Answer:
     whole: int  # assets whose parameters are frozen together; result.assets of them were looked at
     failures_source: str | None  # where the utility's own failure references come from; None: they are the study's
     imported: tuple[int, int]  # of the jobs and of the findings that count, how many came by import
+    alerts_from: tuple[int, int]  # alerts of the period: received with their message, brought in by the utility
     late: "pd.DataFrame"  # findings imported after the freeze for a time before it: they do not count
     turns: tuple[Turn, ...]  # findings of the period that were corrected or withdrawn after the freeze
     held_back: frozenset[int]  # entries of such changes that do not count
@@ -119,13 +121,14 @@ def answer(
         result=result,
         parameters=chosen,
         rates=tuple(one for one in rates(settings, vendor, recorded) if one.asset in kept),
-        freeze=freeze_,
+        freeze=in_order(freeze_, recorded),
         sha256=sha256,
         currency=settings.currency,
         upto_n=upto_n,
         whole=len(every.assets),
         failures_source=failures_source(settings),
         imported=_imported(result.cases, recorded),
+        alerts_from=_alerts_from(recorded["vendor_alert"], chosen, period),
         late=late[(late["at_us"] >= start_us) & (late["at_us"] < end_us)],
         turns=tuple(one for one in after.turns if one.asset in kept and start_us <= one.at_us < end_us),
         held_back=after.held_back,
@@ -152,6 +155,16 @@ def _before(cases: "pd.DataFrame", freeze_: Freeze) -> int:
     if freeze_.word == "unfrozen":
         return 0
     return int((cases.loc[cases["independent"], "finding_n"] <= freeze_.n).sum())
+
+
+def _alerts_from(alerts: "pd.DataFrame", chosen: "Parameters", period: tuple[int, int]) -> tuple[int, int]:
+    """How many of the alerts that count came by a feed with their message, and how many the utility brought in."""
+    mine = alerts[alerts["asset"].isin([asset for asset, _site in chosen.assets])]
+    mine = mine[(mine["at_us"] >= period[0]) & (mine["at_us"] < period[1])]
+    if chosen.vendor is not None:
+        mine = mine[mine["vendor"] == chosen.vendor]
+    came = [is_received(*one) for one in zip(mine["via"], mine["raw_sha256"], strict=True)]
+    return sum(came), len(came) - sum(came)
 
 
 def _imported(cases: "pd.DataFrame", recorded: Mapping[str, "pd.DataFrame"]) -> tuple[int, int]:

@@ -34,6 +34,13 @@ class Rate:
     price: Price | None = None  # of this part
 
 
+_LEAST = 1e-6  # q0 and its distance from 1: beyond that no finding could tell anything
+_RATE = (
+    "review: site.toml: {asset}, {part}: cost_planned, cost_failure and p_fail make a minimum confirmation rate of"
+    " {rate}, which must lie between 0 and 1; give prices above 0, cost_failure above cost_planned, p_fail above 0"
+)
+
+
 def rates(
     settings: Settings, vendor: str | None = None, tables: "Mapping[str, pd.DataFrame] | None" = None
 ) -> tuple[Rate, ...]:
@@ -53,7 +60,10 @@ def rates(
             elif price is not None and price.p_fail is not None and price.failure > 0:
                 from models.bias.evidence import cost_q0
 
-                rate, source = cost_q0(price.planned, price.failure, price.p_fail), "costs"
+                rate = cost_q0(price.planned, price.failure, price.p_fail) if price.planned > 0 else 0.0
+                if not _LEAST <= rate <= 1 - _LEAST:
+                    raise UserError(_RATE.format(asset=asset.id, part=clean(part.name, 40), rate=f"{rate:g}"))
+                source = "costs"
                 words = (
                     f"{price.planned:g} / ({price.p_fail:g} x {price.failure:g} + "
                     f"{1 - price.p_fail:g} x {price.planned:g})"

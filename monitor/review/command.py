@@ -180,7 +180,7 @@ def _contest(args: argparse.Namespace, settings: Settings, state: State) -> int:
     path, now_us = Path(args.file), time.time_ns() // 1000
     content, recorded = replying.read_file(path), tables(state)
     assets = {asset for asset, _site in parameters(settings, recorded, vendor).assets}
-    known = replying.known_findings(recorded, assets, vendor)
+    known = replying.known_findings(state, recorded, assets, vendor)
     reply = replying.read_reply(content, known, contested(state, vendor))
     if reply.faults:
         for fault in reply.faults[:MOST_FAULTS]:

@@ -61,7 +61,7 @@ def followed(numbers: Iterable[int], findings: "pd.DataFrame") -> dict[int, int]
     return found
 
 
-def handed_over(state: State, vendor: str, before_us: int | None = None) -> Record | None:
+def pack_made(state: State, vendor: str, before_us: int | None = None) -> Record | None:
     """The last reply pack that was made for this vendor."""
     made = [entry for entry in entries(state, ["export"]) if entry.data.get("what") == f"{PACK}{vendor}"]
     made = [entry for entry in made if before_us is None or entry.at_us <= before_us]

@@ -4,12 +4,13 @@ Whether somebody had looked before they were fixed is in the ledger too: each re
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from monitor.ledger import Record, entries
+from monitor.ledger.entry import BACK_US, CLOCKED, SEALING
 from monitor.plant import Settings
 from monitor.review.asking import concerns, first_us, fixed_us, frozen_us
 from monitor.review.choosing import as_json, called, parameters, sha256_of, sha256_of_json
@@ -43,6 +44,8 @@ class Freeze:
     n: int = 0  # the entry
     start_us: int | None = None  # of the one period that was frozen
     looked_us: int | None = None  # when a review of this time was made with other parameters, before this freeze
+    made_us: int | None = None  # the latest time that this entry or one before it tells: it was not made before that
+    back_n: int = 0  # the first entry that is dated before an earlier one: the clock was set back; 0: none
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,6 +122,25 @@ def frozen(
     looked_us = None if period is None else _looked_us(state, last, period, called(settings, chosen.vendor))
     word = "changed" if changed else "frozen"
     return Freeze(word, last.at_us, last.role, str(last.data["sha256"]), changed, last.n, frozen_us(last), looked_us)
+
+
+def in_order(freeze_: Freeze, recorded: Mapping[str, "pd.DataFrame"]) -> Freeze:
+    """The same with what the order of the entries tells of the clock; times that people or vendors gave are believed
+    to lie in the past only, those of imports and of seals (which whoever copies a ledger makes anew) not at all."""
+    import pandas as pd
+
+    own = [
+        frame.loc[frame["via"] != "import", ["n", "at_us"]].assign(kind=kind)
+        for kind, frame in recorded.items() if kind not in SEALING and len(frame)
+    ]  # fmt: skip
+    if not own:
+        return replace(freeze_, made_us=freeze_.at_us)
+    told = pd.concat(own).sort_values("n", kind="stable")
+    latest = told["at_us"].cummax()
+    back = told[told["kind"].isin(CLOCKED) & (told["at_us"] < latest - BACK_US)]
+    upto = latest[(told["n"] <= freeze_.n).to_numpy()]
+    made_us = None if freeze_.at_us is None else max(freeze_.at_us, int(upto.max()) if len(upto) else 0)
+    return replace(freeze_, made_us=made_us, back_n=int(back["n"].iloc[0]) if len(back) else 0)
 
 
 def _looked_us(

@@ -1,8 +1,9 @@
 """The right of reply: the same table and the raw rows it rests on, for the vendor, without anything of the operators.
 
 Only what is named here is taken, column by column: what the vendor said, what was done to the part, what was found in
-it. Decisions, roles, notes and reasons, causes in words, times of day, own alerts and their scores stay in the house;
-of other vendors nothing is in it. The same ledger, period and language give the same bytes.
+it. Decisions and their counts, roles, notes and reasons, causes in words, times of day, numbers of entries, own alerts
+and their scores stay in the house; of other vendors nothing is in it. The same ledger, period and language give the
+same bytes.
 """
 
 import hashlib
@@ -20,10 +21,12 @@ from zoneinfo import ZoneInfo
 import rfc8785
 
 from drivers.errors import UserError
+from monitor.ledger import head_at
 from monitor.plant import Settings
-from monitor.reports.document import Cell, Table, ledger_text
+from monitor.reports.document import Cell, Table
 from monitor.reports.sheet import render_csv
 from monitor.review.answering import Answer
+from monitor.review.belonging import is_received, is_sha256, of_vendor, references
 from monitor.review.choosing import as_json
 from monitor.review.contests import ANSWER_DAYS
 from monitor.review.freezing import freezes, since
@@ -38,16 +41,15 @@ if TYPE_CHECKING:
 
 MANIFEST = "MANIFEST.sha256"
 CONTEST = "contest.csv"
-CONTEST_HEAD = ("entry", "wo_id", "asset", "component", "day", "grade", "contest", "reason")
-RAW: Mapping[str, tuple[str, ...]] = {  # kind -> the columns that leave the house, beside entry, day, asset, component
+CONTEST_HEAD = ("reference", "wo_id", "asset", "component", "day", "grade", "contest", "reason")
+RAW: Mapping[str, tuple[str, ...]] = {  # kind -> what leaves the house, beside reference, day and place
     "vendor_alert": ("alert_id", "issued_at", "failure_mode", "severity", "horizon", "active", "text",
                      "recommended_action", "raw_sha256"),
-    "work_order": ("wo_id", "done", "trigger", "alert_id", "action", "run_hours", "party", "corrects"),
+    "work_order": ("wo_id", "trigger", "alert_id", "action", "run_hours", "party", "corrects"),
     "finding": ("wo_id", "grade", "wear_pct", "measured_value", "limit", "inspector_party", "blind_to_alert",
                 "second_reader_grade", "photo_sha256", "corrects"),
     "failure": ("failure_id", "corrects"),
 }  # fmt: skip
-_DAYS = ("done",)  # given as a day: an hour would tell who was on duty; when it was opened, how fast somebody was
 _HASHES = ("raw_sha256", "photo_sha256")
 
 
@@ -57,7 +59,11 @@ def pack_files(
     """Name -> bytes of all files of the pack. Raises UserError where another vendor would be named in it."""
     p = told.parameters
     zone = ZoneInfo(settings.time_zone)
-    rows = _raw_rows(told, recorded, vendor, zone)
+    raw = _raw(told, recorded, vendor)
+    numbers = {int(n) for frame in raw.values() for name in ("n", "corrects") if name in frame
+               for n in frame[name].dropna()}  # fmt: skip
+    of = references(state, numbers | {int(n) for n in told.result.cases["finding_n"].dropna()})
+    rows = [_sheet(kind, frame, _counts_as(told, raw["finding"]), of, zone) for kind, frame in raw.items()]
     lines = parameter_lines(p, told.rates, settings, told.sha256)
     made, in_use = freezes(state, settings, p.vendor, told.upto_n), as_json(p)
     if made:
@@ -68,7 +74,7 @@ def pack_files(
     mark = _("SIMULATED") + "\n\n" if settings.simulated else ""
     sheets = [
         evidence_sheet(told, by_role=False, simulated=settings.simulated), path_sheet(told, zone),
-        cases_sheet(told, zone), *rows,
+        _referenced(cases_sheet(told, zone), of), *rows,
     ]  # fmt: skip
     files = {
         "README.txt": _readme(told, state, settings, vendor).encode(),
@@ -76,7 +82,7 @@ def pack_files(
         "parameters.json": rfc8785.dumps(in_use),
         "parameters.txt": (mark + "\n".join(lines) + "\n").encode(),
         **{f"{sheet.name}.csv": render_csv(sheet).encode() for sheet in sheets},
-        CONTEST: render_csv(contest_sheet(told, zone)).encode(),
+        CONTEST: render_csv(contest_sheet(told, of, zone)).encode(),
     }
     _names_nobody_else(
         {name: files[name] for name in ("README.txt", "parameters.json", "evidence.csv")}, settings, vendor
@@ -85,16 +91,16 @@ def pack_files(
     return {**dict(sorted(files.items())), MANIFEST: "".join(lines).encode()}
 
 
-def contest_sheet(told: Answer, zone: tzinfo) -> Table:
-    """The findings that speak against the vendor, each to be contested or left, one row each; days of `zone`."""
+def contest_sheet(told: Answer, of: Mapping[int, str], zone: tzinfo) -> Table:
+    """The findings that speak against the vendor, each to be contested or left, by reference; days of `zone`."""
     cases = told.result.cases
     against = cases[cases["independent"] & ~cases["confirmed"]]
     rows = tuple(
-        (int(one["finding_n"]), clean(one["wo_id"], 60), clean(one["asset"], 40), clean(one["component"], 40),
+        (of[int(one["finding_n"])], clean(one["wo_id"], 60), clean(one["asset"], 40), clean(one["component"], 40),
          day_text(int(one["at_us"]), zone), one["grade"], "", "")
         for one in against.to_dict("records")
     )  # fmt: skip
-    return Table("contest", CONTEST_HEAD, rows)
+    return Table("contest", CONTEST_HEAD, _unordered(rows, 4, 0))
 
 
 def write_pack(files: Mapping[str, bytes], folder: Path) -> tuple[Path, str]:
@@ -136,51 +142,64 @@ def zip_bytes(files: Mapping[str, bytes], folder: str) -> bytes:
     return out.getvalue()
 
 
-def _raw_rows(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str, zone: tzinfo) -> list[Table]:
-    """The records on the vendor's own assets up to the end of the period, without jobs on another's alerts."""
+def _raw(told: Answer, recorded: Mapping[str, "pd.DataFrame"], vendor: str) -> dict[str, "pd.DataFrame"]:
+    """The vendor's records up to the end of the period; of jobs those that were done."""
     end, assets = told.result.end_us, [asset for asset, _site in told.parameters.assets]
-    frames = {kind: recorded[kind] for kind in RAW}
-    frames = {kind: frame[frame["asset"].isin(assets) & (frame["at_us"] < end)] for kind, frame in frames.items()}
-    alerts = frames["vendor_alert"]
-    mine = alerts["vendor"] == vendor
-    foreign = set(alerts.loc[~mine, "alert_id"]) - set(alerts.loc[mine, "alert_id"])
+    frames = of_vendor(recorded, assets, vendor)
+    frames = {kind: frames[kind][frames[kind]["at_us"] < end] for kind in RAW}
     jobs = frames["work_order"]
-    of_others = set(jobs.loc[jobs["alert_id"].isin(list(foreign)), "wo_id"])
-    frames["vendor_alert"] = alerts[mine]
-    for kind in ("work_order", "finding"):
-        frames[kind] = frames[kind][~frames[kind]["wo_id"].isin(list(of_others))]
-    counts = _counts_as(told, frames["finding"])
-    return [
-        Table(f"{kind}s", ("entry", "day", "asset", "component", *RAW[kind], *_more(kind)),
-              tuple(_row({str(k): v for k, v in one.items()}, kind, counts, zone)
-                    for one in frames[kind].to_dict("records")))
-        for kind in RAW
-    ]  # fmt: skip
+    frames["work_order"] = jobs[jobs["done"].notna()]
+    return frames
+
+
+def _sheet(kind: str, frame: "pd.DataFrame", counts: Mapping[int, str], of: Mapping[int, str], zone: tzinfo) -> Table:
+    head = ("reference", "day", "asset", "component", *RAW[kind], *_more(kind))
+    rows = [_row({str(k): v for k, v in one.items()}, kind, counts, of, zone) for one in frame.to_dict("records")]
+    return Table(f"{kind}s", head, _unordered(rows, 1, 0))
+
+
+def _unordered(rows: Iterable[tuple[Cell, ...]], *columns: int) -> tuple[tuple[Cell, ...], ...]:
+    """By day and then by reference: within a day the order of the ledger would tell what was written first."""
+    return tuple(sorted(rows, key=lambda row: [str(row[at]) for at in columns]))
+
+
+def _referenced(sheet: Table, of: Mapping[int, str]) -> Table:
+    """The sheet of cases with references in place of the numbers of entries."""
+    at = sheet.head.index("finding_n")
+    rows = [(*row[:at], None if row[at] is None else of[int(str(row[at]))], *row[at + 1 :]) for row in sheet.rows]
+    return Table(sheet.name, (*sheet.head[:at], "reference", *sheet.head[at + 1 :]), _unordered(rows, 0, at, at + 1))
 
 
 def _more(kind: str) -> tuple[str, ...]:
-    return {"finding": ("imported", "counts_as"), "vendor_alert": ("imported",)}.get(kind, ())
+    return {"finding": ("imported", "counts_as"), "vendor_alert": ("origin",)}.get(kind, ())
 
 
-def _row(one: Mapping[str, Any], kind: str, counts: Mapping[int, str], zone: tzinfo) -> tuple[Cell, ...]:
-    n = int(one["n"])
-    head = (n, day_text(int(one["at_us"]), zone), clean(one["asset"], 40), clean(one["component"] or "", 40))
-    more = ("yes" if one["via"] == "import" else "no", counts.get(n, ""))[: len(_more(kind))]
-    return (*head, *(_cell(name, one.get(name), zone) for name in RAW[kind]), *more)
+def _row(
+    one: Mapping[str, Any], kind: str, counts: Mapping[int, str], of: Mapping[int, str], zone: tzinfo
+) -> tuple[Cell, ...]:
+    n, day = int(one["n"]), day_text(int(one["at_us"]), zone)
+    if kind == "work_order":  # when it was opened or written would tell how long somebody took over an alert
+        day = day_text(parse_utc(one["done"]), zone)
+        one = {**one, "trigger": one["trigger"] if one["trigger"] == "vendor_alert" else "other"}
+    head = (of[n], day, clean(one["asset"], 40), clean(one["component"] or "", 40))
+    more: tuple[Cell, ...] = ()
+    if kind == "finding":
+        more = ("yes" if one["via"] == "import" else "no", counts[n])
+    elif kind == "vendor_alert":
+        more = ("received" if is_received(one["via"], one["raw_sha256"]) else "brought in by the utility",)
+    return (*head, *(_cell(name, one.get(name), of) for name in RAW[kind]), *more)
 
 
-def _cell(name: str, value: Any, zone: tzinfo) -> Cell:
+def _cell(name: str, value: Any, of: Mapping[int, str]) -> Cell:
     if value is None or value != value:
         return None
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name == "corrects":
-        return int(value)
+        return of.get(int(value))
     text = clean(value, 1_000)
-    if name in _DAYS:
-        return day_text(parse_utc(text), zone)
     if name in _HASHES:
-        return text if len(text) == 64 and set(text) <= set("0123456789abcdef") else None
+        return text if is_sha256(text) else None
     return text
 
 
@@ -213,8 +232,8 @@ def _readme(told: Answer, state: State, settings: Settings, vendor: str) -> str:
     r = told.result
     return text.format(
         utility=clean(settings.utility), vendor=clean(vendor, 60), start=utc_text(r.start_us)[:10],
-        end=utc_text(r.end_us - 1)[:10], days=ANSWER_DAYS, ledger=ledger_text(state, told.upto_n), sha256=told.sha256,
-        zone=settings.time_zone,
+        end=utc_text(r.end_us - 1)[:10], days=ANSWER_DAYS, ledger=head_at(state, told.upto_n) or "-",
+        sha256=told.sha256, zone=settings.time_zone,
         simulated=_("SIMULATED") + "\n\n" if settings.simulated else "",
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ from monitor.review.answering import Answer
 from monitor.review.asking import asked_before
 from monitor.review.choosing import called
 from monitor.review.table import rows
-from monitor.review.telling import first_line, gate_words
+from monitor.review.telling import contest_share, first_line, gate_words
 from monitor.state import State
 from monitor.words import utc_text
 
@@ -45,7 +45,7 @@ def entry_data(told: Answer) -> dict[str, Any]:
         "end": utc_text(r.end_us),
         "evidence": {**_evidence(r), "imported": told.imported[1], "late": len(told.late)},
         "contested": None if told.contested is None else {
-            "count": len(told.counted), "late": len(told.counted_late),
+            "count": len(told.counted), "of": contest_share(told)[1], "late": len(told.counted_late),
             "status": told.contested.status, "gate_words": gate_words(told.contested, len(told.late)),
             "evidence": _evidence(told.contested),
         },

@@ -1,6 +1,6 @@
 """A vendor's reply comes back as CSV: hostile until shown, taken as a whole or not at all.
 
-Each fault is named with its line. Nothing of the file is run, kept or rendered as it is: the number of an entry, its
+Each fault is named with its line. Nothing of the file is run, kept or rendered as it is: the reference of an entry, its
 work order and one reason per row are all that is read.
 """
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from drivers.errors import UserError
 from monitor.command_socket import LINE_LIMIT
 from monitor.reports.sheet import guarded
-from monitor.review.contests import ANSWER_DAYS, DAY_US, Contested, handed_over
+from monitor.review.belonging import of_vendor, references
+from monitor.review.contests import ANSWER_DAYS, DAY_US, Contested, pack_made
 from monitor.state import State
 from monitor.words import _, clean, local_text
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT = 1_000_000  # bytes of the file
 REASON_LIMIT = 300  # characters
-NEEDED = ("entry", "wo_id", "contest", "reason")
+NEEDED = ("reference", "wo_id", "contest", "reason")
 YES, WITHDRAW = "yes", "withdraw"
 _HEADROOM = 2_000  # bytes of a message beside its data
 
@@ -34,6 +35,7 @@ _HEADROOM = 2_000  # bytes of a message beside its data
 class Known:
     """A finding that the vendor may speak of."""
 
+    n: int  # its entry
     wo_id: str
     grade: str
     asset: str
@@ -50,15 +52,15 @@ class Reply:
     sha256: str
 
 
-def known_findings(recorded: Mapping[str, "pd.DataFrame"], assets: set[str], vendor: str) -> dict[int, Known]:
-    """The findings on this vendor's assets, but for those on jobs that another's alert asked for, by entry."""
-    alerts, jobs, found = recorded["vendor_alert"], recorded["work_order"], recorded["finding"]
-    foreign = set(alerts.loc[alerts["vendor"] != vendor, "alert_id"])
-    of_others = set(jobs.loc[jobs["alert_id"].isin(list(foreign)), "wo_id"])
-    mine = found[found["asset"].isin(list(assets)) & ~found["wo_id"].isin(list(of_others))]
+def known_findings(
+    state: State, recorded: Mapping[str, "pd.DataFrame"], assets: set[str], vendor: str
+) -> dict[str, Known]:
+    """The findings on this vendor's assets, but for those on jobs that another's alert asked for, by reference."""
+    mine = of_vendor(recorded, assets, vendor)["finding"]
+    of = references(state, {int(n) for n in mine["n"]})
     return {
-        int(one["n"]): Known(
-            str(one["wo_id"]), str(one["grade"]), str(one["asset"]), str(one["component"] or ""),
+        of[int(one["n"])]: Known(
+            int(one["n"]), str(one["wo_id"]), str(one["grade"]), str(one["asset"]), str(one["component"] or ""),
             str(one["inspector_party"]),
         )
         for one in mine.to_dict("records")
@@ -78,7 +80,7 @@ def read_file(path: Path) -> bytes:
     return content
 
 
-def read_reply(content: bytes, known: Mapping[int, Known], standing: Contested) -> Reply:
+def read_reply(content: bytes, known: Mapping[str, Known], standing: Contested) -> Reply:
     """Judge a reply against the findings of the ledger and what stands contested already."""
     sha256 = hashlib.sha256(content).hexdigest()
     try:
@@ -133,7 +135,7 @@ def _unguarded(cell: str) -> str:
 
 
 def _judged(
-    cells: Mapping[str, str], known: Mapping[int, Known], standing: Contested, seen: dict[int, int], line: int
+    cells: Mapping[str, str], known: Mapping[str, Known], standing: Contested, seen: dict[int, int], line: int
 ) -> tuple[Mapping[str, Any] | None, str]:
     """(what the ledger takes, what is wrong with the row); both empty where nothing is contested."""
     choice, reason = cells["contest"].casefold(), cells["reason"]
@@ -141,43 +143,40 @@ def _judged(
         return None, _("contest: {word} is neither yes nor withdraw").format(word=repr(clean(choice, 20)))
     if not choice:
         return None, _("reason: is given, but the column contest is empty") if reason else ""
-    entry = cells["entry"]
-    if not (entry.isascii() and entry.isdigit() and len(entry) <= 12):
-        return None, _("entry: {word} is no number of an entry").format(word=repr(clean(entry, 20)))
-    n = int(entry)
-    if n not in known:
-        return None, _("entry: {n} is no finding on an alert of this vendor").format(n=n)
-    if n in seen:
-        return None, _("entry: {n} stands in line {other} already").format(n=n, other=seen[n])
-    seen[n] = line
-    one = known[n]
+    told = clean(cells["reference"].casefold(), 20)
+    one = known.get(told)
+    if one is None:
+        return None, _("reference: {word} is that of no finding on an alert of this vendor").format(word=repr(told))
+    if one.n in seen:
+        return None, _("reference: {word} stands in line {other} already").format(word=told, other=seen[one.n])
+    seen[one.n] = line
     if cells["wo_id"] not in (one.wo_id, clean(one.wo_id, 60)):
-        told = clean(cells["wo_id"], 40)
-        return None, _("wo_id: {word} is not that of entry {n}").format(word=repr(told), n=n)
+        wrong = clean(cells["wo_id"], 40)
+        return None, _("wo_id: {word} is not that of {reference}").format(word=repr(wrong), reference=told)
     if cells.get("grade", "") not in ("", one.grade):
-        return None, _("grade: entry {n} has grade {grade}; give your reason, not another grade").format(
-            n=n, grade=one.grade
+        return None, _("grade: {reference} has grade {grade}; give your reason, not another grade").format(
+            reference=told, grade=one.grade
         )
     if choice == WITHDRAW:
-        if n not in standing.reasons:
-            return None, _("entry: {n} is not contested, so nothing can be withdrawn").format(n=n)
-        return {"n": n, "wo_id": one.wo_id, "reason": clean(reason, REASON_LIMIT), "withdrawn": True}, ""
+        if one.n not in standing.reasons:
+            return None, _("reference: {word} is not contested, so nothing can be withdrawn").format(word=told)
+        return {"n": one.n, "wo_id": one.wo_id, "reason": clean(reason, REASON_LIMIT), "withdrawn": True}, ""
     if one.party == "vendor":
-        return None, _("entry: {n} was written by the vendor and does not count").format(n=n)
+        return None, _("reference: {word} was written by the vendor and does not count").format(word=told)
     if one.grade in ("D", "E"):
-        return None, _("entry: {n} counts as confirmed already").format(n=n)
+        return None, _("reference: {word} counts as confirmed already").format(word=told)
     if not clean(reason, REASON_LIMIT):
         return None, _("reason: is missing; write it in words")
     if len(reason) > REASON_LIMIT:
         return None, _("reason: a text of {n} characters at most is expected").format(n=REASON_LIMIT)
     if guarded(reason) != reason:
         return None, _("reason: begins like a formula; begin it with a word")
-    return {"n": n, "wo_id": one.wo_id, "reason": clean(reason, REASON_LIMIT)}, ""
+    return {"n": one.n, "wo_id": one.wo_id, "reason": clean(reason, REASON_LIMIT)}, ""
 
 
 def entry_of(state: State, vendor: str, name: str, reply: Reply, now_us: int) -> dict[str, Any]:
     """The data of a contest entry. Raises UserError where it is more than one message holds."""
-    pack = handed_over(state, vendor)
+    pack = pack_made(state, vendor)
     data = {
         "vendor": vendor, "file": clean(name, 120), "findings": [dict(row) for row in reply.rows],
         "sha256": reply.sha256,
@@ -191,11 +190,11 @@ def entry_of(state: State, vendor: str, name: str, reply: Reply, now_us: int) ->
     return data
 
 
-def shown(state: State, vendor: str, reply: Reply, known: Mapping[int, Known], late: bool) -> list[str]:
+def shown(state: State, vendor: str, reply: Reply, known: Mapping[str, Known], late: bool) -> list[str]:
     """What the reply says, for a person to check before it is entered."""
-    lines = []
+    lines, by_n = [], {one.n: one for one in known.values()}
     for row in reply.rows:
-        one = known[int(row["n"])]
+        one = by_n[int(row["n"])]
         verb = _("withdrawn") if row.get("withdrawn") else _("contested")
         lines.append(
             _("{verb}: entry {n}, {wo_id}, {asset} {component}, grade {grade}: {reason}").format(
@@ -203,11 +202,11 @@ def shown(state: State, vendor: str, reply: Reply, known: Mapping[int, Known], l
                 component=clean(one.component, 24), grade=one.grade, reason=row["reason"] or "-",
             )
         )  # fmt: skip
-    pack = handed_over(state, vendor)
+    pack = pack_made(state, vendor)
     if pack is None:
         words = _("no reply pack for {vendor} is in the ledger: nobody can tell whether this is in time")
         return [*lines, words.format(vendor=clean(vendor, 40))]
-    words = _("in time: the pack was handed over on {at}, with {days} days to answer")
+    words = _("in time: the pack was made on {at}, with {days} days to answer")
     if late:
-        words = _("LATE: the pack was handed over on {at}, the {days} days are over; it is taken and marked")
+        words = _("LATE: the pack was made on {at}, the {days} days are over; it is taken and marked")
     return [*lines, words.format(at=local_text(pack.at_us), days=ANSWER_DAYS)]

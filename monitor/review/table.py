@@ -24,7 +24,10 @@ METHOD = (  # the rows of the evidence table, in the order of the method; a row 
 )  # fmt: skip
 
 
-IN_HOUSE = ("decisions",)  # rows that concern our staff: a count of one names the alert that it was decided on
+IN_HOUSE = (
+    "decisions",
+    "deferral",
+)  # rows that concern our staff: a count of one names the alert that it was decided on
 
 
 class Row(NamedTuple):
@@ -42,8 +45,7 @@ def rows(told: Answer) -> list[tuple[str, str]]:
 
 def table(told: Answer) -> list[Row]:
     """The evidence table of the method, row by row."""
-    r = told.result
-    return [*_claims(told), *_evidence(told), *_life(told), *_diagnostics(r)]
+    return [*_claims(told), *_evidence(told), *_life(told), *_diagnostics(told.result)]
 
 
 def _claims(told: Answer) -> list[Row]:
@@ -209,6 +211,8 @@ def beside(told: Answer) -> list[Row]:
             f"{kinds.no_alert} / {kinds.followed}"),
         Row("imported", _("findings that came by import; jobs that did"),
             f"{share_text(told.imported[1], r.findings)}; {share_text(told.imported[0], r.interventions)}"),
+        Row("alerts_from", _("alerts received with their message; brought in by the utility"),
+            f"{told.alerts_from[0]}; {told.alerts_from[1]}"),
         Row("late", _("findings imported after the freeze, of a time before it (not used)"), str(len(told.late))),
         *_turned(told),
         Row("contested", _("findings that the vendor contests; of them late; contests taken back"),

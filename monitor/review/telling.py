@@ -30,9 +30,12 @@ def first_line(told: Answer, *, by_role: bool = True) -> str:
         words.append(_("another period than the frozen one: a look, not the answer"))
     if told.ahead_us is not None:
         words.append(ahead_words(told.ahead_us))
+    if told.freeze.back_n:
+        at_entry = _("the clock of the record went back at entry {n}").format(n=told.freeze.back_n)
+        words.append(at_entry if by_role else _("the clock of the record went back"))
     if told.freeze.looked_us is not None:
         again = _("frozen again on {at} after a review had been made with other parameters")
-        words.append(again.format(at=local_text(told.freeze.at_us)))
+        words.append(again.format(at=_moment(told.freeze.at_us, by_role)))
     if told.narrowed is not None:
         part = _("{n} of {total} assets; the parameters are frozen for all")
         words.append(part.format(n=told.result.assets, total=told.whole))
@@ -93,17 +96,22 @@ def _frozen_words(told: Answer, by_role: bool) -> str:
     freeze_ = told.freeze
     if freeze_.word == "unfrozen":
         return _("PARAMETERS NOT FROZEN: they could have been chosen after looking; fix them: handwheel review freeze")
-    at = local_text(freeze_.at_us)
+    at = _moment(freeze_.at_us, by_role)
     if freeze_.word == "changed":
         names = ", ".join(clean(name, 40) for name in freeze_.names)
         return _("PARAMETERS CHANGED since they were frozen on {at}: {names}").format(at=at, names=names)
-    late = freeze_.at_us is not None and freeze_.at_us > told.result.start_us
+    late = freeze_.made_us is not None and freeze_.made_us > told.result.start_us
     when = _("after the period had begun") if late else _("before the period")
     if not by_role:
         return _("Parameters frozen on {at}, {when}; SHA-256 {sha}").format(at=at, when=when, sha=freeze_.sha256[:16])
     return _("Parameters frozen on {at} by role {role}, {when}; SHA-256 {sha}").format(
         at=at, role=role_word(freeze_.role or "-"), when=when, sha=freeze_.sha256[:16]
     )
+
+
+def _moment(at_us: int | None, inside: bool) -> str:
+    """A time; outside the house its day only, for an hour tells who was on duty."""
+    return local_text(at_us) if inside else local_text(at_us)[:10]
 
 
 def gate_words(result: "ReviewResult", late: int = 0) -> str:
@@ -131,7 +139,7 @@ def gate_words(result: "ReviewResult", late: int = 0) -> str:
         ).format(e=e),
         "another_period": _("e {e}, but of another period than the frozen one: no more than WATCH").format(e=e),
         "not_frozen": _("e {e}, but with parameters that are not frozen: no more than WATCH").format(e=e),
-        "flag": _("recorded findings are incompatible with the agreed confirmation rate: e {e}").format(e=e),
+        "flag": _("recorded findings do not fit the agreed confirmation rate: e {e}").format(e=e),
         "strong": _("also with inspectors who never call a good part worn (e {e}), and E_net is above zero").format(
             e=number_text(result.e_protective)
         ),
@@ -143,14 +151,34 @@ def status_words(told: Answer) -> list[str]:
     as_recorded = _verdict(told.result, told)
     if told.contested is None:
         return [_("Status: {status}").format(status=as_recorded)]
+    share = contest_words(told)
     late = len(told.counted_late)
     marked = _(" ({late} of them later than 30 days)").format(late=late) if late else ""
     return [
-        _("Status as recorded: {status}").format(status=as_recorded),
+        _("Status as recorded: {status}").format(status=as_recorded) + share,
         _("Status with {n} contested findings counted as confirmed{late}: {status}").format(
             n=len(told.counted), late=marked, status=_verdict(told.contested, told)
-        ),
+        )
+        + share,
     ]
+
+
+def contest_words(told: Answer) -> str:
+    """How many of the findings that can be contested are; marked from more than half on, for anybody can say no."""
+    n, m = contest_share(told)
+    words = " (" + _("{n} of {m} findings contested").format(n=n, m=m)
+    if n == m:
+        words += ", " + _("ALL OF THEM")
+    elif 2 * n > m:
+        words += ", " + _("MORE THAN HALF")
+    return words + ")"
+
+
+def contest_share(told: Answer) -> tuple[int, int]:
+    """Findings that do not confirm: how many of them the vendor contests, and how many there are."""
+    cases = told.result.cases
+    against = cases[cases["independent"] & ~cases["confirmed"]]
+    return int(against["finding_n"].isin(list(told.counted)).sum()), len(against)
 
 
 def _verdict(result: "ReviewResult", told: Answer) -> str:

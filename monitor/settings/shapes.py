@@ -98,9 +98,9 @@ class Asset(Table):
 
 class Review(Table):
     since: date | None = None
-    min_confirmation: float = Field(0.5, gt=0, lt=1)
-    sensitivity: float = Field(0.9, gt=0, le=1)
-    specificity: float = Field(0.9, gt=0, le=1)
+    min_confirmation: float = Field(0.5, ge=1e-6, le=1 - 1e-6)
+    sensitivity: float = Field(0.9, ge=0.5, le=1)  # below that an inspector is no better than a coin
+    specificity: float = Field(0.9, ge=0.5, le=1)
     match_days: float = Field(56.0, gt=0)
     merge_days: float = Field(14.0, gt=0)
     horizon_days: float = Field(182.0, gt=0)
@@ -175,7 +175,7 @@ class Contract(Table):
     governing_law: str = "unknown"
     hosting_country: list[str] = Field(default_factory=list)
     exit_days: int | None = Field(None, ge=0)
-    min_confirmation: float | None = Field(None, gt=0, lt=1)
+    min_confirmation: float | None = Field(None, ge=1e-6, le=1 - 1e-6)
     evidence: list[str] = Field(default_factory=list)
 
 

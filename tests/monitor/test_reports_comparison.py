@@ -32,9 +32,10 @@ from tests.monitor import comparison_golden as golden
 from tests.monitor.plants import plant
 
 ACCUSING = {
-    "en": r"fraud|deceiv|cheat|dishonest|guilt|scam|swindl|malic|culprit|betray|lied\b|lying",
-    "de": r"betr[uü]g|täusch|schuld|böswillig|vorsätz|unehrlich|manipul|lüg",
-    "fr": r"fraud|tromp(eri|eu|é le)|malhonn|coupable|malveill|arnaqu|mensong|escroqu|tricher",
+    "en": r"fraud|decei[vt]|cheat|dishonest|guilt|scam|swindl|malic|culprit|betray|lied\b|lying|convict|abus"
+    r"|need?less|uncalled|unnecessary",
+    "de": r"betr[uü]g|täusch|schuld|böswillig|vorsätz|unehrlich|manipul|lüg|freispruch|missbrauch|unnötig|überflüssig",
+    "fr": r"fraud|tromp(eri|eu|é le)|malhonn|coupable|malveill|arnaqu|mensong|escroqu|tricher|condamn|abusi|inutile",
 }
 INTENT = r"intent|absicht|intention"
 

@@ -105,6 +105,14 @@ def test_a_rate_comes_from_the_contract_then_from_costs_then_from_the_default(se
     assert not review.parameters(unpriced, {}).agreed
 
 
+@pytest.mark.parametrize("prices", [(900.0, 2700.0, 0.0), (0.0, 2700.0, 0.5), (900.0, 100.0, 0.5)])
+def test_prices_that_make_no_rate_are_named_with_what_to_mend(settings, prices):
+    part = Component("seal", cost_planned=prices[0], cost_failure=prices[1], p_fail=prices[2])
+    one = dataclasses.replace(settings.asset("N-P01"), id="X", components=(part,))
+    with pytest.raises(UserError, match=r"site.toml: X, seal: .* give prices above 0"):
+        review.rates(dataclasses.replace(settings, assets=(one,), contracts=()))
+
+
 def test_the_demo_fleet_in_a_ledger_is_flagged_and_unfrozen_it_stops_at_watch_and_says_so(whole):
     result = whole.result
     assert result.e_calibrated >= 20

@@ -23,8 +23,10 @@ from monitor.ledger import Ledger, entries
 from monitor.plant import Asset, Settings
 from monitor.records import tables
 from monitor.review import command, packing
+from monitor.review.belonging import references
 from monitor.review.contests import DAY_US, PACK, contested
 from monitor.review.replying import Known, read_reply
+from monitor.review.table import IN_HOUSE, METHOD
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import use_language
@@ -65,6 +67,10 @@ def kept(tmp_path_factory) -> State:
                       asset=r.asset, component=r.component)  # fmt: skip
     place = {"site": "H", "asset": "H-P09", "component": "seal", "at_us": END_US - 400 * DAY_US}
     alert = next(r for r in told.records if r.kind == "vendor_alert").data
+    for one in [r.data for r in told.records if r.kind == "vendor_alert"][::3]:  # it numbers its alerts alike
+        ledger.append("vendor_alert", {**one, "vendor": OTHER, "text": CANARY}, via="feed", **place)
+    mine = {"site": "N", "asset": "N-P13", "component": "seal", "at_us": END_US - 300 * DAY_US}
+    ledger.append("vendor_alert", {**alert, "alert_id": "SP-TYPED", "raw_sha256": ""}, via="import", **mine)
     ledger.append("vendor_alert", {**alert, "alert_id": "RD-1", "vendor": OTHER, "text": CANARY}, via="feed", **place)
     ledger.append(
         "work_order",
@@ -104,6 +110,16 @@ def sheet(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
 
 
+def every(state: State) -> dict[int, str]:
+    """Entry -> reference, of all findings."""
+    return references(state, [entry.n for entry in entries(state, ["finding"])])
+
+
+def numbers(state: State) -> dict[str, int]:
+    """Reference -> entry, of all findings."""
+    return {reference: n for n, reference in every(state).items()}
+
+
 @pytest.fixture(scope="module")
 def handed(kept, tmp_path_factory) -> Path:
     """A folder with the ledger and a pack that was handed over, after a freeze for this vendor."""
@@ -131,10 +147,42 @@ def test_nothing_of_the_operators_or_of_another_vendor_is_in_any_byte_of_the_pac
     everything = {**given, **{name: archive.read(name) for name in archive.namelist()}}
     assert len(everything) == 2 * len(given) == 26
     for name, content in everything.items():
-        for word in (CANARY, OTHER, "RD-1", "H-P09", "shift_lead", "shift lead", "administrator", "7731"):
+        for word in (CANARY, OTHER, "RD-1", "H-P09", "shift_lead", "shift lead", "administrator", "7731 EUR"):
             assert word not in content.decode(), (name, word)
     kinds = {entry.kind for entry in entries(state)}
     assert {"decision", "acknowledge", "own_alert"} <= kinds  # they were there to be left out
+
+
+def test_no_time_of_day_no_number_of_an_entry_and_no_count_of_decisions_is_in_the_pack(given, state):
+    sheets = {name: sheet(content) for name, content in given.items() if name.endswith(".csv")}
+    for name, content in given.items():
+        text = content.decode()
+        if name == "vendor_alerts.csv":  # its own times are the vendor's
+            text = "".join(row["day"] + row["received_at"] for row in sheets[name] if "received_at" in row)
+        assert not re.search(r"[ T]\d\d:\d\d", text), name
+    for name, rows in sheets.items():
+        assert not {"entry", "n", "finding_n", "opened", "done"} & set(rows[0]), name
+        if "reference" in rows[0]:
+            told = [(row["day"], row["reference"]) for row in rows if row["reference"]]
+            assert told == sorted(told), name  # within a day not in the order of the ledger
+    said = given["evidence.txt"].decode() + given["evidence.csv"].decode()
+    assert "deferred" not in said
+    assert "D3" not in said
+    assert {row["name"] for row in sheets["evidence.csv"]} >= set(METHOD) - set(IN_HOUSE) - {"step"}
+    assert {row["trigger"] for row in sheets["work_orders.csv"]} <= {"vendor_alert", "other"}
+    found = {entry.n for entry in entries(state, ["finding"])}
+    assert found >= {numbers(state)[row["reference"]] for row in sheets["findings.csv"]}
+
+
+def test_alert_numbers_that_another_vendor_uses_too_take_nothing_from_the_pack_or_the_reply(given, state, tmp_path):
+    cases, contest = sheet(given["cases.csv"]), sheet(given["contest.csv"])
+    judged_ = {row["reference"] for row in cases if row["reference"]}
+    assert judged_ <= {row["reference"] for row in sheet(given["findings.csv"])}
+    assert {row["wo_id"] for row in cases} <= {row["wo_id"] for row in sheet(given["work_orders.csv"])}
+    back = tmp_path / "contest.csv"
+    back.write_bytes(filled(given["contest.csv"], **{row["reference"]: ("yes", "we disagree") for row in contest}))
+    assert do(state, "contest", str(back), "--vendor", "SmartPump", "--yes") == 0
+    assert len(contested(state, "SmartPump").reasons) == len(contest)
 
 
 def test_the_pack_can_be_verified_and_is_the_same_bytes_for_the_same_ledger(given, handed, tmp_path, state):
@@ -159,12 +207,13 @@ def test_the_pack_can_be_verified_and_is_the_same_bytes_for_the_same_ledger(give
 
 def test_each_finding_says_how_it_counts_and_the_template_asks_for_those_that_speak_against(given):
     found = sheet(given["findings.csv"])
-    counts = {row["entry"]: row["counts_as"] for row in found}
+    counts = {row["reference"]: row["counts_as"] for row in found}
     assert {"confirmed", "not_confirmed"} <= set(counts.values())
     template = sheet(given["contest.csv"])
-    assert {row["entry"] for row in template} == {n for n, word in counts.items() if word == "not_confirmed"}
+    assert {row["reference"] for row in template} == {n for n, word in counts.items() if word == "not_confirmed"}
     assert {row["contest"] + row["reason"] for row in template} == {""}
-    assert all(len(row["done"]) == 10 for row in sheet(given["work_orders.csv"]))  # days: an hour tells who was there
+    received = {row["origin"] for row in sheet(given["vendor_alerts.csv"])}
+    assert received == {"received", "brought in by the utility"}
 
 
 @pytest.fixture(scope="module")
@@ -207,10 +256,10 @@ def test_a_site_whose_event_names_another_vendor_makes_no_pack(state, tmp_path):
 
 
 def filled(template: bytes, **rows: tuple[str, str]) -> bytes:
-    """The template with (contest, reason) in the rows of these entries, as "n186"."""
+    """The template with (contest, reason) in the rows of these references."""
     told = sheet(template)
     for row in told:
-        row["contest"], row["reason"] = rows.get(f"n{row['entry']}", ("", ""))
+        row["contest"], row["reason"] = rows.get(row["reference"], ("", ""))
     out = io.StringIO()
     writer = csv.DictWriter(out, list(told[0]), delimiter=";")
     writer.writeheader()
@@ -219,15 +268,16 @@ def filled(template: bytes, **rows: tuple[str, str]) -> bytes:
 
 
 def test_a_contest_is_shown_entered_counted_and_can_be_taken_back(state, given, tmp_path, capsys):
-    first, second, *_rest = [row["entry"] for row in sheet(given["contest.csv"])]
+    first, second, *_rest = [row["reference"] for row in sheet(given["contest.csv"])]
+    of = numbers(state)
     back = tmp_path / "contest.csv"
-    back.write_bytes(filled(given["contest.csv"], **{f"n{first}": ("yes", "stored wet"), f"n{second}": ("Yes", "x")}))
+    back.write_bytes(filled(given["contest.csv"], **{first: ("yes", "stored wet"), second: ("Yes", "x")}))
     with pytest.raises(UserError, match="nobody can be asked here"):
         do(state, "contest", str(back), "--vendor", "SmartPump")
     assert not list(entries(state, ["contest"]))
     capsys.readouterr()
     assert do(state, "contest", str(back), "--vendor", "SmartPump", "--yes") == 0
-    assert f"contested: entry {first}" in capsys.readouterr().out
+    assert f"contested: entry {of[first]}" in capsys.readouterr().out
     (entry,) = entries(state, ["contest"])
     assert entry.data["sha256"] == hashlib.sha256(back.read_bytes()).hexdigest()
     assert (entry.data["vendor"], entry.data["late"]) == ("SmartPump", False)
@@ -236,16 +286,16 @@ def test_a_contest_is_shown_entered_counted_and_can_be_taken_back(state, given, 
     assert told["contested"]["count"] == 2
     assert told["contested"]["evidence"]["confirmed"] == told["evidence"]["confirmed"] + 2
     assert {"confirmed", "unsupported"} <= {row["name"] for row in told["with_contested"]}
-    back.write_bytes(filled(given["contest.csv"], **{f"n{first}": ("withdraw", "")}))
+    back.write_bytes(filled(given["contest.csv"], **{first: ("withdraw", "")}))
     assert do(state, "contest", str(back), "--vendor", "SmartPump", "--yes") == 0
     stands = contested(state, "SmartPump")
-    assert (list(stands.reasons), stands.withdrawn) == ([int(second)], 1)
+    assert (list(stands.reasons), stands.withdrawn) == ([of[second]], 1)
     assert not contested(state, OTHER).reasons
 
 
 def test_a_contest_holds_for_the_correction_and_a_late_one_is_taken_and_marked(state, given, tmp_path, capsys):
     row = sheet(given["contest.csv"])[0]
-    made = next(e for e in entries(state, ["finding"]) if e.n == int(row["entry"]))
+    made = next(e for e in entries(state, ["finding"]) if e.n == numbers(state)[row["reference"]])
     (export,) = entries(state, ["export"])
     data = {"vendor": "SmartPump", "sha256": "0" * 64, "file": "x.csv", "late": True,
             "findings": [{"n": made.n, "wo_id": made.data["wo_id"], "reason": "late"}]}  # fmt: skip
@@ -259,13 +309,15 @@ def test_a_contest_holds_for_the_correction_and_a_late_one_is_taken_and_marked(s
     assert "Status as recorded:" in out
     assert "Status with 1 contested findings counted as confirmed (1 of them later than 30 days):" in out
     back = tmp_path / "contest.csv"
-    back.write_bytes(filled(given["contest.csv"], **{f"n{made.n}": ("withdraw", "")}))
+    back.write_bytes(filled(given["contest.csv"], **{row["reference"]: ("withdraw", "")}))
     assert do(state, "contest", str(back), "--vendor", "SmartPump", "--yes") == 0
 
 
-KNOWN = {7: Known("WO-1", "B", "P1", "seal", "utility"), 8: Known("=WO-2", "C", "P1", "seal", "utility"),
-         9: Known("WO-3", "D", "P1", "seal", "utility"), 10: Known("WO-4", "A", "P1", "seal", "vendor")}  # fmt: skip
-HEAD = "entry,wo_id,contest,reason\n"
+KNOWN = {
+    "r7": Known(7, "WO-1", "B", "P1", "seal", "utility"), "r8": Known(8, "=WO-2", "C", "P1", "seal", "utility"),
+    "r9": Known(9, "WO-3", "D", "P1", "seal", "utility"), "r10": Known(10, "WO-4", "A", "P1", "seal", "vendor"),
+}  # fmt: skip
+HEAD = "reference,wo_id,contest,reason\n"
 
 
 def judged(text: str | bytes):
@@ -274,7 +326,9 @@ def judged(text: str | bytes):
 
 
 def test_a_sound_row_is_taken_also_as_a_spreadsheet_saves_it():
-    told = judged('Entry;WO_ID;Contest;Reason;mine\r\n7;WO-1;YES;"lay in\r\nwater";x\r\n8;\'=WO-2;withdraw;;\r\n\r\n')
+    told = judged(
+        'Reference;WO_ID;Contest;Reason;mine\r\nR7;WO-1;YES;"lay in\r\nwater";x\r\nr8;\'=WO-2;withdraw;;\r\n\r\n'
+    )
     assert told.faults == ()
     assert told.rows == ({"n": 7, "wo_id": "WO-1", "reason": "lay in water"},
                          {"n": 8, "wo_id": "=WO-2", "reason": "", "withdrawn": True})  # fmt: skip
@@ -283,28 +337,28 @@ def test_a_sound_row_is_taken_also_as_a_spreadsheet_saves_it():
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "line 1: the columns entry, wo_id, contest, reason are expected"),
-        ("entry,entry,wo_id,contest,reason\n", "line 1: the columns"),
+        ("", "line 1: the columns reference, wo_id, contest, reason are expected"),
+        ("reference,reference,wo_id,contest,reason\n", "line 1: the columns"),
         (HEAD, "no row has yes or withdraw"),
-        (HEAD + "7,WO-1,,\n", "no row has yes or withdraw"),
-        (HEAD + "7,WO-1,yes,\n", "line 2: reason: is missing"),
-        (HEAD + "7,WO-1,,why\n", "line 2: reason: is given, but the column contest is empty"),
-        (HEAD + "7,WO-1,no,why\n", "line 2: contest: 'no' is neither yes nor withdraw"),
-        (HEAD + "7,WO-1,yes,=cmd|' /C calc'!A0\n", "line 2: reason: begins like a formula"),
-        (HEAD + "7,WO-9,yes,why\n", "line 2: wo_id: 'WO-9' is not that of entry 7"),
-        (HEAD + "77,WO-1,yes,why\n", "line 2: entry: 77 is no finding on an alert of this vendor"),
-        (HEAD + "-7,WO-1,yes,why\n", "line 2: entry: '-7' is no number of an entry"),
-        (HEAD + "\N{SUPERSCRIPT TWO},WO-1,yes,why\n", "line 2: entry: .* is no number of an entry"),
-        (HEAD + "7,WO-1,yes,why\n7,WO-1,yes,why\n", "line 3: entry: 7 stands in line 2 already"),
-        (HEAD + "7,WO-1,withdraw,\n", "line 2: entry: 7 is not contested"),
-        (HEAD + "9,WO-3,yes,why\n", "line 2: entry: 9 counts as confirmed already"),
-        (HEAD + "10,WO-4,yes,why\n", "line 2: entry: 10 was written by the vendor"),
-        (HEAD + "7,WO-1,yes," + "x" * 301 + "\n", "line 2: reason: a text of 300 characters at most"),
-        (HEAD + "7,WO-1,yes\n", "line 2: has 3 cells, the first line 4"),
-        (HEAD + '7,WO-1,yes,"why\n', "line 2: "),
-        ((HEAD + "7,WO-1,yes,Stöße\n").encode("cp1252"), "line 2: is not UTF-8"),
-        ((HEAD + "7,WO-1,yes,why\n").encode("utf-16"), "line 1: is not UTF-8"),
-        ("entry,grade,wo_id,contest,reason\n7,D,WO-1,yes,why\n", "line 2: grade: entry 7 has grade B"),
+        (HEAD + "r7,WO-1,,\n", "no row has yes or withdraw"),
+        (HEAD + "r7,WO-1,yes,\n", "line 2: reason: is missing"),
+        (HEAD + "r7,WO-1,,why\n", "line 2: reason: is given, but the column contest is empty"),
+        (HEAD + "r7,WO-1,no,why\n", "line 2: contest: 'no' is neither yes nor withdraw"),
+        (HEAD + "r7,WO-1,yes,=cmd|' /C calc'!A0\n", "line 2: reason: begins like a formula"),
+        (HEAD + "r7,WO-9,yes,why\n", "line 2: wo_id: 'WO-9' is not that of r7"),
+        (HEAD + "r77,WO-1,yes,why\n", "line 2: reference: 'r77' is that of no finding on an alert of this vendor"),
+        (HEAD + "-7,WO-1,yes,why\n", "line 2: reference: '-7' is that of no finding"),
+        (HEAD + "\N{SUPERSCRIPT TWO},WO-1,yes,why\n", "line 2: reference: .* is that of no finding"),
+        (HEAD + "r7,WO-1,yes,why\nr7,WO-1,yes,why\n", "line 3: reference: r7 stands in line 2 already"),
+        (HEAD + "r7,WO-1,withdraw,\n", "line 2: reference: r7 is not contested"),
+        (HEAD + "r9,WO-3,yes,why\n", "line 2: reference: r9 counts as confirmed already"),
+        (HEAD + "r10,WO-4,yes,why\n", "line 2: reference: r10 was written by the vendor"),
+        (HEAD + "r7,WO-1,yes," + "x" * 301 + "\n", "line 2: reason: a text of 300 characters at most"),
+        (HEAD + "r7,WO-1,yes\n", "line 2: has 3 cells, the first line 4"),
+        (HEAD + 'r7,WO-1,yes,"why\n', "line 2: "),
+        ((HEAD + "r7,WO-1,yes,Stöße\n").encode("cp1252"), "line 2: is not UTF-8"),
+        ((HEAD + "r7,WO-1,yes,why\n").encode("utf-16"), "line 1: is not UTF-8"),
+        ("reference,grade,wo_id,contest,reason\nr7,D,WO-1,yes,why\n", "line 2: grade: r7 has grade B"),
     ],
 )  # fmt: skip
 def test_each_fault_is_named_with_its_line_and_nothing_is_taken(text, fault):
@@ -314,21 +368,42 @@ def test_each_fault_is_named_with_its_line_and_nothing_is_taken(text, fault):
 
 
 def test_a_good_row_beside_a_bad_one_is_not_taken_and_a_file_too_large_is_refused(state, given, tmp_path, capsys):
-    entry = sheet(given["contest.csv"])[0]["entry"]
+    entry = sheet(given["contest.csv"])[0]["reference"]
     back = tmp_path / "contest.csv"
-    good = filled(given["contest.csv"], **{f"n{entry}": ("yes", "stored wet")})
-    back.write_bytes(good + b"1;WO-RD-1;H-P09;seal;2025-10-02;B;yes;ours\n")
+    good = filled(given["contest.csv"], **{entry: ("yes", "stored wet")})
+    back.write_bytes(good + b"r000000000001;WO-RD-1;H-P09;seal;2025-10-02;B;yes;ours\n")
     assert do(state, "contest", str(back), "--vendor", "SmartPump", "--yes") == 1
-    assert "is no finding on an alert of this vendor" in capsys.readouterr().err
+    assert "is that of no finding on an alert of this vendor" in capsys.readouterr().err
     back.write_bytes(good + b" " * 1_000_000)
     with pytest.raises(UserError, match="is larger than 1000000 bytes"):
         do(state, "contest", str(back), "--vendor", "SmartPump", "--yes")
     assert not list(entries(state, ["contest"]))
 
 
-def test_the_template_guards_what_a_spreadsheet_would_run(answered):
+def test_the_template_guards_what_a_spreadsheet_would_run(answered, handed):
     told = answered
     cases = told.result.cases.copy()
     cases["wo_id"] = "=1+1"
     tricked = dataclasses.replace(told, result=dataclasses.replace(told.result, cases=cases))
-    assert "'=1+1" in packing.render_csv(packing.contest_sheet(tricked, UTC))
+    assert "'=1+1" in packing.render_csv(packing.contest_sheet(tricked, every(State(handed / "before")), UTC))
+
+
+def test_how_many_findings_are_contested_is_said_in_both_results_and_marked_from_more_than_half_on(answered):
+    cases = answered.result.cases
+    against = [int(n) for n in cases.loc[cases["independent"] & ~cases["confirmed"], "finding_n"]]
+
+    def said(n: int) -> list[str]:
+        return review.status_words(
+            dataclasses.replace(answered, counted=frozenset(against[:n]), contested=answered.result)
+        )
+
+    m = len(against)
+    assert all(line.endswith(f"(2 of {m} findings contested)") for line in said(2))
+    assert all(line.endswith(f"({m - 1} of {m} findings contested, MORE THAN HALF)") for line in said(m - 1))
+    assert all(line.endswith(f"({m} of {m} findings contested, ALL OF THEM)") for line in said(m))
+
+
+def test_alerts_that_the_utility_brought_in_are_counted_apart_beside_the_table_and_in_the_pack(answered, given):
+    received, brought_in = answered.alerts_from
+    assert (received + brought_in, brought_in) == (answered.result.alerts, 1)
+    assert f"{received}; 1" in given["evidence.txt"].decode()
