@@ -266,6 +266,7 @@ class Review:
     merge_days: float = 14.0
     horizon_days: float = 182.0
     largest_cluster: int | None = None  # None: the largest number of components of an asset under review
+    campaign_days: float = 3.0  # jobs at one site within so many days are judged as one
     failures_at_limit: float = 0.057  # per asset and year, where parts are replaced exactly at the limit
     failures_honest: float = 0.25  # per asset and year, with an honest vendor
     failures_source: str | None = None  # where the utility's own two come from; None: see monitor.review.choosing

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from benchmarks.bias.pools import Pool, parameters
+from benchmarks.bias.pools import STATION, Pool, parameters
+from models.bias.cases import visits
 from models.bias.evidence import FLAG, BetPath, bet_path, null_rate
 from models.bias.life import excess, leave_one_out_interval
 from models.bias.parameters import Parameters
@@ -75,10 +75,8 @@ class Cases:
         self.graded = cases["grade"].notna().to_numpy()[order]
         self.confirmed = cases["confirmed"].to_numpy(dtype=bool)[order]
         self.own = cases["own_standing"].to_numpy(dtype=bool)[order]
-        self.settled = cases["settled_us"].to_numpy(dtype=np.int64)[order] - pool.start_us
+        self.found_us = cases["found_us"].to_numpy(dtype=float)[order] - pool.start_us
         self.given_away = 1 - cases["wear"].to_numpy(dtype=float)[order]
-        self.visit = pd.factorize(cases["cluster"])[0][order]
-        self.visits = int(self.visit.max(initial=0)) + 1
 
     def fleets(self, rng: np.random.Generator, size: int, count: int) -> Iterator[Counts]:
         """Pump numbers of `count` fleets, drawn with replacement."""
@@ -95,10 +93,17 @@ class Cases:
         rows, seat = rows[order], seat[order]
         found = self.found[rows]
         x, at = self.confirmed[rows[found]], self.at[rows[found]]
-        settled, clusters = self.settled[rows[found]], seat[found] * self.visits + self.visit[rows[found]]
+        judged = visits(
+            seat.tolist(), (seat // STATION).tolist(), self.at[rows].tolist(), self.found_us[rows].tolist(),
+            FROZEN.cluster_days, FROZEN.campaign_days,
+        )  # fmt: skip
+        settled, late = np.array(judged.settled_us, dtype=np.int64)[found], np.array(judged.late, dtype=bool)[found]
+        clusters = np.array(judged.names, dtype=object)[found]
         bets = np.argsort(settled, kind="stable")
         bets = bets[settled[bets] < self.length_us]
-        path, protective = (bet_path(x[bets], clusters[bets], m0, FROZEN.largest_cluster) for m0 in (NULL, PROTECTIVE))
+        path, protective = (
+            bet_path(x[bets], clusters[bets], m0, FROZEN.largest_cluster, late[bets]) for m0 in (NULL, PROTECTIVE)
+        )
         path_at = settled[bets][path.starts]
         reached = np.flatnonzero(path.e >= FLAG)
         wealth = np.concatenate([[1.0], path.e])

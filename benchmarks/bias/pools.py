@@ -23,6 +23,7 @@ from models.bias.review import YEAR_US
 
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # frame -> asset -> rows of it
 END_US = 1_795_392_000_000_000
+STATION = 5  # pumps of a fleet at one site: jobs there within a few days are judged as one
 
 
 def tables(fleet: FleetRecords) -> dict[str, pd.DataFrame]:
@@ -37,7 +38,7 @@ def tables(fleet: FleetRecords) -> dict[str, pd.DataFrame]:
 def parameters(assets: Sequence[str], start_us: int) -> Parameters:
     """What is frozen beforehand: the defaults, q0 = .5 agreed, prices, one date."""
     return Parameters(
-        assets=tuple((asset, "D") for asset in assets),
+        assets=tuple((asset, f"D{seat // STATION}") for seat, asset in enumerate(assets)),
         agreed=True,
         costs={(asset, part.name): Cost(part.cost_planned, part.cost_failure) for asset in assets for part in PARTS},
         events=(("firmware", start_us + round(YEAR_US)),),
@@ -74,7 +75,7 @@ class Pool:
             )
             for origin, frame in (("vendor", alerts), ("own", data["own_alert"]))
         )  # fmt: skip
-        cases, _ = cases_of(work, data["finding"], alerts, own, chosen, period)
+        cases, *_ = cases_of(work, data["finding"], alerts, own, chosen, period)
         failure = failure[(failure["at_us"] >= period[0]) & (failure["at_us"] < period[1])]
         return {"alerts": alerts, "work": work, "failure": failure, "closings": closings,
                 "vendor": started(vendor, period), "own": started(own, period), "cases": cases}  # fmt: skip

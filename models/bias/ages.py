@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.bias.cases import quantity
 from models.bias.episodes import DAY_US
+from models.bias.grading import quantity
 
 HOUR_US = DAY_US / 24
 SLACK_H = 48.0  # a reading may be noted a day off the day of the work, and so may the next

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.bias.ages import Part, ages_at, counters, next_after, times_of
-from models.bias.cases import quantity
 from models.bias.diagnostics import (
     Deferral,
     Season,
@@ -25,6 +24,7 @@ from models.bias.diagnostics import (
     waddington,
 )
 from models.bias.episodes import DAY_US
+from models.bias.grading import quantity
 from models.bias.parameters import Parameters
 from models.bias.replacement import Replacement, replacement
 from models.bias.result import Severity, SpikeOf
@@ -157,14 +157,18 @@ def severities(
     An episode counts once under each severity that was said in it, from the moment it was. Confirmed shares alone do
     not show a vendor that calls everything critical; how many fail without service does.
     """
-    said = alerts[alerts["active"].astype(bool)].drop_duplicates("alert_id", keep="first").set_index("alert_id")
-    names, moments = said["severity"].fillna("").astype(str), said["at_us"]
+    said: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
+    active = alerts[alerts["active"].astype(bool)]
+    columns = (active["alert_id"], active["asset"], active["component"], active["at_us"], active["severity"])
+    for alert, asset, part, at, name in zip(*columns, strict=True):
+        said.setdefault((alert, asset, part), []).append((int(at), name if isinstance(name, str) else ""))
     claims: dict[str, list[tuple[str, str, int]]] = {}
-    for asset, part, ids in zip(episodes["asset"], episodes["component"], episodes["alerts"], strict=True):
+    spans = (episodes[name] for name in ("asset", "component", "alerts", "start_us", "end_us"))
+    for asset, part, ids, begin, end in zip(*spans, strict=True):
         first: dict[str, int] = {}
-        for alert in ids:
-            if alert in moments.index:
-                first.setdefault(names[alert], int(moments[alert]))
+        for at, name in sorted(one for alert in set(ids) for one in said.get((alert, asset, part), [])):
+            if begin <= at and not at > end:  # end: NaN while it stands
+                first.setdefault(name, at)
         for name, at in first.items():
             claims.setdefault(name, []).append((asset, part, at))
     served, broken = times_of(work), times_of(failures)

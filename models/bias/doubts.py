@@ -5,26 +5,28 @@ result shall know what it rests on, and which entries to look at again.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.bias.cases import quantity, standing
+from models.bias.cases import of_vendor, prepared, standing
+from models.bias.driven import driven
+from models.bias.grading import contradiction, looks_like_share, quantity
 
 SHOWN = 5  # examples of each doubt
 FEWEST = 5  # values or times below which a column is not judged as a whole
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 NEAR_US = 300_000_000  # so near to a whole hour is a clock in another zone, and so small a skew is none [us]
-AS_SHARE = 1.5  # wear written as a share of the limit is hardly ever more, wear in per cent hardly ever always less
 COLUMNS: Mapping[str, tuple[str, ...]] = {  # kind -> what is asked of it
-    "vendor_alert": ("alert_id", "vendor", "issued_at", "received_at"),
+    "vendor_alert": ("alert_id", "vendor", "issued_at", "received_at", "severity", "text", "active"),
     "work_order": ("wo_id", "opened", "done", "trigger", "alert_id", "planned_cost", "run_hours"),
     "finding": (
-        "wo_id", "grade", "wear_pct", "limit", "inspector_party", "blind_to_alert", "photo_sha256", "import",
+        "wo_id", "grade", "wear_pct", "measured_value", "limit", "inspector_party", "blind_to_alert",
+        "photo_sha256", "import",
     ),
     "failure": ("failure_id", "cost"),
     "cost": ("planned", "failure"),
@@ -54,6 +56,7 @@ class _Records:
     limits: Mapping[tuple[str, str], str]
     known_us: int  # UTC: what is dated later is future [us]
     vendor: str | None  # under review; None: all
+    claimed: pd.DataFrame  # jobs said to be driven by an alert of the vendor, with `why` none can have driven them
 
 
 _Answer = tuple[list[str], int, int]  # the first that are odd, how many, of how many
@@ -65,6 +68,7 @@ def doubts(
     end_us: int,
     limits: Mapping[tuple[str, str], str],
     vendor: str | None = None,
+    horizon_days: float = 182.0,
 ) -> tuple[Doubt, ...]:
     """All that is odd in the records of these assets, in the order of KINDS; what is in order is not listed.
 
@@ -80,18 +84,36 @@ def doubts(
         (asset, component) -> its agreed limit ("7.1 mm/s").
     vendor : str, optional
         The vendor of these assets; None: they are of several, and no alert is another's.
+    horizon_days : float
+        How long an alert can drive a job, where it says no longer one itself. [d]
     """
     frames = {kind: _prepared(tables.get(kind), kind, assets) for kind in COLUMNS}
     imports = tables.get("import", pd.DataFrame()).reindex(columns=["stage", "kind", "file", "rejected"])
-    records = _Records(**frames, imports=imports, limits=limits, known_us=_known_us(tables, end_us), vendor=vendor)
+    claimed = _claimed(tables, assets, vendor, horizon_days)
+    records = _Records(
+        **frames, imports=imports, limits=limits, known_us=_known_us(tables, end_us), vendor=vendor,
+        claimed=claimed,
+    )  # fmt: skip
     found = [(kind, *ask(records)) for kind, ask in KINDS.items()]
     return tuple(Doubt(kind, count, tuple(told[:SHOWN]), of) for kind, told, count, of in found if count)
+
+
+def _claimed(
+    tables: Mapping[str, pd.DataFrame], assets: Collection[str], vendor: str | None, horizon_days: float
+) -> pd.DataFrame:
+    """The jobs said to be the vendor's, as `models.bias.driven.driven` tells them."""
+    places = dict.fromkeys(assets, "")
+    work, alerts = (prepared(tables.get(kind), kind, places) for kind in ("work_order", "vendor_alert"))
+    mine, others = of_vendor(alerts, vendor)
+    foreign = (work["trigger"] == "vendor_alert") & work["alert_id"].isin(list(others["alert_id"]))
+    return driven(work[~foreign], mine, horizon_days)
 
 
 def _prepared(table: pd.DataFrame | None, kind: str, assets: Collection[str]) -> pd.DataFrame:
     columns = ["n", "at_us", "via", "asset", "component", *COLUMNS[kind]]
     frame = pd.DataFrame() if table is None else standing(table)
     frame = frame.reindex(columns=columns).astype({name: object for name in columns})
+    frame["component"] = frame["component"].where(frame["component"].notna(), "")
     return frame if kind == "cost" else frame[frame["asset"].isin(list(assets))]
 
 
@@ -131,17 +153,45 @@ def _orphans(all_: _Records) -> _Answer:
     return _named(found[~found["wo_id"].isin(list(all_.work_order["wo_id"]))], "wo_id", len(found))
 
 
-def _without_alert(all_: _Records) -> _Answer:
-    """Jobs that a vendor's alert is said to have called for, and no such alert is known."""
-    driven = all_.work_order[all_.work_order["trigger"] == "vendor_alert"]
-    return _named(driven[~driven["alert_id"].isin(list(all_.vendor_alert["alert_id"]))], "wo_id", len(driven))
+def _elsewhere(all_: _Records) -> _Answer:
+    """Findings on another asset or component than the job of their work order."""
+    jobs: dict[str, list[tuple[str, str]]] = {}
+    for wo_id, asset, part in zip(*(all_.work_order[name] for name in ("wo_id", "asset", "component")), strict=True):
+        jobs.setdefault(wo_id, []).append((asset, part))
+    found = all_.finding
+    columns = (found["wo_id"], found["asset"], found["component"])
+    other = [
+        wo_id in jobs and not any(asset == a and (part == p or not part or not p) for a, p in jobs[wo_id])
+        for wo_id, asset, part in zip(*columns, strict=True)
+    ]
+    return _named(found[np.array(other, dtype=bool)], "wo_id", len(found))
+
+
+def _again(all_: _Records) -> _Answer:
+    """Findings on a job and component that had one of an independent hand, or of the same: the first one stands."""
+    found = all_.finding.assign(vendor=all_.finding["inspector_party"].eq("vendor"))
+    again = found.duplicated(["wo_id", "asset", "component", "vendor"])
+    return _named(found[again], "wo_id", len(found))
+
+
+def _apart(why: str) -> Callable[[_Records], _Answer]:
+    """Jobs said to be driven by an alert that for this reason cannot have driven them."""
+    return lambda all_: _named(all_.claimed[all_.claimed["why"] == why], "wo_id", len(all_.claimed))
+
+
+def _alert_changed(all_: _Records) -> _Answer:
+    """Alerts that come again under their id with another asset, component, severity or text."""
+    said = all_.vendor_alert[~all_.vendor_alert["active"].eq(False)]
+    rows = said[["asset", "component", "severity", "text"]].fillna("").astype(str).itertuples(index=False, name=None)
+    first: dict[tuple[str, str], object] = {}
+    keys = zip(said["vendor"].astype(str), said["alert_id"].astype(str), strict=True)
+    other = [first.setdefault(key, what) != what for key, what in zip(keys, rows, strict=True)]
+    return _named(said[np.array(other, dtype=bool)], "alert_id", len(said))
 
 
 def _twice(all_: _Records) -> _Answer:
-    """A job or a failure that stands twice; two findings of one hand on one job."""
-    asked = (
-        (all_.work_order, ["wo_id"]), (all_.failure, ["failure_id"]), (all_.finding, ["wo_id", "inspector_party"]),
-    )  # fmt: skip
+    """A job or a failure that stands twice."""
+    asked = ((all_.work_order, ["wo_id"]), (all_.failure, ["failure_id"]))
     return _together([_named(frame[frame.duplicated(keys)], keys[0], len(frame)) for frame, keys in asked])
 
 
@@ -191,29 +241,25 @@ def whole_hours(late_us: NDArray[np.float64]) -> int:
 
 
 def _wear_as_share(all_: _Records) -> _Answer:
-    """Findings of one origin (an import, or all that were entered here) whose wear is 1.5 % at most."""
+    """Findings of one origin (an import, or all that were entered here) whose wear is 1.5 % at most in most of them."""
     found = all_.finding.dropna(subset=["wear_pct"])
     origins = found.groupby(found["import"].fillna("").astype(str), sort=False)
-    return _together(
-        [_named(one, "wo_id", len(one)) for _, one in origins if looks_like_share(_numbers(one["wear_pct"]))]
-    )
+    wears = [(one, _numbers(one["wear_pct"]).tolist()) for _, one in origins]
+    return _together([
+        _named(one, "wo_id", len(one)) for one, wear in wears if len(wear) >= FEWEST and looks_like_share(wear)
+    ])  # fmt: skip
 
 
-def looks_like_share(wear: Iterable[float]) -> bool:
-    """Whether five wears [%] or more, not all of them 0, look like shares of the limit: none is above 1.5.
+def _against_itself(kind: str) -> Callable[[_Records], _Answer]:
+    """Findings whose grade, wear and measured value cannot all be true."""
 
-    >>> looks_like_share([0.3, 0.8, 1.1, 0.0, 0.95]), looks_like_share([30, 0.8, 1.1, 0.0, 0.95])
-    (True, False)
-    """
-    known = [one for one in wear if not math.isnan(one)]
-    return len(known) >= FEWEST and any(known) and all(0 <= one <= AS_SHARE for one in known)
+    def ask(all_: _Records) -> _Answer:
+        found = all_.finding
+        columns = (found[name] for name in ("grade", "wear_pct", "measured_value", "limit"))
+        odd = [contradiction(*one) == kind for one in zip(*columns, strict=True)]
+        return _named(found[np.array(odd, dtype=bool)], "wo_id", len(found))
 
-
-def _grade_against_wear(all_: _Records) -> _Answer:
-    """Serviceable by its grade, and worn beyond the limit by its wear."""
-    found = all_.finding.dropna(subset=["wear_pct"])
-    beyond = (_numbers(found["wear_pct"]) > 100) & found["grade"].isin(["A", "B", "C"])
-    return _named(found[beyond], "wo_id", len(found))
+    return ask
 
 
 def _other_limit(all_: _Records) -> _Answer:
@@ -301,14 +347,22 @@ def _rejected(all_: _Records) -> _Answer:
 
 KINDS: Mapping[str, Callable[[_Records], _Answer]] = {  # in the order in which they are told
     "orphan_finding": _orphans,
-    "job_without_alert": _without_alert,
+    "finding_elsewhere": _elsewhere,
+    "finding_again": _again,
+    "job_without_alert": _apart("job_without_alert"),
+    "job_other_part": _apart("job_other_part"),
+    "job_before_alert": _apart("job_before_alert"),
+    "job_after_horizon": _apart("job_after_horizon"),
+    "job_served": _apart("job_served"),
+    "alert_changed": _alert_changed,
     "id_twice": _twice,
     "two_vendors": _two_vendors,
     "other_vendor": _other_vendor,
     "issued_after_received": _issued_after,
     "vendor_clock": _vendor_clock,
     "wear_as_share": _wear_as_share,
-    "grade_against_wear": _grade_against_wear,
+    "grade_against_wear": _against_itself("grade_against_wear"),
+    "other_unit": _against_itself("other_unit"),
     "other_limit": _other_limit,
     "before_its_work": _before_its_work,
     "done_before_opened": _done_before_opened,

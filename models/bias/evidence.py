@@ -14,7 +14,6 @@ Rogan, Gladen 1978, Estimating prevalence from the results of a screening test, 
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -86,43 +85,57 @@ def bet_path(
     clusters: Sequence[object],
     m0: float | Sequence[float] | NDArray[np.float64],
     largest_cluster: int,
+    late: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> BetPath:
     """Wealth of 20 fixed bets against "recorded findings are confirmed at least at rate m0", cluster by cluster.
 
     On each finding the share c / n_max of the wealth is staked on "not confirmed", at odds that are fair at m0: it wins
     m0 / (1 - m0) or is lost. Findings of one visit belong together, and visits that find more may be of another kind:
     the stakes of a cluster are settled at once, so that it weighs by its size over n_max = `largest_cluster`, which is
-    fixed beforehand; larger clusters are split as they came. The wealth is the mean over c of
-    prod_j [1 + c sum_i g_i / n_max], g_i = (m0_i - x_i) / (1 - m0_i); for one m0, c = lambda (1 - m0).
+    fixed beforehand. The wealth is the mean over c of prod_j [1 + c G_j], G = sum_i g_i / n_max,
+    g_i = (m0_i - x_i) / (1 - m0_i); for one m0, c = lambda (1 - m0). A cluster larger than n_max is never split, for
+    its findings may share one verdict: it wins at most as its mean would at weight 1, and loses in full until the stake
+    is gone, G = sum g / n where that is above 0, else max(sum g / n_max, -1).
 
-    No factor can be negative: g_i >= -1, a block has at most n_max findings, and c < 1. It is a martingale or falls
-    where the expected sum of g in a cluster is not above 0, given all in the clusters before it: so clusters are to
-    come in the order in which they are closed, and a finding that comes later is one of its own. What happens within a
-    cluster is free. (Splitting a cluster gives that freedom up: n_max belongs at the largest usual visit.)
+    No factor can be negative: G >= -1 and c < 1. The wealth is a martingale or falls where the expected G of a cluster
+    is not above 0, given all in the clusters before it: so clusters are to come in the order in which they are closed.
+    What happens within a cluster is free: its findings may be independent, or one verdict written n times. Of clusters
+    up to n_max the size may tell of the kind too. (Above n_max it may not quite: if larger visits find more, their mean
+    weighs too little in a vendor's favour. So n_max belongs at the largest usual visit.)
+
+    A finding that comes after its cluster was settled is one of its own, marked `late`: its factor is min(1, 1 + c G).
+    A supermartingale times factors of at most 1, whatever they depend on, stays below itself on each path, so it
+    reaches 20 no more often. And holding a report back gains nothing: with a >= 0 won in time and b >= 0 lost late,
+    (1 + a)(1 - b) <= 1 + a - b, which the cluster would have come to as a whole.
 
     Parameters
     ----------
     confirmed : sequence of bool
-        Findings (within a cluster the order is of no account unless the cluster is split).
+        Findings (within a cluster the order is of no account).
     clusters : sequence
         What each finding belongs to; bets are settled in order of first appearance.
     m0 : float or sequence of float
         Null rate, one for all or one for each finding (components differ in cost); at least 0, below 1.
     largest_cluster : int
         n_max, frozen before the review.
+    late : sequence of bool, optional
+        Findings that came after their visit was settled. Default: none.
     """
     x = np.asarray(confirmed, dtype=float)
     null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
     if not len(x):
         return BetPath(np.empty(0), np.empty(0, dtype=np.int64))
-    block, starts = blocks(clusters, largest_cluster)
-    gains = np.bincount(block, weights=(null - x) / (1 - null)) / largest_cluster
-    wealth = np.cumsum(np.log1p(STAKES[:, None] * gains), axis=1)
-    return BetPath(np.exp(np.minimum(log_mean(wealth), 700.0)), starts)
+    of = blocks(clusters, largest_cluster, late)
+    wealth = np.cumsum(np.log1p(STAKES[:, None] * of.gains((null - x) / (1 - null))), axis=1)
+    return BetPath(np.exp(np.minimum(log_mean(wealth), 700.0)), of.starts)
 
 
 def path_bound(
-    confirmed: Sequence[bool] | NDArray[np.bool_], clusters: Sequence[object], largest_cluster: int, level: float = FLAG
+    confirmed: Sequence[bool] | NDArray[np.bool_],
+    clusters: Sequence[object],
+    largest_cluster: int,
+    level: float = FLAG,
+    late: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> float:
     """Largest rate not yet refuted by `bet_path`: sup{m: e(m) < level}, valid at any time, for clusters as well.
 
@@ -132,30 +145,47 @@ def path_bound(
     x = np.asarray(confirmed, dtype=float)
     if not len(x) or x.all():
         return 1.0
-    block, _starts = blocks(clusters, largest_cluster)
-    won, lost = np.bincount(block, weights=1 - x), np.bincount(block, weights=x)
+    of = blocks(clusters, largest_cluster, late)
 
     def above(m: float) -> float:
-        gains = (won * m / (1 - m) - lost) / largest_cluster
+        gains = of.gains((m - x) / (1 - m))
         return float(log_mean(np.log1p(STAKES[:, None] * gains).sum(axis=1))) - math.log(level)
 
     nearly = 1 - 1e-9
     return float(optimize.brentq(above, 0.0, nearly)) if above(nearly) > 0 else 1.0
 
 
-def blocks(clusters: Sequence[object], largest: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(block of each finding, in order of first appearance; positions of their first findings)."""
-    seen: Counter[object] = Counter()
-    number: dict[tuple[object, int], int] = {}
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Findings as what is settled at once."""
+
+    block: NDArray[np.int64]  # of each finding, in order of first appearance
+    starts: NDArray[np.int64]  # positions of their first findings
+    sizes: NDArray[np.int64]
+    late: NDArray[np.bool_]  # of each block
+    largest: int
+
+    def gains(self, of_findings: NDArray[np.float64]) -> NDArray[np.float64]:
+        """G of each block from the g of its findings: see `bet_path`."""
+        total = np.bincount(self.block, weights=of_findings)
+        gains = np.where(
+            total > 0, total / np.maximum(self.sizes, self.largest), np.maximum(total / self.largest, -1.0)
+        )
+        return np.where(self.late, np.minimum(gains, 0.0), gains)
+
+
+def blocks(clusters: Sequence[object], largest: int, late: Sequence[bool] | NDArray[np.bool_] | None = None) -> Blocks:
+    """The clusters of the findings as numbers, in order of first appearance."""
+    number: dict[object, int] = {}
     block, starts = [], []
     for position, cluster in enumerate(clusters):
-        piece = (cluster, seen[cluster] // largest)
-        seen[cluster] += 1
-        if piece not in number:
-            number[piece] = len(number)
+        if cluster not in number:
+            number[cluster] = len(number)
             starts.append(position)
-        block.append(number[piece])
-    return np.array(block, dtype=np.int64), np.array(starts, dtype=np.int64)
+        block.append(number[cluster])
+    numbers, first = np.array(block, dtype=np.int64), np.array(starts, dtype=np.int64)
+    marked = np.zeros(len(numbers), dtype=bool) if late is None else np.asarray(late, dtype=bool)
+    return Blocks(numbers, first, np.bincount(numbers), marked[first], largest)
 
 
 def log_mean(logs: NDArray[np.float64]) -> Any:

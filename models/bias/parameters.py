@@ -28,7 +28,8 @@ class Parameters:
     specificity: float = 0.9
     protective_specificity: float = 1.0
     largest_cluster: int = 4  # n_max: all parts of a pump; with 5 a tenth of the power is lost (docs/bias_method.md)
-    cluster_days: float = 30.0
+    cluster_days: float = 30.0  # jobs on one asset within so many days of its first are one visit
+    campaign_days: float = 3.0  # and so are jobs at one site within so many of the first there
     match_days: float = 56.0
     merge_days: float = 14.0
     horizon_days: float = 182.0

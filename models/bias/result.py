@@ -76,6 +76,7 @@ class ReviewResult:
     own_episodes: int
     decisions: Mapping[str, int]
     interventions: int
+    left_out: tuple[tuple[str, int], ...]  # jobs said to be driven by an alert that cannot have driven them, by reason
     findings: int  # independent ones
     found_assets: int  # with such a finding
     confirmed: int

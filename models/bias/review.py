@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.bias.cases import COLUMNS, CONFIRMED, cases_of, prepared, started
+from models.bias.cases import COLUMNS, CONFIRMED, cases_of, of_vendor, prepared, started
 from models.bias.causes import (
     after_work,
     deferred,
@@ -79,7 +79,7 @@ def review(
     start, end = period
     site_of = dict(parameters.assets)
     data = {kind: prepared(tables.get(kind), kind, site_of) for kind in COLUMNS}
-    alerts, others = _of_vendor(data["vendor_alert"], parameters.vendor)
+    alerts, others = of_vendor(data["vendor_alert"], parameters.vendor)
     work, failures = data["work_order"], data["failure"]
     closings = pd.concat([work[["at_us", "asset", "component"]], failures[["at_us", "asset", "component"]]])
 
@@ -92,7 +92,7 @@ def review(
     vendor_all, own_all = episodes_of(alerts, "vendor"), episodes_of(data["own_alert"], "own")
     vendor_episodes, own_episodes = started(vendor_all, period), started(own_all, period)
 
-    cases, orphans = cases_of(
+    cases, apart, orphans = cases_of(
         work, data["finding"], alerts, own_all, parameters, period, contested, set(others["alert_id"])
     )
     elsewhere = cases[cases["q0"].isna()]
@@ -168,6 +168,7 @@ def review(
         own_episodes=len(own_episodes),
         decisions=choices,
         interventions=len(cases),
+        left_out=tuple(sorted(Counter(apart["why"]).items())),
         findings=n,
         found_assets=int(independent["asset"].nunique()),
         confirmed=confirmed,
@@ -186,7 +187,7 @@ def review(
         ),
         unsupported_by="ppi" if share and share.weight else "jeffreys",
         unlabelled=len(rest),
-        upper_bound=path_bound(bets.confirmed, bets.clusters, bets.largest),
+        upper_bound=path_bound(bets.confirmed, bets.clusters, bets.largest, late=bets.late),
         upper_bound_unclustered=upper_bound(confirmed, n - confirmed),
         unsettled=n - len(settled),
         q0=(float(q0.min()), float(q0.max())),
@@ -204,7 +205,7 @@ def review(
         cycle_ends=cycle_ends,
         tipping=path_tipping(*bets, without_finding=len(rest), q0=mean_q0, sensitivity=se, specificity=sp),
         tipping_unclustered=tipping(confirmed, n - confirmed, len(rest), q0=mean_q0, sensitivity=se, specificity=sp),
-        tipping_curve=path_curve(bets.confirmed, bets.clusters, bets.largest, sensitivity=se, specificity=sp),
+        tipping_curve=path_curve(*bets.alike, sensitivity=se, specificity=sp),
         life=life,
         failures=len(in_period),
         failure_counts=failure_counts,
@@ -237,7 +238,7 @@ def review(
         sites=_groups(settled, "site", set(site_of.values()), parameters),
         components=_groups(settled, "component", parts, parameters),
         doubts=(
-            *doubts(tables, site_of, end, parameters.limits, parameters.vendor),
+            *doubts(tables, site_of, end, parameters.limits, parameters.vendor, parameters.horizon_days),
             *_not_reviewed(elsewhere, len(elsewhere) + len(cases)),
         ),
         other_names=_other_names(others, work, period),
@@ -245,14 +246,6 @@ def review(
         ages=ages,
         monthly=monthly(vendor_episodes, own_episodes, period),
     )  # fmt: skip
-
-
-def _of_vendor(alerts: pd.DataFrame, vendor: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The alerts of the vendor (None: of all), and those of others on the same assets whose ids it did not use."""
-    if vendor is None:
-        return alerts, alerts.iloc[:0]
-    mine = alerts["vendor"] == vendor
-    return alerts[mine], alerts[~mine & ~alerts["alert_id"].isin(list(alerts.loc[mine, "alert_id"]))]
 
 
 def _other_names(others: pd.DataFrame, work: pd.DataFrame, period: tuple[int, int]) -> tuple[OtherName, ...]:
@@ -272,12 +265,20 @@ class _Bets(NamedTuple):
     clusters: list[str]
     m0: NDArray[np.float64]
     largest: int
+    late: NDArray[np.bool_]
+
+    @property
+    def alike(self) -> tuple[NDArray[np.bool_], list[str], int, NDArray[np.bool_]]:
+        """All but the rates, which another one shall stand for."""
+        return self.confirmed, self.clusters, self.largest, self.late
 
 
 def _bets(settled: pd.DataFrame, parameters: Parameters, specificity: float) -> _Bets:
     m0 = np.array([null_rate(q, parameters.sensitivity, specificity) for q in settled["q0"]], dtype=float)
     confirmed = settled["confirmed"].to_numpy(dtype=bool)
-    return _Bets(confirmed, list(settled["cluster"]), m0, parameters.largest_cluster)
+    return _Bets(
+        confirmed, list(settled["cluster"]), m0, parameters.largest_cluster, settled["late"].to_numpy(dtype=bool)
+    )
 
 
 def _cycle_ends(path: BetPath, path_us: NDArray[np.int64], period: tuple[int, int]) -> tuple[tuple[int, float], ...]:

@@ -35,6 +35,7 @@ def path_tipping(
     clusters: Sequence[object],
     m0: float | Sequence[float] | NDArray[np.float64],
     largest_cluster: int,
+    late: Sequence[bool] | NDArray[np.bool_] | None = None,
     *,
     without_finding: int,
     q0: float,
@@ -48,19 +49,20 @@ def path_tipping(
     """
     x = np.asarray(confirmed, dtype=bool)
     null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
-    if bet_path(x, clusters, null, largest_cluster).current < FLAG:
+    if bet_path(x, clusters, null, largest_cluster, late).current < FLAG:
         return Tipping(None, None, None, None)
-    bound, tells = path_bound(x, clusters, largest_cluster), sensitivity + specificity - 1
+    bound, tells = path_bound(x, clusters, largest_cluster, late=late), sensitivity + specificity - 1
     all_clusters = [(1, one) for one in clusters] + [(2, one) for one in range(without_finding)]
+    all_late = np.concatenate([np.zeros(len(x), bool) if late is None else late, np.zeros(without_finding, bool)])
     all_null = np.concatenate([null, np.full(without_finding, null_rate(q0, sensitivity, specificity))])
 
     def stands(worn: int) -> bool:
         more = np.concatenate([x, np.arange(without_finding) < worn])
-        return bet_path(more, all_clusters, all_null, largest_cluster).current >= FLAG
+        return bet_path(more, all_clusters, all_null, largest_cluster, all_late).current >= FLAG
 
     needed = bisect.bisect_left(range(without_finding + 1), True, key=lambda k: not stands(k))
     return Tipping(
-        wrong_findings=wrong_in_path(x, clusters, null, largest_cluster),
+        wrong_findings=wrong_in_path(x, clusters, null, largest_cluster, late),
         lowest_q0=max(0.0, (bound - (1 - specificity)) / tells) if tells > 0 else None,
         lowest_sensitivity=max(0.0, (bound - (1 - specificity) * (1 - q0)) / q0),
         missing_confirmed=needed / without_finding if without_finding and needed <= without_finding else None,
@@ -72,26 +74,37 @@ def wrong_in_path(
     clusters: Sequence[object],
     m0: float | Sequence[float] | NDArray[np.float64],
     largest_cluster: int,
+    late: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> int | None:
     """How few "not confirmed" findings would have to be wrong for the flag of `bet_path` to fall; None: none stands.
 
     Those are taken first whose loss hurts most: whole blocks, the one with the largest fall per finding before others.
     """
     x = np.array(confirmed, dtype=bool)
-    if bet_path(x, clusters, m0, largest_cluster).current < FLAG:
+    if bet_path(x, clusters, m0, largest_cluster, late).current < FLAG:
         return None
     null = np.broadcast_to(np.asarray(m0, dtype=float), x.shape)
-    block, _starts = blocks(clusters, largest_cluster)
-    now = np.bincount(block, weights=(null - x) / (1 - null)) / largest_cluster
-    then = -np.bincount(block) / largest_cluster
+    of = blocks(clusters, largest_cluster, late)
+    block, now, then = of.block, of.gains((null - x) / (1 - null)), of.gains(np.full(len(x), -1.0))
     fall = np.log1p(STAKES[-1] * now) - np.log1p(STAKES[-1] * then)
-    per_finding = fall / np.maximum(np.bincount(block, weights=~x), 1)
-    order = [i for i in np.lexsort((block, -per_finding[block])) if not x[i]]
+    # a block above n_max is lost before all of it is: so many are enough
+    won, each = (
+        np.bincount(block, weights=(null - x) / (1 - null)),
+        np.bincount(block, weights=1 / (1 - null)) / of.sizes,
+    )
+    enough = np.clip(np.ceil((won + largest_cluster) / each), 1, np.maximum(np.bincount(block, weights=~x), 1))
+    enough = np.where(of.sizes > largest_cluster, enough, np.maximum(np.bincount(block, weights=~x), 1))
+    rank = np.zeros(len(x), dtype=np.int64)
+    for one in range(len(of.sizes)):
+        mine = np.flatnonzero((block == one) & ~x)
+        rank[mine] = np.arange(len(mine))
+    per_finding = np.where(rank < enough[block], (fall / enough)[block], 0.0)
+    order = [i for i in np.lexsort((block, -per_finding)) if not x[i]]
 
     def stands(flipped: int) -> bool:
         other = x.copy()
         other[order[:flipped]] = True
-        return bet_path(other, clusters, m0, largest_cluster).current >= FLAG
+        return bet_path(other, clusters, m0, largest_cluster, late).current >= FLAG
 
     return bisect.bisect_left(range(len(order) + 1), True, lo=1, key=lambda k: not stands(k))
 
@@ -100,6 +113,7 @@ def path_curve(
     confirmed: Sequence[bool] | NDArray[np.bool_],
     clusters: Sequence[object],
     largest_cluster: int,
+    late: Sequence[bool] | NDArray[np.bool_] | None = None,
     *,
     sensitivity: float,
     specificity: float,
@@ -109,10 +123,9 @@ def path_curve(
     x = np.asarray(confirmed, dtype=float)
     if not len(x):
         return q0, np.ones(len(q0))
-    block, _starts = blocks(clusters, largest_cluster)
-    won, lost = np.bincount(block, weights=1 - x), np.bincount(block, weights=x)
+    of = blocks(clusters, largest_cluster, late)
     logs = [
-        log_mean(np.log1p(STAKES[:, None] * (won * m / (1 - m) - lost) / largest_cluster).sum(axis=1))
+        log_mean(np.log1p(STAKES[:, None] * of.gains((m - x) / (1 - m))).sum(axis=1))
         for m in (null_rate(float(q), sensitivity, specificity) for q in q0)
     ]
     return q0, np.exp(np.minimum(np.array(logs, dtype=float), 700.0))

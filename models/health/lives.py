@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from models.bias.cases import CONFIRMED, counted_findings, prepared
+from models.bias.cases import CONFIRMED, prepared, with_findings
 from models.bias.episodes import DAY_US
 
 FAILED, WORN, REMOVED, RUNNING = "failed", "worn", "removed", "running"
@@ -43,7 +43,7 @@ def lives(tables: Mapping[str, pd.DataFrame], site_of: Mapping[str, str], since_
         prepared(tables.get(kind), kind, site_of) for kind in ("work_order", "failure", "finding")
     )
     work = work[(work["action"] == "replace") & (work["at_us"] < end_us)]
-    found = counted_findings(findings[(findings["at_us"] < end_us) & (findings["inspector_party"] != "vendor")])
+    found = with_findings(work, findings[(findings["at_us"] < end_us) & (findings["inspector_party"] != "vendor")])
     worn_jobs = set(found.loc[found["grade"].isin(CONFIRMED), "wo_id"])
     events: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     for at, asset, part in zip(failures["at_us"], failures["asset"], failures["component"], strict=True):

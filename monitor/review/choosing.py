@@ -115,6 +115,7 @@ def parameters(
         sensitivity=rule.sensitivity,
         specificity=rule.specificity,
         largest_cluster=n_max(settings, vendor),
+        campaign_days=rule.campaign_days,
         match_days=rule.match_days,
         merge_days=rule.merge_days,
         horizon_days=rule.horizon_days,

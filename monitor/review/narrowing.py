@@ -87,5 +87,9 @@ def _standing(whole: "ReviewResult", frozen: "Parameters", kind: str) -> set[str
         mine = found[found[kind] == name]
         null = [null_rate(q0, frozen.sensitivity, frozen.specificity) for q0 in mine["q0"]]
         confirmed = mine["confirmed"].to_numpy(dtype=bool)
-        e.append(bet_path(confirmed, list(mine["cluster"]), null, frozen.largest_cluster).current)
+        e.append(
+            bet_path(
+                confirmed, list(mine["cluster"]), null, frozen.largest_cluster, mine["late"].to_numpy(dtype=bool)
+            ).current
+        )
     return {name for name, stands in zip(family, e_bh(e), strict=True) if stands}

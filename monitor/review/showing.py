@@ -39,8 +39,9 @@ def parameter_lines(chosen: "Parameters", found: Sequence[Rate], settings: Setti
             se=number_text(p.sensitivity, 2), sp=number_text(p.specificity, 2),
             psp=number_text(p.protective_specificity, 2),
         ),
-        _("n_max, findings of the largest cluster: {n}; one cluster: one asset within {days} d").format(
-            n=p.largest_cluster, days=figure_text(p.cluster_days)
+        _("n_max, findings of the largest cluster: {n}; one cluster: one asset within {days} d, one site within"
+          " {near} d").format(
+            n=p.largest_cluster, days=figure_text(p.cluster_days), near=figure_text(p.campaign_days)
         ),
         _("windows: merge {merge} d, match {match} d, horizon {horizon} d, after work {hours} run h").format(
             merge=figure_text(p.merge_days), match=figure_text(p.match_days), horizon=figure_text(p.horizon_days),

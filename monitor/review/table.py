@@ -59,7 +59,7 @@ def _claims(told: Answer) -> list[Row]:
         Row("assets", _("assets"), assets),
         Row("alerts", _("vendor alerts (episodes)"), f"{r.alerts} ({r.episodes})"),
         Row("decisions", _("followed / deferred / rejected / inspect first / undecided"), choices),
-        Row("interventions", _("interventions N"), str(r.interventions)),
+        Row("interventions", _("interventions N"), _jobs(r)),
         Row("with_finding", _("with an independent finding"), share_text(r.findings, r.interventions)),
         Row("confirmed", _("confirmed (grade D or E)"),
             f"{share_text(r.confirmed, r.findings)}  {counted_text(r.confirmation)}"),
@@ -68,6 +68,28 @@ def _claims(told: Answer) -> list[Row]:
             _("{bound}; unclustered {closed} (n = {n})").format(
                 bound=number_text(r.upper_bound, 2), closed=number_text(r.upper_bound_unclustered, 2), n=r.findings)),
     ]  # fmt: skip
+
+
+def _jobs(r: "ReviewResult") -> str:
+    """N, and how many jobs said to be the vendor's are not among them."""
+    left_out = sum(count for _why, count in r.left_out)
+    if not left_out:
+        return str(r.interventions)
+    words = _("{n}; {left_out} more cite an alert that cannot have driven them, and are left out ({reasons})")
+    reasons = ", ".join(f"{why_word(why)}: {count}" for why, count in r.left_out)
+    return words.format(n=r.interventions, left_out=left_out, reasons=reasons)
+
+
+def why_word(why: str) -> str:
+    """Why no alert can have driven a job that is said to be a vendor's."""
+    words = {
+        "job_without_alert": _("no such alert is recorded"),
+        "job_other_part": _("alert of another part"),
+        "job_before_alert": _("done before the alert"),
+        "job_after_horizon": _("done after the alert's horizon"),
+        "job_served": _("the alert was served already"),
+    }
+    return words.get(why, clean(why, 40))
 
 
 def _evidence(told: Answer) -> list[Row]:

@@ -105,6 +105,7 @@ class Review(Table):
     merge_days: float = Field(14.0, gt=0)
     horizon_days: float = Field(182.0, gt=0)
     largest_cluster: int | None = Field(None, ge=1)
+    campaign_days: float = Field(3.0, ge=0, le=60)
     failures_at_limit: float = Field(0.057, ge=0)
     failures_honest: float = Field(0.25, ge=0)
     failures_source: str | None = Field(None, min_length=1, max_length=200)

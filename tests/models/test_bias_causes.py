@@ -169,11 +169,11 @@ def test_each_severity_is_followed_to_findings_where_served_and_to_failures_wher
     alerts = pd.DataFrame(
         [("a", "warning", us(0)), ("b", "critical", us(10)), ("c", "critical", us(20)), ("d", None, us(30))],
         columns=["alert_id", "severity", "at_us"],
-    ).assign(active=True)
+    ).assign(active=True, asset=["P", "P", "Q", "R"], component="seal")
     episodes = pd.DataFrame(
         [("P", "seal", ["a", "b"]), ("Q", "seal", ["c"]), ("R", "seal", ["d"])],
         columns=["asset", "component", "alerts"],
-    )
+    ).assign(start_us=us(0), end_us=math.nan)
     cases = pd.DataFrame({"severity": ["critical", None], "independent": [True, False], "confirmed": [True, False]})
     work = records([("Q", "seal", us(50)), ("R", "seal", us(60))])
     failures = records([("P", "seal", us(100))])
@@ -199,6 +199,8 @@ def test_a_vendor_that_calls_everything_critical_shows_in_what_fails_and_not_in_
     alerts["severity"] = np.where(bad | (rng.random(n) < 0.5), "critical", "warning")
     episodes = pd.DataFrame({"asset": [f"P{k}" for k in range(n)], "component": "seal"})
     episodes["alerts"] = [[name] for name in alerts["alert_id"]]
+    episodes["start_us"], episodes["end_us"] = us(0), math.nan
+    alerts["asset"], alerts["component"] = episodes["asset"], "seal"
     fails = rng.random(n) < np.where(bad, 0.8, 0.5)
     failures = records([(f"P{k}", "seal", us(90)) for k in np.flatnonzero(fails)])
     cases = pd.DataFrame({"severity": alerts["severity"], "independent": True, "confirmed": rng.random(n) < 0.95})

@@ -11,6 +11,7 @@ from scipy import integrate
 
 from models.bias.evidence import (
     FLAG,
+    STAKES,
     bet_path,
     cost_q0,
     log_e,
@@ -69,10 +70,19 @@ def test_no_findings_are_no_evidence():
     assert tipping(0, 0, 0, q0=0.5, sensitivity=0.9, specificity=0.9).lowest_q0 is None
 
 
-def test_a_large_cluster_is_split_in_the_order_it_came():
-    x = [False, False, False, True]
-    assert len(bet_path(x, ["a"] * 4, 0.5, 3).e) == 2
-    assert bet_path(x, ["a"] * 4, 0.5, 3).e == pytest.approx(bet_path(x, ["a", "a", "a", "b"], 0.5, 3).e)
+def test_a_cluster_above_n_max_wins_as_its_mean_and_loses_in_full_until_the_stake_is_gone():
+    one = bet_path([False] * 6, ["a"] * 6, 0.5, 4)
+    assert one.e == pytest.approx(bet_path([False] * 4, ["a"] * 4, 0.5, 4).e)  # never more than one stake
+    lost = bet_path([True] * 6, ["a"] * 6, 0.5, 4)
+    assert lost.e == pytest.approx(bet_path([True] * 4, ["a"] * 4, 0.5, 4).e)
+    mixed = bet_path([True] * 4 + [False] * 2, ["a"] * 6, 0.5, 4)
+    assert mixed.e == pytest.approx([np.mean(1 - STAKES * 2 / 4)])
+
+
+def test_what_is_found_late_lowers_the_wealth_and_never_raises_it():
+    assert bet_path([False] * 5, range(5), 0.5, 4, [True] * 5).e == pytest.approx([1.0] * 5)
+    confirmed = bet_path([True], ["a"], 0.5, 4, [True])
+    assert confirmed.e == pytest.approx(bet_path([True], ["a"], 0.5, 4).e)
 
 
 findings = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=40)
@@ -95,19 +105,16 @@ def test_the_order_within_a_visit_does_not_matter(rows, random):
 
 def written_down(x, clusters, m0, largest):
     """The wealth as the formula has it, block by block, without an array."""
-    blocks: list[tuple[object, list[tuple[bool, float]]]] = []
+    blocks: dict[object, list[tuple[bool, float]]] = {}
     for found, cluster, null in zip(x, clusters, m0, strict=True):
-        mine = [block for name, block in blocks if name == cluster]
-        if not mine or len(mine[-1]) == largest:
-            mine.append([])
-            blocks.append((cluster, mine[-1]))
-        mine[-1].append((found, null))
+        blocks.setdefault(cluster, []).append((found, null))
     wealth = [1.0] * 20
     path = []
-    for _, block in blocks:
+    for block in blocks.values():
         for k in range(20):
             won = sum(-1 if found else null / (1 - null) for found, null in block)
-            wealth[k] *= 1 + (k + 0.5) / 20 * won / largest
+            won = won / max(len(block), largest) if won > 0 else max(won / largest, -1)
+            wealth[k] *= 1 + (k + 0.5) / 20 * won
         path.append(sum(wealth) / 20)
     return path
 

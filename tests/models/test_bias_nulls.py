@@ -57,6 +57,41 @@ def test_findings_of_a_visit_that_are_all_alike_are_one_piece_of_evidence():
     assert ever(wealth(np.ones_like(singly), singly, 1)) > 0.2 * 500
 
 
+def wealth_of(confirmed, clusters, largest, late=None):
+    """Whether each run of findings (runs, findings), clustered alike, ever reaches the flag."""
+    return sum(bet_path(run, clusters, 0.5, largest, late).highest >= FLAG for run in confirmed)
+
+
+def test_six_pumps_of_a_site_with_one_shared_verdict_are_one_visit_though_n_max_is_four():
+    """Twenty campaigns, each judged by one hand in one go: one by one they would convict one honest vendor in three."""
+    rng = np.random.default_rng(26)
+    confirmed = np.repeat(rng.random((2_000, 20)) < 0.5, 6, axis=1)
+    assert at_most(wealth_of(confirmed, np.repeat(range(20), 6), 4), 2_000)
+    assert wealth_of(confirmed[:500], range(120), 4) > 0.2 * 500
+
+
+def test_reports_of_a_visit_that_are_held_back_until_it_is_settled_gain_nothing():
+    """Visits of four parts that share a verdict, all of them reported late; and one by one, as if each stood alone."""
+    rng = np.random.default_rng(27)
+    confirmed = np.repeat(rng.random((2_000, 20)) < 0.5, 4, axis=1)
+    assert wealth_of(confirmed, range(80), 4, np.ones(80, dtype=bool)) == 0
+    assert wealth_of(confirmed[:500], range(80), 4) > 0.1 * 500
+    one_in_time = np.arange(80) % 4 > 0
+    clusters = np.where(one_in_time, 1_000 + np.arange(80), np.arange(80) // 4)
+    assert at_most(wealth_of(confirmed, clusters, 4, one_in_time), 2_000)
+
+
+def test_larger_visits_than_n_max_that_find_more_are_no_help_against_a_vendor():
+    """Visits of one (.30) and of six (.70) while n_max is four; a mean at weight 1 would flag one honest in six."""
+    rng = np.random.default_rng(28)
+    size = np.where(rng.random((1_000, VISITS)) < 1 / 7, 6, 1)
+    flags = 0
+    for sizes in size:
+        x = rng.random(sizes.sum()) < np.repeat(np.where(sizes == 6, 0.7, 0.3), sizes)
+        flags += bet_path(x, np.repeat(np.arange(VISITS), sizes), 0.5, 4).highest >= FLAG
+    assert flags <= 0.06 * 1_000  # the bet of clusters above n_max is cautious here, its promise is not exact
+
+
 def test_visits_are_settled_when_closed_for_what_comes_first_may_be_the_good_parts():
     """Three sound parts are opened first, three worn ones last, forty visits are open at once: the vendor is at .5.
 

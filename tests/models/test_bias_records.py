@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.bias.cases import cases_of, prepared, standing
+from models.bias.cases import cases_of, prepared, standing, visits
 from models.bias.episodes import DAY_US, merge
 from models.bias.parameters import Parameters
 from models.bias.review import review
 from models.bias.status import GATES, STATUSES, status_of
 
-SITES = {f"P{k}": "S" for k in range(8)}
+SITES = {f"P{k}": f"S{k}" for k in range(8)}
 PERIOD = (0, 400 * DAY_US)
 NOBODY = merge(pd.DataFrame(columns=["at_us", "asset", "component", "alert_id", "active"]), origin="own")
 
@@ -23,16 +23,19 @@ def day(number: float) -> str:
 
 def records(*jobs: tuple[float, str, str | None], late: dict[int, float] | None = None) -> dict[str, pd.DataFrame]:
     """Tables of jobs (day, asset, grade or None), found on its day or on that in `late`; findings are n = 100 ..."""
-    work, findings = [], []
+    work, findings, alerts = [], [], []
     for k, (done, asset, grade) in enumerate(jobs):
         place = {"asset": asset, "component": "seal", "site": "S"}
         work.append({**place, "n": k, "at_us": int(done * DAY_US), "wo_id": f"W{k}", "done": day(done),
                      "trigger": "vendor_alert", "alert_id": f"A{k}", "action": "replace"})  # fmt: skip
+        alerts.append({**place, "n": 1000 + k, "at_us": int(done * DAY_US), "alert_id": f"A{k}", "vendor": "V",
+                       "severity": "warning"})  # fmt: skip
         if grade:
             at = (late or {}).get(k, done)
             findings.append({**place, "n": 100 + k, "at_us": int(at * DAY_US), "wo_id": f"W{k}", "grade": grade,
                              "wear_pct": "50 %", "inspector_party": "utility"})  # fmt: skip
-    return {"work_order": pd.DataFrame(work), "finding": pd.DataFrame(findings)}
+    frames = {"work_order": work, "finding": findings, "vendor_alert": alerts}
+    return {kind: pd.DataFrame(rows) for kind, rows in frames.items()}
 
 
 def cases(tables: dict[str, pd.DataFrame], contested=()) -> pd.DataFrame:
@@ -78,15 +81,26 @@ def test_contested_findings_count_as_confirmed_and_keep_their_grade():
 
 def test_jobs_on_one_asset_within_thirty_days_of_the_first_are_one_visit_settled_when_it_is_closed():
     got = cases(records((1, "P1", "B"), (2, "P2", "B"), (30, "P1", "D"), (32, "P1", "B"), (40, "P1", "A")))
-    assert got["cluster"].tolist() == ["P1/1", "P2/1", "P1/1", "P1/2", "P1/2"]
-    assert (got["settled_us"] / DAY_US).tolist() == [31, 32, 31, 62, 62]
+    assert got["cluster"].tolist() == ["1", "2", "1", "3", "3"]
+    assert (got["settled_us"] / DAY_US).tolist() == [34, 35, 34, 65, 65]
+
+
+def test_jobs_at_one_site_within_three_days_of_the_first_are_judged_in_one_go_whatever_the_asset():
+    sites = {"P1": "S", "P2": "S", "P3": "S", "P4": "other"}
+    jobs = [(1, "P1"), (3, "P2"), (3.5, "P4"), (4.5, "P3"), (20, "P2"), (34, "P2")]
+    asset, at = [pump for _, pump in jobs], [int(d * DAY_US) for d, _ in jobs]
+    got = visits(asset, [sites[one] for one in asset], at, at, 30.0, 3.0)
+    # P3 came more than three days after the first; P2's visit began on day 3 and ends on day 33
+    assert got.names == ["1", "1", "2", "3", "1", "4"]
+    assert [us / DAY_US for us in got.settled_us] == [34, 34, 36.5, 37.5, 34, 67]
 
 
 def test_a_finding_that_comes_after_its_visit_was_closed_is_a_cluster_of_its_own_when_it_comes():
     jobs = [(1, "P1", "B"), (5, "P1", "D"), (9, "P1", "B")]
     got = cases(records(*jobs, late={1: 29.0, 2: 200.0}))
-    assert got["cluster"].tolist() == ["P1/1", "P1/1", "P1/1, late 2"]
-    assert (got["settled_us"] / DAY_US).tolist() == [31, 31, 200]
+    assert got["cluster"].tolist() == ["1", "1", "1, late 2"]
+    assert (got["settled_us"] / DAY_US).tolist() == [34, 34, 200]
+    assert got["late"].tolist() == [False, False, True]
 
 
 def test_what_was_settled_stays_whatever_is_found_later():

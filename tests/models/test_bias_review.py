@@ -169,9 +169,12 @@ def test_a_correction_counts_an_orphan_is_told_and_open_work_is_no_intervention(
     frames = tables(fleet)
     case = r.cases[r.cases["independent"] & ~r.cases["confirmed"]].iloc[0]
     old = frames["finding"][frames["finding"]["wo_id"] == case["wo_id"]]
-    later = old.assign(grade="D", at_us=old["at_us"] + 1)
-    orphan = old.assign(wo_id="WO-none")
-    frames["finding"] = pd.concat([frames["finding"], later, orphan])
+    known = frames["finding"].assign(n=range(len(frames["finding"])), corrects=None)
+    n = int(known.loc[known["wo_id"] == case["wo_id"], "n"].iloc[0])
+    mended = old.assign(grade="D", at_us=old["at_us"] + 1, n=1_000, corrects=n)
+    again = mended.assign(grade="A", n=1_001, corrects=None)  # a later one that corrects nothing is not used
+    orphan = old.assign(wo_id="WO-none", n=1_002, corrects=None)
+    frames["finding"] = pd.concat([known, mended, again, orphan])
     still_open = r.cases.loc[r.cases["grade"].isna(), "wo_id"].iloc[0]
     frames["work_order"].loc[frames["work_order"]["wo_id"] == still_open, "done"] = None
     other = review(frames, parameters(fleet), (fleet.start_us, fleet.end_us))

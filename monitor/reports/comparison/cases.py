@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from models.bias.cases import quantity
+from models.bias.grading import quantity
 from monitor.labels import choice_word, quantity_word, role_word
 from monitor.reports.comparison.look import Look, Row
 from monitor.reports.comparison.misses import misses

@@ -55,9 +55,10 @@ def _rules(look: Look) -> tuple[str, ...]:
             merge=f"{p.merge_days:g}", match=f"{p.match_days:g}", horizon=f"{p.horizon_days:g}"),
         _("The only ground truth is what an inspector finds in the opened part: A as new, B light, C worn but"
           " serviceable to the next planned opportunity, D beyond the agreed limit, E failed. A job is confirmed if an"
-          " inspector who is not the vendor's graded D or E. Findings of one asset within {cluster} days are one visit;"
-          " the e-value bets visit by visit, weighted by size up to {largest}, and may be looked at daily.").format(
-            cluster=f"{p.cluster_days:g}", largest=p.largest_cluster),
+          " inspector who is not the vendor's graded D or E. Findings of one asset within {cluster} days, and of one"
+          " site within {campaign}, are one visit; the e-value bets visit by visit, weighted by size up to {largest},"
+          " and may be looked at daily. A finding that comes after its visit was settled can only lower it.").format(
+            cluster=f"{p.cluster_days:g}", campaign=f"{p.campaign_days:g}", largest=p.largest_cluster),
         _("INSUFFICIENT below 20 findings, 5 assets or findings on half of the jobs; WATCH from e = 5; FLAG from e = 20"
           " with an agreed rate; STRONG if it also holds for inspectors who never call a good part worn and E_net is"
           " above zero. Inspectors are taken to see {se} % of bad parts and to pass {sp} % of good ones.").format(
@@ -105,7 +106,10 @@ def _doubts(look: Look) -> list[Block]:
         words = _("finding corrected or withdrawn after the freeze")
         rows += ((words, len(turns), look.told.result.findings, first),)
     heads = (_("what is odd in the records"), _("count"), _("of"), _("the first of them"))
-    note = _("Counted, not judged: nothing was dropped or mended by it. #17 is entry 17 of the ledger.")
+    note = _(
+        "Counted, not mended. What is left out or not used is marked so; all else was used as it is. #17 is entry 17"
+        " of the ledger."
+    )
     return [
         Paragraph(_("Data quality:")),
         Table("data_quality", heads, rows, note, about=_("what is odd in the records")),
@@ -116,7 +120,15 @@ def doubt_word(kind: str) -> str:
     """A kind of doubt as a reader knows it."""
     words = {
         "orphan_finding": _("finding without its work order"),
-        "job_without_alert": _("vendor-driven job whose alert is not recorded"),
+        "job_without_alert": _("vendor-driven job whose alert is not recorded (left out)"),
+        "finding_elsewhere": _("finding on another part than its work order's job"),
+        "finding_again": _("later finding on a job that has one (not used)"),
+        "job_other_part": _("job cites an alert of another part (left out)"),
+        "job_before_alert": _("job done before the alert that it cites (left out)"),
+        "job_after_horizon": _("job done after the horizon of the alert that it cites (left out)"),
+        "job_served": _("job cites an alert that was served already (left out)"),
+        "alert_changed": _("alert id that came again with another asset, part, severity or text"),
+        "other_unit": _("measured in another unit than the limit"),
         "id_twice": _("one id used twice"),
         "two_vendors": _("alerts of two vendors on one asset"),
         "other_vendor": _("alert that names another than the asset's vendor"),
