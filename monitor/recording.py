@@ -107,17 +107,22 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if args.recording_verb in ("import", "template"):
         args.what = what if args.recording_verb == "import" else "template"
         return bring(args, settings, state)
-    n = int(_add(args, verb, settings, state)["n"])
-    print(_("entry {n}: {kind} recorded").format(n=n, kind=verb))
+    told, odd = _add(args, verb, settings, state)
+    print(_("entry {n}: {kind} recorded").format(n=int(told["n"]), kind=verb))
+    for words in odd:
+        print(f"!! {words}")
     if verb == "cost":
-        tell_use(settings, state, n)
+        tell_use(settings, state, int(told["n"]))
     return 0
 
 
-def _add(args: argparse.Namespace, verb: str, settings: "Settings", state: State) -> Mapping[str, Any]:
-    """Record one deed; returns the daemon's answer, or that of the ledger under the lock."""
+def _add(
+    args: argparse.Namespace, verb: str, settings: "Settings", state: State
+) -> tuple[Mapping[str, Any], list[str]]:  # fmt: skip
+    """Record one deed; returns the daemon's answer, or that of the ledger under the lock, and what is odd in it."""
     from monitor.ledger.correcting import prove
     from monitor.ledger.through import through_daemon
+    from monitor.transfer.suspicion import Suspicion
 
     now_us = time.time_ns() // 1000
     data = _deed(args, verb, settings, state, now_us)
@@ -128,8 +133,10 @@ def _add(args: argparse.Namespace, verb: str, settings: "Settings", state: State
         (made,) = ledger.append_many([draft if draft.via == "import" else replace(draft, via="command")])
         return {"n": made.n}
 
-    draft_of(verb, data, "", now_us, settings, lambda _alert: None)  # what is wrong is said before anybody is asked
-    return through_daemon(state, settings, verb, data, here)
+    draft = draft_of(verb, data, "", now_us, settings, lambda _alert: None)  # what is wrong is said before it is asked
+    odd = [words for _name, words in Suspicion(WHAT[args.recorded][1], settings, state).odd(draft)]
+    withdrawn = draft.data.get("withdrawn") is True
+    return through_daemon(state, settings, verb, data, here), [] if withdrawn else odd
 
 
 def _deed(args: argparse.Namespace, verb: str, settings: "Settings", state: State, now_us: int) -> dict[str, Any]:

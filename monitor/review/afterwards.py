@@ -87,7 +87,7 @@ def _confirmed(row: _Row) -> bool | None:
 
 def _against_vendor(stood: _Row, now: _Row) -> bool:
     """Whether it confirms less than it did, is of another job, or the part is said to be less worn."""
-    from models.bias.cases import quantity
+    from models.bias.grading import quantity
 
     worth = {False: 0, None: 1, True: 2}
     elsewhere = any(stood[name] != now[name] for name in ("wo_id", "asset", "component"))

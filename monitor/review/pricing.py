@@ -79,7 +79,7 @@ def _recorded(costs: "pd.DataFrame | None", currency: str) -> list[Recorded]:
 
 
 def _one(row: Mapping[Any, Any], currency: str) -> Recorded:
-    from models.bias.cases import quantity
+    from models.bias.grading import quantity
 
     numbers, why = [math.nan, math.nan], ""
     for at, name in enumerate(("planned", "failure")):

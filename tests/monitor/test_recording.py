@@ -384,7 +384,7 @@ def test_wear_that_may_be_a_share_is_asked_and_never_guessed(office, capsys):
     sheet = rows({"wear": "0.4"}, {"wear": "1.05"}, {"wear": ""})
     assert office.bring("findings", sheet) == 2
     told = capsys.readouterr().err
-    assert "wear_pct: line 2: 0.4: all 2 values lie between 0 and 1.5" in told
+    assert "wear_pct: line 2: 0.4: most of 2 values lie between 0 and 1.5" in told
     assert "--wear fraction" in told
     assert not list(entries(office.state))
     assert office.bring("findings", sheet, "--wear", "fraction", "--yes") == 0
@@ -394,6 +394,22 @@ def test_wear_that_may_be_a_share_is_asked_and_never_guessed(office, capsys):
     assert office.bring("findings", other, "--wear", "percent", "--yes") == 0
     assert [one["wear_pct"] for one in office.data("finding")][3:] == ["0.4 %", "1.05 %", None]
     assert office.bring("findings", rows({"wo": "X", "wear": "0.4 %"})) == 0  # its cell says it
+
+
+@pytest.mark.parametrize("wears", [("0.70", "0.25", "1.60", "1.10"), ("0.70", "0.25", "1.40", "1.10"),
+                                   ("0.7", "0.3", "1.1", "10"), ("0.7", "-0.1", "0.3")])  # fmt: skip
+def test_shares_are_asked_for_though_a_part_was_beyond_its_limit_or_a_row_is_a_slip(office, capsys, wears):
+    sheet = rows(*({"wo": f"W{n}", "wear": wear} for n, wear in enumerate(wears)))
+    assert office.bring("findings", sheet, "--check") == 2
+    assert "--wear fraction" in capsys.readouterr().err
+    assert office.bring("findings", rows({"wear": "0.7"}, {"wear": "30"}, {"wear": "55"}), "--check") == 0
+
+
+def test_a_finding_that_contradicts_itself_is_named_with_its_line(office, capsys):
+    odd = rows({"wo": "W1", "grade": "D", "wear": "40 %"}, {"wo": "W2", "grade": "C", "wear": "0.7 %"},
+               {"wo": "W3", "grade": "B", "wear": "30 %"})  # fmt: skip
+    assert office.bring("findings", odd, "--check") == 0
+    assert "line 2, 3: contradicts itself" in capsys.readouterr().out
 
 
 NOW = datetime(2026, 11, 28, 9)  # noqa: DTZ001 - the clock on the wall
