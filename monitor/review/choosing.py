@@ -154,7 +154,7 @@ def n_max(settings: Settings, vendor: str | None = None) -> int:
 
 
 def split_visits(settings: Settings, vendor: str | None = None) -> list[str]:
-    """Assets with more components than n_max: a visit to all of them would be split, which is not free."""
+    """Assets with more components than n_max: a visit to all of them would weigh too little, which is not free."""
     most = n_max(settings, vendor)
     return [asset.id for asset in _under_review(settings, vendor) if len(asset.components) > most]
 

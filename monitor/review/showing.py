@@ -122,11 +122,12 @@ def remark_lines(chosen: "Parameters", sha256: str, last: Record | None, seen: I
 
 
 def split_words(largest: int, assets: Sequence[str]) -> str:
-    """That visits to these assets would be split in the bets, and what to write instead."""
+    """That visits to these assets may find more than n_max in the bets, and what to write instead."""
     names = clean(", ".join(assets[:SHOWN]), 200) + (" ..." if len(assets) > SHOWN else "")
     return _(
-        "n_max {n} is less than the components of {count} assets: {assets}. A visit to all of them would be split and"
-        " weigh more than once, and the error rate would not hold; leave out [review] largest_cluster, or raise it"
+        "n_max {n} is less than the components of {count} assets: {assets}. A visit to all of them would weigh"
+        " too little where large visits find more, and the error rate would not quite hold; leave out [review]"
+        " largest_cluster, or raise it"
     ).format(n=largest, count=len(assets), assets=names)
 
 
