@@ -119,11 +119,12 @@ def test_a_component_that_is_not_under_review_is_counted_and_does_not_decide():
     assert r.status in ("FLAG", "STRONG")
     assert r.not_reviewed == (0, 0)
     records = tables(fleet)
-    job = r.cases[r.cases["independent"]].iloc[0]["wo_id"]
+    job, alert = r.cases[r.cases["independent"]].iloc[0][["wo_id", "alert_id"]]
     for kind, name in (("seal kit", "seal kit"), ("", "")):
         mine = {one: frame.copy() for one, frame in records.items()}
         for table in ("work_order", "finding"):
             mine[table].loc[mine[table]["wo_id"] == job, "component"] = kind
+        mine["vendor_alert"].loc[mine["vendor_alert"]["alert_id"] == alert, "component"] = kind
         other = review(mine, parameters(fleet, q0=EVERY), (fleet.start_us, fleet.end_us))
         assert other.status == r.status
         assert other.not_reviewed == ((1, 1) if name else (0, 0))  # a job that names no component is of its asset
