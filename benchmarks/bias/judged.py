@@ -18,7 +18,7 @@ from models.bias.life import excess, leave_one_out_interval
 from models.bias.parameters import Parameters
 from models.bias.review import CYCLE_US, VALIDATED, YEAR_US, review
 from models.bias.status import status_of
-from models.bias.unsupported import powered, unsupported
+from models.bias.unsupported import effective, powered, unsupported
 from models.intervals import Interval
 
 Q0 = 0.5
@@ -118,8 +118,11 @@ class Cases:
         )  # fmt: skip
         share = Interval(float("nan"), float("nan"), float("nan"), n)
         if with_share:
-            ppi = powered(x, self.own[rows[found]], self.own[rows[~found]])
-            counts = ppi.counts if ppi else (confirmed, n - confirmed)
+            names = np.array(judged.names, dtype=object)
+            visited, others = list(names[found]), list(names[~found])
+            ppi = powered(x, self.own[rows[found]], self.own[rows[~found]], visited, others)
+            worth = effective(x, visited) / n if n else 0.0
+            counts = ppi.counts if ppi else (worth * confirmed, worth * (n - confirmed))
             share = unsupported(*counts, sensitivity=KNOWN, specificity=KNOWN, n=n)
         return Judged(
             len(rows), n, confirmed, path.highest >= FLAG, float(path_at[reached[0]]) if len(reached) else float("nan"),
