@@ -13,6 +13,7 @@ from monitor.records import tables
 from monitor.reports import comparison
 from monitor.reports.text import render_text
 from monitor.review.afterwards import afterwards
+from monitor.review.belonging import references
 from monitor.review.packing import pack_files
 from monitor.settings import load
 from tests.monitor.test_recording import FOUND, Office
@@ -110,8 +111,9 @@ def test_the_report_and_the_pack_show_each_change_and_the_finding_that_holds(off
     assert "W0 D -> A" in words
     assert "a change against the vendor does not count" in words
     files = pack_files(told, tables(office.state), office.state, settings, "SmartPump")
+    entry_of = {text: n for n, text in references(office.state, tables(office.state)["finding"]["n"]).items()}
     rows = {
-        int(row["entry"]): row["counts_as"]
+        entry_of[row["reference"]]: row["counts_as"]
         for row in csv.DictReader(io.StringIO(files["findings.csv"].decode("utf-8-sig")))
     }
     assert rows[confirmed] == "confirmed"
