@@ -9,14 +9,16 @@ SOUND, WORN = ("A", "B", "C"), ("D", "E")
 
 
 def quantity(text: Any) -> float:
-    """The number of a decimal string with unit ("30 %", "1150.00 EUR"); NaN for none.
+    """The number of a decimal string with unit ("30 %", "1150.00 EUR"); NaN for none, and for words without a number.
 
     >>> quantity("30 %"), quantity(2.5)
     (30.0, 2.5)
     """
-    if text is None or (isinstance(text, float) and math.isnan(text)):
+    try:
+        value = float(text if isinstance(text, int | float) else str(text).split()[0])
+    except (ValueError, IndexError, OverflowError):
         return math.nan
-    return float(text) if isinstance(text, int | float) else float(str(text).split()[0])
+    return value if math.isfinite(value) else math.nan
 
 
 def contradiction(grade: Any, wear: Any, measured: Any, limit: Any) -> str:

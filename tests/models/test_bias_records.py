@@ -1,6 +1,7 @@
 """Records as cases: corrections, contests, second readings, visits and when their bets are settled; the gates."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from models.bias.cases import cases_of, prepared, standing, visits
 from models.bias.episodes import DAY_US, merge
+from models.bias.grading import quantity
 from models.bias.parameters import Parameters
 from models.bias.review import review
 from models.bias.status import GATES, STATUSES, status_of
@@ -199,3 +201,8 @@ def test_the_gates_are_those_of_the_method(n, assets, jobs, e, protective, net, 
     assert status_of(n, assets, jobs, e, protective, net, agreed, any_hand) == answer
     assert answer[0] in STATUSES
     assert answer[2] in GATES
+
+
+@pytest.mark.parametrize("text", [None, "", " ", "soon", math.nan, "%", "1,5 d", "inf %", []])
+def test_a_quantity_that_tells_no_number_is_unknown_and_ends_no_review(text):
+    assert math.isnan(quantity(text))
