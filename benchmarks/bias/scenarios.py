@@ -1,6 +1,7 @@
 """What vendors, people and wear are put before the review, and how much of it.
 
-The boundary vendors' thresholds were set on tuning seeds so that their true rate comes to .494, a hair below q0 = .5.
+The boundary vendors' thresholds were set on tuning seeds 1 to 6 (pools of 2,000 pumps, whose rates scatter by .004 to
+.008) so that their true rate comes to .494, a hair below q0 = .5.
 """
 
 from dataclasses import dataclass, field, replace
@@ -9,7 +10,7 @@ from drivers.sim.fleet import VENDORS, People, Vendor, Wear
 
 TUNING_SEEDS = tuple(range(1, 10))
 INCUBATION = Wear(growth=4.0)
-BOUNDARY = Vendor(b=0.8241)
+BOUNDARY = Vendor(b=0.8231)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Plan:
 
 
 FULL = Plan(
-    pumps=3000, fleets=500, sizes=(10, 50, 200), diagnosed=30, diagnosed_long=20, sites=60, streams=2000, checked=2
+    pumps=6000, fleets=500, sizes=(10, 50, 200), diagnosed=30, diagnosed_long=20, sites=60, streams=2000, checked=2
 )
 QUICK = Plan(pumps=600, fleets=60, sizes=(10, 50), diagnosed=12, diagnosed_long=6, sites=10, streams=300, checked=1)
 
@@ -68,9 +69,9 @@ HONEST = (  # 24 months, flagged in at most 1 %
 AT_THE_LINE = (  # 24 months, standing flags in at most 5 %
     Scenario("boundary", BOUNDARY),
     Scenario("boundary, pumps read differently", Vendor(b=0.8286, offset=0.10)),
-    Scenario("boundary, visits gather parts", Vendor(gather=0.60, gather_b=0.8324)),
-    Scenario("boundary, larger visits of another kind", Vendor(b=0.6747, gather=0.70, gather_share=0.5)),
-    Scenario("boundary, bad season first", Vendor(b=0.8437, season=0.10)),
+    Scenario("boundary, visits gather parts", Vendor(gather=0.60, gather_b=0.8334)),
+    Scenario("boundary, larger visits of another kind", Vendor(b=0.6785, gather=0.70, gather_share=0.5)),
+    Scenario("boundary, bad season first", Vendor(b=0.8466, season=0.10)),
     Scenario("boundary, all of these", Vendor(b=0.7402, offset=0.07, season=0.10, gather=0.70, gather_share=0.5)),
 )
 UNFAIR = (  # 24 months: the calibration is wrong to the vendor's disadvantage
