@@ -188,3 +188,39 @@ def code_words(code: int, labels: Mapping[int, str], *, bits: bool = False) -> s
         return clean(labels[code], 60) if code in labels else _("not in the table")
     names = [clean(labels.get(n) or _("bit {n}").format(n=n), 60) for n in range(code.bit_length()) if code >> n & 1]
     return ", ".join(names) or _("no bit set")
+
+
+def grade_words(grade: object) -> str:
+    """A grade with what it means (bias.md section 1)."""
+    words = {
+        "A": _("as new"),
+        "B": _("light wear"),
+        "C": _("worn, serviceable to the next planned opportunity"),
+        "D": _("beyond the agreed limit, or a defect"),
+        "E": _("failed"),
+    }
+    return f"{clean(grade, 4)} ({words.get(str(grade), '?')})"
+
+
+def party_word(party: object) -> str:
+    """Who inspected."""
+    words = {"utility": _("utility"), "vendor": _("vendor"), "third": _("third party")}
+    return words.get(str(party), clean(party or "-", 16))
+
+
+def trigger_word(trigger: object) -> str:
+    """What a job was done for."""
+    words = {
+        "vendor_alert": _("vendor's alert"),
+        "own": _("own alert"),
+        "failure": _("failure"),
+        "schedule": _("schedule"),
+        "operator": _("operator"),
+    }
+    return words.get(str(trigger), clean(trigger or "-", 16))
+
+
+def action_word(action: object) -> str:
+    """What was done."""
+    words = {"inspect": _("inspect"), "service": _("service"), "replace": _("replace")}
+    return words.get(str(action), clean(action or "-", 16))

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any
 
+from monitor.labels import action_word, grade_words
 from monitor.screen.decide import Command, moment_of
 from monitor.screen.owed import of_asset, recent
 from monitor.screen.room import RoomState
-from monitor.why.found import action_word, grade_words
 from monitor.why.story import Job
 from monitor.words import _, clean, day_text, utc_text
 

@@ -5,12 +5,12 @@ Pure: lines from a RoomState and a View.
 
 from collections.abc import Iterable
 
+from monitor.labels import action_word, trigger_word
 from monitor.ledger import Record
 from monitor.screen.overview import filter_words
 from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
 from monitor.screen.room import DAY_US, Entry, RoomState
 from monitor.screen.text import View, banners, foot, head, short_time
-from monitor.why.found import action_word, trigger_word
 from monitor.why.story import Job, jobs_of, replacing
 from monitor.words import _, clean, share_text
 

@@ -2,49 +2,13 @@
 
 from collections.abc import Callable
 
-from monitor.labels import role_word
+from monitor.labels import action_word, grade_words, party_word, role_word, trigger_word
 from monitor.ledger import Record
 from monitor.why.story import CONFIRMED, Job, Story, time_us
 from monitor.words import _, age_text, clean, number_text
 
 Row = tuple[str, str]  # label, text
 At = Callable[[int | None], str]
-
-
-def grade_words(grade: object) -> str:
-    """A grade with what it means (bias.md section 1)."""
-    words = {
-        "A": _("as new"),
-        "B": _("light wear"),
-        "C": _("worn, serviceable to the next planned opportunity"),
-        "D": _("beyond the agreed limit, or a defect"),
-        "E": _("failed"),
-    }
-    return f"{clean(grade, 4)} ({words.get(str(grade), '?')})"
-
-
-def party_word(party: object) -> str:
-    """Who inspected."""
-    words = {"utility": _("utility"), "vendor": _("vendor"), "third": _("third party")}
-    return words.get(str(party), clean(party or "-", 16))
-
-
-def trigger_word(trigger: object) -> str:
-    """What a job was done for."""
-    words = {
-        "vendor_alert": _("vendor's alert"),
-        "own": _("own alert"),
-        "failure": _("failure"),
-        "schedule": _("schedule"),
-        "operator": _("operator"),
-    }
-    return words.get(str(trigger), clean(trigger or "-", 16))
-
-
-def action_word(action: object) -> str:
-    """What was done."""
-    words = {"inspect": _("inspect"), "service": _("service"), "replace": _("replace")}
-    return words.get(str(action), clean(action or "-", 16))
 
 
 def found_rows(told: Story, at: At) -> list[Row]:

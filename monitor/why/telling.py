@@ -12,6 +12,7 @@ from drivers.vendor.file_drop import AHEAD, ISSUED
 from monitor.claims import DEVICE_FEEDS, LATE, WAITED
 from monitor.labels import (
     choice_word,
+    grade_words,
     health_word,
     limits_past,
     line_word,
@@ -24,7 +25,7 @@ from monitor.ledger import Record
 from monitor.reasons import reason_text
 from monitor.screen.pieces import wrap
 from monitor.why.asking import Told
-from monitor.why.found import Row, found_rows, grade_words, missing_rows
+from monitor.why.found import Row, found_rows, missing_rows
 from monitor.why.story import CONFIRMED, Story, holds, time_us
 from monitor.words import _, age_text, clean, index_text, local_text, number_text, quantity_text
 
