@@ -99,7 +99,8 @@ class Survey:
         for spec in self._settings.sources:
             poller = pollers[spec.name]
             link = poller.link
-            age_s = None if link.last_answer_s is None else round(mono_s - link.last_answer_s, 1)
+            # an answer that came after this moment was taken is new, not of the future
+            age_s = None if link.last_answer_s is None else max(round(mono_s - link.last_answer_s, 1), 0.0)
             rows.append(
                 SourceStatus(
                     spec.name, spec.site, link.state, age_s, good.get(spec.name, 0), total.get(spec.name, 0), link.note,
