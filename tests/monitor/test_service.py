@@ -96,7 +96,7 @@ def start(benches, tmp_path, port, environ=None, **how):
 
 
 async def stop(bench, number=signal.SIGTERM):
-    """Its exit code; within five seconds, and without a traceback."""
+    """Its exit code; in good time, and without a traceback."""
     begun = time.monotonic()
     bench.kill(number)
     code = await asyncio.to_thread(bench.ended)
