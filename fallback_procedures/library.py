@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from fallback_procedures import shipped
 from fallback_procedures.journal import read_plain
 from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, parse
 from fallback_procedures.sheet import Sheet, read_sheet, used
 from fallback_procedures.words import LANGUAGES, clean
 
-SHIPPED = Path(__file__).parent / "library"
+SHIPPED = shipped.FOLDER / "library"
 # What harms people first stands first: disinfection, sewage in cellars, pressure, power, everything else (P-01).
 CONSEQUENCE = ("P-01", "P-00", "P-08", "P-02", "P-07", "P-10", "P-03", "P-14", "P-04", "P-05", "P-06", "P-12", "P-16",
                "P-09", "P-11", "P-15", "P-13", "P-17", "P-18")  # fmt: skip
@@ -76,10 +77,14 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
     entries: dict[tuple[str, str], Entry] = {}
     notes: list[str] = []
     for language in dict.fromkeys(("en", *languages)):
-        for path in sorted((SHIPPED / language).glob("*.txt")):
-            entry = read_entry(path, "shipped")
-            if entry:
-                entries[entry.id, entry.language] = entry
+        for name in shipped.names("library", language):
+            if not name.endswith(".txt"):
+                continue
+            try:
+                came = entry_of(SHIPPED / language / name, "shipped", shipped.read("library", language, name))
+                entries[came.id, came.language] = came
+            except OSError as fault:
+                notes.append(f"{SHIPPED / language / name}: cannot be read ({fault.strerror})")
     sheets: dict[str, Sheet] = {}
     if manual is not None:
         for path in _texts(manual / "procedures", notes):
@@ -101,10 +106,13 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
 
 
 def read_entry(path: Path, origin: str) -> Entry | None:
-    """One file; None where it cannot be opened. A faulty file keeps the id of its file name."""
+    """One file; None where it cannot be opened."""
     raw = _bytes(path)
-    if raw is None:
-        return None
+    return None if raw is None else entry_of(path, origin, raw)
+
+
+def entry_of(path: Path, origin: str, raw: bytes) -> Entry:
+    """What a file holds. A faulty one keeps the id of its file name."""
     procedure, faults = parse(raw)
     text = decode(raw)[0] or raw.decode("utf-8", "replace")
     if procedure:

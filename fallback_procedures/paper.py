@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
+from fallback_procedures import shipped
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import Procedure
 from fallback_procedures.sheet import Sheet, filled, limits_text, missing, missing_safety
@@ -22,7 +22,6 @@ WIDTH = 80
 LINES = 60  # of a text page, header and footer included: fits A4 and Letter at 6 lines per inch
 VALID_S = 365 * 86_400  # a paper copy is too old after a year, or when its review is due [s]
 BLANK = "_" * 24  # where a form asks for a value that the site has not given
-TEMPLATE = Path(__file__).parent / "page.typ"
 Content = dict[str, Any]
 
 
@@ -242,7 +241,7 @@ def pdf(title: str, pages: list[Content], printed_s: float) -> bytes:
         "pages": [{**page, "squares": squares(page["qr"])} for page in pages],
     }
     made: bytes = typst.compile(
-        TEMPLATE.read_bytes(),
+        shipped.read("page.typ"),
         format="pdf",
         ignore_system_fonts=True,
         sys_inputs={"data": json.dumps(data, ensure_ascii=False)},

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fallback_procedures import shipped
 from fallback_procedures.journal import catch_up, read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import values_of
@@ -60,18 +61,26 @@ class Place:
 def find(explicit: str | None) -> Place:
     """STATE/manual of --state, else beside this program, else /var/lib/handwheel, else ./state."""
     if explicit:
-        manual = Path(explicit).expanduser().absolute() / "manual"
+        manual = _absolute(explicit) / "manual"
         if manual.is_dir():
             return Place(manual)
         return Place(manual, _("{path} is not there: the shipped library is used").format(path=clean(manual)))
-    beside = Path(__file__).resolve().parent.parent
-    for state in (beside, beside / "state", Path("/var/lib/handwheel"), Path("state").absolute()):
+    beside = shipped.home()
+    for state in (beside, beside / "state", Path("/var/lib/handwheel"), Path("state")):
         try:
             if (state / "manual").is_dir():
-                return Place(state / "manual")
+                return Place(state.absolute() / "manual")
         except OSError:
             continue
     return Place(None, _("no state folder was found: the shipped library is used; --state names one"))
+
+
+def _absolute(text: str) -> Path:
+    """A path as it was typed, from the root where that can be told: the folder we stand in may be gone."""
+    try:
+        return Path(text).expanduser().absolute()
+    except (OSError, RuntimeError):
+        return Path(text)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import gettext as _gettext
+import io
 import os
 import re
+import struct
 import textwrap
 import time
 import unicodedata
 from datetime import datetime, tzinfo
 from decimal import Decimal
-from pathlib import Path
+
+from fallback_procedures import shipped
 
 LANGUAGES = ("en", "fr", "de")
 ROLES = ("operator", "shift_lead", "maintenance", "engineer", "administrator")
-_LOCALE = Path(__file__).parent / "locale"
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}([.,][0-9]{1,6})?")
 _PLAIN = {
     "–": "-", "—": "-", "−": "-", "‑": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "→": "->", "’": "'", "‘": "'",
@@ -40,11 +42,12 @@ class _Speech:
 def use_language(language: str) -> str:
     """Choose the language of all operator text of this process; an unknown one becomes en. Returns the one in use."""
     _Speech.language = language if language in LANGUAGES else "en"
-    _Speech.catalogue = (
-        _gettext.NullTranslations()
-        if _Speech.language == "en"
-        else _gettext.translation("handwheel-manual", str(_LOCALE), [_Speech.language], fallback=True)
-    )
+    _Speech.catalogue = _gettext.NullTranslations()
+    if _Speech.language != "en":
+        # without its file, or with a damaged one, English words are better than none
+        with contextlib.suppress(OSError, ValueError, LookupError, struct.error):
+            raw = shipped.read("locale", _Speech.language, "LC_MESSAGES", "handwheel-manual.mo")
+            _Speech.catalogue = _gettext.GNUTranslations(io.BytesIO(raw))
     return _Speech.language
 
 
