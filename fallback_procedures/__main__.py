@@ -14,9 +14,9 @@ import time
 if __package__ in (None, ""):
     sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 
+from fallback_procedures.desk import desk
 from fallback_procedures.library import load
 from fallback_procedures.place import Place, find, look, sites_of
-from fallback_procedures.run import desk
 from fallback_procedures.triggers import moment
 from fallback_procedures.words import LANGUAGES, ROLES, _, clean, encodable, language_of_environment, use_language
 

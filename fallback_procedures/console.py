@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fallback_procedures.desk import Desk, Refused, desk
 from fallback_procedures.library import Library
 from fallback_procedures.place import Look, Place, look, no_drill_now, notes_at_start, site_named, sites_to_ask
-from fallback_procedures.run import Desk, Refused, Run, desk
+from fallback_procedures.run import Run
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.terminal import Gone, Terminal, table
 from fallback_procedures.triggers import last_known, moment

@@ -224,6 +224,16 @@ def _forget(path: Path) -> None:
         path.unlink()
 
 
+def alone(folder: Path | None) -> _lock:
+    """While this is held no other manual screen begins a period below that folder."""
+    places = [folder] if folder is not None and folder.parent.is_dir() else []
+    for place in (*places, memory_folder(folder)):
+        with contextlib.suppress(OSError):
+            place.mkdir(mode=0o777 if place == folder else 0o700, parents=True, exist_ok=True)
+            return _lock(place)
+    return _lock(memory_folder(folder))  # is not there: no lock, the work goes on
+
+
 class _lock:
     """Two manual screens may work on one period: they append one after the other. Without a lock the work goes on."""
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from fallback_procedures import shipped
+from fallback_procedures.desk import Desk, Refused, open_journal
 from fallback_procedures.journal import catch_up, read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import values_of
-from fallback_procedures.run import Desk, Due, Period, Refused, open_journal
+from fallback_procedures.run import Due, Period
 from fallback_procedures.triggers import (
     Now,
     Offer,

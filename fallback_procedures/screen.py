@@ -15,9 +15,10 @@ from textual.binding import Binding
 from textual.events import Key, Paste, Resize
 from textual.widgets import Static
 
+from fallback_procedures.desk import Refused, desk
 from fallback_procedures.library import load
 from fallback_procedures.place import Look, Place, look, no_drill_now, notes_at_start, site_named, sites_to_ask
-from fallback_procedures.run import Refused, Run, desk
+from fallback_procedures.run import Run
 from fallback_procedures.triggers import last_known, moment
 from fallback_procedures.view import (
     document_lines,

@@ -269,10 +269,11 @@ def due_text(look: Look) -> str:
     """What falls due next, in one line; "" for nothing."""
     shown = []
     for due in look.due[:3]:
-        when = (
-            _("in {age}").format(age=age_text(due.in_s))
-            if due.in_s > 0
-            else _("LATE {age}").format(age=age_text(-due.in_s))
-        )
+        if due.in_s is None:
+            when = _("time unknown, see the wrist watch")
+        elif due.in_s > 0:
+            when = _("in {age}").format(age=age_text(due.in_s))
+        else:
+            when = _("LATE {age}").format(age=age_text(-due.in_s))
         shown.append(f"{due.run} {due.text} {when}")
     return _("DUE") + "  " + " | ".join(shown) if shown else ""

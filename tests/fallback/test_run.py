@@ -13,9 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from fallback_procedures.desk import Desk, Refused, checked, desk
 from fallback_procedures.journal import Journal, read_lines
 from fallback_procedures.procedure import parse
-from fallback_procedures.run import Desk, Refused, checked, desk, replay
+from fallback_procedures.run import replay
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import Now
 
@@ -308,7 +309,7 @@ WRITER = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from fallback_procedures.run import desk
+from fallback_procedures.desk import desk
 from fallback_procedures.triggers import moment
 here = desk(Path(sys.argv[1]), moment(), "operator", False)
 name = next(iter(here.period().runs))

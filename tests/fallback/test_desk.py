@@ -1,0 +1,256 @@
+"""What a person does at the desk beside the steps of a run: seeing, verifying, handing over, entering from paper."""
+
+import json
+
+import pytest
+
+from fallback_procedures.desk import Refused, desk
+from fallback_procedures.journal import read_lines
+from fallback_procedures.procedure import parse
+from fallback_procedures.run import replay
+from fallback_procedures.sheet import read_sheet
+from fallback_procedures.triggers import Now
+
+from .conftest import GOLDEN, SHEET
+
+BOOT = "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11"
+RIVERSIDE = read_sheet(SHEET)
+P03 = parse((GOLDEN / "procedures" / "2_readings_and_branches.txt").read_bytes())[0]
+TEXT = (GOLDEN / "procedures" / "2_readings_and_branches.txt").read_text()
+CHECKED = parse(TEXT.replace("       Expect: amber lamp lit, check valve arm moves.\n",
+                             "       Second person: compares the pump number with the label.\n")
+                .replace("=9.5 A}\n", "=9.5 A}\n       Timer: 30 s\n"))[0]  # fmt: skip
+
+
+def at(seconds: float, boot: str = BOOT) -> Now:
+    return Now(1_795_396_300.0 + seconds, 70_000.0 + seconds, boot)
+
+
+@pytest.fixture
+def here(tmp_path):
+    return desk(tmp_path / "journal", at(0), "operator", False)
+
+
+@pytest.fixture
+def declared(here):
+    here.declare(at(1), "all agree", ("R",))
+    return here
+
+
+def a_night(here):
+    """A real period in which every kind of entry occurs that a real period can have."""
+    here.seen(at(0), "overflow", "R", "water at the hatch")
+    here.role = "shift_lead"
+    here.declare(at(60), "panel, SCADA and telephone agree: control lost", ("R",))
+    here.role = "operator"
+    run = here.start(at(142), CHECKED, RIVERSIDE, "R")
+    here.read(at(180), run, "2,31")
+    here.done(at(190), run, "second reading follows")
+    here.verify(at(230), run, "maintenance")
+    here.done(at(240), run)
+    here.timer(at(241), run)
+    here.read(at(280), run, "8.7")
+    here.undo(at(282), run)
+    here.read(at(284), run, "7.8")
+    here.done(at(290), run)
+    here.not_met(at(300), run)
+    here.again(at(960), run)
+    here.read(at(970), run, "1.44")
+    here.done(at(975), run)
+    here.not_applicable(at(980), run, "already running")
+    here.go_to(at(990), run, "4")
+    here.release(at(1000), run, "shift_lead")
+    here.done(at(1010), run)
+    here.note(at(1020), "gauge glass cleaned", run)
+    here.stable(at(1500), "level falls")
+    here.over(at(1600), "overflow", "R")
+    here.hand_over(at(14_400), "operator", "pump 2 stays locked")
+    here.finish(at(15_000), run)
+    here.transcribe(at(15_100), at(300).wall_s, at(310).wall_s, run_id=run, step="1", name="wet well level",
+                    value="2,05", text="from form F1, sheet 1")  # fmt: skip
+    here.role = "shift_lead"
+    here.hand_back(at(15_800), "the daemon has been started anew", "operator", ["handwheel has answered for 5 min"])
+    return here
+
+
+def a_drill(here):
+    """A drill from its first entry to its record."""
+    run = here.start(at(0), P03, RIVERSIDE, "R")
+    here.read(at(60), run, "1.2")
+    here.done(at(70), run)
+    here.stable(at(720))
+    gap = {"where": "P-03 step 2", "gap": "key 14 was not in its place", "change": "key board", "role": "maintenance"}
+    here.record_drill(at(900), "R", "level control lost", [gap])
+    here.close(at(910))
+    return here
+
+
+@pytest.mark.parametrize(("acts", "drill", "name"), [(a_night, False, "journal.jsonl"),
+                                                     (a_drill, True, "journal_drill.jsonl")])  # fmt: skip
+def test_the_golden_journals_are_what_is_written_byte_by_byte(tmp_path, acts, drill, name):
+    here = desk(tmp_path / "journal", at(0), "operator", drill)
+    acts(here)
+    assert here.journal.path.read_text() == (GOLDEN / name).read_text()
+
+
+def test_the_golden_journals_hold_every_kind_of_entry():
+    kinds = [line["kind"] for name in ("journal.jsonl", "journal_drill.jsonl") for line in read_lines(GOLDEN / name)[0]]
+    assert set(kinds) == {
+        "opened", "declared", "started", "reading", "done", "not_applicable", "not_met", "verified", "timer", "undo",
+        "round", "goto", "released", "note", "stable", "seen", "seen_over", "handed_over", "finished", "paper",
+        "handed_back", "closed", "drill_record"}  # fmt: skip
+    night = replay("golden", read_lines(GOLDEN / "journal.jsonl")[0])
+    assert (night.declared, night.ended, night.sites, night.events) == (True, True, ("R",), ())
+    assert night.minutes_to_stable() == 24.0
+
+
+def test_what_a_person_has_seen_stands_until_it_is_over(here):
+    here.seen(at(1), "chlorine_gas", "N", "smell at the door")
+    here.seen(at(9), "chlorine_gas", "N", "stronger")
+    here.seen(at(10), "mains_lost")
+    events = here.period().events
+    assert [(one.event, one.site, one.line["n"]) for one in events] == [("chlorine_gas", "N", 2), ("mains_lost", "", 4)]
+    with pytest.raises(Refused, match="nobody has said"):
+        here.over(at(11), "chlorine_gas", "R")
+    here.over(at(12), "chlorine_gas", "N")
+    assert [one.event for one in here.period().events] == ["mains_lost"]
+    here.undo(at(13))
+    assert [one.event for one in here.period().events] == ["chlorine_gas", "mains_lost"]
+
+
+def test_a_second_person_verifies_after_the_reading_and_before_done_and_anew_each_time(declared):
+    run = declared.start(at(2), CHECKED, RIVERSIDE, "R")
+    with pytest.raises(Refused, match="nothing to verify"):
+        declared.verify(at(3), run, "maintenance")
+    declared.read(at(4), run, "1.0")
+    declared.done(at(5), run)
+    with pytest.raises(Refused, match="second person must verify step 2"):
+        declared.done(at(6), run)
+    with pytest.raises(Refused, match="a role is needed"):
+        declared.verify(at(6), run, "somebody")
+    declared.verify(at(7), run, "operator")
+    declared.done(at(8), run)
+    declared.go_to(at(9), run, "2")
+    with pytest.raises(Refused, match="second person must verify step 2"):
+        declared.done(at(10), run)
+
+
+def test_a_reading_taken_again_must_be_verified_again(declared):
+    both = TEXT.replace("       If not: GO TO step 4.\n[ ] 2", "       Second person: reads it too.\n[ ] 2")
+    run = declared.start(at(2), parse(both)[0], RIVERSIDE, "R")
+    with pytest.raises(Refused, match="first the reading"):
+        declared.verify(at(3), run, "maintenance")
+    declared.read(at(4), run, "1.0")
+    declared.verify(at(5), run, "maintenance")
+    declared.read(at(6), run, "1.9")
+    assert declared.period().runs[run].needs_verifying()
+
+
+def test_a_condition_that_is_not_met_needs_neither_reason_nor_release(declared):
+    run = declared.start(at(2), P03, RIVERSIDE, "R")
+    with pytest.raises(Refused, match="no IF"):
+        declared.not_met(at(3), run)
+    declared.go_to(at(4), run, "4")
+    assert declared.period().runs[run].waiting_for() == "shift_lead"
+    declared.not_met(at(5), run)
+    after = declared.period().runs[run]
+    assert (after.marks["4"].kind, after.cursor) == ("not_met", "")
+
+
+def test_going_back_brings_every_step_from_there_on_again_and_its_hold_too(declared):
+    run = declared.start(at(2), P03, RIVERSIDE, "R")
+    declared.read(at(3), run, "1.0")
+    declared.done(at(4), run)
+    declared.done(at(5), run)
+    declared.go_to(at(6), run, "4")
+    declared.release(at(7), run, "shift_lead")
+    declared.done(at(8), run)
+    declared.go_to(at(9), run, "2")
+    assert set(declared.period().runs[run].marks) == {"1"}
+    declared.done(at(10), run)
+    declared.read(at(11), run, "5")
+    declared.done(at(12), run)
+    assert declared.period().runs[run].waiting_for() == "shift_lead"
+
+
+def test_stable_is_said_once_and_counted_from_the_declaration_or_the_start_of_the_drill(here, tmp_path):
+    with pytest.raises(Refused, match="not declared"):
+        here.stable(at(1))
+    here.note(at(2), "first look")
+    here.declare(at(100), "all agree")
+    assert here.period().minutes_to_stable() is None
+    here.stable(at(700))
+    assert here.period().minutes_to_stable() == 10.0
+    with pytest.raises(Refused, match="already"):
+        here.stable(at(800))
+    drill = desk(tmp_path / "journal", at(0), "operator", True)
+    drill.note(at(40), "begin")
+    drill.declare(at(100), "all agree")
+    drill.stable(at(700))
+    assert drill.period().minutes_to_stable() == 11.0
+
+
+def test_the_role_that_takes_over_goes_on_at_the_desk(declared):
+    declared.hand_over(at(2), "maintenance", "pump 2 stays locked")
+    assert declared.note(at(3), "taken")["role"] == "maintenance"
+    assert declared.period().shift["to"] == "maintenance"
+
+
+def test_a_line_from_paper_keeps_three_times_in_their_order(declared):
+    run = declared.start(at(2), P03, RIVERSIDE, "R")
+    more = {"run_id": run, "step": "1", "name": "wet well level", "value": "2,31"}
+    for occurred, recorded in ((50, 40), (40, 90), (-1e10, 40)):
+        with pytest.raises(Refused, match="the order is"):
+            declared.transcribe(at(60), at(occurred).wall_s, at(recorded).wall_s, **more)
+    line = declared.transcribe(at(60), at(40).wall_s, at(50).wall_s, **more)
+    assert (line["value"], line["unit"], line["in_limits"], line["procedure"]) == ("2.31", "m", False, "P-03")
+    assert line["occurred"] < line["recorded"] < line["at"]
+    assert declared.period().runs[run].readings == ()
+    with pytest.raises(Refused, match="number"):
+        declared.transcribe(at(60), at(40).wall_s, at(50).wall_s, **{**more, "value": "two"})
+    with pytest.raises(Refused, match="says something"):
+        declared.transcribe(at(60), at(40).wall_s, at(50).wall_s)
+
+
+def test_a_drill_record_is_for_drills_and_names_the_next_date(declared, tmp_path):
+    with pytest.raises(Refused, match="only a drill"):
+        declared.record_drill(at(5), "R", "x", [])
+    a_drill(desk(tmp_path / "other", at(0), "operator", True))
+    record = next(line for path in (tmp_path / "other").iterdir() for line in read_lines(path)[0]
+                  if line["kind"] == "drill_record")  # fmt: skip
+    assert (record["minutes"], record["procedures"], record["next_due"]) == (12.0, ["P-03"], "2027-11-23")
+
+
+def test_conditions_that_are_not_met_are_kept_with_the_reason(declared):
+    with pytest.raises(Refused, match="with a reason only"):
+        declared.hand_back(at(5), "", "operator", ["telemetry is fresh"])
+    line = declared.hand_back(at(6), "visited the site", "operator", ["telemetry is fresh"])
+    assert (line["unmet"], line["text"], line["second_role"]) == (
+        ["telemetry is fresh"],
+        "visited the site",
+        "operator",
+    )
+
+
+def test_after_another_terminal_has_handed_back_this_one_writes_nothing_into_the_ended_period(declared, tmp_path):
+    run = declared.start(at(2), P03, RIVERSIDE, "R")
+    other = desk(tmp_path / "journal", at(3), "operator", False)
+    other.hand_back(at(4))
+    with pytest.raises(Refused, match="not open"):
+        declared.finish(at(5), run)
+    ended = other.journal.path.read_bytes()
+    declared.note(at(6), "a new period")
+    assert other.journal.path.read_bytes() == ended
+    assert [line["n"] for line in declared.period().entries] == [1]
+
+
+def test_an_entry_of_an_unknown_kind_or_with_wrong_types_breaks_no_reader():
+    lines = read_lines(GOLDEN / "journal.jsonl")[0]
+    wrong = {"run": "P-03-1", "sites": 7, "undoes": [1], "values": [], "tags": 3, "repeat": "x", "step": {"a": 1},
+             "in_limits": "no", "mono_s": "late", "at": None}  # fmt: skip
+    kinds = [*sorted({line["kind"] for line in lines} - {"handed_back"}), "future"]
+    strange = [{"kind": kind, "n": 1000 + count, **wrong} for count, kind in enumerate(kinds)]
+    period = replay("strange", [*lines, *strange])
+    assert len(period.entries) == len(lines) + len(strange)
+    assert json.loads(json.dumps(period.entries[-1])) == strange[-1]
+    assert period.due(*(1.0, 1.0, "x")) == []
