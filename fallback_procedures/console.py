@@ -30,7 +30,7 @@ from fallback_procedures.view import (
     unit_text,
     why_line,
 )
-from fallback_procedures.words import ROLES, _, clean, decimal_of, language, role_text
+from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, language, role_text
 
 
 @dataclass
@@ -192,12 +192,12 @@ class Console:
 
     # -- acts ---
 
-    def role(self, question: str) -> str:
-        roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(ROLES, 1))
+    def role(self, question: str, known: tuple[str, ...] = ROLES) -> str:
+        roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(known, 1))
         answer = self.terminal.ask(f"{question} {roles}:")
-        if answer.isdigit() and 0 < int(answer) <= len(ROLES):
-            return ROLES[int(answer) - 1]
-        if answer in ROLES:
+        if answer.isdigit() and 0 < int(answer) <= len(known):
+            return known[int(answer) - 1]
+        if answer in known:
             return answer
         raise Refused(_("nothing was done: a role is needed"))
 
@@ -340,7 +340,7 @@ class Console:
         elif low == "t":
             here.timer(now, run.id)
         elif low == "o":
-            here.release(now, run.id, self.role(_("Who releases?")))
+            here.release(now, run.id, self.role(_("Who releases?"), RELEASERS))
         elif low == "u":
             here.undo(now, run.id)
         elif low == "l":

@@ -14,7 +14,7 @@ from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import Procedure, Reading, Step
 from fallback_procedures.run import Period, Run, Taken, replay
-from fallback_procedures.sheet import Sheet, bounds, missing_safety, used
+from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, used
 from fallback_procedures.words import ROLES, _, clean, decimal_of, role_text, utc_text
 
 if TYPE_CHECKING:
@@ -191,8 +191,8 @@ class Desk:
     def timer(self, now: Now, run_id: str) -> Line:
         """Start the timer of the step at hand."""
         run, step = self._at(run_id)
-        if not step.timer_s:
-            raise Refused(_("this step has no timer"))
+        if not step.timer or span_s(step.timer, run.sheet) is None:
+            raise Refused(_("this step has no timer, or its time is a site value that is missing"))
         return self.keep(now, "timer", procedure=run.procedure.id, run=run.id, step=step.number)
 
     def undo(self, now: Now, run_id: str = "") -> Line:

@@ -20,14 +20,15 @@ from fallback_procedures.procedure import TEXT_UNITS, Procedure, Step
 from fallback_procedures.words import encodable
 
 VERBS = {
-    "en": "add agree announce assign calculate check close compare count drain isolate lock measure notify observe "
-    "open prime read record release remove reset sample select set sign start stop tag test vent verify wait",
+    "en": "add agree announce assign calculate call check close compare count drain evacuate isolate leave lock "
+    "measure notify observe open prime read record release remove reset sample select set sign start stop "
+    "switch tag test vent verify wait",
     "fr": "ajouter amorcer annoncer appeler arrêter attendre attribuer calculer choisir comparer compter condamner "
-    "contrôler convenir démarrer fermer lever lire mesurer mettre noter observer ouvrir prélever prévenir purger "
-    "régler relever retirer sélectionner signer tester vérifier vidanger",
-    "de": "berechne bestimme beobachte benachrichtige entlüfte entnimm gib halte kündige leere lies melde miss notiere "
-    "nimm öffne prüfe schalte schließe setze sperre starte stelle stoppe teile teste trage vereinbare vergleiche wähle "
-    "warte zähle",
+    "contrôler convenir couper démarrer fermer lever lire mesurer mettre noter observer ouvrir prélever "
+    "prévenir purger quitter relever retirer régler signer sélectionner tester vidanger vérifier évacuer",
+    "de": "benachrichtige beobachte berechne bestimme entlüfte entnimm gib halte kündige leere lies melde miss nimm "
+    "notiere prüfe ruf rufe räume schalte schließe setze sperre starte stelle stoppe teile teste trage "
+    "vereinbare vergleiche verlass verlasse warte wähle zähle öffne",
 }
 AND = {"en": r"and|then", "fr": r"et|puis", "de": r"und|dann"}
 RECORDING = {
@@ -73,8 +74,8 @@ def findings(procedure: Procedure, known: frozenset[str] = frozenset()) -> list[
         found += _step(step, procedure.language)
     found += _ends(procedure)
     by_hand = procedure.moves_the_plant
-    if by_hand and any(one.condition != "control_lost" for one in procedure.applies):
-        found.append(Finding(1, "H1", "it speaks of HAND or LOCAL, so APPLIES may only say control_lost"))
+    if by_hand and any(one.condition not in ("control_lost", "seen") for one in procedure.applies):
+        found.append(Finding(1, "H1", "it speaks of HAND or LOCAL, so APPLIES may only say control_lost or seen"))
     referred = {target.document for step in procedure.steps for target in step.targets if target.document}
     for name in sorted({*referred, *procedure.forms} - known) if known else ():
         found.append(Finding(1, "L15", f"{name} is referred to and is not in the library"))
@@ -110,7 +111,7 @@ def _step(step: Step, language: str) -> Iterator[Finding]:
         yield Finding(step.line, "L05", "a condition says what is, without not")
     if ONE_OF[language] in step.text.lower():
         yield Finding(step.line, "L06", "alternatives are steps a, b, c, each with its box")
-    if re.search(r"\b(within|innerhalb|avant) \d+ (s|min|h)\b", action) and not step.timer_s:
+    if re.search(r"\b(within|innerhalb|avant) \d+ (s|min|h)\b", action) and not step.timer:
         yield Finding(step.line, "L07", "a step against the clock has a Timer:")
     if _first(action) in RECORDING[language].split() and not step.readings and not re.search(r"\bF\d", action):
         yield Finding(step.line, "L09", "what is read or calculated is written down: a Reading: or a form")

@@ -13,10 +13,10 @@ from typing import Any
 
 from fallback_procedures import shipped
 from fallback_procedures.library import content_hash
-from fallback_procedures.procedure import Procedure
+from fallback_procedures.procedure import Procedure, Repeat, Step
 from fallback_procedures.sheet import Sheet, filled, limits_text, missing, missing_safety
-from fallback_procedures.view import notice_word, repeat_lines, span_text, spoken, status_note, unit_text
-from fallback_procedures.words import _, language, local_text, role_text, utc_text, wrapped
+from fallback_procedures.view import hold_words, notice_word, repeat_lines, span_words, spoken, status_note, unit_text
+from fallback_procedures.words import _, language, local_text, utc_text, wrapped
 
 WIDTH = 80
 LINES = 60  # of a text page, header and footer included: fits A4 and Letter at 6 lines per inch
@@ -78,12 +78,8 @@ def content(
             )
             if text
         ],
-        "blocks": [_step(step, sheet) for step in procedure.steps],
-        "repeats": [
-            " ".join(" ".join(line.split()) for line in repeat_lines(one.first, one.last, one.every_s,
-                                                                      spoken(one.until, sheet), 500))
-            for one in procedure.repeats
-        ],
+        "blocks": [_step(step, sheet, procedure.repeats) for step in procedure.steps],
+        "repeats": [_repeat(one, sheet) for one in procedure.repeats],
         "ends": [
             [label, spoken(text, sheet)]
             for label, text in ((_("Hand back"), procedure.hand_back), (_("Forms"), ", ".join(procedure.forms)))
@@ -104,7 +100,11 @@ def content(
     }  # fmt: skip
 
 
-def _step(step: Any, sheet: Sheet) -> Content:
+def _repeat(repeat: Repeat, sheet: Sheet) -> str:
+    return " ".join(" ".join(repeat_lines(repeat, sheet, 500)).split())
+
+
+def _step(step: Step, sheet: Sheet, repeats: tuple[Repeat, ...]) -> Content:
     under = [
         {
             "name": reading.name,
@@ -119,7 +119,8 @@ def _step(step: Any, sheet: Sheet) -> Content:
         for word, text in (
             (_("Expect"), step.expect),
             (_("If not"), step.if_not),
-            (_("Timer"), span_text(step.timer_s) + "   " + _("from __:__ to __:__") if step.timer_s else ""),
+            (_("If twice"), step.if_twice),
+            (_("Timer"), span_words(step.timer, sheet) + "   " + _("from __:__ to __:__") if step.timer else ""),
         )
         if text
     ]
@@ -129,11 +130,14 @@ def _step(step: Any, sheet: Sheet) -> Content:
         else ""
     )
     return {
+        "repeats": [_repeat(one, sheet) for one in repeats if one.first == step.number],
         "notices": [
             {"kind": one.kind, "word": notice_word(one.kind), "text": spoken(one.text, sheet)} for one in step.notices
         ],
         "holds": [
-            _("HOLD") + f" ({role_text(hold.role)}): {spoken(hold.text, sheet)}   " + _("signature ________ time __:__")
+            _("HOLD")
+            + f" ({hold_words(hold.role, hold.once)}): {spoken(hold.text, sheet)}   "
+            + _("signature ________ time __:__")
             for hold in step.holds
         ],
         "number": step.number,
@@ -189,6 +193,8 @@ def _text_blocks(page: Content) -> list[list[str]]:
     place = f"__:__ {page['initials_word']} ____"
     for step in page["blocks"]:
         block: list[str] = []
+        for repeat in step["repeats"]:
+            block += wrapped(repeat, WIDTH, "", "        ")
         for notice in step["notices"]:
             block += wrapped(notice["text"], WIDTH, f"** {notice['word']}  ", "   ")
         for hold in step["holds"]:

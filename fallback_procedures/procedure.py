@@ -1,8 +1,8 @@
-"""The text format of procedures and forms, and its parser.
+"""The text format of procedures and forms: its words and what a file is once it is understood (parsing.py reads it).
 
-A procedure is a text file that a person can read without us. The parser is strict because a program that shows half of
-a procedure is worse than paper: a file is understood as a whole or not at all, and each fault names its line. The last
-line, END with the id, is there so that a file cut short is noticed.
+A procedure is a text file that a person can read without us. A program that shows half of a procedure is worse than
+paper: a file is understood as a whole or not at all, and each fault names its line. The last line, END with the id, is
+there so that a file cut short is noticed. The whole grammar with an example: docs/procedures_format.md.
 
     PROCEDURE  P-03  Sewage lift station by hand      (or: FORM  F1  Manual log; then page lines behind "| ")
     REVISION   7   2026-09-02
@@ -11,54 +11,41 @@ line, END with the id, is there so that a file cut short is noticed.
     DANGER     people     CAUTION  equipment     NOTE  (each before its step)
     [ ] 1  One action.
            Reading: name ________ unit   limits 0.6 to {value}      ("safety limits" where life or water depends on it)
-           Expect: what is seen     If not: what then     Second person: what is checked     Timer: 30 s
-    HOLD       role   what is released
-    REPEAT     steps 1 to 4 every 15 min until what
+           Expect: what is seen     If not: what then     If twice: what then     Second person: what is checked
+           Timer: 30 s              (or {name} or {name=30 min}: the site's own time)
+    HOLD       role   what is released                (role once: released once per run, not in each round)
+    REPEAT     steps 1 to 4 every 15 min for 2 h, then every 60 min until what
     HAND BACK  when and how     FORMS  F1, F3     END  P-03
 """
 
 from __future__ import annotations
 
 import re
-import time
-from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
-
-from fallback_procedures.words import LANGUAGES, ROLES, hostile
 
 SIZE_LIMIT = 200_000  # bytes; the longest procedure of the library has under 10,000
 LINE_LIMIT = 200
 FIELDS = ("REVISION", "STATUS", "OWNER", "REVIEW BY", "LANGUAGE", "PURPOSE", "WHEN", "APPLIES", "NEEDS")
 NOTICES = ("DANGER", "CAUTION", "NOTE")
 KEYWORDS = ("PROCEDURE", "FORM", *FIELDS, *NOTICES, "HOLD", "REPEAT", "HAND BACK", "FORMS", "END")
-PARTS = ("Reading", "Expect", "If not", "Second person", "Timer")
-CONDITIONS = ("control_lost", "blind", "telemetry_lost", "stopped")
+PARTS = ("Reading", "Expect", "If not", "If twice", "Second person", "Timer")
+CONDITIONS = ("control_lost", "blind", "telemetry_lost", "stopped", "seen")
+EVENTS = (
+    "chlorine_gas",
+    "compromise",
+    "barrier_lost",
+    "mains_lost",
+    "overflow",
+    "pump_work",
+    "valve_work",
+    "meter_reading",
+    "handover",
+)  # what a person sees and says
 SITE_TYPES = ("waterworks", "booster_station", "lift_station", "reservoir", "treatment_plant", "power_plant")
 TEXT_UNITS = ("HH:MM", "yes/no", "text")  # what is written there is no number
 
-_DIGITS = r"-?[0-9]{1,9}(?:\.[0-9]{1,6})?"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_VALUE = r"\{([a-z][a-z0-9_]{0,40})(?:=([^{}]{1,40}))?\}"
-_KEY = re.compile("(" + "|".join(sorted(KEYWORDS, key=len, reverse=True)) + r")(?: +(.*))?$")
-_STEP = re.compile(r"\[ \] {1,4}([0-9]{1,2})([a-z]?) {1,6}(\S.*)$")
-_PART = re.compile("(" + "|".join(PARTS) + r"):(?: +(.*))?$")
-_LABEL = re.compile(r"[A-ZÀ-Þ][\w ]{0,20}?\s?:(?:\s|$)")
-_READING = re.compile(r"(\S.*?) _{4,20} (\S+)(?: +(safety )?limits (\S.*?) to (\S.*))?$")
-_RUN_ON = re.compile(r"\[ ?\]|\b(?:" + "|".join(PARTS) + r"):|(?:^|  )(?:" + "|".join(KEYWORDS) + r")(?:  |$)")
-_GO = re.compile(r"\b(GO TO|REFER TO) (?:(step) ([0-9]{1,2}[a-z]?)|(P-[0-9]{2}|F[0-9]{1,2}))(?![\w-])")
-_REPEAT = re.compile(r"steps? ([0-9]{1,2}[a-z]?)(?: to ([0-9]{1,2}[a-z]?))? every ([0-9]{1,3}) (s|min|h) until (\S.*)")
-_ID = re.compile(r"P-[0-9]{2}|F[0-9]{1,2}")
-_TIME = {"s": 1, "min": 60, "h": 3600}
-_CONTINUED = ("PURPOSE", "WHEN", "NEEDS", "OWNER", "[ ]", "Reading", "Expect", "If not", "Second person", *NOTICES,
-              "HOLD", "REPEAT", "HAND BACK")  # fmt: skip
-_NOT_IN_FORM = ("WHEN", "APPLIES", "NEEDS", "HAND BACK", "FORMS")
-_EXAMPLES = {
-    "REVISION": "number and date: REVISION  7  2026-09-02",
-    "STATUS": "DRAFT, or APPROVED by engineer on 2026-09-02",
-    "LANGUAGE": "de  translation not yet reviewed",
-    "REVIEW BY": "as a date: 2027-09-02",
-}
+VALUE = r"\{([a-z][a-z0-9_]{0,40})(?:=([^{}]{1,40}))?\}"
 
 
 class Fault(NamedTuple):
@@ -75,6 +62,15 @@ class Limit:
     number: str = ""  # as written, decimal point
     value: str = ""  # name of a site value
     default: str = ""  # "9.5 A": used where the site gives none, never for safety
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of time: so many seconds, or a site's own value. `s` is 0 where it is a site value. [s]"""
+
+    s: int = 0
+    value: str = ""  # name of a site value
+    default: str = ""  # "30 min": used where the site gives none
 
 
 @dataclass(frozen=True)
@@ -124,11 +120,12 @@ class Target:
 
 @dataclass(frozen=True)
 class Hold:
-    """Nobody goes on to the next step before `role` has released it."""
+    """Nobody goes on to the next step before `role` has released it; `once` per run, else in each round."""
 
     role: str
     text: str
     line: int
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,32 +140,36 @@ class Step:
     readings: tuple[Reading, ...] = ()
     expect: str = ""
     if_not: str = ""
+    if_twice: str = ""  # a reading is out of limits for the second time in a row
     second_person: str = ""  # independent verification: the step is critical
-    timer_s: int = 0
+    timer: Span | None = None
     branch: Branch | None = None
     targets: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """Steps that come again. `every_s` [s]"""
+    """Steps that come again: for the first `for_s` each `every`, `then` more slowly (0 and None: no change). [s]"""
 
     first: str
     last: str
-    every_s: int
+    every: Span
     until: str
     line: int
+    for_s: int = 0
+    then: Span | None = None
 
 
 @dataclass(frozen=True)
 class Applies:
-    """When a procedure is offered: a condition, for one site or one type of site or all. `for_s` [s]"""
+    """When a procedure is offered: a condition, for one site or one type of site or all; `event` if it is seen. [s]"""
 
     condition: str
     site: str = ""
     site_type: str = ""
     for_s: int = 0
     text: str = ""
+    event: str = ""
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Procedure:
         """Whether it speaks of taking a drive by hand; such a one is never offered before CONTROL LOST is declared."""
         told = [self.title]
         for step in self.steps:
-            told += [step.text, step.expect, step.if_not, *(notice.text for notice in step.notices)]
+            told += [step.text, step.expect, step.if_not, step.if_twice, *(notice.text for notice in step.notices)]
         return any(re.search(r"\b(HAND|LOCAL|MANU|MANUEL|ORT)\b(?! BACK)", text) for text in told)
 
     def step(self, number: str) -> Step | None:
@@ -235,355 +236,22 @@ def parse(source: str | bytes) -> tuple[Procedure | None, tuple[Fault, ...]]:
     >>> parse("Dear operator")[1][0].line
     1
     """
-    if isinstance(source, bytes):
-        text, refused = decode(source)
-        if text is None:
-            return None, refused
-        source = text
-    head = _KEY.match(source.split("\n", 1)[0].rstrip("\r"))
-    if not head or head.group(1) not in ("PROCEDURE", "FORM"):
-        return None, (Fault(1, "the first line must say PROCEDURE or FORM, its id and its title"),)
-    faults: list[Fault] = []
-    items = _items(source, faults)
-    if not items or items[0].line != 1:
-        return None, tuple(faults)
-    procedure = _Builder(source, faults).build(items)
-    return (None, tuple(sorted(set(faults)))) if faults else (procedure, ())
+    from fallback_procedures.parsing import understood  # the parser builds on the types of this file
+
+    return understood(source)
+
+
+def span_of(text: str) -> int:
+    """Seconds of "30 s", "15 min" or "4 h"; 0 where it is anything else. [s]"""
+    found = re.fullmatch(r"([0-9]{1,4}) (s|min|h)", text)
+    return int(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0
 
 
 def with_values(text: str, shown: Callable[[str, str], str]) -> str:
     """The text with each {name} or {name=default unit} replaced by shown(name, default)."""
-    return re.sub(_VALUE, lambda found: shown(found.group(1), found.group(2) or ""), text)
+    return re.sub(VALUE, lambda found: shown(found.group(1), found.group(2) or ""), text)
 
 
 def values_of(text: str) -> dict[str, str]:
     """The site values in a text, each with its default or ""."""
-    return {found.group(1): found.group(2) or "" for found in re.finditer(_VALUE, text)}
-
-
-class _Item(NamedTuple):
-    """A keyword, step, part or page line with its text, continued lines joined. `key` is "[ ]" and "|" for the two."""
-
-    line: int
-    key: str
-    text: str
-
-
-def _items(source: str, faults: list[Fault]) -> list[_Item]:
-    """First pass: lines to items. Whatever is not understood is a fault, never skipped."""
-    items: list[_Item] = []
-    for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
-        line = line.rstrip(" ")
-        bad = next((character for character in line if hostile(character)), "")
-        if bad:
-            faults.append(Fault(number, f"the line holds a character that cannot be printed (U+{ord(bad):04X})"))
-        elif len(line) > LINE_LIMIT:
-            faults.append(Fault(number, f"the line has {len(line)} characters; {LINE_LIMIT} are allowed"))
-        elif not line:
-            continue
-        elif line.startswith("|"):
-            if line != "|" and not line.startswith("| "):
-                faults.append(Fault(number, "a page line begins with | and a space"))
-            items.append(_Item(number, "|", line[2:]))
-        elif line.startswith("["):
-            items.append(_Item(number, "[ ]", line))
-        elif line.startswith(" "):
-            _indented(number, line.strip(), items, faults)
-        else:
-            found = _KEY.match(line)
-            if not found:
-                faults.append(Fault(number, "no known keyword begins this line; a continued line begins with a space"))
-                continue
-            items.append(_Item(number, found.group(1), (found.group(2) or "").strip()))
-    for item in items:
-        if not item.text and item.key != "|":
-            faults.append(Fault(item.line, f"{item.key} says nothing"))
-    return items
-
-
-def _indented(number: int, text: str, items: list[_Item], faults: list[Fault]) -> None:
-    """An indented line is a part of a step (Reading: ...) or continues the text above it."""
-    part = _PART.match(text)
-    if part:
-        items.append(_Item(number, part.group(1), (part.group(2) or "").strip()))
-    elif _LABEL.match(text):
-        known = ", ".join(f"{name}:" for name in PARTS)
-        faults.append(Fault(number, f"{text.split(':', maxsplit=1)[0].strip()}: is not known here; known are {known}"))
-    elif _RUN_ON.search(text):
-        faults.append(Fault(number, "a keyword or step stands at the start of its line"))
-    elif not items or items[-1].key not in _CONTINUED:
-        faults.append(Fault(number, "this line continues nothing that may be continued"))
-    else:
-        items[-1] = items[-1]._replace(text=f"{items[-1].text} {text}")
-
-
-class _Builder:
-    """Second pass: items to a Procedure, in their order."""
-
-    def __init__(self, source: str, faults: list[Fault]) -> None:
-        self.source, self.faults = source, faults
-        self.fields: dict[str, _Item] = {}
-        self.applies: list[Applies] = []
-        self.steps: list[Step] = []
-        self.notices: list[Notice] = []
-        self.holds: list[Hold] = []
-        self.repeats: list[Repeat] = []
-        self.page: list[str] = []
-
-    def fault(self, line: int, text: str) -> None:
-        self.faults.append(Fault(line, text))
-
-    def take(self, item: _Item) -> None:
-        """One item, put where it belongs or refused."""
-        key, form = item.key, self.kind == "form"
-        if "END" in self.fields:
-            self.fault(item.line, "nothing may follow END")
-        elif key == "|" if form else key == "[ ]" or key in (*PARTS, *NOTICES, "HOLD", "REPEAT"):
-            self.body(item)
-        elif key in (*FIELDS, "HAND BACK", "FORMS", "END") and not (form and key in _NOT_IN_FORM):
-            self.field(item)
-        elif key in ("PROCEDURE", "FORM"):
-            self.fault(item.line, f"{key} stands on the first line only")
-        else:
-            self.fault(item.line, f"{key} does not stand in a {'FORM' if form else 'PROCEDURE'}")
-        if key != "|" and _RUN_ON.search(item.text[3:] if key == "[ ]" else item.text):
-            self.fault(item.line, "two lines have run together here, or a keyword stands inside a sentence")
-        if re.search(r"[{}]", re.sub(_VALUE, "", item.text)):
-            self.fault(item.line, "a site value is written {name} or {name=default unit}")
-
-    def field(self, item: _Item) -> None:
-        """A header field, or HAND BACK, FORMS and END."""
-        if item.key in FIELDS and (self.steps or self.notices or self.holds or self.page):
-            self.fault(item.line, f"{item.key} stands before the first warning, step or page line")
-        if item.key == "APPLIES":
-            self.applies.append(self.condition(item))
-        elif item.key in self.fields:
-            self.fault(item.line, f"{item.key} stands twice")
-        self.fields.setdefault(item.key, item)
-
-    def body(self, item: _Item) -> None:
-        """A warning, a step and its parts, HOLD, REPEAT, a page line."""
-        key, line = item.key, item.line
-        if "HAND BACK" in self.fields or "FORMS" in self.fields:
-            self.fault(line, f"{key} stands before HAND BACK and FORMS")
-        if key == "|":
-            self.page.append(item.text)
-        elif key in NOTICES:
-            self.notices.append(Notice(key, item.text, line))
-        elif key == "HOLD":
-            role, _space, text = item.text.partition(" ")
-            if role not in ROLES or not text.strip():
-                self.fault(line, f"HOLD names a role ({', '.join(ROLES)}) and what it releases")
-            self.holds.append(Hold(role, text.strip(), line))
-        elif key == "REPEAT":
-            self.repeats.append(self.repeat(item))
-        elif key == "[ ]":
-            self.step(item)
-        elif not self.steps or self.notices or self.holds:
-            self.fault(line, f"{key}: stands under its step")
-        else:
-            self.part(item)
-
-    def step(self, item: _Item) -> None:
-        found = _STEP.match(item.text)
-        if not found:
-            self.fault(item.line, 'a step is written "[ ] 1  What to do."')
-            return
-        number, letter, text = int(found.group(1)), found.group(2), found.group(3)
-        before = re.match(r"(\d+)([a-z]?)", self.steps[-1].number if self.steps else "0")
-        assert before
-        last, sub = int(before.group(1)), before.group(2)
-        allowed = {(last + 1, ""), (last + 1, "a"), (last, chr(ord(sub) + 1) if sub else "a")}
-        if number == 0 or (number, letter) not in allowed:
-            self.fault(
-                item.line, f"step {number}{letter} does not follow {'step ' + before.group(0) if last else 'the start'}"
-            )
-        self.steps.append(Step(f"{number}{letter}", text, item.line, tuple(self.notices), tuple(self.holds),
-                               branch=self.branch(item.line, text)))  # fmt: skip
-        self.notices, self.holds = [], []
-
-    def part(self, item: _Item) -> None:
-        """Reading:, Expect:, If not:, Second person: and Timer: of the last step."""
-        step = self.steps[-1]
-        taken = {"Expect": step.expect, "If not": step.if_not, "Second person": step.second_person,
-                 "Timer": step.timer_s}  # fmt: skip
-        if taken.get(item.key):
-            self.fault(item.line, f"{item.key}: stands twice under one step")
-        if item.key == "Reading":
-            step = replace(step, readings=(*step.readings, self.reading(item.line, item.text)))
-        elif item.key == "Expect":
-            step = replace(step, expect=item.text)
-        elif item.key == "If not":
-            step = replace(step, if_not=item.text, targets=(*step.targets, *self.targets(item)))
-        elif item.key == "Second person":
-            step = replace(step, second_person=item.text)
-        else:
-            found = re.fullmatch(r"(\d{1,4}) (s|min|h)", item.text)
-            if not found:
-                self.fault(item.line, 'a timer is written "Timer: 30 s", "5 min" or "1 h"')
-            step = replace(step, timer_s=int(found.group(1)) * _TIME[found.group(2)] if found else 0)
-        self.steps[-1] = step
-
-    def condition(self, item: _Item) -> Applies:
-        words, for_s = item.text.split(), 0
-        if "for" in words:
-            at = words.index("for")
-            tail, words = words[at + 1 :], words[:at]
-            if len(tail) == 2 and re.fullmatch(r"[0-9]{1,5}", tail[0]) and tail[1] in _TIME:
-                for_s = int(tail[0]) * _TIME[tail[1]]
-            else:
-                self.fault(item.line, 'the time of APPLIES is written "for 60 s", "for 5 min" or "for 1 h"')
-        if not words or words[0] not in CONDITIONS:
-            self.fault(item.line, f"APPLIES knows {', '.join(CONDITIONS)}")
-            return Applies("")
-        pairs: dict[str, str] = {}
-        for word in words[1:]:
-            key, _equals, value = word.partition("=")
-            if key not in ("site", "site_type") or key in pairs or not re.fullmatch(r"[\w.-]{1,40}", value):
-                self.fault(item.line, f"APPLIES knows site=ID and site_type=TYPE, each once; not {word!r}")
-            elif key == "site_type" and value not in SITE_TYPES:
-                self.fault(item.line, f"site types are {', '.join(SITE_TYPES)}; not {value!r}")
-            pairs[key] = value
-        return Applies(words[0], pairs.get("site", ""), pairs.get("site_type", ""), for_s, " ".join(item.text.split()))
-
-    def limit(self, line: int, text: str, unit: str) -> Limit:
-        value = re.fullmatch(_VALUE, text)
-        if value:
-            default = value.group(2) or ""
-            if default and not re.fullmatch(_DIGITS + " " + re.escape(unit), default):
-                self.fault(line, f"the default {default!r} must be a number with a decimal point and the unit {unit}")
-            return Limit(value=value.group(1), default=default)
-        if text != "-" and not re.fullmatch(_DIGITS, text):
-            self.fault(line, f"the limit {text!r} must be -, a number with a decimal point, or {{name}}")
-            return Limit()
-        return Limit(number="" if text == "-" else text)
-
-    def reading(self, line: int, text: str) -> Reading:
-        found = _READING.match(text)
-        if not found:
-            self.fault(line, 'a reading is written "Reading: name ________ unit   limits LOW to HIGH"')
-            return Reading("", "", Limit(), Limit(), False, False, line)
-        name, unit, safety, low, high = found.groups()
-        if "__" in name or unit == "limits":
-            self.fault(line, "a reading has one name, one blank and one unit")
-        if low is None:
-            return Reading(name, unit, Limit(), Limit(), False, False, line)
-        ends = (self.limit(line, low, unit), self.limit(line, high, unit))
-        if unit in TEXT_UNITS:
-            self.fault(line, f"a reading of {unit} has no limits")
-        elif safety and not any(end.number or end.value for end in ends):
-            self.fault(line, "a safety limit names a limit")
-        elif ends[0].number and ends[1].number and Decimal(ends[0].number) > Decimal(ends[1].number):
-            self.fault(line, "the low limit is above the high limit")
-        return Reading(name, unit, *ends, bool(safety), True, line)
-
-    def repeat(self, item: _Item) -> Repeat:
-        found = _REPEAT.fullmatch(item.text)
-        if not found:
-            self.fault(item.line, 'a repeat is written "REPEAT  steps 1 to 4 every 15 min until ..."')
-            return Repeat("", "", 0, "", item.line)
-        first, last, number, unit, until = found.groups()
-        return Repeat(first, last or first, int(number) * _TIME[unit], until, item.line)
-
-    def targets(self, item: _Item) -> tuple[Target, ...]:
-        found = list(_GO.finditer(item.text))
-        if len(found) != len(re.findall(r"\b(?:GO TO|REFER TO)\b", item.text, re.IGNORECASE)):
-            self.fault(item.line, "write GO TO step 4, GO TO P-18 or REFER TO F3")
-        return tuple(
-            Target(one.group(1) == "GO TO", one.group(3) or "", one.group(4) or "", item.line) for one in found
-        )
-
-    def branch(self, line: int, text: str) -> Branch | None:
-        word, then = re.search(r"\b(IF|WHEN|WHILE)\b", text), re.search(r"\bTHEN\b", text)
-        if not word and not then:
-            return None
-        if not word or not then or then.start() < word.end():
-            self.fault(line, "a condition is written IF ... THEN ...")
-            return None
-        if re.search(r"\bAND\b", text) and re.search(r"\bOR\b", text):
-            self.fault(line, "AND and OR do not stand in one condition")
-        return Branch(word.group(1), text[word.end() : then.start()].strip(" ,"), text[then.end() :].strip())
-
-    # -- the whole -----------------------------------------------------------------------------------------------
-
-    def build(self, items: list[_Item]) -> Procedure:
-        """The Procedure; to be believed only where no fault was found."""
-        self.kind = "form" if items[0].key == "FORM" else "procedure"
-        for item in items[1:]:
-            self.take(item)
-        self.whole(items)
-        name, _space, title = items[0].text.partition(" ")
-        if not _ID.fullmatch(name) or not title.strip() or (name[0] == "F") != (self.kind == "form"):
-            self.fault(1, f"{items[0].key} names an id ({'F1' if self.kind == 'form' else 'P-03'}) and a title")
-        if "END" in self.fields and self.text("END") != name:
-            self.fault(self.fields["END"].line, f"END names the id of the first line, {name}")
-        revision, effective = self.dated("REVISION", r"([0-9]{1,4}) +(DATE)")
-        approved = self.dated("STATUS", r"DRAFT()()|APPROVED by ([a-z_]+) on (DATE)")
-        language, translation = (
-            self.dated("LANGUAGE", r"([a-z]{2})(?: +(translation .+))?") if "LANGUAGE" in self.fields else ("en", "")
-        )
-        if language not in LANGUAGES:
-            self.fault(self.fields["LANGUAGE"].line, f"languages are {', '.join(LANGUAGES)}")
-        if approved[0] and approved[0] not in ROLES:
-            self.fault(self.fields["STATUS"].line, f"roles are {', '.join(ROLES)}")
-        review_by, _none = self.dated("REVIEW BY", r"(DATE)()")
-        forms = tuple(form.strip() for form in self.text("FORMS").split(",")) if "FORMS" in self.fields else ()
-        if any(not re.fullmatch(r"F\d{1,2}", form) for form in forms):
-            self.fault(self.fields["FORMS"].line, "FORMS names forms as F1, F3")
-        return Procedure(
-            self.kind, name, title.strip(), revision, effective, self.text("STATUS"), approved[0], self.text("OWNER"),
-            review_by, language, translation, self.text("PURPOSE"), self.text("WHEN"), tuple(self.applies),
-            self.text("NEEDS"), tuple(self.steps), tuple(self.repeats), self.text("HAND BACK"), forms,
-            tuple(self.page), self.source,
-        )  # fmt: skip
-
-    def text(self, key: str) -> str:
-        return self.fields[key].text if key in self.fields else ""
-
-    def dated(self, key: str, form: str) -> tuple[str, str]:
-        """Two parts of a field after a form in which DATE stands for a real date; a fault where it differs."""
-        if key not in self.fields:
-            return "", ""
-        item = self.fields[key]
-        found = re.fullmatch(form.replace("DATE", _DATE), item.text)
-        if not found:
-            self.fault(item.line, f"{key} is written {_EXAMPLES[key]}")
-            return "", ""
-        parts = [part for part in found.groups() if part] + ["", ""]
-        if any(re.fullmatch(_DATE, part) and not _is_date(part) for part in parts):
-            self.fault(item.line, f"{key}: there is no such day")
-        return parts[0], parts[1]
-
-    def whole(self, items: list[_Item]) -> None:
-        """Faults that no single item shows."""
-        needed = ["REVISION", "STATUS", "OWNER", "REVIEW BY", "PURPOSE"]
-        needed += [] if self.kind == "form" else ["WHEN", "APPLIES", "NEEDS", "HAND BACK"]
-        for key in needed:
-            if key not in self.fields:
-                self.fault(1, f"{key} is missing")
-        if not self.page and not self.steps:
-            self.fault(1, "there is no page line (|)" if self.kind == "form" else "there is no step")
-        if "END" not in self.fields:
-            self.fault(items[-1].line, "the last line must be END and the id; the file may have been cut short")
-        for line in [notice.line for notice in self.notices] + [hold.line for hold in self.holds]:
-            self.fault(line, "this stands before its step; no step follows")
-        numbers = {step.number for step in self.steps}
-        hand_back = self.targets(self.fields["HAND BACK"]) if "HAND BACK" in self.fields else ()
-        for index, step in enumerate(self.steps):
-            own = self.targets(_Item(step.line, "[ ]", step.text))
-            self.steps[index] = replace(step, targets=(*own, *step.targets))
-        for target in (*hand_back, *(target for step in self.steps for target in step.targets)):
-            if target.step and target.step not in numbers:
-                self.fault(target.line, f"there is no step {target.step}")
-        for repeat in self.repeats:
-            order = [step.number for step in self.steps]
-            if repeat.every_s and not (repeat.first in order and repeat.last in order
-                                       and order.index(repeat.first) <= order.index(repeat.last)):  # fmt: skip
-                self.fault(repeat.line, f"there are no steps {repeat.first} to {repeat.last}")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return bool(time.strptime(text, "%Y-%m-%d"))
-    except ValueError:
-        return False
+    return {found.group(1): found.group(2) or "" for found in re.finditer(VALUE, text)}

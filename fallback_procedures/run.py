@@ -12,8 +12,8 @@ from functools import lru_cache
 
 from fallback_procedures.journal import Line
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Step, parse
-from fallback_procedures.sheet import Sheet
-from fallback_procedures.words import _, seconds_of
+from fallback_procedures.sheet import Sheet, span_s
+from fallback_procedures.words import _, seconds_of, steps_text
 
 BELIEVED_S = 366 * 86_400.0  # a wall clock further ahead of an entry than this is wrong, not late [s]
 
@@ -57,6 +57,7 @@ class Run:
     readings: tuple[Taken, ...] = ()
     timers: dict[str, Line] = field(default_factory=dict)  # step -> the entry that started its timer
     rounds: dict[int, tuple[int, Line]] = field(default_factory=dict)  # repeat -> (rounds done, entry of the last one)
+    began: dict[int, Line] = field(default_factory=dict)  # repeat -> the entry that marked its first step first
     started: Line = field(default_factory=dict)
     finished: bool = False
     last_n: int = 0
@@ -167,18 +168,23 @@ class Period:
         for run in self.open_runs():
             for index, repeat in enumerate(run.procedure.repeats):
                 begun = run.rounds.get(index, (0, None))[1] or _reached(run, repeat)
-                if begun and repeat.every_s:
-                    since = elapsed(begun, wall_s, mono_s, boot_id)
-                    in_s = None if since is None else repeat.every_s - since
-                    missed = int(-in_s // repeat.every_s) if in_s is not None and in_s < 0 else 0
-                    text = _("steps {first} to {last} again").format(first=repeat.first, last=repeat.last)
+                since = elapsed(begun, wall_s, mono_s, boot_id) if begun else None
+                begin = elapsed(run.began.get(index, {}), wall_s, mono_s, boot_id)
+                every_s = span_s(repeat.every, run.sheet)
+                if repeat.then and since is not None and begin is not None and begin - since >= repeat.for_s:
+                    every_s = span_s(repeat.then, run.sheet)  # the last round began behind the time of the first rhythm
+                if begun and every_s:
+                    in_s = None if since is None else every_s - since
+                    missed = int(-in_s // every_s) if in_s is not None and in_s < 0 else 0
+                    text = _("{steps} again").format(steps=steps_text(repeat.first, repeat.last))
                     text += " (" + _("{n} missed").format(n=missed) + ")" if missed else ""
                     found.append(Due(run.id, text, in_s, repeat.first, missed))
             for number, line in run.timers.items():
                 step, since = run.procedure.step(number), elapsed(line, wall_s, mono_s, boot_id)
-                if step is not None and number not in run.marks:
+                length_s = span_s(step.timer, run.sheet) if step and step.timer else None
+                if length_s is not None and number not in run.marks:
                     text = _("timer of step {n}").format(n=number)
-                    found.append(Due(run.id, text, None if since is None else step.timer_s - since, number))
+                    found.append(Due(run.id, text, None if since is None else length_s - since, number))
         return sorted(found, key=lambda due: (due.in_s is not None, due.in_s or 0.0))
 
 
@@ -274,7 +280,8 @@ def _stepped(run: Run, line: Line) -> Run:
     kind, number = line["kind"], str(line.get("step", ""))
     if kind in ("done", "not_applicable", "not_met"):
         mark = Mark(kind, str(line.get("role", "")), str(line.get("at", "")), str(line.get("text", "")))
-        marked = replace(run, marks={**run.marks, number: mark})
+        begins = {index: line for index, one in enumerate(run.procedure.repeats) if one.first == number}
+        marked = replace(run, marks={**run.marks, number: mark}, began={**begins, **run.began})
         return _reach(marked, _after(marked, number))
     if kind == "reading":
         within = line.get("in_limits")
@@ -303,7 +310,8 @@ def _stepped(run: Run, line: Line) -> Run:
 
 def _reach(run: Run, number: str) -> Run:
     """The run at a step that it comes to now: what was read, released or verified there before counts no more."""
-    return replace(run, cursor=number, fresh=(), released=tuple(key for key in run.released if key != number),
+    held = tuple(key for key in run.released if key != number or _held_once(run.procedure, key))
+    return replace(run, cursor=number, fresh=(), released=held,
                    verified={key: role for key, role in run.verified.items() if key != number})  # fmt: skip
 
 
@@ -322,6 +330,11 @@ def _from(procedure: Procedure, number: str) -> list[str]:
     """A step and all that follow; none for a number that there is not."""
     order = [step.number for step in procedure.steps]
     return order[order.index(number) :] if number in order else []
+
+
+def _held_once(procedure: Procedure, number: str) -> bool:
+    step = procedure.step(number)
+    return step is not None and all(hold.once for hold in step.holds)
 
 
 def _range(procedure: Procedure, repeat: Repeat) -> list[str]:

@@ -36,7 +36,7 @@ from fallback_procedures.view import (
     unit_text,
     why_line,
 )
-from fallback_procedures.words import ROLES, _, clean, language, role_text, wrapped
+from fallback_procedures.words import RELEASERS, ROLES, _, clean, language, role_text, wrapped
 
 Answer = Callable[[str], None]
 LEFT = 34  # columns of the list where two panes fit
@@ -307,7 +307,7 @@ class ManualScreen(App[int]):
         elif key == "t":
             self.keep(lambda: here.timer(now, run.id))
         elif key == "o":
-            self.ask_role(_("Who releases?"), lambda role: here.release(moment(), run.id, role))
+            self.ask_role(_("Who releases?"), lambda role: here.release(moment(), run.id, role), RELEASERS)
         elif key == "u":
             self.keep(lambda: here.undo(now, run.id))
         elif key == "l":
@@ -365,13 +365,13 @@ class ManualScreen(App[int]):
 
         self.ask(f"{reading.name} [{unit_text(reading.unit)}]:", take)
 
-    def ask_role(self, prompt: str, act: Callable[[str], object]) -> None:
-        roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(ROLES, 1))
+    def ask_role(self, prompt: str, act: Callable[[str], object], known: tuple[str, ...] = ROLES) -> None:
+        roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(known, 1))
 
         def then(text: str) -> None:
-            if not (text.isdigit() and 0 < int(text) <= len(ROLES)) and text not in ROLES:
+            if not (text.isdigit() and 0 < int(text) <= len(known)) and text not in known:
                 raise Refused(_("nothing was done: a role is needed"))
-            act(ROLES[int(text) - 1] if text.isdigit() else text)
+            act(known[int(text) - 1] if text.isdigit() else text)
 
         self.ask(f"{prompt} {roles}", then)
 

@@ -17,7 +17,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from fallback_procedures.procedure import SITE_TYPES, Fault, Limit, Procedure, Reading, decode, values_of, with_values
+from fallback_procedures.procedure import (
+    SITE_TYPES,
+    Fault,
+    Limit,
+    Procedure,
+    Reading,
+    Span,
+    decode,
+    span_of,
+    values_of,
+    with_values,
+)
 from fallback_procedures.words import ROLES, _, hostile, number_shown
 
 _HEAD = re.compile(r"SHEET +site +([\w.-]{1,40}) +(\S.*)")
@@ -125,6 +136,24 @@ def _end(limit: Limit, reading: Reading, sheet: Sheet) -> tuple[str, str]:
     if limit.default and not reading.safety:
         return limit.default.split()[0], "default"
     return "", "missing"
+
+
+def span_s(span: Span, sheet: Sheet) -> int | None:
+    """A length of time at one site; None where neither the site nor a default gives one. [s]"""
+    if not span.value:
+        return span.s
+    return span_of(sheet.values.get(span.value, span.default)) or None
+
+
+def tag_of(procedure_id: str, step: str, index: int, sheet: Sheet) -> str:
+    """The tag that a reading of a step measures, from the row tag_p03_3 (or tag_p03_3_2 for index 1); "" for none."""
+    row = f"tag_{procedure_id.replace('-', '').lower()}_{step}" + (f"_{index + 1}" if index else "")
+    return sheet.values.get(row, "")
+
+
+def labels(sheet: Sheet) -> tuple[str, ...]:
+    """The labels as they stand on the plant of this site (row `labels`)."""
+    return tuple(label.strip() for label in sheet.values.get("labels", "").split(",") if label.strip())
 
 
 def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:

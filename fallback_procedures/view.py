@@ -9,10 +9,19 @@ from decimal import Decimal
 
 from fallback_procedures.library import Library
 from fallback_procedures.place import Look
-from fallback_procedures.procedure import Procedure, Reading, Step
+from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
 from fallback_procedures.run import Run, Taken
-from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety
-from fallback_procedures.words import _, age_text, local_text, number_shown, role_text, seconds_of, wrapped
+from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety, span_s
+from fallback_procedures.words import (
+    _,
+    age_text,
+    local_text,
+    number_shown,
+    role_text,
+    seconds_of,
+    steps_text,
+    wrapped,
+)
 
 NOTICE_WORDS = {"DANGER": "DANGER", "CAUTION": "CAUTION", "NOTE": "NOTE"}
 
@@ -140,18 +149,34 @@ def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str
     """A whole procedure or form to read."""
     lines = [*head_lines(procedure, sheet, width, language), "-" * width]
     for step in procedure.steps:
-        lines += step_lines(step, sheet, width, "[ ]")
+        lines += step_lines(step, sheet, width, "[ ]", repeats=procedure.repeats)
     for repeat in procedure.repeats:
-        lines += repeat_lines(repeat.first, repeat.last, repeat.every_s, spoken(repeat.until, sheet), width)
+        lines += repeat_lines(repeat, sheet, width)
     return lines + [filled(line, sheet) for line in procedure.page]
 
 
-def repeat_lines(first: str, last: str, every_s: int, until: str, width: int) -> list[str]:
+def repeat_lines(repeat: Repeat, sheet: Sheet, width: int) -> list[str]:
     """When which steps come again."""
-    text = _("steps {first} to {last} every {every} until {until}").format(
-        first=first, last=last, every=span_text(every_s), until=until
+    text = _("{steps} every {every} until {until}")
+    if repeat.then:
+        text = _("{steps} every {every} for {lasting}, then every {then} until {until}")
+    text = text.format(
+        steps=steps_text(repeat.first, repeat.last),
+        every=span_words(repeat.every, sheet),
+        lasting=span_text(repeat.for_s),
+        then=span_words(repeat.then, sheet) if repeat.then else "",
+        until=spoken(repeat.until, sheet),
     )
     return wrapped(text, width, _("REPEAT") + "  ", "        ")
+
+
+def span_words(span: Span, sheet: Sheet) -> str:
+    """A length of time at this site; a default and a missing one say what they are."""
+    seconds = span_s(span, sheet)
+    if seconds is None:
+        return "____ (" + _("SITE VALUE MISSING") + f": {span.value})"
+    own = not span.value or span.value in sheet.values
+    return span_text(seconds) + ("" if own else " (" + _("DEFAULT, NOT YOUR SITE") + ")")
 
 
 def span_text(seconds: int) -> str:
@@ -162,14 +187,23 @@ def span_text(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def step_lines(step: Step, sheet: Sheet, width: int, mark: str, run: Run | None = None) -> list[str]:
-    """A step with its warnings above it and its readings under it."""
+def hold_words(role: str, once: bool) -> str:
+    """Who releases a HOLD, and whether once for the whole run."""
+    return role_text(role) + (", " + _("once per run") if once else "")
+
+
+def step_lines(
+    step: Step, sheet: Sheet, width: int, mark: str, run: Run | None = None, repeats: tuple[Repeat, ...] = ()
+) -> list[str]:
+    """A step with its warnings above it, its readings under it, and the `repeats` (or those of the run) that begin."""
     lines: list[str] = []
+    for repeat in run.procedure.repeats if run else repeats:
+        lines += repeat_lines(repeat, sheet, width) if repeat.first == step.number else []
     for notice in step.notices:
         lines += wrapped(spoken(notice.text, sheet), width, f"{notice_word(notice.kind)}  ", "    ")
     for hold in step.holds:
         freed = run is not None and step.number in run.released
-        word = _("released") if freed else _("needs {role}").format(role=role_text(hold.role))
+        word = _("released") if freed else _("needs {role}").format(role=hold_words(hold.role, hold.once))
         lines += wrapped(_("HOLD") + f" ({word}): {spoken(hold.text, sheet)}", width, "", "    ")
     label = f"{mark} {step.number:>3}  "
     critical = "(!) " if step.second_person else ""
@@ -180,8 +214,9 @@ def step_lines(step: Step, sheet: Sheet, width: int, mark: str, run: Run | None 
     for word, text in (
         (_("Expect"), step.expect),
         (_("If not"), step.if_not),
+        (_("If twice"), step.if_twice),
         (_("Second person"), step.second_person),
-        (_("Timer"), span_text(step.timer_s) if step.timer_s else ""),
+        (_("Timer"), span_words(step.timer, sheet) if step.timer else ""),
     ):
         if text:
             lines += wrapped(f"{word}: {spoken(text, sheet)}", width, under, under + "  ")
@@ -228,7 +263,10 @@ def judged(taken: Taken, run: Run) -> list[str]:
     else:
         by = _("low by {by}").format(by=number_shown(str(Decimal(band.low) - value)))
     lines = [f"{value_text(taken)}: {by} {taken.unit}"]
-    if run.times_out(taken.name) >= 2:
+    twice = run.times_out(taken.name) >= 2
+    if twice and step.if_twice:  # says all that is to be done now: no second order beside it
+        return [*lines, _("If twice") + ": " + spoken(step.if_twice, run.sheet)]
+    if twice:
         lines.append(_("OUT OF LIMITS TWICE: stop here and call the shift lead"))
     if step.if_not:
         lines.append(_("If not") + ": " + spoken(step.if_not, run.sheet))

@@ -22,6 +22,7 @@ from fallback_procedures import shipped
 
 LANGUAGES = ("en", "fr", "de")
 ROLES = ("operator", "shift_lead", "maintenance", "engineer", "administrator")
+RELEASERS = (*ROLES, "water_quality", "safety", "security", "electrician", "duty_manager")  # may release a HOLD
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}([.,][0-9]{1,6})?")
 _PLAIN = {
     "–": "-", "—": "-", "−": "-", "‑": "-", "…": "...", "≤": "<=", "≥": ">=", "×": "x", "→": "->", "’": "'", "‘": "'",
@@ -89,8 +90,36 @@ def role_text(role: str) -> str:
         "maintenance": _("maintenance"),
         "engineer": _("engineer"),
         "administrator": _("administrator"),
+        "water_quality": _("water quality"),
+        "safety": _("safety officer"),
+        "security": _("security"),
+        "electrician": _("authorised electrician"),
+        "duty_manager": _("duty manager"),
     }
     return known.get(role, role)
+
+
+def steps_text(first: str, last: str) -> str:
+    """ "step 4", or "steps 3 to 14"."""
+    if first == last:
+        return _("step {n}").format(n=first)
+    return _("steps {first} to {last}").format(first=first, last=last)
+
+
+def event_text(event: str) -> str:
+    """What a person has seen, in words; an unknown event as it is written."""
+    known = {
+        "chlorine_gas": _("chlorine gas: alarm, smell or burning eyes"),
+        "compromise": _("suspected tampering or break-in, in a computer or on site"),
+        "barrier_lost": _("a treatment barrier (UV, filter, disinfection) has failed"),
+        "mains_lost": _("mains power has failed"),
+        "overflow": _("sewage or water overflows, or is about to"),
+        "pump_work": _("work on a pump"),
+        "valve_work": _("work on valves, a pressure reducer or a zone"),
+        "meter_reading": _("meters must be read by hand"),
+        "handover": _("the shift changes"),
+    }
+    return known.get(event, event)
 
 
 def clean(text: object, limit: int = 200) -> str:

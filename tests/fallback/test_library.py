@@ -21,13 +21,13 @@ ORDERED = {f"P-{number:02}" for number in range(19)}
 def shape(procedure):
     """All of a procedure that a translation may not change."""
     steps = [
-        (step.number, [notice.kind for notice in step.notices], [hold.role for hold in step.holds],
+        (step.number, [notice.kind for notice in step.notices], [(hold.role, hold.once) for hold in step.holds],
          [(one.low, one.high, one.safety, one.limited) for one in step.readings], bool(step.expect), bool(step.if_not),
-         bool(step.second_person), step.timer_s, step.branch and step.branch.word,
+         bool(step.if_twice), bool(step.second_person), step.timer, step.branch and step.branch.word,
          [(target.leave, target.step, target.document) for target in step.targets])
         for step in procedure.steps
     ]  # fmt: skip
-    repeats = [(one.first, one.last, one.every_s) for one in procedure.repeats]
+    repeats = [(one.first, one.last, one.every, one.for_s, one.then) for one in procedure.repeats]
     return steps, repeats, procedure.forms, procedure.applies, procedure.revision, procedure.effective
 
 

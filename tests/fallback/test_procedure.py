@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallback_procedures.procedure import SIZE_LIMIT, parse
+from fallback_procedures.desk import Refused, desk
+from fallback_procedures.paper import content, text_pages
+from fallback_procedures.procedure import SIZE_LIMIT, Span, parse
+from fallback_procedures.sheet import Sheet, read_sheet
+from fallback_procedures.triggers import Now
+from fallback_procedures.view import judged
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "procedures"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
@@ -52,7 +57,7 @@ def test_readings_limits_holds_repeats_and_branches_are_understood(branches):
     assert current.readings[0].high.default == "9.5 A"
     assert second.holds[0].role == "shift_lead"
     assert second.branch.condition == "the level still rises"
-    assert (procedure.repeats[0].first, procedure.repeats[0].every_s) == ("1", 900)
+    assert (procedure.repeats[0].first, procedure.repeats[0].every.s) == ("1", 900)
     assert procedure.moves_the_plant
 
 
@@ -159,12 +164,137 @@ def said(procedure) -> str:
     held += [one.text for one in procedure.applies]
     for step in procedure.steps:
         held += [step.text, step.expect, step.if_not, step.second_person, step.number]
-        held += [str(step.timer_s // size) for size in (1, 60, 3600)]
+        held += [str(step.timer.s // size) for size in (1, 60, 3600) if step.timer]
         held += [notice.text for notice in step.notices] + [hold.text for hold in step.holds]
         for reading in step.readings:
             held += [
                 f"{{{end.value}}} {{{end.value}={end.default}}} {end.number}" for end in (reading.low, reading.high)
             ]
     for repeat in procedure.repeats:
-        held += [repeat.until, *(str(repeat.every_s // size) for size in (1, 60, 3600))]
+        held += [repeat.until, *(str(repeat.every.s // size) for size in (1, 60, 3600))]
     return " ".join(held) + " ".join(procedure.page) + procedure.title + procedure.translation + procedure.hand_back
+
+
+EXTENDED = """PROCEDURE  P-07  Dosing by hand
+REVISION   1   2026-11-23
+STATUS     DRAFT
+OWNER      operations
+REVIEW BY  2027-11-23
+PURPOSE    Keeps the residual in its band.
+WHEN       CONTROL LOST is declared, or somebody sees that a barrier is lost.
+APPLIES    control_lost site_type=waterworks
+APPLIES    seen barrier_lost site_type=waterworks
+NEEDS      Two persons.
+
+[ ] 1  Wait for the water to reach the tap.
+       Timer: {transport_time=30 min}
+HOLD       water_quality once  Releases the rounds.
+[ ] 2  Read the residual.
+       Reading: free chlorine ________ mg/l   safety limits {residual_min} to {residual_max}
+       If not: change the feed by one step. GO TO step 1.
+       If twice: stop dosing, call water quality. GO TO step 3.
+REPEAT     step 2 every {round_every=15 min} for 2 h, then every 60 min until P-18 has ended.
+[ ] 3  Record the round on form F1.
+
+HAND BACK  GO TO P-18.
+FORMS      F1
+END        P-07
+"""
+
+
+def test_site_times_second_rhythms_second_times_out_and_other_releasers_are_understood():
+    procedure, faults = parse(EXTENDED)
+    assert faults == ()
+    wait, read, _record = procedure.steps
+    assert wait.timer == Span(0, "transport_time", "30 min")
+    assert read.if_twice == "stop dosing, call water quality. GO TO step 3."
+    assert [target.step for target in read.targets] == ["1", "3"]
+    assert (read.holds[0].role, read.holds[0].once, read.holds[0].text) == (
+        "water_quality", True, "Releases the rounds.")  # fmt: skip
+    repeat = procedure.repeats[0]
+    assert (repeat.first, repeat.last) == ("2", "2")
+    assert (repeat.every, repeat.for_s, repeat.then) == (Span(0, "round_every", "15 min"), 7200, Span(3600))
+    assert [(one.condition, one.event, one.site_type) for one in procedure.applies] == [
+        ("control_lost", "", "waterworks"), ("seen", "barrier_lost", "waterworks")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("seen barrier_lost", "seen barrier_gone", 9),
+        ("seen barrier_lost", "seen", 9),
+        ("seen barrier_lost site_type=waterworks", "seen barrier_lost for 60 s", 9),
+        ("{transport_time=30 min}", "{transport_time=30 m}", 13),
+        ("{transport_time=30 min}", "0 s", 13),
+        ("Timer: {transport_time=30 min}", "Timer: soon", 13),
+        ("water_quality once", "water_qality once", 14),
+        ("GO TO step 3.", "GO TO step 7.", 18),
+        ("Releases the rounds.", "Releases the rounds, else GO TO step 9.", 14),
+        ("call water quality.", "go to water quality.", 18),
+        ("REPEAT     step 2 every", "REPEAT     steps 2 to 2 to 3 every", 19),
+        ("REPEAT     step 2 every", "REPEAT     steps 2 every", 19),
+        ("REPEAT     step 2 every", "REPEAT     steps 3 to 2 every", 19),
+        ("for 2 h, then every 60 min until", "for 2 h until", 19),
+        ("15 min} for 2 h, then", "15 min} then", 19),
+        ("every {round_every=15 min} for 2 h", "every 30 min for 10 min", 19),
+    ],
+)
+def test_each_fault_of_the_newer_parts_names_its_line(old, new, line):
+    assert line in [at for at, _text in changed(EXTENDED, old, new)]
+
+
+NORTHGATE = read_sheet("SHEET  site N  Northgate\nTYPE  waterworks\nAPPROVED  engineer  2026-11-01\n"
+                       "residual_min = 0.2 mg/l\nresidual_max = 0.6 mg/l\ntransport_time = 25 min\n")  # fmt: skip
+
+
+def at(seconds: float) -> Now:
+    return Now(1_795_400_000.0 + seconds, 70_000.0 + seconds, "boot")
+
+
+def test_on_the_page_a_repeat_is_told_where_it_begins_and_site_times_say_whose_they_are():
+    page = content(parse(EXTENDED)[0], NORTHGATE, 1_795_400_000.0)
+    text = " ".join("\n".join(text_pages(page)).split())
+    told = "REPEAT step 2 every 15 min (DEFAULT, NOT YOUR SITE) for 2 h, then every 1 h"
+    assert text.count(told) == 2
+    assert text.index(told) < text.index("( ) 2 ") < text.rindex(told)
+    for said in ("Timer: 25 min from __:__ to __:__", "If twice: stop dosing", "HOLD (water quality, once per run)"):
+        assert said in text
+    assert "Timer: 30 min (DEFAULT, NOT YOUR SITE)" in "\n".join(text_pages(content(parse(EXTENDED)[0], Sheet(), 0.0)))
+    bare = parse(EXTENDED.replace("{transport_time=30 min}", "{transport_time}"))[0]
+    assert "Timer: ____ (SITE VALUE MISSING: transport_time)" in "\n".join(text_pages(content(bare, Sheet(), 0.0)))
+
+
+def test_the_second_rhythm_and_a_hold_once_hold_over_the_rounds(tmp_path):
+    here = desk(tmp_path, at(0), "operator", False)
+    here.declare(at(0), "all agree")
+    run = here.start(at(0), parse(EXTENDED)[0], NORTHGATE, "N")
+    here.timer(at(0), run)
+    assert [(one.step, one.in_s) for one in here.period().due(*vars(at(10)).values())] == [("1", 1490)]
+    here.done(at(1500), run)
+    here.release(at(1500), run, "water_quality")
+    here.read(at(1500), run, "0.3")
+    here.done(at(1500), run)
+    for second, every_s in ((2400, 900), (8600, 900), (8700, 3600), (12_300, 3600)):
+        here.again(at(second), run)
+        assert here.period().runs[run].waiting_for() is None
+        due = here.period().due(*vars(at(second)).values())
+        assert [(one.text, one.in_s) for one in due] == [("step 2 again", every_s)]
+
+
+def test_a_reading_out_of_limits_twice_shows_if_twice_in_place_of_the_general_order(tmp_path):
+    here = desk(tmp_path, at(0), "operator", True)
+    run = here.start(at(0), parse(EXTENDED)[0], NORTHGATE, "N")
+    here.done(at(1), run)
+    here.release(at(2), run, "water_quality")
+    first = here.read(at(3), run, "0.1")
+    assert judged(first, here.period().runs[run])[1:] == ["If not: change the feed by one step. GO TO step 1."]
+    second = here.read(at(4), run, "0.1", "free chlorine")
+    assert judged(second, here.period().runs[run])[1:] == [
+        "If twice: stop dosing, call water quality. GO TO step 3."]  # fmt: skip
+
+
+def test_a_site_time_that_is_missing_runs_no_timer(tmp_path):
+    here = desk(tmp_path, at(0), "operator", True)
+    run = here.start(at(0), parse(EXTENDED.replace("=30 min}", "}"))[0], Sheet("N"), "N")
+    with pytest.raises(Refused, match="missing"):
+        here.timer(at(1), run)

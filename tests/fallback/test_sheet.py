@@ -2,8 +2,18 @@
 
 from decimal import Decimal
 
-from fallback_procedures.procedure import parse
-from fallback_procedures.sheet import bounds, filled, limits_text, missing_safety, read_sheet
+from fallback_procedures.procedure import Span, parse
+from fallback_procedures.sheet import (
+    bounds,
+    filled,
+    labels,
+    limits_text,
+    missing_safety,
+    read_sheet,
+    span_s,
+    tag_of,
+    used,
+)
 from fallback_procedures.words import use_language
 
 from .conftest import GOLDEN, SHEET
@@ -66,3 +76,22 @@ def test_each_fault_of_a_sheet_names_its_line_and_the_rest_is_read():
 def test_numbers_are_shown_with_the_decimal_comma_of_the_reader():
     use_language("de")
     assert "0,60 .. 2,20 m" in limits_text(LEVEL, read_sheet(SHEET))
+
+
+def test_a_length_of_time_is_the_sites_own_else_a_default_else_missing():
+    own = read_sheet(SHEET + "transport_time = 25 min\nodd_time = half an hour\n")
+    assert span_s(Span(30), own) == 30
+    assert span_s(Span(0, "transport_time", "30 min"), own) == 1500
+    assert span_s(Span(0, "other_time", "30 min"), own) == 1800
+    assert span_s(Span(0, "other_time"), own) is None
+    assert span_s(Span(0, "odd_time", "30 min"), own) is None  # what the site wrote is never replaced in silence
+
+
+def test_a_sheet_names_the_tag_of_a_reading_and_the_labels_of_the_plant():
+    own = read_sheet(SHEET + "tag_p03_3 = R-WW.level\ntag_p03_3_2 = R-WW.level2\nlabels = S1, S2, Q1\n")
+    assert own.faults == ()
+    assert tag_of("P-03", "3", 0, own) == "R-WW.level"
+    assert tag_of("P-03", "3", 1, own) == "R-WW.level2"
+    assert tag_of("P-03", "4", 0, own) == ""
+    assert labels(own) == ("S1", "S2", "Q1")
+    assert used(SAMPLE, own) == used(SAMPLE, read_sheet(SHEET))  # a page does not change with them
