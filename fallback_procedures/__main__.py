@@ -6,19 +6,76 @@ fallback_procedures` (from a USB stick, nothing installed), which is why this fi
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 import time
 
+if sys.version_info < (3, 9):  # noqa: UP036 - a person meets whatever the laptop has
+    this = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    sys.stderr.write(f"handwheel-manual needs Python 3.9 or newer; this is {this}. The pages need none: read them.\n")
+    sys.exit(2)
 if __package__ in (None, ""):
     sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
 
-from fallback_procedures.desk import desk
-from fallback_procedures.library import load
-from fallback_procedures.place import Place, find, look, sites_of
-from fallback_procedures.triggers import moment
-from fallback_procedures.words import LANGUAGES, ROLES, _, clean, encodable, language_of_environment, use_language
+
+def open_streams() -> None:
+    """A closed input or output is replaced by nothing: else the journal would be opened as file 1, and printed on."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            try:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            except OSError:
+                os.pipe()
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
+
+
+def give_up_output() -> None:
+    """Nobody reads on: what is still to be written goes nowhere, and nothing complains at the end."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+
+
+def text_files(fault: BaseException, *folders: str) -> int:
+    """The last rung before paper, which needs nothing else of ours: why, where the text files lie, page 0. Always 1."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    beside = os.path.dirname(os.path.dirname(here))  # of a one-file program
+    found = [one for one in (os.path.join(here, "library"), os.path.join(beside, "library"),
+                             os.path.join(beside, "manual", "binder"), *folders) if os.path.isdir(one)]  # fmt: skip
+    why = " ".join(repr(fault).split())[:200]
+    lines = [f"The manual failed ({why}).", "Read these text files, or the printed binder:",
+             "Lesen Sie diese Textdateien, oder den gedruckten Ordner:",
+             "Lisez ces fichiers texte, ou le classeur imprimé :", *dict.fromkeys(found), ""]  # fmt: skip
+    for folder in found:
+        try:
+            with open(os.path.join(folder, "en", "P-00.txt"), encoding="utf-8", errors="replace") as page:
+                lines += page.read(20_000).splitlines()
+            break
+        except OSError:
+            continue
+    safe = "".join(line + "\n" for line in lines).encode("ascii", "replace").decode()
+    try:
+        sys.stdout.write(safe)
+        sys.stdout.flush()
+    except OSError:
+        give_up_output()
+    return 1
+
+
+try:
+    from fallback_procedures.desk import desk
+    from fallback_procedures.library import load
+    from fallback_procedures.place import Place, find, look, sites_of
+    from fallback_procedures.triggers import moment
+    from fallback_procedures.words import LANGUAGES, ROLES, _, clean, encodable, language_of_environment, use_language
+except Exception as broken:  # noqa: BLE001 - a damaged file of the program must not hide the pages
+    raise SystemExit(text_files(broken)) from None
 
 EPILOG = """\
 examples:
@@ -68,14 +125,16 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 def main(given: list[str] | None = None) -> int:
     """The command line. 0 done, 1 faults found, 2 something a person can mend. A closed pipe ends it quietly."""
+    open_streams()
     try:
-        try:
-            return command(given)
-        finally:
-            sys.stdout.flush()
+        code = command(given)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 def command(given: list[str] | None) -> int:
@@ -100,8 +159,14 @@ def command(given: list[str] | None) -> int:
 def tell(*lines: str) -> None:
     """Lines to standard output in an encoding it can show."""
     encoding = sys.stdout.encoding or "ascii"
-    sys.stdout.write("".join(encodable(line, encoding) + "\n" for line in lines))
-    sys.stdout.flush()
+    try:
+        sys.stdout.write("".join(encodable(line, encoding) + "\n" for line in lines))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as fault:  # a full disk behind it, or a file that is open for reading only
+        give_up_output()
+        raise SystemExit(refuse(_("nothing can be written here ({why})").format(why=fault.strerror))) from None
 
 
 def refuse(text: object) -> int:
@@ -112,6 +177,17 @@ def refuse(text: object) -> int:
 
 def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
     """The best front end this terminal carries; one that fails steps down to the next."""
+    try:
+        return front_end(place, wanted, options)
+    except (BrokenPipeError, KeyboardInterrupt):
+        raise
+    except Exception as fault:  # noqa: BLE001 - the last step down: where the text files lie
+        own = [str(place.manual / name) for name in ("procedures", "binder")] if place.manual else []
+        return text_files(fault, *own)
+
+
+def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
+    """The full screen where the terminal carries it, else line by line."""
     if not options.plain and full_screen():
         try:
             from fallback_procedures.screen import run_screen
@@ -128,18 +204,12 @@ def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
     library = load(place.manual, (wanted,))
     try:
         return Console(place, library, desk(place.journal, moment(), options.role, options.drill), Terminal()).work()
-    except (Gone, KeyboardInterrupt):
+    except Gone:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            give_up_output()
         return 0
-    except BrokenPipeError:
-        raise
-    except Exception as fault:  # noqa: BLE001 - the last step down: where the text files lie
-        tell(
-            _("The manual failed ({why}). Read these text files, or the printed binder:").format(
-                why=clean(repr(fault), 200)
-            )
-        )
-        tell(*sorted({str(entry.path.parent) for entry in library.entries.values()}))
-        return 1
 
 
 def full_screen() -> bool:
@@ -150,7 +220,10 @@ def full_screen() -> bool:
         return False
     if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
         return False
-    size = os.get_terminal_size(sys.stdout.fileno())
+    try:
+        size = os.get_terminal_size(sys.stdout.fileno())
+    except OSError:
+        return False
     return size.columns >= 80 and size.lines >= 24
 
 

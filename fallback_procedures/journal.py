@@ -38,7 +38,8 @@ def memory_folder(journal: Path | None = None) -> Path:
     user = os.getuid() if hasattr(os, "getuid") else 0
     root = Path("/dev/shm")
     if not (root.is_dir() and os.access(root, os.W_OK)):
-        root = Path(tempfile.gettempdir())
+        with contextlib.suppress(OSError):  # no folder here can be written to: what is tried fails, and that is said
+            root = Path(tempfile.gettempdir())
     mark = hashlib.sha256(os.fsencode(journal)).hexdigest()[:8] if journal else "none"
     return root / f"handwheel-manual-{user}" / mark
 
@@ -201,11 +202,12 @@ def _write(path: Path, line: Line) -> None:
     new = not path.exists()
     if new:
         path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o660)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o660)
     try:
         size = os.fstat(handle).st_size
-        if size and os.pread(handle, 1, size - 1) != b"\n":
-            blob = b"\n" + blob
+        if size:
+            os.lseek(handle, size - 1, os.SEEK_SET)  # pread is not on every system; what is written goes to the end
+            blob = blob if os.read(handle, 1) == b"\n" else b"\n" + blob
         if os.write(handle, blob) != len(blob):
             raise OSError(28, "the disk is full")
         os.fsync(handle)

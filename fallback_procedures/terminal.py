@@ -38,18 +38,24 @@ class Terminal:
                     room = self.height - 2
                 self._write(piece + "\n")
                 room -= 1
-        self.out.flush()
+        self._flush()
 
     def ask(self, prompt: str, tick: Callable[[], str] | None = None) -> str:
         """One line from the keyboard, without its end; Gone where there is none any more."""
         *before, prompt = wrapped(prompt, self.width - 2) if len(prompt) > self.width - 2 else [prompt]
         self._write("".join(line + "\n" for line in before) + prompt + " ")
-        self.out.flush()
+        self._flush()
         return self._line_from_keyboard(prompt, tick).strip() if self.live else self._line_from_file()
 
     def _write(self, text: str) -> None:
         try:
             self.out.write(encodable(text, self.encoding))
+        except (OSError, ValueError) as fault:
+            raise Gone from fault
+
+    def _flush(self) -> None:
+        try:
+            self.out.flush()
         except (OSError, ValueError) as fault:
             raise Gone from fault
 
@@ -62,13 +68,15 @@ class Terminal:
 
     def _line_from_keyboard(self, prompt: str, tick: Callable[[], str] | None) -> str:
         handle, told = self.source.fileno(), ""
+        if os.name != "posix":  # there the keyboard speaks another encoding than its bytes
+            return self._line_from_file()
         while b"\n" not in self._waiting:
-            if os.name == "posix" and tick is not None and not select.select([handle], [], [], 5)[0]:
+            if tick is not None and not select.select([handle], [], [], 5)[0]:
                 news = tick()
                 if news and news != told:
                     told = news
                     self._write(f"\n{news}\n{prompt} ")
-                    self.out.flush()
+                    self._flush()
                 continue
             try:
                 part = os.read(handle, 4096)

@@ -12,7 +12,7 @@ SUPERVISORS = {
     "monitor/intake.py": 3,
     "monitor/fleet.py": 1,
     "monitor/screen/app.py": 3,
-    "fallback_procedures/__main__.py": 2,
+    "fallback_procedures/__main__.py": 3,
 }
 BROAD = {"Exception", "BaseException"}
 
