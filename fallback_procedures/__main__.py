@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 if sys.version_info < (3, 9):  # noqa: UP036 - a person meets whatever the laptop has
     this = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -85,6 +86,7 @@ examples:
   handwheel-manual --show P-03         one procedure to read
   handwheel-manual --print P-03        one procedure on paper (or where its file lies)
   handwheel-manual --render STATE      write the binder (PDF and text) below STATE/manual/binder
+  handwheel-manual --make-stick DIR    a USB stick that a rescue laptop runs or reads
 
 It needs no daemon, no network and no configuration. Without a state folder it uses the procedures it was shipped with.
 """
@@ -115,10 +117,15 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--check", nargs="*", metavar="FILE", help="check files (else the whole library) against "
                       "the format and the writing rules L01-L20")  # fmt: skip
     what.add_argument("--binder-status", action="store_true", help="the printed binder against the current one")
+    what.add_argument("--make-stick", metavar="DIR", help="write a USB stick for a rescue laptop: this program as one "
+                      "file, library, pages, last values, checksums")  # fmt: skip
+    what.add_argument("--check-stick", metavar="DIR", help="whether a stick is whole, signed and up to date")
     what.add_argument("--mark-printed", action="store_true", help="say that the rendered binder was printed and filed")
     parser.add_argument(
         "--site", default="", metavar="ID", help="with --show and --print: the site whose values are used"
     )
+    parser.add_argument("--key", default="", metavar="FINGERPRINT", help="with --check-stick: the key of the ledger, "
+                        "as it was kept elsewhere")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="with --list and --binder-status: as one JSON object")
     return parser.parse_args(given)
 
@@ -153,6 +160,8 @@ def command(given: list[str] | None) -> int:
         return one(place, wanted, options)
     if options.render or options.binder_status or options.mark_printed:
         return binder(place, options)
+    if options.make_stick or options.check_stick:
+        return stick(place, options)
     return ladder(place, wanted, options)
 
 
@@ -304,6 +313,8 @@ def binder(place: Place, options: argparse.Namespace) -> int:
     from fallback_procedures.binder import Unprintable, mark_printed, render, status, status_lines
 
     library = load(place.manual, LANGUAGES)
+    if place.stick and not options.binder_status:
+        return refuse(_("this is a stick: render and mark on the machine it was made by"))
     try:
         if options.render:
             record = render(place, library, time.time())
@@ -320,6 +331,21 @@ def binder(place: Place, options: argparse.Namespace) -> int:
         return refuse(fault)
     tell(*([json.dumps(status(place, library), ensure_ascii=False)] if options.json else status_lines(place, library)))
     return 0
+
+
+def stick(place: Place, options: argparse.Namespace) -> int:
+    """Make a stick, or look at one."""
+    from fallback_procedures.stick import Unmade, check, make
+
+    try:
+        if options.make_stick:
+            tell(*make(place, Path(options.make_stick), options.role, time.time()))
+            return 0
+        code, lines = check(Path(options.check_stick), place, options.key)
+    except Unmade as fault:
+        return refuse(fault)
+    tell(*lines)
+    return code
 
 
 if __name__ == "__main__":

@@ -165,7 +165,7 @@ class Console:
         self.terminal.say(*table(rows, (4, 7, 50, 8)))
 
     def show_last_known(self, seen: Look) -> None:
-        self.terminal.say(_("LAST KNOWN VALUES - not live"))
+        self.terminal.say(_("LAST KNOWN VALUES - not live"), seen.known.text)
         rows = last_known(self.place.manual, seen.status, seen.now)
         self.terminal.say(*table(rows, (28, 16, 10, 24)) or [_("none")])
 

@@ -6,6 +6,7 @@ library is used, and that is said.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,18 +29,26 @@ from fallback_procedures.triggers import (
     read_status,
     situation,
 )
-from fallback_procedures.words import _, clean, use_time_zone
+from fallback_procedures.words import _, clean, local_text, seconds_of, use_time_zone
+
+STICK, STICK_JOURNAL = "stick.json", "handwheel-journal"  # the mark of a USB stick; where it keeps what is recorded
 
 
 @dataclass(frozen=True)
 class Place:
-    """`manual` is STATE/manual, None where there is none; `note` says what is missing, "" if nothing is."""
+    """`manual` is STATE/manual, None where there is none; `note` says what is missing, "" if nothing is.
+
+    `stick`: when the USB stick was made on which this lies, "" where it lies on none.
+    """
 
     manual: Path | None
     note: str = ""
+    stick: str = ""
 
     @property
     def journal(self) -> Path | None:
+        if self.manual and self.stick:  # beside what a newer stick replaces
+            return self.manual.parent.parent / STICK_JOURNAL
         return self.manual / "journal" if self.manual else None
 
     @property
@@ -64,16 +73,27 @@ def find(explicit: str | None) -> Place:
     if explicit:
         manual = _absolute(explicit) / "manual"
         if manual.is_dir():
-            return Place(manual)
+            return Place(manual, stick=_stick_of(manual))
         return Place(manual, _("{path} is not there: the shipped library is used").format(path=clean(manual)))
     beside = shipped.home()
     for state in (beside, beside / "state", Path("/var/lib/handwheel"), Path("state")):
         try:
             if (state / "manual").is_dir():
-                return Place(state.absolute() / "manual")
+                manual = state.absolute() / "manual"
+                return Place(manual, stick=_stick_of(manual))
         except OSError:
             continue
     return Place(None, _("no state folder was found: the shipped library is used; --state names one"))
+
+
+def _stick_of(manual: Path) -> str:
+    try:
+        made = seconds_of(json.loads(read_plain(manual / STICK, 10_000))["made"])
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        made = None
+    return "?" if made is None else local_text(made)
 
 
 def _absolute(text: str) -> Path:
@@ -106,6 +126,9 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     daemon = status.get("daemon") if status else None
     alive = pid_lives(daemon.get("pid")) if isinstance(daemon, dict) else True
     known = situation(status, why_not, now, alive, library)
+    if place.stick:
+        text = _("this is the stick of {at}: nothing on it is live; look at SCADA or the local panel")
+        known = replace(known, word="unknown", text=text.format(at=place.stick), age_s=None)
     catch_up(place.journal)
     warning = desk.join().journal.tend()
     period = replace(desk.period(), drill=desk.drill)

@@ -60,6 +60,7 @@ DEVICE_COMMANDS = {
         "ask a Modbus device, slowly and on the record; what its answers could mean",
     ),
     "browse": ("monitor.browse", "walk through an OPC UA server and show its variables"),
+    "sign": ("monitor.ledger.sums", "sign the checksums of a USB stick of the manual with the key of the ledger"),
     "export": ("monitor.transfer.export", "give out values, records, or all that there is, for any other tool"),
 }
 

@@ -9,6 +9,7 @@ compares. Reading needs the standard library only.
     verifying  whether it is what was written
     seals      signatures over the head, and their keys
     anchor     the head for a second party
+    sums       checksums of a USB stick, signed
     paper      the same as a QR code
     erasure    a body leaves, and the chain says so
     retention  which bodies are due to leave

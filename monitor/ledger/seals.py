@@ -120,6 +120,16 @@ def find_keys(state: State, active: bytes | None) -> tuple[Key, Key | None]:
     return kept, None
 
 
+def at_hand(state: State) -> Key:
+    """The key as it lies there, none made; UserError where there is none that this user can read."""
+    if is_credential():
+        return _key(read_secret(_OWNER, credential=CREDENTIAL), f"credential {CREDENTIAL}")
+    kept = _kept(state.keys / "ledger.key")
+    if kept is None:
+        raise UserError(f"{state.keys}: no key lies here; a systemd credential is at hand to the daemon alone")
+    return kept
+
+
 def is_credential() -> bool:
     """Whether systemd hands the key to us."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")

@@ -15,7 +15,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = (
     "init", "check", "probe", "browse", "run", "intake", "screen", "report", "review", "audit", "ledger", "doctor",
     "demo", "trust", "reload", "jobs", "history", "security-log", "export", "import", "reading",
-    "clock", "model", "why", "finding", "workorder", "failure", "event", "cost",
+    "clock", "model", "why", "finding", "workorder", "failure", "event", "cost", "sign",
 )  # fmt: skip
 
 
