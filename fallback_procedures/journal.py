@@ -3,7 +3,8 @@
 It is the only file the fallback writes during a period. A full or read-only disk must not stop anybody from working, so
 an entry that the disk refuses goes to a memory folder, and where that fails too the person is told to write on paper;
 as soon as the disk takes entries again, those of the memory folder are written behind the others. What was read or
-written once is held by this process too: a folder that is moved away or deleted takes no period with it.
+written once is held by this process too: a folder that is moved away or deleted takes no period with it. A line is kept
+byte for byte as it was written, and is never changed, dropped or numbered anew: two of one number are two entries.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,22 +28,37 @@ except ImportError:  # not on every system that a USB stick meets; there one scr
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
-FILE_LIMIT = 50_000_000  # bytes
+FILE_LIMIT = 1_000_000_000  # bytes; a file longer than this is no journal of ours
+LINE_LIMIT = 2_000_000  # bytes; the longest entry of ours holds a whole procedure
 Line = dict[str, Any]
 
 
-def memory_folder(journal: Path | None = None) -> Path:
+def memory_folder(journal: Path | None = None, roots: tuple[Path, ...] = ()) -> Path:
     """Where entries go that the disk refuses: a folder of this user in memory, else the system's temporary folder.
 
-    Each journal folder has its own, so that the periods of two plants on one machine are never mixed.
+    Each journal folder has its own, so that the periods of two plants on one machine are never mixed. A folder of that
+    name which somebody else has put there is passed by.
     """
     user = os.getuid() if hasattr(os, "getuid") else 0
-    root = Path("/dev/shm")
-    if not (root.is_dir() and os.access(root, os.W_OK)):
-        with contextlib.suppress(OSError):  # no folder here can be written to: what is tried fails, and that is said
-            root = Path(tempfile.gettempdir())
     mark = hashlib.sha256(os.fsencode(journal)).hexdigest()[:8] if journal else "none"
-    return root / f"handwheel-manual-{user}" / mark
+    roots = roots or _roots()
+    places = [root / f"handwheel-manual-{user}" for root in roots if os.access(root, os.W_OK)] or [roots[-1] / "none"]
+    return next((place for place in places if not os.path.lexists(place) or is_ours(place)), places[-1]) / mark
+
+
+def _roots() -> tuple[Path, ...]:
+    with contextlib.suppress(OSError):  # no folder here can be written to: what is tried fails, and that is said
+        return Path("/dev/shm"), Path(tempfile.gettempdir())
+    return (Path("/dev/shm"),)
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether it is a folder of this user, and no link to another place."""
+    try:
+        told = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(told.st_mode) and (not hasattr(os, "getuid") or told.st_uid == os.getuid())
 
 
 def read_plain(path: Path, limit: int) -> bytes:
@@ -52,26 +69,70 @@ def read_plain(path: Path, limit: int) -> bytes:
         return file.read(limit)
 
 
+@dataclass
+class _Read:
+    """What was read of a file so far: it only grows, so the next look reads what was added."""
+
+    file: tuple[int, int] = (0, 0)  # device and number
+    at: int = 0  # behind the last whole line read
+    last: bytes = b""  # the bytes before it, to notice a file that was changed in place
+    lines: dict[bytes, Line] = field(default_factory=dict)  # each as it stands there -> the entry
+    torn: int = 0
+
+
+_seen: dict[Path, _Read] = {}
+
+
 def read_lines(path: Path) -> tuple[list[Line], int]:
     """The whole entries of a file in order, and how many lines were torn (by a power cut) or are no entries."""
+    found, torn = _raw_lines(path)
+    return list(found.values()), torn
+
+
+def _raw_lines(path: Path) -> tuple[dict[bytes, Line], int]:
+    """The whole entries of a plain file, each with its bytes; none of a link, a pipe or what is too long to be ours."""
     try:
-        raw = read_plain(path, FILE_LIMIT)
+        handle = os.open(path, _OPEN | os.O_RDONLY)
     except OSError:
-        return [], 0
-    lines, torn = [], 0
-    for part in raw.split(b"\n"):
-        if not part.strip():
-            continue
-        try:
-            line = json.loads(part.decode())
-        except (ValueError, RecursionError):
-            torn += 1
-            continue
-        if isinstance(line, dict) and isinstance(line.get("n"), int) and isinstance(line.get("kind"), str):
-            lines.append(line)
-        else:
-            torn += 1
-    return lines, torn
+        return {}, 0
+    told = os.fstat(handle)
+    if not stat.S_ISREG(told.st_mode) or told.st_size > FILE_LIMIT or path.is_symlink():
+        os.close(handle)
+        return {}, 0
+    with open(handle, "rb") as file:
+        read = _seen.get(path, _Read())
+        file.seek(max(read.at - len(read.last), 0))
+        if read.file != (told.st_dev, told.st_ino) or told.st_size < read.at or file.read(len(read.last)) != read.last:
+            read = _Read((told.st_dev, told.st_ino))
+            file.seek(0)
+        rest = b""
+        for raw in iter(lambda: file.readline(LINE_LIMIT), b""):
+            rest = (rest + raw)[: LINE_LIMIT + 1]
+            if raw.endswith(b"\n"):
+                read.at, read.last = file.tell(), raw[-64:]
+                read.torn += _take(rest, read.lines)
+                rest = b""
+    _seen[path] = read
+    tail: dict[bytes, Line] = {}
+    torn = _take(rest, tail)  # the last line, where a power cut took its end
+    return ({**read.lines, **tail} if tail else read.lines), read.torn + torn
+
+
+def _take(raw: bytes, lines: dict[bytes, Line]) -> int:
+    """Add the entry in a line; 1 where there is none in it though it is not empty."""
+    raw = raw.strip()
+    if not raw:
+        return 0
+    try:
+        line = json.loads(raw.decode()) if len(raw) <= LINE_LIMIT else None
+    except (ValueError, RecursionError):
+        return 1
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+        return 1
+    if type(line.get("n")) is not int or not 0 < line["n"] < 10**15:
+        return 1
+    lines[raw] = line
+    return 0
 
 
 @dataclass
@@ -86,7 +147,7 @@ class Journal:
     memory: Path = field(default=Path())
     safe: bool = True
     where: str = ""
-    held: dict[int, Line] = field(default_factory=dict)  # every entry this process has seen, by number
+    held: dict[bytes, Line] = field(default_factory=dict)  # every entry this process has seen, by its bytes
     there: bool = False  # STATE/manual was there once
 
     def __post_init__(self) -> None:
@@ -99,13 +160,11 @@ class Journal:
         return (self.folder or self.memory) / self.name
 
     def lines(self) -> list[Line]:
-        """All entries, each number once: as on disk, else as in the memory folder, else as this process holds them."""
-        found: dict[int, Line] = {}
+        """All entries in the order of their numbers: on disk, in the memory folder, and held by this process."""
         for path in self._both():
-            for line in read_lines(path)[0]:
-                found.setdefault(line["n"], line)
-        self.held = {**self.held, **found}
-        return [self.held[n] for n in sorted(self.held)]
+            for raw, line in _raw_lines(path)[0].items():
+                self.held.setdefault(raw, line)
+        return sorted(self.held.values(), key=lambda line: line["n"])
 
     def torn(self) -> int:
         """How many lines a power cut has torn."""
@@ -115,7 +174,7 @@ class Journal:
         """Keep one entry and return it with its number. Never raises: `safe` and `where` say what became of it."""
         with _lock(self.path if self.path.exists() else self.memory / self.name):
             line = {"format": FORMAT, "n": max((one["n"] for one in self.lines()), default=0) + 1, **line}
-            self.held[line["n"]] = line
+            self.held[json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")] = line
             self._keep()
         return line
 
@@ -156,26 +215,28 @@ class Journal:
                 why = fault.strerror or str(fault)
         try:
             self.memory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for place in (self.memory.parent, self.memory):
-                if place.is_symlink() or (hasattr(os, "getuid") and place.stat().st_uid != os.getuid()):
-                    raise OSError(f"{place} belongs to somebody else")
+            if not self._may_trust_memory():
+                raise OSError(f"{self.memory} belongs to somebody else")
             for one in self._lacking(self.memory / self.name):
                 _write(self.memory / self.name, one)
             self.safe = False
-            self.where = _("MEMORY ONLY ({why}): {path}; lost at power off, write on paper too").format(
+            self.where = _("MEMORY ONLY ({why}): {path}; lost at power off or log-out, write on paper too").format(
                 why=clean(why, 60), path=self.memory / self.name)  # fmt: skip
         except OSError:
             self.safe = False
             self.where = _("NOT SAVED ({why}): WRITE ON PAPER").format(why=clean(why, 60))
 
-    def _lacking(self, path: Path) -> list[Line]:
+    def _lacking(self, path: Path) -> list[bytes]:
         """The entries that a file does not have."""
-        kept = {line["n"] for line in read_lines(path)[0]}
-        return [self.held[n] for n in sorted(self.held) if n not in kept]
+        kept = _raw_lines(path)[0]
+        return sorted((raw for raw in self.held if raw not in kept), key=lambda raw: self.held[raw]["n"])
+
+    def _may_trust_memory(self) -> bool:
+        return is_ours(self.memory) and is_ours(self.memory.parent)
 
     def _both(self) -> list[Path]:
-        memory = self.memory / self.name
-        return [memory] if self.folder is None else [self.folder / self.name, memory]
+        memory = [self.memory / self.name] if self._may_trust_memory() else []
+        return memory if self.folder is None else [self.folder / self.name, *memory]
 
 
 def catch_up(folder: Path | None) -> None:
@@ -188,7 +249,8 @@ def catch_up(folder: Path | None) -> None:
 def names(folder: Path | None, memory: Path | None = None) -> list[str]:
     """The files of all periods, oldest first, on disk and in memory."""
     found = set()
-    for place in (folder, memory or memory_folder(folder)):
+    shadow = memory or memory_folder(folder)
+    for place in (folder, shadow if is_ours(shadow) and is_ours(shadow.parent) else None):
         try:
             found |= {path.name for path in place.glob("????-??-??T??????Z*.jsonl")} if place else set()
         except OSError:
@@ -196,29 +258,48 @@ def names(folder: Path | None, memory: Path | None = None) -> list[str]:
     return sorted(found)
 
 
-def _write(path: Path, line: Line) -> None:
-    """Append one line and force it to disk; what a torn line left behind is closed first."""
-    blob = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-    new = not path.exists()
-    if new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o660)
+_OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def _write(path: Path, raw: bytes) -> None:
+    """Append one line and force it to disk; what a torn line left behind is closed first.
+
+    What could not be forced to disk is taken away again: it would look kept, and after a power cut be gone.
+    """
+    blob = raw + b"\n"
+    new, folder = not path.exists(), path.parent
+    made = folder if folder.is_dir() else folder.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, _OPEN | os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o660)
     try:
-        size = os.fstat(handle).st_size
-        if size:
-            os.lseek(handle, size - 1, os.SEEK_SET)  # pread is not on every system; what is written goes to the end
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode):
+            raise OSError(errno.EINVAL, "is no plain file", os.fspath(path))
+        if told.st_size:
+            os.lseek(handle, told.st_size - 1, os.SEEK_SET)
             blob = blob if os.read(handle, 1) == b"\n" else b"\n" + blob
-        if os.write(handle, blob) != len(blob):
-            raise OSError(28, "the disk is full")
-        os.fsync(handle)
+        try:
+            if os.write(handle, blob) != len(blob):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(handle)
+        except OSError:
+            if os.fstat(handle).st_size <= told.st_size + len(blob):
+                os.ftruncate(handle, told.st_size)
+            raise
     finally:
         os.close(handle)
     if new and os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        for place in dict.fromkeys((folder, made)):
+            _sync_folder(place)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Force the names in a folder to disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _forget(path: Path) -> None:
@@ -246,7 +327,7 @@ class _lock:
         if fcntl is None:
             return
         try:
-            self.handle = os.open(self.path, os.O_RDONLY)
+            self.handle = os.open(self.path, _OPEN | os.O_RDONLY)
             fcntl.flock(self.handle, fcntl.LOCK_EX)
         except OSError:
             pass

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -13,8 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fallback_procedures.desk import Desk, Refused, checked, desk
-from fallback_procedures.journal import Journal, read_lines
+from fallback_procedures.desk import Refused, checked, desk
 from fallback_procedures.procedure import parse
 from fallback_procedures.run import replay
 from fallback_procedures.sheet import Sheet, read_sheet
@@ -223,86 +221,6 @@ def test_a_run_goes_on_when_library_sheets_and_configuration_are_gone(started, t
     other = desk(tmp_path / "journal", at(100, "boot-2"), "operator", False)
     assert other.read(at(101, "boot-2"), name, "2,3").in_limits is False
     assert run_of(other, name).procedure == SAMPLE
-
-
-def test_a_torn_last_line_is_passed_over_and_nothing_is_glued_to_it(started):
-    here, name = started
-    with here.journal.path.open("ab") as file:
-        file.write(b'{"format":1,"n":3,"kind":"rea')
-    here.read(at(5), name, "1.0")
-    lines, torn = read_lines(here.journal.path)
-    assert ([line["n"] for line in lines], torn) == ([1, 2, 3], 1)
-
-
-def test_a_disk_that_refuses_falls_back_to_memory_and_catches_up_later(tmp_path, memory):
-    blocked = tmp_path / "journal"
-    blocked.write_text("a file where the folder should be")
-    here = Desk(Journal(blocked, "2026-11-23T010000Z.jsonl", memory), "operator", False)
-    here.declare(at(1), "all agree")
-    here.note(at(2), "still working")
-    assert not here.journal.safe
-    assert "MEMORY ONLY" in here.journal.where
-    assert len(here.period().entries) == 2
-    blocked.unlink()
-    here.note(at(3), "the disk is back")
-    assert here.journal.safe
-    assert [line["n"] for line in read_lines(here.journal.path)[0]] == [1, 2, 3]
-    assert list(memory.glob("*.jsonl")) == []
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
-def test_a_full_disk_is_said_and_the_entry_is_kept_in_memory(tmp_path, memory):
-    folder = tmp_path / "journal"
-    folder.mkdir()
-    name = "2026-11-23T010000Z.jsonl"
-    (folder / name).symlink_to("/dev/full")
-    journal = Journal(folder, name, memory)
-    journal.append({"kind": "note", "text": "still working"})
-    assert "No space left" in journal.where
-    assert [line["text"] for line in read_lines(memory / name)[0]] == ["still working"]
-
-
-def test_where_memory_fails_too_the_person_is_told_to_write_on_paper(tmp_path):
-    (tmp_path / "a").write_text("")
-    (tmp_path / "b").write_text("")
-    here = Desk(Journal(tmp_path / "a", "2026-11-23T010000Z.jsonl", tmp_path / "b"), "operator", False)
-    here.note(at(1), "nobody keeps this")
-    assert "WRITE ON PAPER" in here.journal.where
-
-
-def test_a_state_folder_that_vanishes_takes_no_period_with_it_and_is_caught_up_when_it_is_back(tmp_path, memory):
-    folder, away = tmp_path / "state" / "manual" / "journal", tmp_path / "away"
-    folder.parent.mkdir(parents=True)
-    here = Desk(Journal(folder, "2026-11-23T010000Z.jsonl", memory), "operator", False)
-    here.declare(at(1), "all agree", ("R",))
-    name = here.start(at(2), SAMPLE, RIVERSIDE, "R")
-    assert here.journal.tend() == ""
-    (tmp_path / "state").rename(away)
-    assert "STATE FOLDER IS GONE" in here.journal.tend()
-    assert here.period().declared
-    here.note(at(3), "still working")
-    assert "MEMORY ONLY (the state folder is gone)" in here.journal.where
-    assert not (tmp_path / "state").exists()
-    resumed = Journal(folder, here.journal.name, memory)
-    assert replay(resumed.name, resumed.lines()).runs[name].cursor == "1"
-    assert "STATE FOLDER IS GONE" in resumed.tend()
-    away.rename(tmp_path / "state")
-    assert here.journal.tend() == ""
-    assert here.journal.safe
-    assert [line["n"] for line in read_lines(folder / here.journal.name)[0]] == [1, 2, 3]
-    assert list(memory.glob("*.jsonl")) == []
-
-
-def test_a_deleted_state_folder_that_is_made_anew_gets_the_whole_period(tmp_path, memory):
-    folder = tmp_path / "state" / "manual" / "journal"
-    folder.parent.mkdir(parents=True)
-    here = Desk(Journal(folder, "2026-11-23T010000Z.jsonl", memory), "operator", False)
-    here.declare(at(1), "all agree")
-    shutil.rmtree(tmp_path / "state")
-    here.note(at(2), "kept in this process and in memory")
-    folder.parent.mkdir(parents=True)
-    here.journal.tend()
-    assert [line["n"] for line in read_lines(folder / here.journal.name)[0]] == [1, 2]
 
 
 WRITER = f"""

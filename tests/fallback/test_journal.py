@@ -1,0 +1,351 @@
+"""The journal: what is said to be kept is on disk, else in memory, else on paper; and no file breaks a reader."""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from fallback_procedures import journal as journals
+from fallback_procedures.desk import Desk, desk
+from fallback_procedures.journal import Journal, catch_up, memory_folder, names, read_lines
+from fallback_procedures.run import replay
+from tests.peers.mounts import Filler, mounted, needs_mount
+
+from .conftest import ROOT
+from .test_run import RIVERSIDE, SAMPLE, at, started
+
+__all__ = ["started"]
+
+NAME = "2026-11-23T010000Z.jsonl"
+
+
+@pytest.fixture
+def kept(tmp_path, memory):
+    """A journal with three notes."""
+    made = Journal(tmp_path / "manual" / "journal", NAME, memory)
+    (tmp_path / "manual").mkdir()
+    for text in ("one", "two", "three"):
+        made.append({"kind": "note", "text": text})
+    return made
+
+
+def texts(made):
+    return [line["text"] for line in made.lines()]
+
+
+def anew(made):
+    """The same journal as another process sees it, which has read nothing before."""
+    journals._seen.clear()
+    return Journal(made.folder, made.name, made.memory)
+
+
+def test_a_torn_last_line_is_passed_over_and_nothing_is_glued_to_it(started):
+    here, name = started
+    with here.journal.path.open("ab") as file:
+        file.write(b'{"format":1,"n":3,"kind":"rea')
+    here.read(at(5), name, "1.0")
+    lines, torn = read_lines(here.journal.path)
+    assert ([line["n"] for line in lines], torn) == ([1, 2, 3], 1)
+
+
+def test_a_disk_that_refuses_falls_back_to_memory_and_catches_up_later(tmp_path, memory):
+    blocked = tmp_path / "journal"
+    blocked.write_text("a file where the folder should be")
+    here = Desk(Journal(blocked, "2026-11-23T010000Z.jsonl", memory), "operator", False)
+    here.declare(at(1), "all agree")
+    here.note(at(2), "still working")
+    assert not here.journal.safe
+    assert "MEMORY ONLY" in here.journal.where
+    assert len(here.period().entries) == 2
+    blocked.unlink()
+    here.note(at(3), "the disk is back")
+    assert here.journal.safe
+    assert [line["n"] for line in read_lines(here.journal.path)[0]] == [1, 2, 3]
+    assert list(memory.glob("*.jsonl")) == []
+
+
+def test_where_memory_fails_too_the_person_is_told_to_write_on_paper(tmp_path):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "b").write_text("")
+    here = Desk(Journal(tmp_path / "a", "2026-11-23T010000Z.jsonl", tmp_path / "b"), "operator", False)
+    here.note(at(1), "nobody keeps this")
+    assert "WRITE ON PAPER" in here.journal.where
+
+
+def test_a_state_folder_that_vanishes_takes_no_period_with_it_and_is_caught_up_when_it_is_back(tmp_path, memory):
+    folder, away = tmp_path / "state" / "manual" / "journal", tmp_path / "away"
+    folder.parent.mkdir(parents=True)
+    here = Desk(Journal(folder, "2026-11-23T010000Z.jsonl", memory), "operator", False)
+    here.declare(at(1), "all agree", ("R",))
+    name = here.start(at(2), SAMPLE, RIVERSIDE, "R")
+    assert here.journal.tend() == ""
+    (tmp_path / "state").rename(away)
+    assert "STATE FOLDER IS GONE" in here.journal.tend()
+    assert here.period().declared
+    here.note(at(3), "still working")
+    assert "MEMORY ONLY (the state folder is gone)" in here.journal.where
+    assert not (tmp_path / "state").exists()
+    resumed = Journal(folder, here.journal.name, memory)
+    assert replay(resumed.name, resumed.lines()).runs[name].cursor == "1"
+    assert "STATE FOLDER IS GONE" in resumed.tend()
+    away.rename(tmp_path / "state")
+    assert here.journal.tend() == ""
+    assert here.journal.safe
+    assert [line["n"] for line in read_lines(folder / here.journal.name)[0]] == [1, 2, 3]
+    assert list(memory.glob("*.jsonl")) == []
+
+
+def test_a_deleted_state_folder_that_is_made_anew_gets_the_whole_period(tmp_path, memory):
+    folder = tmp_path / "state" / "manual" / "journal"
+    folder.parent.mkdir(parents=True)
+    here = Desk(Journal(folder, "2026-11-23T010000Z.jsonl", memory), "operator", False)
+    here.declare(at(1), "all agree")
+    shutil.rmtree(tmp_path / "state")
+    here.note(at(2), "kept in this process and in memory")
+    folder.parent.mkdir(parents=True)
+    here.journal.tend()
+    assert [line["n"] for line in read_lines(folder / here.journal.name)[0]] == [1, 2]
+
+
+def test_a_full_file_is_said_and_the_entry_is_kept_in_memory(kept):
+    with kept.path.open("ab") as file:
+        file.write(b"\n" * 2000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (kept.path.stat().st_size + 20, hard))
+    try:
+        kept.append({"kind": "note", "text": "still working"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "MEMORY ONLY (No space left on device)" in kept.where
+    assert kept.path.read_bytes().endswith(b"\n\n\n"), "no torn piece was left behind"
+    assert texts(anew(kept)) == ["one", "two", "three", "still working"]
+    kept.append({"kind": "note", "text": "back"})
+    assert kept.safe
+    assert [line["n"] for line in read_lines(kept.path)[0]] == [1, 2, 3, 4, 5]
+    assert not (kept.memory / NAME).exists()
+
+
+@needs_mount
+def test_a_disk_of_one_megabyte_runs_full_and_what_follows_is_kept_and_caught_up(tmp_path, memory):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
+        (disk / "manual").mkdir()
+        made = Journal(disk / "manual" / "journal", NAME, memory)
+        made.append({"kind": "note", "text": "first"})
+        Filler(disk).fill(leave=8192)
+        while made.safe:
+            made.append({"kind": "note", "text": "x" * 900})
+        assert "MEMORY ONLY (No space left on device)" in made.where
+        before = len(made.lines())
+        assert len(anew(made).lines()) == before
+        (disk / "somebody.bin").unlink()
+        assert made.tend() == ""
+        assert made.safe
+        assert [line["n"] for line in read_lines(made.path)[0]] == list(range(1, before + 1))
+
+
+@needs_mount
+def test_a_disk_that_turned_read_only_is_said_and_the_entry_is_kept_in_memory(tmp_path, memory):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
+        (disk / "manual").mkdir()
+        made = Journal(disk / "manual" / "journal", NAME, memory)
+        made.append({"kind": "note", "text": "first"})
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        made.append({"kind": "note", "text": "second"})
+        assert "MEMORY ONLY (Read-only file system)" in made.where
+        subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+        catch_up_with = anew(made)
+        catch_up_with.tend()
+        assert [line["text"] for line in read_lines(made.path)[0]] == ["first", "second"]
+
+
+APPEND = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from fallback_procedures.journal import Journal
+journal = Journal(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+for text in sys.argv[4:]:
+    journal.append({{"kind": "note", "text": text}})
+    print(journal.safe, journal.where, flush=True)
+"""
+
+
+def traced(kept, *options, entries=("four", "five")):
+    """What a process says that adds entries, and its calls as strace saw them."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace here: the calls of a process cannot be looked at")
+    log = kept.folder.parent / "calls.txt"
+    command = ["strace", "-f", "-y", "-o", str(log), *options, sys.executable, "-I", "-S", "-c", APPEND,
+               str(kept.folder), kept.name, str(kept.memory), *entries]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if "ptrace" in done.stderr:
+        pytest.skip("nobody may look at a process here")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), log.read_text()
+
+
+def test_a_disk_that_fails_to_force_an_entry_is_believed_no_more_until_it_does(kept):
+    told, _log = traced(kept, "-e", "trace=fsync", "-e", "inject=fsync:error=EIO:when=1")
+    assert told[0].startswith("False MEMORY ONLY (Input/output error)")
+    assert told[1] == f"True {kept.path}"
+    assert texts(anew(kept)) == ["one", "two", "three", "four", "five"]
+    assert not (kept.memory / NAME).exists()
+
+
+def test_an_entry_is_written_then_forced_and_a_new_file_is_forced_into_its_folder_before_it_is_said(tmp_path, memory):
+    (tmp_path / "manual").mkdir()
+    new = Journal(tmp_path / "manual" / "journal", NAME, memory)
+    _told, log = traced(new, "-e", "trace=write,fsync", entries=("one", "two"))
+    calls = [(line.split("(")[0].split()[-1], "file" if NAME in line else "said" if "True" in line else
+              "folder" if "/journal>" in line else "above")
+             for line in log.splitlines() if ("jsonl" in line or "/manual" in line or "True" in line)]  # fmt: skip
+    entry = [("write", "file"), ("fsync", "file")]
+    assert calls == [*entry, ("fsync", "folder"), ("fsync", "above"), ("write", "said"), *entry, ("write", "said")]
+
+
+def test_a_middle_line_of_garbage_is_passed_over_and_nothing_else_is_lost(kept):
+    first, *rest = kept.path.read_bytes().splitlines(keepends=True)
+    garbage = [b"\x00\xff{{{ \x1b[31m\n", b"[1, 2]\n", b'{"n": true, "kind": "note"}\n',
+               b'{"n": 1e400, "kind": "note"}\n', b"[" * 100_000 + b"\n", b"\n"]  # fmt: skip
+    kept.path.write_bytes(b"".join([first, *garbage, *rest]))
+    after = anew(kept)
+    assert texts(after) == ["one", "two", "three"]
+    assert after.torn() == 5
+    assert after.append({"kind": "note", "text": "four"})["n"] == 4
+
+
+def test_two_entries_of_one_number_are_two_entries(kept):
+    with kept.path.open("ab") as file:
+        file.write(b'{"n": 2, "kind": "note", "text": "also two"}\n')
+    after = anew(kept)
+    assert texts(after) == ["one", "two", "also two", "three"]
+    assert after.append({"kind": "note", "text": "four"})["n"] == 4
+    assert b'{"n": 2, "kind": "note", "text": "also two"}\n' in kept.path.read_bytes()
+
+
+def test_a_huge_line_is_no_entry_and_what_follows_it_is_read(kept):
+    with kept.path.open("ab") as file:
+        file.write(b'{"n": 4, "kind": "note", "text": "' + b"x" * 5_000_000 + b'"}\n')
+    after = anew(kept)
+    assert after.append({"kind": "note", "text": "four"})["n"] == 4
+    assert texts(anew(kept)) == ["one", "two", "three", "four"]
+    assert after.torn() == 1
+
+
+def test_a_file_that_is_far_too_long_is_no_journal(kept):
+    os.truncate(kept.path, journals.FILE_LIMIT + 1)
+    assert anew(kept).lines() == []
+
+
+def test_what_another_process_adds_or_takes_away_is_seen(kept):
+    other = Journal(kept.folder, kept.name, kept.memory)
+    other.append({"kind": "note", "text": "four"})
+    assert texts(kept) == ["one", "two", "three", "four"]
+    kept.path.write_bytes(b"".join(kept.path.read_bytes().splitlines(keepends=True)[:1]) + b'{"n": 9, "kind": "x"}\n')
+    assert [line["n"] for line in read_lines(kept.path)[0]] == [1, 9]
+
+
+def test_a_link_that_somebody_planted_is_neither_read_nor_written(kept, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(kept.path.read_bytes())
+    kept.path.unlink()
+    kept.path.symlink_to(victim)
+    after = anew(kept)
+    assert after.lines() == []
+    after.append({"kind": "note", "text": "x"})
+    assert not after.safe
+    assert len(victim.read_bytes().splitlines()) == 3
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_a_folder_in_place_of_the_file_stops_nobody(tmp_path, memory, make):
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    make(folder / NAME)
+    made = Journal(folder, NAME, memory)
+    made.append({"kind": "note", "text": "x"})
+    assert "MEMORY ONLY" in made.where
+    assert texts(made) == ["x"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of somebody else")
+def test_what_somebody_else_laid_into_the_memory_folder_is_not_believed(kept, tmp_path):
+    kept.memory.mkdir()
+    (kept.memory / NAME).write_text('{"n": 4, "kind": "declared", "role": "shift_lead", "sites": []}\n')
+    assert len(anew(kept).lines()) == 4
+    os.chown(kept.memory, 12345, 12345)
+    assert len(anew(kept).lines()) == 3
+    (tmp_path / "b").write_text("")
+    lost = Journal(tmp_path / "b", NAME, kept.memory)
+    lost.append({"kind": "note", "text": "x"})
+    assert "WRITE ON PAPER" in lost.where
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of somebody else")
+def test_a_memory_folder_that_somebody_else_has_taken_is_passed_by(tmp_path):
+    roots = (tmp_path / "shm", tmp_path / "tmp")
+    for root in roots:
+        root.mkdir()
+    first = memory_folder(tmp_path, roots).parent
+    assert first.parent == roots[0]
+    first.mkdir()
+    os.chown(first, 12345, 12345)
+    assert memory_folder(tmp_path, roots).parent.parent == roots[1]
+
+
+def test_a_period_that_ended_while_the_disk_refused_comes_home_at_the_next_start(tmp_path):
+    folder = tmp_path / "manual" / "journal"
+    folder.parent.mkdir()
+    memory = memory_folder(folder)
+    folder.write_text("a file where the folder should be")
+    here = desk(folder, at(0), "operator", False)
+    here.declare(at(1), "all agree")
+    here.hand_back(at(2))
+    assert names(folder) == [here.journal.name]
+    folder.unlink()
+    catch_up(folder)
+    assert [line["kind"] for line in read_lines(folder / here.journal.name)[0]] == ["declared", "handed_back"]
+    assert list(memory.glob("*.jsonl")) == []
+
+
+def test_two_that_begin_at_the_same_moment_begin_one_period(tmp_path):
+    (tmp_path / "manual").mkdir()
+    folder = tmp_path / "manual" / "journal"
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from fallback_procedures.desk import desk
+from fallback_procedures.triggers import moment
+here = desk(Path(sys.argv[1]), moment(), "operator", False)
+sys.stdin.readline()
+for count in range(20):
+    here.note(moment(), f"{{sys.argv[2]}} {{count}}")
+"""
+    people = [subprocess.Popen([sys.executable, "-I", "-S", "-c", code, str(folder), str(one)], stdin=subprocess.PIPE)
+              for one in range(3)]  # fmt: skip
+    for one in people:
+        one.stdin.write(b"\n")
+        one.stdin.close()
+    assert [one.wait(timeout=60) for one in people] == [0, 0, 0]
+    (path,) = folder.iterdir()
+    lines = read_lines(path)[0]
+    assert [line["n"] for line in lines] == list(range(1, 61))
+    assert len({line["text"] for line in lines}) == 60
+
+
+def test_a_long_period_is_read_on_and_not_read_anew(kept):
+    assert len(kept.lines()) == 3
+    read = journals._seen[kept.path]
+    with kept.path.open("ab") as file:
+        file.write(json.dumps({"n": 4, "kind": "note", "text": "four"}).encode())
+    assert texts(kept) == ["one", "two", "three", "four"]
+    assert journals._seen[kept.path] is read
