@@ -114,6 +114,9 @@ def read_entry(path: Path, origin: str) -> Entry | None:
 def entry_of(path: Path, origin: str, raw: bytes) -> Entry:
     """What a file holds. A faulty one keeps the id of its file name."""
     procedure, faults = parse(raw)
+    if procedure and path.parent.name in LANGUAGES and procedure.language != path.parent.name:
+        told = f"LANGUAGE says {procedure.language}, and the folder is {path.parent.name}; one of them is wrong"
+        procedure, faults = None, (Fault(1, told),)
     text = decode(raw)[0] or raw.decode("utf-8", "replace")
     if procedure:
         return Entry(procedure.id, procedure.language, origin, path, text, procedure, ())

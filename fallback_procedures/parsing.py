@@ -1,4 +1,4 @@
-"""The parser of the text format: lines to items, items to a Procedure, in two passes.
+"""The parser of the text format, second pass: items (lines.py) to a Procedure.
 
 It is strict: whatever is not understood is a fault with its line, nothing is skipped, mended or guessed.
 """
@@ -9,18 +9,17 @@ import re
 import time
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
 
+from fallback_procedures.lines import RUN_ON, Item, read_lines
 from fallback_procedures.procedure import (
     CONDITIONS,
     EVENTS,
     FIELDS,
-    KEYWORDS,
-    LINE_LIMIT,
     NOTICES,
     PARTS,
     SITE_TYPES,
     TEXT_UNITS,
+    UNITS,
     VALUE,
     Applies,
     Branch,
@@ -36,33 +35,37 @@ from fallback_procedures.procedure import (
     Target,
     decode,
     span_of,
+    values_of,
 )
-from fallback_procedures.words import LANGUAGES, RELEASERS, ROLES, hostile
+from fallback_procedures.words import LANGUAGES, RELEASERS, ROLES
 
-_DIGITS = r"-?[0-9]{1,9}(?:\.[0-9]{1,6})?"
+_DIGITS = r"-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?"
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_KEY = re.compile("(" + "|".join(sorted(KEYWORDS, key=len, reverse=True)) + r")(?: +(.*))?$")
-_STEP = re.compile(r"\[ \] {1,4}([0-9]{1,2})([a-z]?) {1,6}(\S.*)$")
-_PART = re.compile("(" + "|".join(PARTS) + r"):(?: +(.*))?$")
-_LABEL = re.compile(r"[A-ZÀ-Þ][\w ]{0,20}?\s?:(?:\s|$)")
+_STEP = re.compile(r"\[ \] {1,4}([1-9][0-9]?)([a-z]?) {1,6}([A-ZÀ-Þ\"{].*)$")
 _READING = re.compile(r"(\S.*?) _{4,20} (\S+)(?: +(safety )?limits (\S.*?) to (\S.*))?$")
-_RUN_ON = re.compile(r"\[ ?\]|\b(?:" + "|".join(PARTS) + r"):|(?:^|  )(?:" + "|".join(KEYWORDS) + r")(?:  |$)")
-_GO = re.compile(r"\b(GO TO|REFER TO) (?:(step) ([0-9]{1,2}[a-z]?)|(P-[0-9]{2}|F[0-9]{1,2}))(?![\w-])")
-_HOLD = re.compile(r"([a-z_]+) +(?:(once) +)?(\S.*)")
+_GO = re.compile(
+    r"\b(GO TO|REFER TO) (?:step ([1-9][0-9]?[a-z]?)|(P-[0-9]{2}|F[1-9][0-9]?)(?: step ([1-9][0-9]?[a-z]?))?)(?![\w-])"
+)
+_SENTENCE = re.compile(r"[A-ZÀ-Þ\"{]")  # how a step, a notice and what a HOLD releases begin
+_HOLD = re.compile(rf"([a-z_]+) +(?:(once) +)?({_SENTENCE.pattern}.*)")
+_COUNTED = re.compile(r"[^\W\d_]{4,30}")  # a unit that is a word: lamps, turns
 _NUMBER = r"([0-9]{1,2}[a-z]?)"
 _SPAN = r"([0-9]{1,4} (?:s|min|h)|\{[^{}]*\})"
 _REPEAT = re.compile(
     rf"(?:step {_NUMBER}|steps {_NUMBER} to {_NUMBER}) every {_SPAN}"
     rf"(?: for ([0-9]{{1,4}} (?:s|min|h)), then every {_SPAN})? until (\S.*)"
 )
-_ID = re.compile(r"P-[0-9]{2}|F[0-9]{1,2}")
-_CONTINUED = ("PURPOSE", "WHEN", "NEEDS", "OWNER", "[ ]", "Reading", "Expect", "If not", "If twice", "Second person",
-              *NOTICES, "HOLD", "REPEAT", "HAND BACK")  # fmt: skip
+_ID = re.compile(r"P-[0-9]{2}|F[1-9][0-9]?")
+_TRANSLATION = "translation not yet reviewed|translation reviewed by (?:ROLE) on DATE|original".replace(
+    "ROLE", "|".join(ROLES)
+)
+SENTENCES = ("[ ]", "PURPOSE", "WHEN", "NEEDS", *NOTICES, "HOLD", "REPEAT", "Expect", "If not", "If twice",
+             "Second person", "HAND BACK")  # fmt: skip
 _NOT_IN_FORM = ("WHEN", "APPLIES", "NEEDS", "HAND BACK", "FORMS")
 _EXAMPLES = {
     "REVISION": "number and date: REVISION  7  2026-09-02",
     "STATUS": "DRAFT, or APPROVED by engineer on 2026-09-02",
-    "LANGUAGE": "de  translation not yet reviewed",
+    "LANGUAGE": "de  translation not yet reviewed, de  translation reviewed by ROLE on DATE, or de  original",
     "REVIEW BY": "as a date: 2027-09-02",
 }
 
@@ -74,71 +77,13 @@ def understood(source: str | bytes) -> tuple[Procedure | None, tuple[Fault, ...]
         if text is None:
             return None, refused
         source = text
-    head = _KEY.match(source.split("\n", 1)[0].rstrip("\r"))
-    if not head or head.group(1) not in ("PROCEDURE", "FORM"):
-        return None, (Fault(1, "the first line must say PROCEDURE or FORM, its id and its title"),)
     faults: list[Fault] = []
-    items = _items(source, faults)
-    if not items or items[0].line != 1:
-        return None, tuple(faults)
+    items = read_lines(source, faults)
+    if not items or items[0].line != 1 or items[0].key not in ("PROCEDURE", "FORM"):
+        why = Fault(1, "the first line must say PROCEDURE or FORM, its id and its title")
+        return None, (next((fault for fault in faults if fault.line == 1), why),)
     procedure = _Builder(source, faults).build(items)
     return (None, tuple(sorted(set(faults)))) if faults else (procedure, ())
-
-
-class _Item(NamedTuple):
-    """A keyword, step, part or page line with its text, continued lines joined. `key` is "[ ]" and "|" for the two."""
-
-    line: int
-    key: str
-    text: str
-
-
-def _items(source: str, faults: list[Fault]) -> list[_Item]:
-    """First pass: lines to items. Whatever is not understood is a fault, never skipped."""
-    items: list[_Item] = []
-    for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
-        line = line.rstrip(" ")
-        bad = next((character for character in line if hostile(character)), "")
-        if bad:
-            faults.append(Fault(number, f"the line holds a character that cannot be printed (U+{ord(bad):04X})"))
-        elif len(line) > LINE_LIMIT:
-            faults.append(Fault(number, f"the line has {len(line)} characters; {LINE_LIMIT} are allowed"))
-        elif not line:
-            continue
-        elif line.startswith("|"):
-            if line != "|" and not line.startswith("| "):
-                faults.append(Fault(number, "a page line begins with | and a space"))
-            items.append(_Item(number, "|", line[2:]))
-        elif line.startswith("["):
-            items.append(_Item(number, "[ ]", line))
-        elif line.startswith(" "):
-            _indented(number, line.strip(), items, faults)
-        else:
-            found = _KEY.match(line)
-            if not found:
-                faults.append(Fault(number, "no known keyword begins this line; a continued line begins with a space"))
-                continue
-            items.append(_Item(number, found.group(1), (found.group(2) or "").strip()))
-    for item in items:
-        if not item.text and item.key != "|":
-            faults.append(Fault(item.line, f"{item.key} says nothing"))
-    return items
-
-
-def _indented(number: int, text: str, items: list[_Item], faults: list[Fault]) -> None:
-    """An indented line is a part of a step (Reading: ...) or continues the text above it."""
-    part = _PART.match(text)
-    if part:
-        items.append(_Item(number, part.group(1), (part.group(2) or "").strip()))
-    elif _LABEL.match(text):
-        known = ", ".join(f"{name}:" for name in PARTS)
-        faults.append(Fault(number, f"{text.split(':', maxsplit=1)[0].strip()}: is not known here; known are {known}"))
-    elif _RUN_ON.search(text):
-        faults.append(Fault(number, "a keyword or step stands at the start of its line"))
-    elif not items or items[-1].key not in _CONTINUED:
-        faults.append(Fault(number, "this line continues nothing that may be continued"))
-    else:
-        items[-1] = items[-1]._replace(text=f"{items[-1].text} {text}")
 
 
 class _Builder:
@@ -146,18 +91,19 @@ class _Builder:
 
     def __init__(self, source: str, faults: list[Fault]) -> None:
         self.source, self.faults = source, faults
-        self.fields: dict[str, _Item] = {}
+        self.fields: dict[str, Item] = {}
         self.applies: list[Applies] = []
         self.steps: list[Step] = []
         self.notices: list[Notice] = []
         self.holds: list[Hold] = []
         self.repeats: list[Repeat] = []
         self.page: list[str] = []
+        self.defaults: dict[str, str] = {}  # of the site values met so far
 
     def fault(self, line: int, text: str) -> None:
         self.faults.append(Fault(line, text))
 
-    def take(self, item: _Item) -> None:
+    def take(self, item: Item) -> None:
         """One item, put where it belongs or refused."""
         key, form = item.key, self.kind == "form"
         if "END" in self.fields:
@@ -170,22 +116,31 @@ class _Builder:
             self.fault(item.line, f"{key} stands on the first line only")
         else:
             self.fault(item.line, f"{key} does not stand in a {'FORM' if form else 'PROCEDURE'}")
-        if key != "|" and _RUN_ON.search(item.text[3:] if key == "[ ]" else item.text):
+        if key != "|" and RUN_ON.search(item.text[3:] if key == "[ ]" else item.text):
             self.fault(item.line, "two lines have run together here, or a keyword stands inside a sentence")
+        if key in SENTENCES and not item.text.endswith((".", "!", "?")):
+            self.fault(item.line, f"{key} ends with a full stop; the line may have been cut short")
         if re.search(r"[{}]", re.sub(VALUE, "", item.text)):
             self.fault(item.line, "a site value is written {name} or {name=default unit}")
+        for name, default in values_of(item.text).items():
+            if name.startswith("tag_") or name == "labels":
+                self.fault(item.line, f"{{{name}}} is a row for the program, no value of a page; use another name")
+            if self.defaults.setdefault(name, default) != default:
+                self.fault(item.line, f"{{{name}}} has another default above; write the same in both places")
 
-    def field(self, item: _Item) -> None:
+    def field(self, item: Item) -> None:
         """A header field, or HAND BACK, FORMS and END."""
         if item.key in FIELDS and (self.steps or self.notices or self.holds or self.page):
             self.fault(item.line, f"{item.key} stands before the first warning, step or page line")
         if item.key == "APPLIES":
             self.applies.append(self.condition(item))
+            if self.applies[-1] in self.applies[:-1]:
+                self.fault(item.line, "this APPLIES stands twice")
         elif item.key in self.fields:
             self.fault(item.line, f"{item.key} stands twice")
         self.fields.setdefault(item.key, item)
 
-    def body(self, item: _Item) -> None:
+    def body(self, item: Item) -> None:
         """A warning, a step and its parts, HOLD, REPEAT, a page line."""
         key, line = item.key, item.line
         if "HAND BACK" in self.fields or "FORMS" in self.fields:
@@ -193,12 +148,18 @@ class _Builder:
         if key == "|":
             self.page.append(item.text)
         elif key in NOTICES:
+            if any((one.kind, one.text) == (key, item.text) for one in self.notices):
+                self.fault(line, f"this {key} stands twice")
+            if not _SENTENCE.match(item.text):
+                self.fault(line, f"{key} begins with a capital letter; a word may be lost")
             self.notices.append(Notice(key, item.text, line))
         elif key == "HOLD":
             found = _HOLD.fullmatch(item.text)
             if not found or found.group(1) not in RELEASERS:
                 self.fault(line, f"HOLD names a role ({', '.join(RELEASERS)}), once or not, and what it releases")
             role, once, text = found.groups() if found else ("", "", "")
+            if text in [hold.text for hold in self.holds]:
+                self.fault(line, "this HOLD stands twice")
             self.holds.append(Hold(role, text, line, bool(once)))
         elif key == "REPEAT":
             self.repeats.append(self.repeat(item))
@@ -209,34 +170,39 @@ class _Builder:
         else:
             self.part(item)
 
-    def step(self, item: _Item) -> None:
+    def step(self, item: Item) -> None:
         found = _STEP.match(item.text)
         if not found:
-            self.fault(item.line, 'a step is written "[ ] 1  What to do."')
+            self.fault(item.line, 'a step is written "[ ] 1  What to do.": number, capital letter, full stop')
             return
         number, letter, text = int(found.group(1)), found.group(2), found.group(3)
         before = re.match(r"(\d+)([a-z]?)", self.steps[-1].number if self.steps else "0")
         assert before
         last, sub = int(before.group(1)), before.group(2)
         allowed = {(last + 1, ""), (last + 1, "a"), (last, chr(ord(sub) + 1) if sub else "a")}
-        if number == 0 or (number, letter) not in allowed:
+        if (number, letter) not in allowed:
             self.fault(
                 item.line, f"step {number}{letter} does not follow {'step ' + before.group(0) if last else 'the start'}"
             )
-        told = [item._replace(text=text), *(_Item(one.line, "", one.text) for one in self.notices),
-                *(_Item(one.line, "", one.text) for one in self.holds)]  # fmt: skip
+        told = [item._replace(text=text), *(Item(one.line, "", one.text) for one in self.notices),
+                *(Item(one.line, "", one.text) for one in self.holds)]  # fmt: skip
         self.steps.append(Step(f"{number}{letter}", text, item.line, tuple(self.notices), tuple(self.holds),
                                branch=self.branch(item.line, text),
                                targets=tuple(target for one in told for target in self.targets(one))))  # fmt: skip
         self.notices, self.holds = [], []
 
-    def part(self, item: _Item) -> None:
+    def part(self, item: Item) -> None:
         """Reading:, Expect:, If not:, If twice:, Second person: and Timer: of the last step."""
         step, text = self.steps[-1], item.text
         if item.key != "Reading" and getattr(step, item.key.lower().replace(" ", "_")):
             self.fault(item.line, f"{item.key}: stands twice under one step")
         if item.key == "Reading":
-            step = replace(step, readings=(*step.readings, self.reading(item.line, text)))
+            reading = self.reading(item.line, text)
+            if step.expect or step.if_not or step.if_twice or step.second_person or step.timer:
+                self.fault(item.line, "Reading: stands before the other parts of its step; a step may be lost here")
+            if reading.name in [one.name for one in step.readings]:
+                self.fault(item.line, f"the reading {reading.name!r} stands twice under one step")
+            step = replace(step, readings=(*step.readings, reading))
         elif item.key == "Expect":
             step = replace(step, expect=text)
         elif item.key == "If not":
@@ -259,7 +225,7 @@ class _Builder:
             self.fault(line, f'{what} has a time as "30 s", "5 min", "1 h", {{name}} or {{name=30 min}}, not {text!r}')
         return Span(seconds)
 
-    def condition(self, item: _Item) -> Applies:
+    def condition(self, item: Item) -> Applies:
         words, for_s = item.text.split(), 0
         if "for" in words:
             at = words.index("for")
@@ -302,20 +268,28 @@ class _Builder:
             self.fault(line, 'a reading is written "Reading: name ________ unit   limits LOW to HIGH"')
             return Reading("", "", Limit(), Limit(), False, False, line)
         name, unit, safety, low, high = found.groups()
-        if "__" in name or unit == "limits":
-            self.fault(line, "a reading has one name, one blank and one unit")
+        if "__" in name or unit == "limits" or re.search(r"\blimits \S+ to\b", name):
+            self.fault(line, "a reading has one name, one blank, one unit and then its limits")
+        if unit not in (*TEXT_UNITS, *UNITS) and not _COUNTED.fullmatch(unit):
+            self.fault(line, f"the unit {unit!r} is not known here; write m, bar, m3/h, %, ... or a word as lamps")
         if low is None:
+            if unit not in TEXT_UNITS:
+                self.fault(line, f"a reading in {unit} has limits; write 'limits - to -' where there are none")
             return Reading(name, unit, Limit(), Limit(), False, False, line)
         ends = (self.limit(line, low, unit), self.limit(line, high, unit))
         if unit in TEXT_UNITS:
             self.fault(line, f"a reading of {unit} has no limits")
         elif safety and not any(end.number or end.value for end in ends):
             self.fault(line, "a safety limit names a limit")
-        elif ends[0].number and ends[1].number and Decimal(ends[0].number) > Decimal(ends[1].number):
+        numbers = [Decimal(text) for end in ends for text in [end.number or end.default.split(" ")[0]]
+                   if re.fullmatch(_DIGITS, text)]  # fmt: skip
+        if len(numbers) == 2 and numbers[0] > numbers[1]:
             self.fault(line, "the low limit is above the high limit")
+        if ends[0].value and ends[0].value == ends[1].value:
+            self.fault(line, "both limits are the same site value")
         return Reading(name, unit, *ends, bool(safety), True, line)
 
-    def repeat(self, item: _Item) -> Repeat:
+    def repeat(self, item: Item) -> Repeat:
         found = _REPEAT.fullmatch(item.text)
         if not found:
             form = (
@@ -327,28 +301,29 @@ class _Builder:
         return Repeat(one or first, one or last, self.span(item.line, every, "every"), until, item.line,
                       span_of(for_text or ""), self.span(item.line, then, "every") if then else None)  # fmt: skip
 
-    def targets(self, item: _Item) -> tuple[Target, ...]:
+    def targets(self, item: Item) -> tuple[Target, ...]:
         found = list(_GO.finditer(item.text))
-        if len(found) != len(re.findall(r"\b(?:GO TO|REFER TO)\b", item.text, re.IGNORECASE)):
-            self.fault(item.line, "write GO TO step 4, GO TO P-18 or REFER TO F3")
-        return tuple(
-            Target(one.group(1) == "GO TO", one.group(3) or "", one.group(4) or "", item.line) for one in found
-        )
+        if len(found) != len(re.findall(r"\b(?:GO|REFER)[\s_-]*TO\b", item.text, re.IGNORECASE)):
+            self.fault(item.line, "write GO TO step 4, GO TO P-18, GO TO P-18 step 2 or REFER TO F3")
+        return tuple(Target(one.group(1) == "GO TO", one.group(2) or one.group(4) or "", one.group(3) or "", item.line)
+                     for one in found)  # fmt: skip
 
     def branch(self, line: int, text: str) -> Branch | None:
         word, then = re.search(r"\b(IF|WHEN|WHILE)\b", text), re.search(r"\bTHEN\b", text)
         if not word and not then:
             return None
-        if not word or not then or then.start() < word.end():
-            self.fault(line, "a condition is written IF ... THEN ...")
+        words = re.findall(r"\b(?:IF|WHEN|WHILE|THEN|ELSE)\b", text)
+        form = re.match(r"(IF|WHEN|WHILE) (\S.*) THEN (\S.*)", text)
+        if not form or len(words) != 2:
+            self.fault(line, "a step with a condition is written IF ... THEN ... (WHEN, WHILE), once, from its start")
             return None
         if re.search(r"\bAND\b", text) and re.search(r"\bOR\b", text):
             self.fault(line, "AND and OR do not stand in one condition")
-        return Branch(word.group(1), text[word.end() : then.start()].strip(" ,"), text[then.end() :].strip())
+        return Branch(form.group(1), form.group(2).strip(" ,"), form.group(3))
 
     # -- the whole -----------------------------------------------------------------------------------------------
 
-    def build(self, items: list[_Item]) -> Procedure:
+    def build(self, items: list[Item]) -> Procedure:
         """The Procedure; to be believed only where no fault was found."""
         self.kind = "form" if items[0].key == "FORM" else "procedure"
         for item in items[1:]:
@@ -362,16 +337,20 @@ class _Builder:
         revision, effective = self.dated("REVISION", r"([0-9]{1,4}) +(DATE)")
         approved = self.dated("STATUS", r"DRAFT()()|APPROVED by ([a-z_]+) on (DATE)")
         language, translation = (
-            self.dated("LANGUAGE", r"([a-z]{2})(?: +(translation .+))?") if "LANGUAGE" in self.fields else ("en", "")
+            self.dated("LANGUAGE", rf"([a-z]{{2}}) +({_TRANSLATION})") if "LANGUAGE" in self.fields else ("en", "")
         )
         if language not in LANGUAGES:
             self.fault(self.fields["LANGUAGE"].line, f"languages are {', '.join(LANGUAGES)}")
         if approved[0] and approved[0] not in ROLES:
             self.fault(self.fields["STATUS"].line, f"roles are {', '.join(ROLES)}")
+        if approved[1] and approved[1] < effective:
+            self.fault(self.fields["STATUS"].line, "approved before this revision was made: DRAFT, until it is again")
         review_by, _none = self.dated("REVIEW BY", r"(DATE)()")
+        if review_by and review_by < effective:
+            self.fault(self.fields["REVIEW BY"].line, "the review is due before the date of the revision")
         forms = tuple(form.strip() for form in self.text("FORMS").split(",")) if "FORMS" in self.fields else ()
-        if any(not re.fullmatch(r"F\d{1,2}", form) for form in forms):
-            self.fault(self.fields["FORMS"].line, "FORMS names forms as F1, F3")
+        if any(not re.fullmatch(r"F[1-9][0-9]?", form) for form in forms) or len(set(forms)) < len(forms):
+            self.fault(self.fields["FORMS"].line, "FORMS names forms as F1, F3, each once")
         return Procedure(
             self.kind, name, title.strip(), revision, effective, self.text("STATUS"), approved[0], self.text("OWNER"),
             review_by, language, translation, self.text("PURPOSE"), self.text("WHEN"), tuple(self.applies),
@@ -396,7 +375,7 @@ class _Builder:
             self.fault(item.line, f"{key}: there is no such day")
         return parts[0], parts[1]
 
-    def whole(self, items: list[_Item]) -> None:
+    def whole(self, items: list[Item]) -> None:
         """Faults that no single item shows."""
         needed = ["REVISION", "STATUS", "OWNER", "REVIEW BY", "PURPOSE"]
         needed += [] if self.kind == "form" else ["WHEN", "APPLIES", "NEEDS", "HAND BACK"]
@@ -413,7 +392,7 @@ class _Builder:
         elsewhere = [target for item in items if item.key in ("WHEN", "NEEDS", "PURPOSE", "REPEAT", "HAND BACK")
                      for target in self.targets(item)]  # fmt: skip
         for target in (*elsewhere, *(target for step in self.steps for target in step.targets)):
-            if target.step and target.step not in order:
+            if target.step and not target.document and target.step not in order:
                 self.fault(target.line, f"there is no step {target.step}")
         for repeat in self.repeats:
             if repeat.first and not (repeat.first in order and repeat.last in order
@@ -421,6 +400,14 @@ class _Builder:
                 self.fault(repeat.line, f"there are no steps {repeat.first} to {repeat.last}")
             elif repeat.first and repeat.then and repeat.for_s < repeat.every.s:
                 self.fault(repeat.line, "the first rhythm lasts for one round at least")
+            if [(one.first, one.last) for one in self.repeats].count((repeat.first, repeat.last)) > 1:
+                self.fault(repeat.line, "these steps are repeated twice")
+        for step in self.steps:
+            bands = [reading for reading in step.readings if reading.has_band]
+            if any(reading.safety for reading in bands) and not step.if_not:
+                self.fault(step.line, "a step with a safety limit says what to do outside it: If not:")
+            if step.if_twice and not bands:
+                self.fault(step.line, "If twice: belongs to a reading with limits")
 
 
 def _is_date(text: str) -> bool:

@@ -43,6 +43,12 @@ EVENTS = (
     "handover",
 )  # what a person sees and says
 SITE_TYPES = ("waterworks", "booster_station", "lift_station", "reservoir", "treatment_plant", "power_plant")
+_UNITS = (
+    "m cm mm km ft in m2 m3 l ml mL gal m3/h m3/d l/s l/min l/h mL/min gpm MGD m/s bar mbar kPa Pa psi °C K °F % %LEL "
+    "%UEG %LIE ppm ppb mg/l µg/l g/l mg/L µg/L g/L mL/l g kg t FNU FTU NTU PF pH µS/cm mS/cm A mA V mV kV W kW MW kVA "
+    "kvar W/m2 J/m2 kWh MWh kvarh ohm kohm Mohm Hz rpm 1/min 1/h starts/h Umdr. s min h d mm/s m/s2 dB dB(A)"
+)
+UNITS = tuple(_UNITS.split())  # of a reading; beside them a word that counts, as lamps or turns
 TEXT_UNITS = ("HH:MM", "yes/no", "text")  # what is written there is no number
 
 VALUE = r"\{([a-z][a-z0-9_]{0,40})(?:=([^{}]{1,40}))?\}"

@@ -70,9 +70,8 @@ class Run:
     def waiting_for(self) -> str | None:
         """The role that must release the step at hand, if it stands behind a HOLD."""
         step = self.step
-        if step is None or not step.holds or step.number in self.released:
-            return None
-        return step.holds[0].role
+        done = self.released.count(self.cursor)  # one entry for each HOLD, in their order
+        return None if step is None or done >= len(step.holds) else step.holds[done].role
 
     def needs_verifying(self) -> bool:
         """Whether a second person must verify the step at hand, alone, before it can be done."""

@@ -201,8 +201,8 @@ def step_lines(
         lines += repeat_lines(repeat, sheet, width) if repeat.first == step.number else []
     for notice in step.notices:
         lines += wrapped(spoken(notice.text, sheet), width, f"{notice_word(notice.kind)}  ", "    ")
-    for hold in step.holds:
-        freed = run is not None and step.number in run.released
+    for index, hold in enumerate(step.holds):
+        freed = run is not None and run.released.count(step.number) > index
         word = _("released") if freed else _("needs {role}").format(role=hold_words(hold.role, hold.once))
         lines += wrapped(_("HOLD") + f" ({word}): {spoken(hold.text, sheet)}", width, "", "    ")
     label = f"{mark} {step.number:>3}  "

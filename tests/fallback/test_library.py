@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from fallback_procedures.library import SHIPPED, load
+from fallback_procedures.library import SHIPPED, load, read_entry
 from fallback_procedures.lint import findings, sentences
 from fallback_procedures.paper import LINES, WIDTH, content, text_pages
 from fallback_procedures.procedure import parse
@@ -94,6 +94,14 @@ def test_a_site_copy_replaces_the_shipped_one_and_a_faulty_one_is_never_run(tmp_
     assert "P-04.txt: line" in library.notes[0]
 
 
+def test_a_translation_that_lost_its_language_line_is_not_taken_for_the_english_text(tmp_path):
+    (tmp_path / "de").mkdir()
+    lost = (SHIPPED / "de" / "P-17.txt").read_text().replace("LANGUAGE   de   translation not yet reviewed\n", "")
+    (tmp_path / "de" / "P-17.txt").write_text(lost)
+    entry = read_entry(tmp_path / "de" / "P-17.txt", "site")
+    assert (entry.procedure, entry.language, entry.faults[0].line) == (None, "de", 1)
+
+
 def test_a_missing_translation_is_given_in_english_and_says_so(tmp_path):
     shutil.copytree(SHIPPED / "en", tmp_path / "procedures" / "en")
     (tmp_path / "procedures" / "en" / "P-17.txt").write_text(
@@ -119,7 +127,6 @@ STEP = "[ ] 8  Record all readings with their times on form F1."
         ("L06", "[ ] 8  Select one of the following pumps."),
         ("L07", "[ ] 8  Record all readings within 5 min on form F1."),
         ("L09", "[ ] 8  Read all gauges."),
-        ("L10", "[ ] 8  Read it.\n       Reading: level ________ m"),
         ("L10", "[ ] 8  Read it.\n       Reading: level ________ m   limits 1 to 2"),
         ("L12", "[ ] 8  Calculate it.\n       Reading: sum ________ m   limits - to -"),
         ("L14", "[ ] 8  Record approximately all readings on form F1."),

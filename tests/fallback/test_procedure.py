@@ -15,6 +15,8 @@ from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import Now
 from fallback_procedures.view import judged
 
+from .mutations import accounted_for, mutated
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "procedures"
 EXPECTED = json.loads((GOLDEN / "expected.json").read_text())
 WHOLE = [name for name, told in EXPECTED.items() if not told["faults"]]
@@ -124,55 +126,12 @@ def test_nothing_makes_the_parser_crash(source):
     assert (procedure is None) == bool(faults)
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_mutations_never_crash_and_never_drop_a_line(path):
-    """A mutated file is refused, or every one of its words is still in what was understood."""
-    text, draw = path.read_text(), random.Random(path.name + path.parent.name)
-    for _round in range(50):
-        lines = text.split("\n")
-        at = draw.randrange(len(lines))
-        kind = draw.randrange(5)
-        if kind == 0:
-            lines[at] = lines[at][: draw.randrange(len(lines[at]) + 1)]
-        elif kind == 1:
-            lines[at] = draw.choice(" |[D") + lines[at]
-        elif kind == 2:
-            lines.insert(at, draw.choice(lines))
-        elif kind == 3 and at + 1 < len(lines):
-            lines[at : at + 2] = [lines[at] + lines[at + 1]]
-        else:
-            spot = draw.randrange(len(lines[at]) + 1)
-            lines[at] = lines[at][:spot] + chr(draw.randrange(32, 0x250)) + lines[at][spot + 1 :]
-        mutated = "\n".join(lines)
-        procedure, faults = parse(mutated)
-        assert (procedure is None) == bool(faults)
-        if procedure:
-            understood = said(procedure)
-            for word in mutated.split():
-                bare = word.strip("|[]_,")
-                assert bare in understood, (word, mutated)
-
-
-def said(procedure) -> str:
-    """All that a Procedure holds, and the fixed words of the format."""
-    fixed = (
-        "PROCEDURE FORM REVISION STATUS DRAFT OWNER REVIEW BY LANGUAGE PURPOSE WHEN APPLIES NEEDS DANGER CAUTION NOTE "
-    )
-    fixed += "Reading: Expect: If not: Second person: Timer: HOLD REPEAT steps to every until HAND BACK FORMS END "
-    fixed += "limits safety min h s - "
-    held = [repr(procedure), fixed]
-    held += [one.text for one in procedure.applies]
-    for step in procedure.steps:
-        held += [step.text, step.expect, step.if_not, step.second_person, step.number]
-        held += [str(step.timer.s // size) for size in (1, 60, 3600) if step.timer]
-        held += [notice.text for notice in step.notices] + [hold.text for hold in step.holds]
-        for reading in step.readings:
-            held += [
-                f"{{{end.value}}} {{{end.value}={end.default}}} {end.number}" for end in (reading.low, reading.high)
-            ]
-    for repeat in procedure.repeats:
-        held += [repeat.until, *(str(repeat.every.s // size) for size in (1, 60, 3600))]
-    return " ".join(held) + " ".join(procedure.page) + procedure.title + procedure.translation + procedure.hand_back
+def test_five_hundred_damaged_files_are_refused_or_every_item_of_them_is_accounted_for():
+    draw = random.Random(7)
+    for path in LIBRARY:
+        assert accounted_for(path.read_bytes())
+    for turn in range(500):
+        accounted_for(mutated(LIBRARY[turn % len(LIBRARY)].read_bytes(), draw))
 
 
 EXTENDED = """PROCEDURE  P-07  Dosing by hand
@@ -298,3 +257,74 @@ def test_a_site_time_that_is_missing_runs_no_timer(tmp_path):
     run = here.start(at(0), parse(EXTENDED.replace("=30 min}", "}"))[0], Sheet("N"), "N")
     with pytest.raises(Refused, match="missing"):
         here.timer(at(1), run)
+
+
+DANGEROUS = [
+    ("a lost limit", "   safety limits {residual_min} to {residual_max}", "", 16),
+    ("a lost unit", "________ mg/l ", "________ ", 16),
+    ("another unit", "________ mg/l ", "________ mg/1 ", 16),
+    ("a lost If not:", "       If not: change the feed by one step. GO TO step 1.\n", "", 15),
+    ("a part with its name misspelt", "If twice: stop dosing", "If twise: stop dosing", 18),
+    ("a decimal comma", "{residual_min} to {residual_max}", "0,2 to 0.6", 16),
+    ("limits that are turned round", "{residual_min} to {residual_max}", "5 to 1", 16),
+    ("defaults that are turned round", "safety limits {residual_min} to {residual_max}",
+     "limits {a=5 mg/l} to {b=1 mg/l}", 16),
+    ("the same limit twice", "{residual_max}", "{residual_min}", 16),
+    ("a number with a zero before it", "{residual_min} to", "02 to", 16),
+    ("a huge number", "{residual_min} to", "1234567890123 to", 16),
+    ("two limits run into one", "{residual_min} to {residual_max}", "0.2to 0.6", 16),
+    ("limits before the blank", "free chlorine ________ mg/l", "free chlorine limits 0 to 9 ________ mg/l", 16),
+    ("two blanks", "free chlorine ________ mg/l", "free ________ chlorine ________ mg/l", 16),
+    ("a step number typed twice", "[ ] 2  Read", "[ ] 2 2  Read", 15),
+    ("a step counted twice", "[ ] 2  Read", "[ ] 1  Read", 15),
+    ("a lost step line, its readings under the step before", "[ ] 2  Read the residual.\n", "", 15),
+    ("a lost last step", "[ ] 3  Record the round on form F1.\n", "HOLD       operator   Releases it.\n", 20),
+    ("a sentence cut short", "change the feed by one step. GO TO step 1.", "change the feed by", 17),
+    ("GO TO cut short", "GO TO step 3.", "GO TO step", 18),
+    ("GO TO with a space lost", "GO TO step 3.", "GOTO step 3.", 18),
+    ("GO TO with another O", "GO TO step 3.", "G\u041e TO step 3.", 18),
+    ("GO TO with a hard space", "GO TO step 3.", "GO\u00a0TO step 3.", 18),
+    ("a repeat of another step", "REPEAT     step 2 every", "REPEAT     step 4 every", 19),
+    ("a repeat typed twice", "[ ] 3  Record", "REPEAT     step 2 every 5 min until P-18 has ended.\n[ ] 3  Record", 19),
+    ("a release of nobody", "HOLD       water_quality once", "HOLD       once", 14),
+    ("a hold typed twice", "[ ] 2  Read", "HOLD       water_quality   Releases the rounds.\n[ ] 2  Read", 15),
+    ("a condition without its end", "[ ] 3  Record", "[ ] 3  WHEN it is over record", 20),
+    ("a condition in the middle", "[ ] 3  Record the round", "[ ] 3  Record IF it is over THEN the round", 20),
+    ("two conditions", "[ ] 3  Record", "[ ] 3  IF one THEN IF two THEN record", 20),
+    ("a condition with another way", "[ ] 3  Record the round", "[ ] 3  IF one THEN record ELSE stop the round", 20),
+    ("a value with two defaults", "If twice: stop", "If twice: wait {transport_time=5 min}, stop", 18),
+    ("a row for the program as a value", "{residual_min} to", "{tag_p07_2} to", 16),
+    ("an APPLIES typed twice", "APPLIES    seen", "APPLIES    control_lost site_type=waterworks\nAPPLIES    seen", 9),
+    ("approved before it was changed", "STATUS     DRAFT", "STATUS     APPROVED by engineer on 2026-11-22", 3),
+    ("a review that was due before", "REVIEW BY  2027-11-23", "REVIEW BY  2025-11-23", 5),
+    ("a language that does not say who reviewed it", "PURPOSE ", "LANGUAGE   de\nPURPOSE ", 6),
+    ("a review of a translation that is misspelt", "PURPOSE ",
+     "LANGUAGE   de   translation not yet reviewd\nPURPOSE ", 6),
+    ("a form named twice", "FORMS      F1", "FORMS      F1, F1", 23),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("edit", "old", "new", "line"), DANGEROUS, ids=[row[0] for row in DANGEROUS])
+def test_a_dangerous_edit_is_a_fault_and_never_half_a_procedure(edit, old, new, line):
+    faults = changed(EXTENDED, old, new)
+    assert line in [at for at, _text in faults], faults
+
+
+def test_a_warning_whose_first_line_was_lost_is_not_read_as_the_end_of_the_part_above():
+    found = 0
+    for path in LIBRARY:
+        rows = path.read_text().split("\n")
+        for at, row in enumerate(rows[:-1]):
+            under_a_step = rows[at - 1].startswith(("[", "       ")) and not rows[at - 1].startswith(" " * 11)
+            if under_a_step and row.startswith(("DANGER", "CAUTION", "NOTE", "HOLD")) and rows[at + 1].startswith(" "):
+                assert parse("\n".join(rows[:at] + rows[at + 1 :]))[0] is None, (path, at)
+                found += 1
+    assert found > 100
+
+
+def test_a_long_text_and_a_long_item_are_refused_in_a_moment():
+    assert "200000" in parse("PROCEDURE  P-01  x\n" * 20_000)[1][0].text
+    blanks = (
+        "PROCEDURE  P-01  x\n[ ] 1  Read it.\n       Reading: a\n" + "         ____ m limits a ____ m limits\n" * 4_000
+    )
+    assert "2000 are allowed" in " ".join(fault.text for fault in parse(blanks)[1])
