@@ -136,7 +136,7 @@ def test_a_second_person_verifies_after_the_reading_and_before_done_and_anew_eac
 
 
 def test_a_reading_taken_again_must_be_verified_again(declared):
-    both = TEXT.replace("       If not: GO TO step 4.\n[ ] 2", "       Second person: reads it too.\n[ ] 2")
+    both = TEXT.replace("GO TO step 4.\n[ ] 2", "GO TO step 4.\n       Second person: reads it too.\n[ ] 2")
     run = declared.start(at(2), parse(both)[0], RIVERSIDE, "R")
     with pytest.raises(Refused, match="first the reading"):
         declared.verify(at(3), run, "maintenance")
