@@ -33,12 +33,13 @@ def pages_of(raw: bytes):
 
 
 def test_a_page_says_what_it_is_how_old_it_is_and_when_it_expires():
-    page = content(parse((SHIPPED / "en" / "P-03.txt").read_bytes())[0], read_sheet(SHEET), NOW_S)
+    procedure = parse((SHIPPED / "en" / "P-03.txt").read_bytes())[0]
+    page = content(procedure, read_sheet(SHEET), NOW_S)
     text = text_pages(page)[0]
     expected = (
         "R Riverside lift station",
         "P-03  Sewage lift station by hand",
-        "P-03 rev 1 of 2026-11-23",
+        f"P-03 rev {procedure.revision} of {procedure.effective}",
         "page 1 of 3",
         "DRAFT: a plant expert must approve it before use",
         "2026-11-23T",
@@ -49,7 +50,7 @@ def test_a_page_says_what_it_is_how_old_it_is_and_when_it_expires():
     )
     for said in expected:
         assert said in text
-    assert page["qr"] == f"HW:P-03:r1:2026-11-23:{page['hash'][:8]}"
+    assert page["qr"] == f"HW:P-03:r{procedure.revision}:{procedure.effective}:{page['hash'][:8]}"
     assert "performed by (role, initials)" in text_pages(page)[-1]
 
 
