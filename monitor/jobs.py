@@ -42,6 +42,7 @@ class JobResult:
     files: Sequence[Path | str] = ()
     purge_before_ms: int | None = None  # frames before this time (UTC [ms]) may leave the hot file
     brought_in: Sequence[Path] = ()  # imports whose hours belong into the hot file; then their folders go
+    then: Sequence[str] = ()  # jobs that have work as soon as this is entered
 
     def to_json(self) -> dict[str, Any]:
         """The answer of the worker's protocol."""
@@ -49,7 +50,7 @@ class JobResult:
             "words": self.words, "ledger": [dict(row) for row in self.ledger],
             "assessments": [dict(row) for row in self.assessments], "verdicts": [dict(row) for row in self.verdicts],
             "files": [os.fspath(path) for path in self.files], "purge_before_ms": self.purge_before_ms,
-            "brought_in": [os.fspath(path) for path in self.brought_in],
+            "brought_in": [os.fspath(path) for path in self.brought_in], "then": list(self.then),
         }  # fmt: skip
 
 
@@ -194,7 +195,15 @@ def take_imports(state: State, settings: Settings, now_us: int, args: Mapping[st
     from monitor.transfer.arrival import take_all
 
     taken = take_all(state, settings, now_us, tell)
-    return JobResult(taken.words, taken.ledger, brought_in=taken.folders)
+    return JobResult(taken.words, taken.ledger, brought_in=taken.folders, then=taken.then)
+
+
+def take_periods(state: State, settings: Settings, now_us: int, args: Mapping[str, Any], tell: Tell) -> JobResult:
+    """Take in each journal of the fallback that has ended; then its samples, and its debrief."""
+    from monitor.periods.taking import take_waiting
+
+    made = take_waiting(state, settings, now_us, tell)
+    return JobResult(made.words, made.ledger, files=made.files, then=("take_periods",) if made.more else ())
 
 
 JOBS: Mapping[str, Job] = {
@@ -209,6 +218,7 @@ JOBS: Mapping[str, Job] = {
     "retention": retention,
     "binder": binder,
     "take_imports": take_imports,
+    "take_periods": take_periods,
 }
 
 

@@ -1,8 +1,8 @@
 """`handwheel reading add`: what a person read from a gauge, entered afterwards, with its three times.
 
 A reading has the time at which it was taken (occurred_at, to the minute), the one at which it was written down
-(recorded_at), and the one at which it was entered here. It becomes an entry of the ledger and a sample with the reasons
-manual and substitute at the time it was taken. There it stands beside what was measured: it replaces nothing, is the
+(recorded_at), and the one at which it was entered here. It becomes an entry of the ledger and a sample with the reason
+manual at the time it was taken. There it stands beside what was measured: it replaces nothing, is the
 latest value of no tag, and no model is fed with it. A role enters it; who read the gauge is asked for nowhere.
 
 The right is `acknowledge`: whoever may answer for the alarms of a watch writes the round of that watch.
@@ -127,7 +127,7 @@ def _no_number(text: str) -> str:
     return words + _("write a point for the decimals, and no mark for thousands")
 
 
-def _states(tag: Tag) -> Mapping[float, str] | None:
+def states_of(tag: Tag) -> Mapping[float, str] | None:
     """The values that a state or flag has, with their labels; None for what is measured in numbers."""
     if tag.bits:
         return None
@@ -166,7 +166,7 @@ def _one(line: _Line, role: str, via: str, now_us: int, oldest_us: int, settings
     if unit.strip() not in ("", tag.unit):
         raise line.fault("value", _("is in {unit}, the tag is in {own}").format(unit=unit.strip(), own=tag.unit))
     value = float(number)
-    states = _states(tag)
+    states = states_of(tag)
     if states is not None and value not in states:
         has = ", ".join(f"{code:g} ({label})" if label else f"{code:g}" for code, label in states.items())
         what = _("{value} is no state of {tag}; it has {states}").format(value=number, tag=tag.name, states=has)
@@ -181,7 +181,7 @@ def _one(line: _Line, role: str, via: str, now_us: int, oldest_us: int, settings
         "recorded_at": utc_text(recorded_us), "outside_limits": not inside,
         **({"long_before_plant": True} if early else {}),
     }  # fmt: skip
-    reasons = Reason.MANUAL | Reason.SUBSTITUTE | (Reason.OK if inside else Reason.OUT_OF_RANGE)
+    reasons = Reason.MANUAL | (Reason.OK if inside else Reason.OUT_OF_RANGE)
     words = f"read by a person, recorded {utc_text(recorded_us)}, entered {utc_text(now_us)}"
     return Draft("reading", data, now_us, via, role, site, tag.asset), Sample(
         tag.number, occurred_us, value, reasons, None, words
@@ -214,13 +214,13 @@ def _identity(data: Mapping[str, Any]) -> tuple[str, ...]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `handwheel reading`."""
-    verbs = parser.add_subparsers(dest="reading_verb", required=True, metavar="add")
+    verbs = parser.add_subparsers(dest="reading_verb", required=True, metavar="add | substitute")
     add = verbs.add_parser(
         "add",
         help="enter what was read from gauges while nothing was measured",
         description=(
-            "Enter readings: into the ledger, and beside the measured samples, uncertain, with the reasons manual and"
-            " substitute. Nothing measured is replaced. A time without a zone is the plant's local time; one in the"
+            "Enter readings: into the ledger, and beside the measured samples, uncertain, with the reason manual."
+            " Nothing measured is replaced. A time without a zone is the plant's local time; one in the"
             " hour that comes twice in October is refused with the two ways to write it. A value outside the limits of"
             " its tag is refused; with --force it is kept as bad. A page is taken as a whole or not at all."
         ),
@@ -229,6 +229,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "handwheel reading add TAG VALUE --at TIME [--recorded TIME] [--force]\n"
         "       handwheel reading add --file FILE.csv [--force]"
     )
+    fill = verbs.add_parser("substitute", help="fill a gap of telemetry between values that were read, by role")
+    fill.add_argument("tag", help="for example N-P01.flow")
+    fill.add_argument("--from", dest="start", required=True, metavar="TIME", help="when the gap begins")
+    fill.add_argument("--to", dest="end", required=True, metavar="TIME", help="when it ends")
+    fill.add_argument(
+        "--every", type=float, default=900.0, metavar="SECONDS", help="from value to value (default: 900)"
+    )
+    fill.add_argument("--reason", required=True, help="why it is filled: stands in the ledger")
     add.add_argument("tag", nargs="?", help="for example N-P01.flow")
     add.add_argument("value", nargs="?", help="a number in the tag's unit; its unit may stand behind it, in quotes")
     add.add_argument("--at", metavar="TIME", help="needed with TAG VALUE: when it was read, 2026-11-30T07:05")
@@ -238,7 +246,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
-    """`handwheel reading add`: 0 when all of it was entered."""
+    """`handwheel reading add | substitute`: 0 when all of it was entered."""
+    if args.reading_verb == "substitute":
+        from monitor.periods.substitute import command as fill_gap
+
+        return fill_gap(args, settings, state)
     if args.file is not None:
         if args.tag is not None or args.at is not None or args.recorded is not None:
             raise UserError("reading add: give either --file, or TAG VALUE --at TIME")

@@ -86,6 +86,11 @@ class State:
         return self.root / "imports"
 
     @property
+    def periods(self) -> Path:
+        """The journals that were taken in, each as it was then, named after its SHA-256."""
+        return self.root / "periods"
+
+    @property
     def rejected(self) -> Path:
         return self.root / "rejected"
 
@@ -132,6 +137,11 @@ class State:
         return self.manual / "sheets"
 
     @property
+    def setpoints(self) -> Path:
+        """The setpoint masters of the sites, approved by a role."""
+        return self.manual / "setpoints"
+
+    @property
     def binder(self) -> Path:
         return self.manual / "binder"
 
@@ -153,7 +163,7 @@ class State:
         The root and history are 3770: who may put files there may not take away those of others.
         """
         folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, self.manual,
-                   self.procedures, self.sheets, self.binder, self.facts, self.journal)  # fmt: skip
+                   self.procedures, self.sheets, self.setpoints, self.binder, self.facts, self.journal)  # fmt: skip
         for folder in folders:
             try:
                 if not folder.is_dir():
@@ -216,12 +226,17 @@ def _refuse_planted(path: Path) -> None:
             raise OSError(errno.ELOOP, "is a link that somebody else made; remove it", os.fspath(folder))
 
 
-def read_plain(path: Path, limit: int) -> bytes:
-    """At most `limit` bytes of a plain file. OSError for a pipe, a device, a folder or a link: nobody is waited for."""
+def read_plain(path: Path, limit: int, *, tail: bool = False) -> bytes:
+    """At most `limit` bytes of a plain file, with `tail` of its end.
+
+    OSError for a pipe, a device, a folder or a link: nobody is waited for.
+    """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "is no plain file; remove it", os.fspath(path))
+        if tail:
+            file.seek(max(0, os.fstat(handle).st_size - limit))
         return file.read(limit)
 
 

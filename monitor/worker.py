@@ -5,7 +5,7 @@
 
     {"id", "job", "args", "now_us"}
     {"id", "ok", "words", "ledger": [..], "assessments": [..], "verdicts": [..], "files": [..], "purge_before_ms",
-     "brought_in": [..]}
+     "brought_in": [..], "then": [..]}
 
 Before the answer to a job that takes longer than a second come lines that say how far it is (monitor.progress):
 

@@ -17,6 +17,7 @@ From the plant to the disk:
     breaks         a tag's number means something else from here on
     survey         what is known of sources, sites, assets and tags now
     hearing        what devices and messages claim
+    journals       when a time run by hand has ended
     storing        what waits for the disk
     writer         the one thread that owns hot file and ledger
     drafts         the daemon's own entries

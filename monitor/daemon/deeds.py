@@ -26,6 +26,7 @@ REVIEWED = (  # what a review entry has beside its status and the hash of its pa
 EVENTS = ("contract", "firmware", "price", "sensor_change")
 IMPORTED = (
     "values", "findings", "work_orders", "alerts", "own_alerts", "decisions", "failures", "events", "costs",
+    "period", "substitute",
 )  # fmt: skip
 SINGLE = {"events": "event", "costs": "cost"}  # what is imported -> verb whose right it takes too
 OF_AN_ASSET = ("finding", "work_order", "failure", "baseline")

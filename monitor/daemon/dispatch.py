@@ -84,10 +84,11 @@ class Dispatch:
             self.leave_out(name, "the clock is in doubt, and nothing leaves by its word")
             return
         self._under_way[name] = started_us
+        then: list[str] = []
         try:
             result = await self.worker.ask(name, args or {}, started_us, TIMEOUT_S[name])
             await self._take(result)
-            ok, words = bool(result["ok"]), str(result["words"])
+            ok, words, then = bool(result["ok"]), str(result["words"]), list(result["then"])
         except JobLost as fault:
             ok, words = False, str(fault)
         except (UserError, ValueError, KeyError, TypeError, *STORE_FAULTS) as fault:
@@ -96,6 +97,8 @@ class Dispatch:
             del self._under_way[name]
             self._ended_s[name] = time.monotonic()
         await self._note(name, started_us, ok, clean(words, _WORDS_LIMIT))
+        for follows in then:
+            await self.run_soon(follows, 0.5)
 
     async def run_soon(self, name: str, rest_s: float = SOON_S) -> None:
         """Do a job as soon as it has rested since its last run, once for all who ask for it meanwhile."""

@@ -93,6 +93,8 @@ async def live(parts: Parts) -> None:
             late = parts.timetable.start(datetime.now(UTC))
             if any(state.imports.glob("*/facts.json")):  # what a last life did not end
                 parts.tasks.spawn(parts.jobs.run_soon("take_imports", 0.5))
+            if parts.journals.changed() or any(state.periods.glob("*.jsonl")):
+                parts.tasks.spawn(parts.jobs.run_soon("take_periods", 0.5))
             LOG.info("running: %d sources, %d tags, state %s%s", len(sources), len(settings.tags), state.root,
                      f"; done once now: {', '.join(late)}" if late else "")  # fmt: skip
             await metrics.try_to_listen(parts.endpoint, settings.metrics_port)
@@ -200,7 +202,7 @@ async def _look_at_disk(parts: Parts, now: Moment) -> None:
 
 
 async def _each_minute(parts: Parts) -> None:
-    """Rollups, and the copy for the fallback; the binder is rendered anew when its sources changed."""
+    """Rollups, and the copy for the fallback; the binder when its sources changed, a journal of it that has ended."""
     writer, state, at_us = parts.writer, parts.state, now_us()
     await writer.do(write_facts, state, writer.head, at_us)
     await writer.do(writer.hot.roll, None if parts.clock.health.suspect else at_us // 1000)
@@ -216,6 +218,8 @@ async def _each_minute(parts: Parts) -> None:
     if changed:
         LOG.info("published: %s", ", ".join(changed))
         parts.ask_soon("binder")
+    if await writer.do(parts.journals.changed) and not parts.stop.asked:
+        parts.tasks.spawn(parts.jobs.run_soon("take_periods", 0.5))
 
 
 async def _keep_noise(parts: Parts) -> None:

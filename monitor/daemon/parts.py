@@ -17,6 +17,7 @@ from monitor.daemon.dispatch import Dispatch
 from monitor.daemon.drafts import gap, now_us, of_alarm
 from monitor.daemon.files import Files
 from monitor.daemon.hearing import Hearing
+from monitor.daemon.journals import Journals
 from monitor.daemon.judging import Judging
 from monitor.daemon.notify import ServiceManager
 from monitor.daemon.poller import LinkChange
@@ -60,6 +61,7 @@ class Parts:
         self.access: Counter[str] = Counter()  # messages over the socket: "admitted", or why refused
         self.clock = Clock(self.moment(), boottime_s())
         self.rejected = RejectedFolder(state.rejected)
+        self.journals = Journals(state)
         self.claims = Claims(settings)
         self.alarms = AlarmList()
         self.writer = Writer(settings, state)

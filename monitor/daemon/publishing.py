@@ -1,4 +1,4 @@
-"""What screen and fallback read: the heartbeat each second, and procedures, sheets and facts below STATE/manual.
+"""What screen and fallback read: the heartbeat each second; procedures, sheets, setpoints, facts below STATE/manual.
 
 The copy is complete and on the disk, so that nothing of the configuration is needed when it is read. Each file is
 replaced as a whole, and only when it changed; a file that left the configuration leaves the copy.
@@ -90,9 +90,10 @@ class Publisher:
 
 
 def publish_folder(settings: Settings, state: State) -> list[str]:
-    """Make STATE/manual/procedures and sheets equal to those of the configuration; returns what changed."""
+    """Make STATE/manual/procedures, sheets and setpoints equal to the configuration's; returns what changed."""
     changed = []
-    for name, target in (("procedures", state.procedures), ("sheets", state.sheets)):
+    published = (("procedures", state.procedures), ("sheets", state.sheets), ("setpoints", state.setpoints))
+    for name, target in published:
         source = settings.folder / name
         wanted = {path.relative_to(source) for path in source.rglob("*.txt") if path.is_file()}
         for path in sorted(wanted):

@@ -21,7 +21,7 @@ from monitor.plant import Job
 TIMEOUT_S: Mapping[str, float] = {  # every job there is (monitor.jobs), and how long it may take
     "score": 300.0, "learn": 3_600.0, "fold": 3_600.0, "drift_audit": 1_800.0, "comparison_report": 1_800.0,
     "sovereignty_report": 600.0, "binder": 600.0, "verify": 7_200.0, "purge": 600.0, "retention": 600.0,
-    "take_imports": 14_400.0,
+    "take_imports": 14_400.0, "take_periods": 3_600.0,
 }  # fmt: skip
 GRACE_S = 3_600  # later than this, a run is left out and counted
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

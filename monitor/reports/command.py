@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--entries", type=int, metavar="N", help="the ledger as it stood after entry N (default: as it stands)"
     )
     register = kinds.add_parser("sovereignty", help="the six questions answered per asset")
-    for kind in (comparison, register):
+    told = kinds.add_parser("debrief", help="a time run by hand, or a drill: what happened, what to correct")
+    told.add_argument("journal", help="a journal's file or name, or: last")
+    for kind in (comparison, register, told):
         kind.add_argument("--out", metavar="DIR", help="where to write (default: STATE/reports)")
         kind.add_argument("--print", action="store_true", help="also print the text")
 
@@ -46,9 +48,13 @@ def command(args: argparse.Namespace, settings: Settings, state: State) -> int:
     from monitor.reports.text import render_text
 
     now = datetime.now(UTC)
-    document = _build(args, settings, state, now)
+    name = f"{now:%Y-%m-%d}_{args.report}"
+    if args.report == "debrief":
+        document, name = _debrief(args.journal, settings, state, _us(now))
+    else:
+        document = _build(args, settings, state, now)
     folder = Path(args.out) if args.out else state.reports
-    files = write_report(document, folder, f"{now:%Y-%m-%d}_{args.report}")
+    files = write_report(document, folder, name)
     if args.print:
         print(render_text(document))
     for kind in FORMATS:
@@ -81,6 +87,31 @@ def _build(args: argparse.Namespace, settings: Settings, state: State, now: date
     if args.entries is None and (words := review.looked(state, settings, told, _us(now))):
         print(_("that it was looked at could not be entered: {why}").format(why=words), file=sys.stderr)
     return document
+
+
+def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tuple[Document, str]":
+    """The debrief of a journal, also of one that has not ended or is not taken in yet, and the name of its files."""
+    from monitor.ledger import entries
+    from monitor.periods.entries import report_stem
+    from monitor.periods.journal import read
+    from monitor.periods.period import period_of
+    from monitor.periods.taking import gap_records, kept, of_period
+    from monitor.reports import debrief
+
+    taken = list(entries(state, ("period",))) if state.ledger.is_file() else []
+    if asked == "last" and taken:
+        period, record = kept(state, taken[-1], now_us), taken[-1]
+    else:
+        names = sorted(state.journal.glob("*.jsonl"), reverse=True)
+        path = Path(asked) if Path(asked).is_file() else state.journal / Path(asked).name
+        if asked == "last":
+            if not names:
+                raise UserError(_("report debrief: there is no journal yet; see handwheel-manual --drill"))
+            path = names[0]
+        period = period_of(read(path.absolute(), now_us))
+        record = next((one for one in taken if one.data["sha256"] == period.journal.sha256), None)
+    gaps = of_period(state, record) if record else []
+    return debrief.build(period, settings, record, [*gap_records(state, period), *gaps]), report_stem(period)
 
 
 def _us(moment: datetime) -> int:

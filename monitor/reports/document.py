@@ -9,8 +9,8 @@ import json
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from functools import cached_property
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,10 @@ class Section:
 
 @dataclass(frozen=True)  # no slots: the fingerprint of 20,000 rows is kept
 class Document:
-    """A whole report. `meta` stands below the title: period, sites, hashes, the command that makes it again."""
+    """A whole report. `meta` stands below the title: period, sites, hashes, the command that makes it again.
+
+    `mark` is a word that stands on every line, whatever it is rendered as: DRILL.
+    """
 
     title: str
     subtitle: str
@@ -111,6 +114,7 @@ class Document:
     sections: tuple[Section, ...]
     simulated: bool = False
     language: str = "en"
+    mark: str = ""
 
     def about(self) -> Table:
         """What stands below the title, as rows: from which ledger and configuration the other tables are."""
@@ -124,7 +128,10 @@ class Document:
     @cached_property
     def sha256(self) -> str:
         """The fingerprint of what the document says, whatever it is rendered as."""
-        return hashlib.sha256(json.dumps(_plain(self), sort_keys=True, default=_plain).encode()).hexdigest()
+        told = _plain(self)
+        if not self.mark:  # a document without one has the fingerprint that it had before there were any
+            del told["mark"]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=_plain).encode()).hexdigest()
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -145,8 +152,39 @@ def shown(cell: Cell) -> str:
     return str(cell) if isinstance(cell, int) else number_text(cell)
 
 
-def as_data(document: Document) -> dict[str, Any]:
+def marked(document: Document) -> Document:
+    """The same with its mark at the head of every row, paragraph and title: for what is no text of lines."""
+    if not document.mark:
+        return document
+    sections = tuple(
+        replace(
+            one, title=f"{document.mark}  {one.title}", blocks=tuple(_marked(document.mark, it) for it in one.blocks)
+        )
+        for one in document.sections
+    )
+    meta = tuple((f"{document.mark}  {key}", value) for key, value in document.meta)
+    return replace(document, title=f"{document.mark}  {document.title}", meta=meta, sections=sections)
+
+
+def _marked(mark: str, block: Block) -> Block:
+    match block:
+        case Paragraph():
+            return replace(block, text=f"{mark}  {block.text}")
+        case Numbers():
+            return replace(block, boxes=tuple((f"{mark}  {what}", value, rests) for what, value, rests in block.boxes))
+        case Table():
+            note = f"{mark}  {block.note}" if block.note else ""
+            rows = tuple((mark, *row) for row in block.rows)
+            return replace(block, head=("", *block.head), rows=rows, note=note)
+        case Plot():
+            return replace(block, caption=f"{mark}  {block.caption}", words=f"{mark}  {block.words}")
+        case Signatures():
+            return replace(block, roles=tuple(f"{mark}  {role}" for role in block.roles))
+
+
+def as_data(plain: Document) -> dict[str, Any]:
     """The document as plain lists and strings for a template; each block says its kind."""
+    document = marked(plain)
     sections = []
     for section in document.sections:
         blocks: list[Mapping[str, Any]] = []
@@ -156,7 +194,8 @@ def as_data(document: Document) -> dict[str, Any]:
             data = {"type": type(block).__name__.lower(), **_fields(block)}
             if isinstance(block, Table):
                 data["numeric"] = [
-                    all(isinstance(row[column], int | float) or row[column] is None for row in block.seen)
+                    bool(block.seen)
+                    and all(isinstance(row[column], int | float) or row[column] is None for row in block.seen)
                     for column in range(len(block.head))
                 ]
                 data["rows"] = [[shown(cell) for cell in row] for row in block.seen]
@@ -170,7 +209,8 @@ def as_data(document: Document) -> dict[str, Any]:
         "sections": sections,
         "simulated": document.simulated,
         "language": document.language,
-        "sha256": document.sha256,
+        "mark": document.mark,
+        "sha256": plain.sha256,
     }
 
 
@@ -190,6 +230,8 @@ def write_report(document: Document, folder: Path, name: str) -> dict[str, Path]
     rows.mkdir(exist_ok=True)
     files = {"text": folder / f"{name}.txt", "html": folder / f"{name}.html", "pdf": folder / f"{name}.pdf"}
     tables = [document.about(), *(table for table in document.tables() if table.name)]
+    if document.mark:
+        tables = [one for one in map(partial(_marked, document.mark), tables) if isinstance(one, Table)]
     files |= {f"csv {table.name}": rows / f"{table.name}.csv" for table in tables}
     files |= {"readme": rows / "README.md", "manifest": rows / "MANIFEST.sha256"}
     made: dict[str, bytes] = {

@@ -12,7 +12,9 @@ MARKS = {"plain": "", "note": "! ", "warning": "!! "}
 
 
 def render_text(document: Document, width: int = WIDTH) -> str:
-    """The whole document; no line is longer than `width`."""
+    """The whole document; no line is longer than `width`. Its mark, if it has one, begins each line."""
+    mark = f"{document.mark} " if document.mark else ""
+    width -= len(mark)
     lines = ["=" * width, *_wrap(document.title.upper(), width), *_wrap(document.subtitle, width)]
     if document.simulated:
         lines.append(_("SIMULATED - made from simulated data, says nothing about a real plant or vendor"))
@@ -23,7 +25,7 @@ def render_text(document: Document, width: int = WIDTH) -> str:
     for section in document.sections:
         lines += ["", "", *_wrap(section.title, width), "-" * width, *_section(section, width)]
     lines += ["", _("fingerprint") + f" {document.sha256[:16]}"]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join((mark + line).rstrip() for line in lines) + "\n"
 
 
 def _section(section: Section, width: int) -> list[str]:

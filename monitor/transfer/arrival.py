@@ -22,6 +22,7 @@ class Arrival:
     words: str = ""
     ledger: list[dict[str, Any]] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
+    then: list[str] = field(default_factory=list)  # jobs that have work afterwards
 
 
 def take_all(state: State, settings: Settings, now_us: int, tell: Tell = silent) -> Arrival:
@@ -40,6 +41,9 @@ def take_all(state: State, settings: Settings, now_us: int, tell: Tell = silent)
     for folder in staged(state.imports):
         if folder.name in ended:  # it came in; only its hours or its removal were still due
             made.folders.append(folder)
+        elif folder.name in begun and made.then:
+            made.then = ["take_imports", *made.then]  # what it brings depends on the journal before it
+            break
         elif folder.name in begun:
             told.append(_take(state, settings, folder, begun[folder.name], now_us, made, tell))
         elif time.time() - folder.stat().st_mtime > _FORGOTTEN_S:
@@ -51,6 +55,7 @@ def take_all(state: State, settings: Settings, now_us: int, tell: Tell = silent)
 def _take(
     state: State, settings: Settings, folder: Path, entry: Record, now_us: int, made: Arrival, tell: Tell
 ) -> str:  # fmt: skip
+    from monitor.periods import taking as periods
     from monitor.transfer import records, staging, taking
 
     base = {name: entry.data.get(name) for name in ("id", "kind", "file", "sha256", "rows", "mapping_sha256")}
@@ -59,11 +64,14 @@ def _take(
         facts = staging.read_facts(folder)
         if facts.entry() != {name: value for name, value in entry.data.items() if name != "stage"}:
             raise staging.Unfit(f"{folder}: is not what entry {entry.n} names; import the file again")
-        if facts.kind == "values":
+        rows: list[dict[str, Any]] = []
+        if facts.kind == "period":
+            taken, rows = periods.take_staged(state, settings, folder, facts, entry, now_us)
+            made.then.append("take_periods")
+        elif facts.kind in ("values", "substitute"):
             origin = {"import": facts.id, "entry": str(entry.n), "file": facts.file, "sha256": facts.sha256,
                       "at": utc_text(entry.at_us)}  # fmt: skip
             taken = taking.take_values(state, settings, folder, facts, origin, now_us, tell)
-            rows: list[dict[str, Any]] = []
         else:
             taken, rows = records.take(state, settings, folder, facts, entry.role or "", now_us)
     except (staging.Unfit, ValueError, TypeError, KeyError, RecursionError) as fault:

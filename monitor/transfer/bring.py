@@ -45,8 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _options(values)
     for name, help_text in RECORDS_TOLD.items():
         add_records(verbs.add_parser(name, help=help_text))
+    add_period(verbs.add_parser("period", help="a time run by hand, or a drill: a journal of handwheel-manual"))
     verbs.add_parser("list", help="imports so far; which of them did not end")
     add_template(verbs.add_parser("template", help="print a CSV to be filled in, with the meaning of each column"))
+
+
+def add_period(parser: argparse.ArgumentParser) -> None:
+    """Options of the import of journals."""
+    parser.add_argument("file", help="a journal, or a state folder: a stick's, another machine's")
+    about = "how far the clock of the other machine was ahead (-: behind); without it: not known"
+    parser.add_argument("--clock-off", type=float, metavar="SECONDS", help=about)
+    parser.add_argument("--check", action="store_true", help="only show what it tells")
+    parser.add_argument("--yes", action="store_true", help="take it in without asking you")
 
 
 def add_template(parser: argparse.ArgumentParser, what: str = "") -> None:
@@ -78,6 +88,10 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     """0 when it came in (or was only to be shown), 1 when lines were rejected, nobody agreed, or an import is open."""
     if args.what == "list":
         return _list(settings, state)
+    if args.what == "period":
+        from monitor.periods.command import command as bring_period
+
+        return bring_period(args, settings, state)
     if args.what == "template":
         from monitor.transfer.sheets import EXCEL, PLAIN
         from monitor.transfer.template import template
@@ -86,7 +100,6 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
         return 0
     from monitor.ledger import head
     from monitor.ledger.through import allowed_role, storing
-    from monitor.lock import lock_is_free
     from monitor.transfer import showing
 
     allowed_role(SINGLE.get(args.what, "import"), settings)  # who may not is told before the work, not after it
@@ -110,27 +123,31 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
             if input(_("It cannot be taken back. Type import: ")).strip() != "import":
                 print(_("nothing was brought in"))
                 return 1
-        target = state.imports / facts.id
-        folder.rename(target)  # facts.json is in it: it is finished
-        target.chmod(0o2770)
-    by_daemon, before = not lock_is_free(state), head(state)[0]
-    if by_daemon:
-        words = _through_daemon(state, facts)
-    else:
-        try:
-            with storing(
-                "import", state.root, _("make room; handwheel import list says whether it is ended by itself")
-            ):
-                words = _under_lock(settings, state, facts)
-        except UserError:
-            _forget(state, facts)
-            raise
-    print(words)
-    for line in showing.outside(found, settings, short=True):
-        print(line)
-    if args.what == "costs":
-        tell_use(settings, state, before + 1)
-    return 1 if rejected else 0
+        before = head(state)[0]
+        print(hand_over(settings, state, folder, facts))
+        for line in showing.outside(found, settings, short=True):
+            print(line)
+        if args.what == "costs":
+            tell_use(settings, state, before + 1)
+        return 1 if rejected else 0
+
+
+def hand_over(settings: "Settings", state: State, folder: Path, facts: "Facts") -> str:
+    """A staged folder with its facts becomes an import: recorded by role, taken in. Returns how it ended, in words."""
+    from monitor.ledger.through import storing
+    from monitor.lock import lock_is_free
+
+    target = state.imports / facts.id
+    folder.rename(target)  # facts.json is in it: it is finished
+    target.chmod(0o2770)
+    if not lock_is_free(state):
+        return _through_daemon(state, facts)
+    try:
+        with storing("import", state.root, _("make room; handwheel import list says whether it is ended by itself")):
+            return _under_lock(settings, state, facts)
+    except UserError:
+        _forget(state, facts)
+        raise
 
 
 def tell_use(settings: "Settings", state: State, first_n: int) -> None:
@@ -258,6 +275,7 @@ def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
     from monitor.ledger import Draft, open_ledger
     from monitor.ledger.through import allowed_role
     from monitor.lock import hold_lock
+    from monitor.periods.taking import settle
     from monitor.progress import on_terminal
     from monitor.transfer.arrival import take_all
     from monitor.transfer.hours import bring_hours
@@ -274,6 +292,8 @@ def _under_lock(settings: "Settings", state: State, facts: "Facts") -> str:
                 for hours_s, values in bring_hours(folder):
                     hot.bring_in(hours_s, values)
                 shutil.rmtree(folder, ignore_errors=True)
+            if "take_periods" in taken.then:
+                settle(state, settings, ledger, now_us, on_terminal())
         finally:
             hot.close()
             ledger.close()

@@ -57,6 +57,7 @@ _TAKEN = {  # folder of STATE -> folder of the bundle
     "reports": "reports",
     "models": "models",
     "manual/journal": "journal",
+    "periods": "periods",
     "probes": "probes",
 }
 
@@ -310,7 +311,7 @@ def configuration(root: Path, told: list[str]) -> list[Path]:
     """The files of a configuration that may be given away: none that holds a secret or that a secret's key names."""
     tomls = sorted(path for path in root.rglob("*.toml") if not path.is_symlink())
     named = {Path(one).name for path in tomls for one in _named_secrets(path)}
-    texts = [path for folder in ("sheets", "procedures") for path in (root / folder).rglob("*.txt")]
+    texts = [path for folder in ("sheets", "procedures", "setpoints") for path in (root / folder).rglob("*.txt")]
     taken = []
     for path in [*tomls, *sorted(root.rglob("*.csv")), *sorted(texts)]:
         if path.is_symlink() or not path.is_file() or path.name in named:

@@ -69,7 +69,7 @@ def take_values(
             sites = pa.array([site_of[tags[name].asset] for name in rows["tag"].to_pylist()], pa.string())
             for site in pc.unique(sites).to_pylist():
                 mine = rows.filter(pc.equal(sites, site))
-                fresh = _fresh(state, site, mine, first, last)
+                fresh = fresh_of(state, site, mine, first, last)
                 there += len(mine) - len(fresh)
                 if len(fresh):
                     add_rows(cold, site, fresh, told, origin=origin)
@@ -126,7 +126,7 @@ def between(file: pq.ParquetFile, first: str, last: str) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks() if parts else ROWS.empty_table()
 
 
-def _fresh(state: State, site: str, rows: pa.Table, first: str, last: str) -> pa.Table:
+def fresh_of(state: State, site: str, rows: pa.Table, first: str, last: str) -> pa.Table:
     """The rows that neither history has from elsewhere nor stand twice in the file."""
     names = set(pc.unique(rows["tag"]).to_pylist())
     reading = Reading(state, None)

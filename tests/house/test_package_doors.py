@@ -10,7 +10,8 @@ MONITOR = Path(__file__).parents[2] / "monitor"
 
 
 @pytest.mark.parametrize(
-    "package", ["daemon", "historian", "ledger", "meters", "model", "reports/comparison", "review", "transfer", "why"]
+    "package",
+    ["daemon", "historian", "ledger", "meters", "model", "periods", "reports/comparison", "review", "transfer", "why"],
 )
 def test_a_package_says_what_each_of_its_files_is_for(package):
     door = MONITOR / package / "__init__.py"

@@ -52,7 +52,7 @@ def test_a_reading_has_its_three_times_its_role_and_no_name():
         "pump1",
     )
     assert sample.receive_us == parse_utc("2026-11-23T06:05:00Z")
-    assert sample.reasons == Reason.MANUAL | Reason.SUBSTITUTE
+    assert sample.reasons == Reason.MANUAL
     assert sample.quality == Quality.UNCERTAIN
     assert "recorded 2026-11-23T07:00:00.000Z, entered 2026-11-23T12:00:00.000Z" in sample.detail
 

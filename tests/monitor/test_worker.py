@@ -126,7 +126,7 @@ def test_each_line_has_its_answer_whatever_a_job_makes_of_it(tmp_path):
     assert [one["ok"] for one in told] == [False, True, False]
     assert told[1]["ledger"][0]["kind"] == "report"
     assert set(told[1]) == {"id", "ok", "words", "ledger", "assessments", "verdicts", "files", "purge_before_ms",
-                            "brought_in"}  # fmt: skip
+                            "brought_in", "then"}  # fmt: skip
 
 
 HOSTILE = """

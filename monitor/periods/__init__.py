@@ -1,0 +1,13 @@
+"""The time run by hand, brought home: journals of the fallback become entries, samples and a debrief.
+
+    journal     a journal's file as it lies there: its entries, and what cannot be believed of it
+    procedure   the little that is read of a procedure's text, as the journal holds it
+    period      what the entries tell: runs, readings, hand-overs, deviations, how it ended
+    entries     what the ledger is told of a period
+    missing     when telemetry was missing meanwhile
+    taking      each journal that has ended is taken in once; samples, gaps and debrief are made from the ledger
+    command     `handwheel import period`
+    substitute  `handwheel reading substitute`: a gap filled between values that were read, because a role says so
+
+Nothing of the fallback is imported: its file format is the border (tests/golden/journal.jsonl).
+"""

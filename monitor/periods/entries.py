@@ -1,0 +1,182 @@
+"""What the ledger is told of a period: one entry of it, and one for each reading that a tag measures. Pure.
+
+Words of people stay in the journal, of which a copy is kept by its SHA-256: the ledger has counts, roles and times. The
+same journal is entered once. One to which lines from paper were added since is entered anew, refers to its earlier
+entry, and brings only what is new. A drill brings no reading, ever.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from drivers.record import Tag
+from monitor.ledger import Record
+from monitor.periods.journal import AHEAD_US, Doubt
+from monitor.periods.period import Deviation, Period, Reading
+from monitor.plant import ROLES, Settings
+from monitor.readings import states_of
+from monitor.words import clean, number_text, utc_text
+
+UNKNOWN = "unknown"  # how far the clock of another machine was off, where nobody could say
+OWN = "0 s"  # a journal of this machine
+_YEAR_US = 366 * 86_400_000_000
+_PROCEDURES = 100  # that are named in an entry
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger has already: periods by SHA-256 and by key, readings by entry of a journal and by their words."""
+
+    shas: Mapping[str, Record]
+    keys: Mapping[str, Record]
+    numbers: frozenset[tuple[str, int]]
+    readings: frozenset[tuple[str, str, str]]
+
+    def altered(self, period: Period, raw: bytes) -> bool:
+        """Whether what was entered before stands no more as it stood: a journal is only ever added to."""
+        before = self.keys.get(period.journal.key)
+        if before is None:
+            return False
+        size = before.data.get("bytes")
+        return type(size) is not int or hashlib.sha256(raw[:size]).hexdigest() != before.data["sha256"]
+
+
+def known_of(records: Iterable[Record]) -> Known:
+    """From the entries `period` and `reading` of the ledger."""
+    shas, keys = dict[str, Record](), dict[str, Record]()
+    numbers, readings = set[tuple[str, int]](), set[tuple[str, str, str]]()
+    for one in records:
+        if one.kind == "period":
+            shas[str(one.data["sha256"])] = one
+            keys[str(one.data.get("key"))] = one
+        elif one.kind == "reading":
+            readings.add(_identity(one.data))
+            if one.data.get("period"):
+                numbers.add((str(one.data["period"]), int(one.data.get("n") or 0)))
+    return Known(shas, keys, frozenset(numbers), frozenset(readings))
+
+
+def _identity(data: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(data["tag"]), str(data["value"]), str(data["occurred_at"])
+
+
+def rows_of(
+    period: Period, known: Known, settings: Settings, now_us: int, *, role: str | None, via: str, clock_off: str,
+    altered: bool = False, origin: str = "",
+) -> list[Row]:  # fmt: skip
+    """The rows of monitor.ledger.Draft for a period that the ledger does not have; the first one is the period's own.
+
+    `clock_off`: how far the clock that wrote it was ahead ("12 s"), or UNKNOWN; readings are moved by it, nothing else.
+    """
+    readings = [] if period.drill else list(_readings(period, known, settings, now_us, clock_off))
+    data = _told(period, known, readings, clock_off, altered, origin)
+    head = {"at_us": now_us, "via": via}
+    site = period.sites[0] if len(period.sites) == 1 and period.sites[0] in {one.id for one in settings.sites} else None
+    rows: list[Row] = [{"kind": "period", "data": data, "role": role, "site": site, **head}]
+    site_of = {asset.id: asset.site for asset in settings.assets}
+    for one, tag, told in readings:
+        by = one.role if one.role in ROLES else None
+        rows.append({"kind": "reading", "data": told, "role": by, "site": site_of.get(tag.asset),
+                     "asset": tag.asset, **head})  # fmt: skip
+    return rows
+
+
+def _told(
+    period: Period, known: Known, readings: Sequence[tuple[Reading, Tag, Row]], clock_off: str, altered: bool,
+    origin: str,
+) -> Row:  # fmt: skip
+    """The data of the entry of a period."""
+    journal, end, stable = period.journal, period.ended, period.minutes_to_stable
+    before = known.keys.get(journal.key)
+    taken = [one for one in period.readings if not one.taken_back]
+    counts = {
+        "entries": len(journal.lines), "runs": len(period.runs), "readings": len(taken),
+        "out_of_limits": sum(one.in_limits is False for one in taken),
+        "with_tag": sum(bool(one.tag) for one in taken), "entered": len(readings),
+        "paper": sum(one.paper for one in taken), "deviations": len(period.deviations), "torn": journal.torn,
+        "unknown": journal.unknown, "aside": len(journal.aside),
+    }  # fmt: skip
+    doubts = [*period.doubts, *([Doubt("clock_unknown")] if clock_off == UNKNOWN else [])]
+    doubts += [Doubt("altered")] if altered else []
+    return {
+        "sha256": journal.sha256, "drill": period.drill, "start": _text(period.start_us), "end": _text(period.end_us),
+        "sort": period.sort, "key": journal.key, "bytes": journal.size, "journal": journal.name,
+        "sites": list(period.sites), "declared_by": period.declared.role if period.declared else None,
+        "procedures": _procedures(period), "counts": counts, "deviations": dict(_kinds(period.deviations)),
+        "stable_after": None if stable is None else f"{stable:.0f} min",
+        "handed_back_by": end.role if end and end.kind == "handed_back" else None,
+        "second_role": (end.text("second_role", 24) or None) if end else None, "unmet": list(period.unmet),
+        "doubts": sorted({doubt.word for doubt in doubts}), "clock_off": clock_off,
+        "changes": before.n if before else None, "origin": origin or None, "report": report_stem(period),
+    }  # fmt: skip
+
+
+def _kinds(deviations: Iterable[Deviation]) -> Counter[str]:
+    return Counter(one.kind for one in deviations)
+
+
+def _procedures(period: Period) -> list[Row]:
+    """Which procedures were used, each revision once, and whether it was approved."""
+    found = {(run.procedure, run.revision, run.sha256): run.text.approved for run in period.runs.values()}
+    return [{"id": one, "revision": revision, "sha256": sha256 or None, "approved": approved}
+            for (one, revision, sha256), approved in list(found.items())[:_PROCEDURES]]  # fmt: skip
+
+
+def report_stem(period: Period) -> str:
+    """The name of the debrief's files: when it began, what it was, and which journal."""
+    at = period.start_us or 0
+    return f"{datetime.fromtimestamp(at / 1e6, UTC):%Y-%m-%dT%H%M}_debrief_{period.sort}_{period.journal.sha256[:8]}"
+
+
+def _text(us: int | None) -> str | None:
+    return None if us is None else utc_text(us)
+
+
+def off_us(clock_off: str) -> int:
+    """Microseconds by which the clock that wrote a journal was ahead; 0 where that is not known."""
+    return 0 if clock_off == UNKNOWN else round(float(clock_off.removesuffix(" s")) * 1e6)
+
+
+def _readings(
+    period: Period, known: Known, settings: Settings, now_us: int, clock_off: str
+) -> Iterable[tuple[Reading, Tag, Row]]:
+    """The readings that name a tag of this plant and are not entered yet, each with what its entry says."""
+    tags, off = {tag.name: tag for tag in settings.tags}, off_us(clock_off)
+    key, seen = period.journal.key, set(known.readings)
+    doubted = period.clock_doubted or clock_off == UNKNOWN
+    for one in period.readings:
+        tag = tags.get(one.tag)
+        if tag is None or one.taken_back or one.number is None or (key, one.n) in known.numbers:
+            continue
+        if one.occurred_us is None or one.recorded_us is None or one.entered_us is None:
+            continue
+        occurred_us = one.occurred_us - off
+        told: Row = {
+            "tag": tag.name, "value": f"{one.value} {one.unit}", "occurred_at": utc_text(occurred_us),
+            "recorded_at": utc_text(one.recorded_us - off), "entered_at": utc_text(one.entered_us - off),
+            "outside_limits": not tag.holds(one.number), "in_limits": one.in_limits, "period": key, "n": one.n,
+            "procedure": one.procedure, "step": one.step, "paper": one.paper, "clock_doubted": doubted,
+        }  # fmt: skip
+        if kept_out := _kept_out(one, tag, occurred_us, now_us):
+            told["kept_out"] = kept_out
+        if _identity(told) not in seen:
+            seen.add(_identity(told))
+            yield one, tag, told
+
+
+def _kept_out(one: Reading, tag: Tag, occurred_us: int, now_us: int) -> str:
+    """Why a reading has an entry and no sample; "" where it has one."""
+    states = states_of(tag)
+    if one.unit != tag.unit:
+        return f"the reading is in {clean(one.unit, 20)}, the tag is in {tag.unit}"
+    if occurred_us > now_us + AHEAD_US:
+        return "its time lies in the future"
+    if occurred_us < now_us - 10 * _YEAR_US:
+        return "its time is ten years ago"
+    if states is not None and one.number not in states:
+        return f"{number_text(one.number)} is no state of the tag"
+    return ""

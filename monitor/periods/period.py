@@ -1,0 +1,371 @@
+"""What the entries of a journal tell: a period run by hand, a drill, or a round while blind. Pure, and never changed.
+
+The fallback has its own replay, which says where a run stands. This one says what was done, what was left out and what
+differs from the procedure, for a ledger and a debrief. Roles only: nothing here measures how fast anybody worked.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from monitor.periods.journal import CLOCK_DOUBTS, Doubt, Journal, Line, elapsed_s, is_number, number_of, time_us
+from monitor.periods.procedure import Text, text_of
+from monitor.words import clean
+
+ENDS = ("handed_back", "closed")
+MARKS = ("done", "not_applicable", "not_met")
+SILENT_S = 1_800.0  # people who run a plant by hand speak to each other every half hour (practice, P-01)
+LATE_S, LATE_SHARE = 60.0, 0.25  # a round is late by more than both: a minute, and a quarter of its time
+AFTER_END = ("paper", "undo", "note", "drill_record")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What became of a step."""
+
+    step: str
+    kind: str
+    line: Line
+
+    @property
+    def text(self) -> str:
+        return self.line.text("text")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a procedure, with all its marks in order: a round of a repeat marks its steps again."""
+
+    id: str
+    procedure: str
+    revision: str
+    sha256: str
+    site: str
+    language: str
+    text: Text
+    started: Line
+    marks: tuple[Mark, ...] = ()
+    finished: Line | None = None
+
+    def step_text(self, number: str) -> str:
+        """The words of a step, "" where the journal does not have them."""
+        return self.text.steps.get(number, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value that a person took: into the journal, or from a paper log, with its three times (UTC [us])."""
+
+    n: int
+    role: str
+    run: str
+    procedure: str
+    step: str
+    name: str
+    value: str
+    unit: str
+    low: str
+    high: str
+    limits_from: str
+    in_limits: bool | None
+    tag: str
+    occurred_us: int | None
+    recorded_us: int | None
+    entered_us: int | None
+    paper: bool = False
+    taken_back: bool = False
+    text: str = ""
+
+    @property
+    def number(self) -> float | None:
+        return number_of(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Deviation:
+    """What differs from the procedure as it stands; `line` is the entry that tells of it."""
+
+    kind: str
+    line: Line
+    procedure: str = ""
+    run: str = ""
+    step: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a drill has shown to be wrong, as its record says (form F7)."""
+
+    where: str
+    gap: str
+    change: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Period:
+    """The time run by hand as its journal tells it; times are UTC [us] by the clock that wrote them."""
+
+    journal: Journal
+    declared: Line | None
+    first: Line
+    last: Line
+    ended: Line | None
+    sites: tuple[str, ...]
+    runs: Mapping[str, Run]
+    readings: tuple[Reading, ...]
+    seen: tuple[tuple[Line, Line | None], ...]  # an event that a person saw, and the entry that says it is over
+    hand_overs: tuple[Line, ...]
+    notes: tuple[Line, ...]
+    holds: tuple[Line, ...]
+    stable: Line | None
+    records: tuple[Line, ...]  # of a drill
+    undone: tuple[tuple[Line, Line], ...]  # the undo, what it took back
+    deviations: tuple[Deviation, ...]
+    silences: tuple[tuple[Line, Line, float], ...]  # nothing was recorded between them [s]
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def drill(self) -> bool:
+        return self.journal.drill
+
+    @property
+    def sort(self) -> str:
+        """drill, period, or round: of somebody who was blind, and declared nothing."""
+        return "drill" if self.drill else "period" if self.declared else "round"
+
+    @property
+    def since(self) -> Line:
+        """The entry from which the period counts."""
+        return self.declared or self.first
+
+    @property
+    def start_us(self) -> int | None:
+        return self.since.at_us
+
+    @property
+    def end_us(self) -> int | None:
+        return (self.ended or self.last).at_us
+
+    @property
+    def clock_doubted(self) -> bool:
+        return any(doubt.word in CLOCK_DOUBTS for doubt in self.doubts)
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """The conditions of hand-back that were not met when it was handed back all the same."""
+        return self.ended.texts("unmet") if self.ended and self.ended.kind == "handed_back" else ()
+
+    @property
+    def minutes_to_stable(self) -> float | None:
+        """From the declaration, or the beginning of a drill, until somebody judged the station stable by hand. [min]"""
+        span_s = elapsed_s(self.since, self.stable) if self.stable else None
+        if span_s is not None:
+            return span_s / 60
+        told = [one.data.get("minutes") for one in self.records]
+        return next((float(one) for one in told if is_number(one) and 0 <= one < 1e6), None)
+
+    @property
+    def first_step(self) -> Line | None:
+        """The first step that was done."""
+        marks = [mark.line for run in self.runs.values() for mark in run.marks if mark.kind == "done"]
+        return min(marks, key=lambda line: line.n, default=None)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """What the record of a drill says is missing or wrong."""
+        found = []
+        for one in self.records:
+            rows = one.data.get("gaps")
+            for row in rows[:200] if isinstance(rows, list) else ():
+                if isinstance(row, dict):
+                    words = (clean(row.get(name) or "", 300) for name in ("where", "gap", "change", "role"))
+                    found.append(Gap(*words))
+        return tuple(found)
+
+
+def period_of(journal: Journal) -> Period:
+    """What the entries of a journal tell."""
+    lines, by_n = journal.lines, {line.n: line for line in journal.lines}
+    undos = [line for line in lines if line.kind == "undo"]
+    taken_back = {line.data.get("undoes"): line for line in undos if type(line.data.get("undoes")) is int}
+    standing = [line for line in lines if line.n not in taken_back]
+    declared = next((line for line in standing if line.kind == "declared"), None)
+    ended = next((line for line in standing if line.kind in ENDS), None)
+    readings = tuple(_reading(line, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
+    runs = _runs(standing)
+    sites = _sites(declared, standing)
+    undone = tuple((undo, by_n[n]) for n, undo in taken_back.items() if n in by_n)
+    lies = [Doubt("limits", one.n, one.name) for one in readings if _contradicts(one)]
+    strays = [line for line in standing if line.text("run") and line.text("run") not in runs]
+    strange = [Doubt("stray", strays[0].n, str(len(strays)))] if strays else []
+    after = [line for line in standing if ended and line.n > ended.n and line.kind not in (*AFTER_END, *ENDS)]
+    strange += [Doubt("after_end", after[0].n, str(len(after)))] if after else []
+    found = Period(
+        journal, declared, lines[0], standing[-1] if standing else lines[-1], ended, sites, runs, readings,
+        _seen(standing), _of(standing, "handed_over"), _of(standing, "note"), _of(standing, "released"),
+        next((line for line in standing if line.kind == "stable"), None), _of(standing, "drill_record"), undone, (),
+        tuple(_silences(standing, ended)), (*journal.doubts, *lies[:50], *strange),
+    )  # fmt: skip
+    return replace(found, deviations=tuple(_deviations(found, standing)))
+
+
+def _of(lines: list[Line], kind: str) -> tuple[Line, ...]:
+    return tuple(line for line in lines if line.kind == kind)
+
+
+def _sites(declared: Line | None, lines: list[Line]) -> tuple[str, ...]:
+    """The sites that were declared; else those of the runs and of the drill's record."""
+    if declared and (told := declared.texts("sites")):
+        return told
+    named = [line.text("site", 40) for line in lines if line.kind in ("started", "seen")]
+    named += [line.text("station", 40) for line in lines if line.kind == "drill_record"]
+    return tuple(dict.fromkeys(site for site in named if site))
+
+
+def _runs(lines: list[Line]) -> dict[str, Run]:
+    runs: dict[str, Run] = {}
+    marks: dict[str, list[Mark]] = {}
+    ends: dict[str, Line] = {}
+    for line in lines:
+        name = line.text("run", 40)
+        if line.kind == "started" and name and name not in runs:
+            values = line.data.get("values")
+            own = {str(key): str(value) for key, value in values.items()} if isinstance(values, dict) else {}
+            source = line.data.get("source")
+            text = text_of(source, own) if isinstance(source, str) else Text()
+            runs[name] = Run(name, line.text("procedure", 20), line.text("revision", 20), line.text("sha256", 64),
+                             line.text("site", 40), line.text("language", 8), text, line)  # fmt: skip
+        elif name in runs and line.kind in MARKS:
+            marks.setdefault(name, []).append(Mark(line.text("step", 10), line.kind, line))
+        elif name in runs and line.kind == "finished":
+            ends.setdefault(name, line)
+    return {name: replace(run, marks=tuple(marks.get(name, ())), finished=ends.get(name)) for name, run in runs.items()}
+
+
+def _reading(line: Line, taken_back: bool) -> Reading:
+    paper = line.kind == "paper"
+    limits = line.data.get("limits")
+    low, high = limits if isinstance(limits, list) and len(limits) == 2 else (None, None)
+    within = line.data.get("in_limits")
+    occurred, recorded = (line.data.get(name) for name in ("occurred", "recorded"))
+    return Reading(
+        line.n, line.role, line.text("run", 40), line.text("procedure", 20), line.text("step", 10),
+        line.text("name", 100), line.text("value", 200), line.text("unit", 20),
+        clean(low, 20) if isinstance(low, str) else "", clean(high, 20) if isinstance(high, str) else "",
+        line.text("limits_from", 40), within if isinstance(within, bool) else None, line.text("tag", 100),
+        time_us(occurred) if paper else line.at_us, time_us(recorded) if paper else line.at_us, line.at_us, paper,
+        taken_back, line.text("text"),
+    )  # fmt: skip
+
+
+def _contradicts(one: Reading) -> bool:
+    """Whether an entry says in limits, or out, and its own limits say the other."""
+    value, low, high = one.number, number_of(one.low), number_of(one.high)
+    if one.in_limits is None or value is None or (low is None and high is None):
+        return False
+    inside = (low is None or value >= low) and (high is None or value <= high)
+    return inside != one.in_limits
+
+
+def _seen(lines: list[Line]) -> tuple[tuple[Line, Line | None], ...]:
+    open_: dict[tuple[str, str], list[int]] = {}
+    found: list[tuple[Line, Line | None]] = []
+    for line in lines:
+        what = (line.text("event", 40), line.text("site", 40))
+        if line.kind == "seen":
+            open_.setdefault(what, []).append(len(found))
+            found.append((line, None))
+        elif line.kind == "seen_over":
+            for at in open_.pop(what, ()):
+                found[at] = (found[at][0], line)
+    return tuple(found)
+
+
+def _silences(lines: list[Line], ended: Line | None) -> Iterator[tuple[Line, Line, float]]:
+    """Neighbouring entries of the period between which nothing was recorded for long."""
+    during = [line for line in lines if ended is None or line.n <= ended.n]
+    for before, after in pairwise(during):
+        if (span_s := elapsed_s(before, after)) is not None and span_s > SILENT_S:
+            yield before, after, span_s
+
+
+def _deviations(period: Period, lines: list[Line]) -> Iterator[Deviation]:
+    """What differs from the procedures, in the order of the entries."""
+    found = [*_of_steps(period, lines), *_of_rounds(period, lines), *_of_readings(period, lines)]
+    for undo, gone in period.undone:
+        found.append(
+            _deviation("undone", undo, f"{gone.kind} {gone.text('name', 60) or gone.text('step', 10)}".strip())
+        )
+    for line in period.holds:
+        found.append(_deviation("released", line, line.text("released_by", 24)))
+    end = period.ended
+    for run in period.runs.values():
+        if run.finished is None:
+            found.append(_deviation("not_ended", run.started))
+        elif left := run.finished.texts("left"):
+            found.append(_deviation("steps_left", run.finished, ", ".join(left)))
+    if end is not None:
+        why = end.text("text")
+        found += [_deviation("unmet", end, f"{one}: {why}" if why else one) for one in period.unmet]
+    yield from sorted(found, key=lambda one: one.line.n)
+
+
+def _deviation(kind: str, line: Line, text: str = "") -> Deviation:
+    return Deviation(kind, line, line.text("procedure", 20), line.text("run", 40), line.text("step", 10), text)
+
+
+def _of_steps(period: Period, lines: list[Line]) -> Iterator[Deviation]:
+    """Steps left out, done although a reading was out of limits, or done before a second person had verified them."""
+    verified: dict[tuple[str, str], int] = {}
+    for line in lines:
+        run = period.runs.get(line.text("run", 40))
+        place = (line.text("run", 40), line.text("step", 10))
+        if line.kind == "verified":
+            verified[place] = line.n
+        elif run is None or line.kind not in MARKS:
+            continue
+        elif line.kind == "not_applicable":
+            yield _deviation("not_applicable", line, line.text("text"))
+        elif line.kind == "done":
+            if reason := line.text("text"):
+                yield _deviation("done_all_the_same", line, reason)
+            if place[1] in run.text.verified and verified.pop(place, None) is None:
+                yield _deviation("not_verified", line)
+
+
+def _of_rounds(period: Period, lines: list[Line]) -> Iterator[Deviation]:
+    """Rounds of a repeat that came late."""
+    before: dict[tuple[str, int], tuple[Line, Line]] = {}  # (run, repeat) -> first round, last round
+    for line in lines:
+        run, index = period.runs.get(line.text("run", 40)), line.data.get("repeat")
+        if line.kind != "round" or run is None or type(index) is not int or not 0 <= index < len(run.text.repeats):
+            continue
+        first, last = before.get((run.id, index), (line, line))
+        before[run.id, index] = (first, line)
+        since_s, took_s = elapsed_s(first, last), elapsed_s(last, line)
+        due_s = run.text.repeats[index].due_s(since_s or 0.0)
+        if took_s is not None and due_s and took_s - due_s > max(LATE_S, LATE_SHARE * due_s):
+            yield _deviation("late", line, f"{(took_s - due_s) / 60:.0f}")
+
+
+def _of_readings(period: Period, lines: list[Line]) -> Iterator[Deviation]:
+    by_n = {line.n: line for line in lines}
+    for one in period.readings:
+        if one.in_limits is False and not one.taken_back and one.n in by_n:
+            yield _deviation("out_of_limits", by_n[one.n], f"{one.name} {one.value} {one.unit}")
+
+
+def what_followed(period: Period) -> dict[int, Line]:
+    """After each entry of a run the next act in it: what was done when a reading was out of limits."""
+    acts = (*MARKS, "goto", "reading", "note", "round", "finished", "undo")
+    found: dict[int, Line] = {}
+    after: dict[str, Line] = {}
+    for line in reversed(period.journal.lines):
+        if run := line.text("run", 40):
+            if run in after:
+                found[line.n] = after[run]
+            if line.kind in acts:
+                after[run] = line
+    return found

@@ -1,0 +1,95 @@
+"""The words of a debrief: kinds of entries, deviations, doubts and events as a reader says them."""
+
+from monitor.labels import role_word
+from monitor.periods.journal import Doubt
+from monitor.periods.period import Deviation
+from monitor.words import _, clean
+
+
+def sort_word(sort: object) -> str:
+    """What a journal was."""
+    words = {"drill": _("drill"), "period": _("time run by hand"), "round": _("round while blind")}
+    return words.get(str(sort), clean(sort, 20))
+
+
+def span_words(seconds: float | None) -> str:
+    """A span of time for people: "42 s", "24 min", "3 h 05 min", "4 d 2 h"; "-" where it is not known."""
+    if seconds is None:
+        return "-"
+    minutes = round(seconds / 60)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    if minutes < 2_880:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def within_word(within: object) -> str:
+    """Whether a reading was within its limits."""
+    return _("yes") if within is True else _("NO") if within is False else "-"
+
+
+def kind_words(kind: str) -> str:
+    """The kind of an entry of a journal; one that is not known here as it is written."""
+    words = {
+        "declared": _("CONTROL LOST declared"), "opened": _("begun"), "closed": _("ended"),
+        "handed_back": _("handed back"), "started": _("procedure begun"), "done": _("done"),
+        "not_applicable": _("left out"), "not_met": _("condition not met"), "reading": _("reading"),
+        "released": _("HOLD released by"), "verified": _("verified by"), "goto": _("went to step"),
+        "timer": _("timer started"), "round": _("next round"), "undo": _("taken back"), "note": _("note"),
+        "finished": _("procedure ended"), "seen": _("seen"), "seen_over": _("no longer seen"),
+        "stable": _("stable by hand"), "handed_over": _("shift hand-over"), "drill_record": _("drill record"),
+        "paper": _("from paper"),
+    }  # fmt: skip
+    return words.get(kind, clean(kind, 24))
+
+
+def event_words(event: str) -> str:
+    """What a person saw."""
+    words = {
+        "chlorine_gas": _("chlorine gas"), "compromise": _("signs of an attack"), "barrier_lost": _("barrier lost"),
+        "mains_lost": _("mains lost"), "overflow": _("overflow"), "pump_work": _("work on a pump"),
+        "valve_work": _("work on a valve"), "meter_reading": _("meters to be read"), "handover": _("hand-over"),
+    }  # fmt: skip
+    return words.get(event, clean(event, 40))
+
+
+def deviation_words(one: Deviation) -> str:
+    """What differed from the procedure."""
+    words = {
+        "not_applicable": _("step left out: {text}"),
+        "done_all_the_same": _("out of limits, done all the same: {text}"),
+        "out_of_limits": _("OUT OF LIMITS: {text}"), "undone": _("taken back: {text}"),
+        "late": _("a round came {text} min late"), "not_verified": _("done without the independent verification"),
+        "released": _("HOLD released by {text}"), "steps_left": _("ended with steps left: {text}"),
+        "not_ended": _("the run was never ended"), "unmet": _("handed back although: {text}"),
+    }  # fmt: skip
+    text = role_word(one.text) if one.kind == "released" else clean(one.text, 400)
+    return words.get(one.kind, clean(one.kind, 20)).format(text=text or "-")
+
+
+def doubt_words(one: Doubt) -> str:
+    """What speaks against a journal."""
+    words = {
+        "torn": _("{found} lines are torn or no entries (a power cut, or a hand)"),
+        "unknown": _("entries of a kind that is not known here, kept: {found}"),
+        "twice": _("two different entries have this number; the first one counts ({found})"),
+        "missing": _("entries are missing: {found}"),
+        "mixed": _("an entry of the other sort, set aside ({found})"),
+        "no_sort": _("the first entry does not say whether this is a drill; nothing of it becomes a sample"),
+        "boots": _("the machine was started anew meanwhile: {found} boots"),
+        "no_time": _("{found} entries have no time"),
+        "future": _("{found} entries lie in the future; the clock was wrong, or is"),
+        "never_set": _("{found} entries are older than any journal can be: the clock was not set"),
+        "clock_set": _("the clock was set by {found} s before this entry"),
+        "clock_back": _("the clock runs back by {found} s before this entry"),
+        "mono_back": _("the machine's own count runs back by {found} s within one boot"),
+        "clock_unknown": _("the clock of another machine; how far it was off is not known"),
+        "altered": _("what was taken in before stands no more as it stood: entries were changed"),
+        "limits": _("the entry contradicts its own limits: {found}"),
+        "stray": _("{found} entries belong to runs that never began"),
+        "after_end": _("{found} entries were written after the end"),
+    }  # fmt: skip
+    return words.get(one.word, clean(one.word, 20)).format(found=clean(one.found, 120))

@@ -1,0 +1,314 @@
+"""Journals come home: once, whole, whatever dies in between; flagged, beside what was measured, and a drill never."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from drivers.batch import batch_of
+from drivers.errors import UserError
+from drivers.record import Quality, Reason, Sample
+from monitor.cli import main
+from monitor.historian.hot import HotFile
+from monitor.historian.store import Store
+from monitor.jobs import JOBS
+from monitor.ledger import Draft, Ledger, entries, verify
+from monitor.lock import hold_lock
+from monitor.periods import taking
+from monitor.progress import silent
+from monitor.settings import load
+from monitor.state import State
+from monitor.words import parse_utc, utc_text
+from tests.monitor.journals import START_US, a_night
+from tests.monitor.transfer_bench import configured
+
+FLOW = "pump1.flow"
+LATER_US = START_US + 86_400_000_000
+HOUR_US = 3_600_000_000
+
+
+@pytest.fixture
+def config(tmp_path):
+    return configured(tmp_path / "config", "shift_lead")
+
+
+@pytest.fixture
+def state(tmp_path, config):
+    """A plant that was read each minute until control was lost and again after it was back, and once in between."""
+    state = State(tmp_path / "state").make()
+    hot = HotFile(state.hot)
+    hot.publish_tags(load(config))
+    times = {START_US + minute * 60_000_000: 50.0 + minute / 100 for minute in [*range(-60, 0), 33, *range(120, 180)]}
+    batches = [batch_of("pump1", at_us, [Sample(0, at_us, value)]) for at_us, value in times.items()]
+    hot.append(batches, max(times) // 1000)
+    hot.roll(None)
+    hot.close()
+    Ledger(state).close()
+    return state
+
+
+def run(state, config, *, crash=""):
+    """Do the job as the daemon does, as often as it has work; with `crash` the last result is lost on its way."""
+    settings = load(config)
+    while True:
+        told = json.loads(json.dumps(JOBS["take_periods"](state, settings, LATER_US, {}, silent).to_json()))
+        if crash and any(row["kind"] == crash for row in told["ledger"]):
+            return told
+        with hold_lock(state):
+            ledger = Ledger(state)
+            ledger.append_many(Draft(**row) for row in told["ledger"])
+            ledger.close()
+        if not told["then"]:
+            return told
+
+
+def samples(state, config, tag=FLOW):
+    found = Store(state, load(config)).read([tag], 0, 2**60)
+    return found[(found["reasons"] & int(Reason.MANUAL)) != 0]
+
+
+def handwheel(config, state, *words):
+    return main([*words, "--config", str(config), "--state", str(state.root)])
+
+
+def of(state, kind):
+    return [one.data for one in entries(state, (kind,))]
+
+
+def test_a_period_that_has_ended_becomes_entries_samples_gaps_and_a_debrief(state, config):
+    a_night().write(state.journal)
+    run(state, config)
+    (period,) = of(state, "period")
+    assert (period["drill"], period["sites"], period["counts"]["entered"]) == (False, ["G"], 5)
+    assert (state.periods / f"{period['sha256']}.jsonl").read_bytes() == a_night().raw()
+    found = samples(state, config)
+    assert found["value"].tolist() == [80.1, 81.5, 82.75, 97.25, 84.0]
+    assert set(found["quality"]) == {int(Quality.UNCERTAIN)}
+    assert all("read by a person" in one or "from paper" in one for one in found["detail"])
+    assert of(state, "reading")[0]["value"] == "80.1 m3/h"
+    (gap,) = [one for one in of(state, "gap") if one.get("tag") == FLOW]
+    assert (gap["start"], gap["end"], gap["period"]) == (period["start"], period["end"], period["key"])
+    (report,) = of(state, "report")
+    assert report["period"] == period["sha256"]
+    for end in (".pdf", ".html", ".txt"):
+        assert (state.reports / f"{period['report']}{end}").stat().st_size > 1_000
+    assert verify(state).ok
+
+
+def test_what_was_measured_in_the_same_minute_stays_and_what_was_read_is_the_latest_of_nothing(state, config):
+    settings = load(config)
+    before = Store(state, settings).latest()[FLOW].value
+    measured = Store(state, settings).read([FLOW], 0, 2**60)["value"].tolist()
+    a_night().write(state.journal)
+    run(state, config)
+    found = Store(state, settings).read([FLOW], 0, 2**60)
+    assert len(found) == len(measured) + 5
+    assert found[(found["reasons"] & int(Reason.MANUAL)) == 0]["value"].tolist() == measured
+    assert Store(state, settings).latest()[FLOW].value == before
+    values, _share = Store(state, settings).frames("pump1", START_US, START_US + 2 * HOUR_US, 60)
+    assert values["flow"].dropna().tolist() == [50.33]
+
+
+def test_history_and_export_show_the_flag(state, config, tmp_path, capsys):
+    a_night().write(state.journal)
+    run(state, config)
+    assert handwheel(config, state, "history", "show") == 0
+    assert "5" in capsys.readouterr().out
+    out = tmp_path / "out.csv"
+    words = (FLOW, "--from", "2025-11-23T01:00Z", "--to", "2025-11-23T03:00Z", "--out", str(out))
+    assert handwheel(config, state, "export", "values", *words) == 0
+    rows = list(csv.DictReader(io.StringIO(out.read_text("utf-8-sig"))))
+    flagged = [row for row in rows if "manual" in row["reasons"]]
+    assert [float(row["value"]) for row in flagged] == [80.1, 81.5, 82.75, 97.25, 84.0]
+    assert all("substitute" not in row["reasons"] for row in rows)
+
+
+def test_a_drill_brings_no_sample_ever_and_is_recorded_as_a_drill(state, config):
+    a_night(drill=True).write(state.journal)
+    run(state, config)
+    (period,) = of(state, "period")
+    assert (period["drill"], period["stable_after"]) == (True, "90 min")
+    assert not of(state, "reading")
+    assert not [one for one in of(state, "gap") if one.get("period")]
+    assert not len(samples(state, config))
+    text = (state.reports / f"{period['report']}.txt").read_text()
+    assert all(line.startswith("DRILL") for line in text.splitlines())
+
+
+def test_the_same_journal_is_never_taken_in_twice_and_one_that_has_not_ended_waits(state, config):
+    a_night(ended=False).write(state.journal)
+    assert run(state, config)["ledger"] == []
+    a_night().write(state.journal)
+    run(state, config)
+    a_night().write(state.journal, "2025-11-24T000000Z.jsonl")  # a copy under another name
+    assert run(state, config)["ledger"] == []
+    assert len(of(state, "period")) == 1
+
+
+def test_lines_from_paper_that_are_added_later_make_a_new_entry_that_refers_to_the_earlier_one(state, config):
+    made = a_night()
+    made.write(state.journal)
+    run(state, config)
+    occurred = START_US + 50 * 60_000_000
+    made.act("paper", after=7_200, procedure="P-03", step="3", name="flow on the local display", value="83.5",
+             unit="m3/h", in_limits=True, tag=FLOW, occurred=utc_text(occurred), recorded=utc_text(occurred + 10**8),
+             text="").write(state.journal)  # fmt: skip
+    run(state, config)
+    first, second = entries(state, ("period",))
+    assert (second.data["changes"], second.data["counts"]["entered"]) == (first.n, 1)
+    assert "altered" not in second.data["doubts"]
+    assert sorted(samples(state, config)["value"]) == [80.1, 81.5, 82.75, 83.5, 84.0, 97.25]
+    assert len(of(state, "report")) == 2
+
+
+def test_a_journal_whose_earlier_entries_were_changed_is_entered_with_that_doubt_and_changes_no_sample(state, config):
+    made = a_night()
+    made.write(state.journal)
+    run(state, config)
+    next(line for line in made.lines if line.get("value") == "97.25")["value"] = "88.0"
+    made.write(state.journal)
+    run(state, config)
+    assert "altered" in of(state, "period")[1]["doubts"]
+    assert sorted(samples(state, config)["value"]) == [80.1, 81.5, 82.75, 84.0, 97.25]
+
+
+@pytest.mark.parametrize("crash", ["period", "report"])
+def test_where_a_result_is_lost_on_its_way_the_next_run_makes_it_good_and_nothing_is_there_twice(state, config, crash):
+    a_night().write(state.journal)
+    run(state, config, crash=crash)
+    assert len(samples(state, config)) == (0 if crash == "period" else 5)  # no sample before its entry
+    run(state, config)
+    assert len(samples(state, config)) == 5
+    assert [len(of(state, kind)) for kind in ("period", "reading", "report")] == [1, 5, 1]
+
+
+def test_a_fold_in_between_changes_nothing(state, config):
+    a_night().write(state.journal)
+    run(state, config, crash="report")
+    JOBS["fold"](state, load(config), LATER_US, {}, silent)
+    run(state, config)
+    JOBS["fold"](state, load(config), LATER_US, {}, silent)
+    assert len(samples(state, config)) == 5
+
+
+def test_a_hostile_file_among_the_journals_stops_no_other(state, config):
+    (state.journal / "0000-00-00T000000Z.jsonl").write_bytes(b"\x00" * 5_000)
+    (state.journal / "a-link.jsonl").symlink_to("/etc/passwd")
+    a_night().write(state.journal)
+    run(state, config)
+    assert len(of(state, "period")) == 1
+
+
+# `handwheel import period`
+
+
+def test_a_journal_from_a_stick_is_shown_taken_in_by_role_and_its_clock_is_said_to_be_unknown(
+    state, config, tmp_path, capsys
+):
+    stick = a_night().write(tmp_path / "stick/manual/journal")
+    assert handwheel(config, state, "import", "period", str(tmp_path / "stick"), "--check") == 0
+    assert "6 readings, 5 of them of a tag" in capsys.readouterr().out
+    assert not of(state, "period")
+    assert handwheel(config, state, "import", "period", str(stick), "--yes") == 0
+    told = capsys.readouterr().out
+    assert "is not known: each sample will say so" in told
+    assert "5 brought in" in told
+    (period,) = entries(state, ("period",))
+    assert (period.role, period.via, period.data["clock_off"]) == ("shift_lead", "import", "unknown")
+    assert all(one & int(Reason.CLOCK) for one in samples(state, config)["reasons"])
+    assert of(state, "report")
+    assert handwheel(config, state, "import", "period", str(stick), "--yes") == 0
+    assert f"as entry {period.n}; nothing was entered" in capsys.readouterr().out
+    assert len(samples(state, config)) == 5
+
+
+def test_a_clock_that_was_ahead_moves_the_samples_and_not_the_journal(state, config, tmp_path):
+    path = a_night().write(tmp_path / "stick")
+    assert handwheel(config, state, "import", "period", str(path), "--clock-off", "3600", "--yes") == 0
+    first_us = samples(state, config)["receive_us"].min()
+    assert first_us == parse_utc("2025-11-23T00:14:20Z")
+    (period,) = of(state, "period")
+    assert (period["clock_off"], period["start"]) == ("3600 s", "2025-11-23T01:12:00.000Z")
+    text = (state.reports / f"{period['report']}.txt").read_text()
+    assert "3600 s ahead" in text
+
+
+def test_the_own_state_is_taken_in_at_once_where_no_daemon_runs(state, config, capsys):
+    a_night().write(state.journal)
+    assert handwheel(config, state, "import", "period", str(state.root)) == 0
+    assert "5 samples added, debrief written" in capsys.readouterr().out
+    assert len(samples(state, config)) == 5
+
+
+def test_what_cannot_be_is_refused_in_one_line_and_nobody_is_asked_where_nobody_is(state, config, tmp_path, capsys):
+    path = a_night().write(tmp_path / "stick")
+    for words, told in (
+        ((str(tmp_path / "none.jsonl"), "--yes"), "cannot be read"),
+        ((str(tmp_path / "config"), "--yes"), "no journal lies there"),
+        ((str(path),), "nobody can be asked here"),
+        ((str(path), "--clock-off", "1e12", "--yes"), "ten years at most"),
+    ):
+        assert handwheel(config, state, "import", "period", *words) == 2
+        assert told in capsys.readouterr().err
+    assert not of(state, "period")
+
+
+# `handwheel reading substitute`
+
+
+def fill(state, config, *more, tag=FLOW, start="2025-11-23T01:12Z", end="2025-11-23T01:44Z"):
+    words = ("reading", "substitute", tag, "--from", start, "--to", end, "--reason", "P-13: telemetry was dark")
+    return handwheel(config, state, *words, *more)
+
+
+def test_a_gap_is_filled_as_substitute_by_a_role_alone_and_nothing_else_makes_a_substitute(state, config):
+    a_night().write(state.journal)
+    run(state, config)
+    assert not sum((samples(state, config)["reasons"] & int(Reason.SUBSTITUTE)) != 0)
+    assert fill(state, config, "--every", "300") == 0
+    found = samples(state, config)
+    filled = found[(found["reasons"] & int(Reason.SUBSTITUTE)) != 0]
+    assert len(filled) == 6
+    assert set(filled["quality"]) == {int(Quality.UNCERTAIN)}
+    assert filled["value"].between(80.1, 82.75).all()
+    (begun, done) = [one for one in entries(state, ("import",)) if one.data["kind"] == "substitute"]
+    assert (begun.role, begun.data["file"], done.data["added"]) == ("shift_lead", FLOW, 6)
+    assert "P-13: telemetry was dark" in begun.data["answers"]
+    assert fill(state, config, "--every", "300") == 0
+    assert len(samples(state, config)) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"end": "2025-11-23T01:50Z"}, "1 values were measured in it"),
+        ({"start": "2999-11-25T01:12Z", "end": "2999-11-25T01:44Z"}, "values every 1 to 86400 s"),
+        ({"tag": "pump1.running"}, "is a state"),
+        ({"tag": "\x1b[31m"}, "is not configured"),
+        ({"start": "yesterday"}, "is no time"),
+    ],
+)
+def test_a_gap_that_cannot_be_filled_is_refused_in_one_line(state, config, capsys, more, words):
+    assert fill(state, config, **more) == 2
+    told = capsys.readouterr().err
+    assert words in told
+    assert told.count("\n") == 1
+    assert not of(state, "import")
+
+
+def test_without_values_on_both_sides_nothing_is_filled(state, config, capsys):
+    assert fill(state, config, start="2025-11-20T01:12Z", end="2025-11-20T01:44Z") == 2
+    assert "no usable value stands before it" in capsys.readouterr().err
+
+
+def test_a_copy_that_is_gone_or_another_one_is_said_and_makes_no_debrief(state, config):
+    a_night().write(state.journal)
+    run(state, config, crash="report")
+    (period,) = of(state, "period")
+    (state.periods / f"{period['sha256']}.jsonl").write_bytes(a_night(drill=True).raw())
+    told = JOBS["take_periods"](state, load(config), LATER_US, {}, silent)
+    assert "is not the journal that entry" in told.words
+    assert not told.ledger
+    with pytest.raises(UserError, match="bring it in again"):
+        taking.kept(state, next(iter(entries(state, ("period",)))), LATER_US)
