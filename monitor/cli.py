@@ -49,7 +49,10 @@ COMMANDS = {
     "failure": ("monitor.recording", "record a failure; bring in many; a template to fill in"),
     "event": ("monitor.recording", "record a contract, firmware, price or exchanged sensor, before it is reviewed"),
     "cost": ("monitor.recording", "record what a replacement costs, planned and after a failure"),
-    "reading": ("monitor.readings", "enter what was read from gauges by hand, with the time it was read"),
+    "reading": (
+        "monitor.periods.substitute",
+        "enter what was read from gauges by hand; fill a gap between values",
+    ),
     "model": ("monitor.model.command", "our own model of a pump: its card, learn, score, explain, back-test"),
     "ledger": ("monitor.ledger.command", "verify, show and hand out the record of what was decided; erase from it"),
 }

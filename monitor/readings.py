@@ -212,8 +212,8 @@ def _identity(data: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(data[name]) for name in COLUMNS)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of `handwheel reading`."""
+def add_arguments(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    """Options of `handwheel reading add`; returns the verbs, for those that stand elsewhere."""
     verbs = parser.add_subparsers(dest="reading_verb", required=True, metavar="add | substitute")
     add = verbs.add_parser(
         "add",
@@ -229,28 +229,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "handwheel reading add TAG VALUE --at TIME [--recorded TIME] [--force]\n"
         "       handwheel reading add --file FILE.csv [--force]"
     )
-    fill = verbs.add_parser("substitute", help="fill a gap of telemetry between values that were read, by role")
-    fill.add_argument("tag", help="for example N-P01.flow")
-    fill.add_argument("--from", dest="start", required=True, metavar="TIME", help="when the gap begins")
-    fill.add_argument("--to", dest="end", required=True, metavar="TIME", help="when it ends")
-    fill.add_argument(
-        "--every", type=float, default=900.0, metavar="SECONDS", help="from value to value (default: 900)"
-    )
-    fill.add_argument("--reason", required=True, help="why it is filled: stands in the ledger")
     add.add_argument("tag", nargs="?", help="for example N-P01.flow")
     add.add_argument("value", nargs="?", help="a number in the tag's unit; its unit may stand behind it, in quotes")
     add.add_argument("--at", metavar="TIME", help="needed with TAG VALUE: when it was read, 2026-11-30T07:05")
     add.add_argument("--recorded", metavar="TIME", help="when it was written down (default: when it was read)")
     add.add_argument("--file", type=Path, metavar="FILE.csv", help="a page: tag, value, occurred_at, maybe recorded_at")
     add.add_argument("--force", action="store_true", help="keep values outside limits, as bad; take old times")
+    return verbs
 
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
-    """`handwheel reading add | substitute`: 0 when all of it was entered."""
-    if args.reading_verb == "substitute":
-        from monitor.periods.substitute import command as fill_gap
-
-        return fill_gap(args, settings, state)
+    """`handwheel reading add`: 0 when all of it was entered."""
     if args.file is not None:
         if args.tag is not None or args.at is not None or args.recorded is not None:
             raise UserError("reading add: give either --file, or TAG VALUE --at TIME")

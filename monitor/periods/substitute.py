@@ -21,6 +21,7 @@ import numpy as np
 
 from drivers.errors import UserError
 from drivers.record import FROM_ELSEWHERE, Quality, Reason
+from monitor import readings
 from monitor.readings import states_of
 from monitor.state import State
 from monitor.transfer.times import utc_us
@@ -35,8 +36,23 @@ ROWS = 20_000  # values of one gap
 Points = list[tuple[int, float]]
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `handwheel reading`: to enter what was read, and to fill a gap."""
+    verbs = readings.add_arguments(parser)
+    fill = verbs.add_parser("substitute", help="fill a gap of telemetry between values that were read, by role")
+    fill.add_argument("tag", help="for example N-P01.flow")
+    fill.add_argument("--from", dest="start", required=True, metavar="TIME", help="when the gap begins")
+    fill.add_argument("--to", dest="end", required=True, metavar="TIME", help="when it ends")
+    fill.add_argument(
+        "--every", type=float, default=900.0, metavar="SECONDS", help="from value to value (default: 900)"
+    )
+    fill.add_argument("--reason", required=True, help="why it is filled: stands in the ledger")
+
+
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
-    """0 when the gap was filled."""
+    """`handwheel reading add | substitute`: 0 when all of it was entered, or the gap was filled."""
+    if args.reading_verb == "add":
+        return readings.command(args, settings, state)
     from monitor.ledger.through import allowed_role
     from monitor.transfer.bring import hand_over
 

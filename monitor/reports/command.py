@@ -17,6 +17,7 @@ from monitor.state import State
 from monitor.words import _
 
 if TYPE_CHECKING:
+    from monitor.ledger import Record
     from monitor.reports.document import Document
 
 FORMATS = ("text", "html", "pdf")
@@ -100,7 +101,8 @@ def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tupl
 
     taken = list(entries(state, ("period",))) if state.ledger.is_file() else []
     if asked == "last" and taken:
-        period, record = kept(state, taken[-1], now_us), taken[-1]
+        record: Record | None = taken[-1]
+        period = kept(state, taken[-1], now_us)
     else:
         names = sorted(state.journal.glob("*.jsonl"), reverse=True)
         path = Path(asked) if Path(asked).is_file() else state.journal / Path(asked).name
