@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 if sys.version_info < (3, 9):  # noqa: UP036 - a person meets whatever the laptop has
@@ -155,14 +156,14 @@ def command(given: list[str] | None) -> int:
 
         return check(options.check, place)
     if options.list:
-        return listing(place, wanted, options)
+        return ladder(place, lambda: listing(place, wanted, options))
     if options.show or options.print_id:
-        return one(place, wanted, options)
+        return ladder(place, lambda: one(place, wanted, options))
     if options.render or options.binder_status or options.mark_printed:
         return binder(place, options)
     if options.make_stick or options.check_stick:
         return stick(place, options)
-    return ladder(place, wanted, options)
+    return ladder(place, lambda: front_end(place, wanted, options))
 
 
 def tell(*lines: str) -> None:
@@ -184,10 +185,10 @@ def refuse(text: object) -> int:
     return 2
 
 
-def ladder(place: Place, wanted: str, options: argparse.Namespace) -> int:
-    """The best front end this terminal carries; one that fails steps down to the next."""
+def ladder(place: Place, rung: Callable[[], int]) -> int:
+    """What an operator asked for; where it fails, down to the text files."""
     try:
-        return front_end(place, wanted, options)
+        return rung()
     except (BrokenPipeError, KeyboardInterrupt):
         raise
     except Exception as fault:  # noqa: BLE001 - the last step down: where the text files lie

@@ -179,7 +179,7 @@ def _differing(current: dict[str, str], record: dict[str, Any]) -> list[str]:
 def _record(place: Place, name: str) -> dict[str, Any]:
     try:
         record = json.loads(read_plain(place.binder / name, 1_000_000)) if place.binder else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 

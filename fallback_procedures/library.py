@@ -14,7 +14,7 @@ from fallback_procedures import shipped
 from fallback_procedures.journal import read_plain
 from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, parse
 from fallback_procedures.sheet import Sheet, read_sheet, used
-from fallback_procedures.words import LANGUAGES, clean
+from fallback_procedures.words import LANGUAGES, _, clean
 
 SHIPPED = shipped.FOLDER / "library"
 # What harms people first stands first: disinfection, sewage in cellars, pressure, power, everything else (P-01).
@@ -85,6 +85,8 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
                 entries[came.id, came.language] = came
             except OSError as fault:
                 notes.append(f"{SHIPPED / language / name}: cannot be read ({fault.strerror})")
+    if not entries:
+        notes.append(_("the shipped library is missing: use the printed binder"))
     sheets: dict[str, Sheet] = {}
     if manual is not None:
         for path in _texts(manual / "procedures", notes):

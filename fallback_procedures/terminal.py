@@ -11,6 +11,8 @@ from typing import TextIO
 
 from fallback_procedures.words import _, encodable, wrapped
 
+LINE_LIMIT = 10_000  # characters
+
 
 class Gone(Exception):
     """The keyboard was closed: the terminal is gone or the input has ended."""
@@ -60,8 +62,8 @@ class Terminal:
             raise Gone from fault
 
     def _line_from_file(self) -> str:
-        line = self.source.readline()
-        if not line:
+        line = self.source.readline(LINE_LIMIT)
+        if not line or len(line) == LINE_LIMIT:  # no person types that much: a device, and it has no end
             raise Gone
         self._write("\n")
         return line.strip()
