@@ -61,9 +61,9 @@ def text_files(fault: BaseException, *folders: str) -> int:
             break
         except OSError:
             continue
-    safe = "".join(line + "\n" for line in lines).encode("ascii", "replace").decode()
+    encoding = sys.stdout.encoding or "ascii"
     try:
-        sys.stdout.write(safe)
+        sys.stdout.write("".join(line + "\n" for line in lines).encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
     except OSError:
         give_up_output()
