@@ -1,5 +1,6 @@
 """The shipped library: complete in three languages, the same in each, within the writing rules, on its page."""
 
+import re
 import shutil
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_warning_stands_on_the_page_of_its_step():
 def test_a_site_copy_replaces_the_shipped_one_and_a_faulty_one_is_never_run(tmp_path):
     folder = tmp_path / "procedures"
     folder.mkdir()
-    own = (SHIPPED / "en" / "P-17.txt").read_text().replace("REVISION   1 ", "REVISION   9 ")
+    own = re.sub(r"REVISION   \d+ ", "REVISION   9 ", (SHIPPED / "en" / "P-17.txt").read_text())
     (folder / "P-17.txt").write_text(own)
     (folder / "P-04.txt").write_text(own.replace("P-17", "P-04").replace("[ ] 2", "[ ] 7"))
     (folder / "README.txt").write_text("Approved procedures go here.")
@@ -113,32 +114,32 @@ def test_a_missing_translation_is_given_in_english_and_says_so(tmp_path):
 
 
 BASE = (SHIPPED / "en" / "P-17.txt").read_text()
-STEP = "[ ] 8  Record all readings with their times on form F1."
+STEP = "[ ] 9  Record all readings with their times on form F1."
 
 
 @pytest.mark.parametrize(
     ("rule", "bad"),
     [
-        ("L01", "[ ] 8  Please record all readings on form F1."),
-        ("L01", "[ ] 8  Record all readings and start the next round on form F1."),
-        ("L01", "[ ] 8  Record all readings on form F1. Stop there."),
+        ("L01", "[ ] 9  Please record all readings on form F1."),
+        ("L01", "[ ] 9  Record all readings and start the next round on form F1."),
+        ("L01", "[ ] 9  Record all readings on form F1. Stop there."),
         ("L03", "NOTE       Record it twice.\n" + STEP),
-        ("L05", "[ ] 8  IF the gauge does not move THEN record it on form F1."),
-        ("L06", "[ ] 8  Select one of the following pumps."),
-        ("L07", "[ ] 8  Record all readings within 5 min on form F1."),
-        ("L09", "[ ] 8  Read all gauges."),
-        ("L10", "[ ] 8  Read it.\n       Reading: level ________ m   limits 1 to 2"),
-        ("L12", "[ ] 8  Calculate it.\n       Reading: sum ________ m   limits - to -"),
-        ("L14", "[ ] 8  Record approximately all readings on form F1."),
-        ("L14", "[ ] 8  Record 3.5 of all readings on form F1."),
-        ("L15", "[ ] 8  Record all readings on form F3."),
-        ("L15", "[ ] 8  Record all on form F1.\n       If not: REFER TO P-66."),
-        ("L19", "[ ] 8  Record all the readings " + "of all the gauges " * 5 + "on form F1."),
-        ("L19", "[ ] 8  Record all readings of the ABC on form F1."),
-        ("H1", "[ ] 8  Set the switch to HAND."),
-        ("H2", "[ ] 8  Remove the lock of the pump."),
-        ("H2", "[ ] 8  Open the hatch of the tank."),
-        ("H2", "[ ] 8  Start the pump by its contactor.\n       If not: push the contactor."),
+        ("L05", "[ ] 9  IF the gauge does not move THEN record it on form F1."),
+        ("L06", "[ ] 9  Select one of the following pumps."),
+        ("L07", "[ ] 9  Record all readings within 5 min on form F1."),
+        ("L09", "[ ] 9  Read all gauges."),
+        ("L10", "[ ] 9  Read it.\n       Reading: level ________ m   limits 1 to 2"),
+        ("L12", "[ ] 9  Calculate it.\n       Reading: sum ________ m   limits - to -"),
+        ("L14", "[ ] 9  Record approximately all readings on form F1."),
+        ("L14", "[ ] 9  Record 3.5 of all readings on form F1."),
+        ("L15", "[ ] 9  Record all readings on form F3."),
+        ("L15", "[ ] 9  Record all on form F1.\n       If not: REFER TO P-66."),
+        ("L19", "[ ] 9  Record all the readings " + "of all the gauges " * 5 + "on form F1."),
+        ("L19", "[ ] 9  Record all readings of the ABC on form F1."),
+        ("H1", "[ ] 9  Set the switch to HAND."),
+        ("H2", "[ ] 9  Remove the lock of the pump."),
+        ("H2", "[ ] 9  Open the hatch of the tank."),
+        ("H2", "[ ] 9  Start the pump by its contactor.\n       If not: push the contactor."),
     ],
 )
 def test_each_writing_rule_finds_its_bad_example(rule, bad):
@@ -151,7 +152,5 @@ def test_each_writing_rule_finds_its_bad_example(rule, bad):
 
 
 def test_a_hand_back_that_leads_nowhere_and_an_endless_repeat_are_found():
-    procedure, _faults = parse(
-        BASE.replace("GO TO P-18.", "done.").replace("until the shift lead ends the rounds", "until done")
-    )
+    procedure, _faults = parse(BASE.replace("GO TO P-18.", "done.").replace("the shift lead ends the rounds", "done"))
     assert {"L16", "L08"} <= {found.rule for found in findings(procedure)}

@@ -96,7 +96,7 @@ async def test_the_next_start_resumes_where_the_last_one_was(state):
     second = screen.ManualScreen(Place(state.manual), "en", "operator", False)
     async with second.run_test(size=(100, 30)):
         assert "Resumed: P-17-1" in " ".join(shown(second))
-        assert "step 2 of 9" in " ".join(shown(second))
+        assert "step 2 of 10" in " ".join(shown(second))
 
 
 async def test_a_state_folder_that_vanishes_never_undeclares(state):
