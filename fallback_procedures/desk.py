@@ -6,16 +6,18 @@ paper.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fallback_procedures.back import Watch
+from fallback_procedures.drills import a_year_after
 from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
-from fallback_procedures.procedure import Procedure, Reading, Step
+from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
 from fallback_procedures.run import Period, Run, Taken, replay
-from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, used
-from fallback_procedures.words import ROLES, _, clean, decimal_of, role_text, utc_text
+from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, tag_of, used
+from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text, utc_text
 
 if TYPE_CHECKING:
     from fallback_procedures.triggers import Now
@@ -36,6 +38,7 @@ class Desk:
     journal: Journal
     role: str = "operator"
     drill: bool = False
+    watch: Watch = field(default_factory=Watch)
 
     def period(self) -> Period:
         """The state of the period, read anew: another terminal may have added to it."""
@@ -87,7 +90,8 @@ class Desk:
         self._open(now)
         self.keep(now, "started", procedure=procedure.id, revision=procedure.revision, run=run, site=site,
                   language=procedure.language, sha256=content_hash(procedure, sheet), source=procedure.source,
-                  values=used(procedure, sheet), sheet_approved_by=sheet.approved_by)  # fmt: skip
+                  values=used(procedure, sheet), tags=_tags(procedure, sheet),
+                  sheet_approved_by=sheet.approved_by)  # fmt: skip
         return run
 
     def _open(self, now: Now) -> None:
@@ -145,7 +149,7 @@ class Desk:
         if run.open_readings():
             raise Refused(_("first the reading: {name}").format(name=run.open_readings()[0].name))
         return self.keep(now, "verified", procedure=run.procedure.id, run=run.id, step=step.number,
-                         verified_by=_role(role))  # fmt: skip
+                         verified_by=_role(role, RELEASERS))  # fmt: skip
 
     def read(self, now: Now, run_id: str, value: str, name: str = "") -> Taken:
         """Take the next open reading of the step at hand, or that of `name`. Both "2.31" and "2,31" are understood."""
@@ -158,9 +162,12 @@ class Desk:
         reading = wanted[0]
         text, within = checked(reading, value, run.sheet)
         band = bounds(reading, run.sheet)
+        tag = tag_of(run.procedure.id, step.number, step.readings.index(reading), run.sheet)
+        more = {"tag": tag} if tag else {}
         line = self.keep(now, "reading", procedure=run.procedure.id, run=run.id, step=step.number, name=reading.name,
                          value=text, unit=reading.unit, limits=[band.low or None, band.high or None],
-                         limits_from=band.origin if reading.has_band else None, in_limits=within)  # fmt: skip
+                         limits_from=band.origin if reading.has_band else None, in_limits=within,
+                         **more)  # fmt: skip
         return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line["n"])
 
     def release(self, now: Now, run_id: str, role: str) -> Line:
@@ -229,6 +236,9 @@ class Desk:
 
     def seen(self, now: Now, event: str, site: str = "", text: str = "") -> Line:
         """A person has seen something that a procedure is for, and says so."""
+        if event not in EVENTS:
+            raise Refused(_("{event} is not known; known are {events}").format(event=clean(event, 40),
+                          events=", ".join(EVENTS)))  # fmt: skip
         self._open(now)
         return self.keep(now, "seen", event=event, site=clean(site, 40), text=clean(text, 500))
 
@@ -270,13 +280,16 @@ class Desk:
         if run_id and run is None:
             raise Refused(_("this run is not open"))
         procedure, sheet = (run.procedure, run.sheet) if run else (procedure, sheet)
-        reading = _reading_of(procedure, step, name)
-        within: bool | None = None
-        if reading:
-            (value, within), unit = checked(reading, value, sheet or Sheet()), reading.unit
+        found = procedure.step(step) if procedure else None
+        reading = next((one for one in found.readings if one.name == name), None) if found else None
+        within, tag = None, ""
+        if procedure and found and reading:
+            sheet = sheet or Sheet()
+            (value, within), unit = checked(reading, value, sheet), reading.unit
+            tag = tag_of(procedure.id, step, found.readings.index(reading), sheet)
         elif not clean(value) and not clean(text):
             raise Refused(_("a line from paper says something"))
-        more = {"run": run.id} if run else {}
+        more = {**({"run": run.id} if run else {}), **({"tag": tag} if tag else {})}
         self._open(now)
         return self.keep(now, "paper", occurred=utc_text(occurred), recorded=utc_text(recorded), **more,
                          procedure=procedure.id if procedure else "", step=clean(step, 10), name=clean(name, 100),
@@ -297,11 +310,11 @@ class Desk:
             raise Refused(_("which station was it?"))
         spent = period.minutes_to_stable() if minutes is None else minutes
         kept = [{key: clean(gap.get(key, ""), 300) for key in ("where", "gap", "change", "role")} for gap in gaps]
-        used_ids = dict.fromkeys(run.procedure.id for run in period.runs.values())
+        content = {run.procedure.id: str(run.started.get("sha256", "")) for run in period.runs.values()}
         return self.keep(now, "drill_record", station=clean(station, 40), scenario=clean(scenario, 300),
-                         procedures=list(used_ids) if procedures is None else procedures,
+                         procedures=list(content) if procedures is None else procedures,
                          minutes=None if spent is None else round(spent, 1), gaps=kept[:200],
-                         next_due=next_due or a_year_on(now))  # fmt: skip
+                         next_due=next_due or a_year_after(now.wall_s), content=content)  # fmt: skip
 
     def hand_back(self, now: Now, text: str = "", second_role: str = "", unmet: list[str] | None = None) -> Line:
         """The plant is back in automation: the period ends. Conditions that are not met need a reason, and are kept."""
@@ -309,7 +322,8 @@ class Desk:
             raise Refused(_("CONTROL LOST was not declared; x leaves"))
         if unmet and not clean(text):
             raise Refused(_("a condition is not met: hand back with a reason only"))
-        return self.keep(now, "handed_back", text=clean(text, 500), second_role=second_role and _role(second_role),
+        second = second_role and _role(second_role, RELEASERS)
+        return self.keep(now, "handed_back", text=clean(text, 500), second_role=second,
                          unmet=[clean(one, 300) for one in unmet or []])  # fmt: skip
 
     def close(self, now: Now, text: str = "") -> Line:
@@ -317,22 +331,17 @@ class Desk:
         return self.keep(now, "closed", text=clean(text, 500))
 
 
-def _role(role: str) -> str:
+def _role(role: str, known: tuple[str, ...] = ROLES) -> str:
     """A role that there is; Refused for another one."""
-    if role not in ROLES:
+    if role not in known:
         raise Refused(_("nothing was done: a role is needed"))
     return role
 
 
-def _reading_of(procedure: Procedure | None, step: str, name: str) -> Reading | None:
-    found = procedure.step(step) if procedure else None
-    return next((one for one in found.readings if one.name == name), None) if found else None
-
-
-def a_year_on(now: Now) -> str:
-    """The date twelve months later: when a station's next drill is due at the latest."""
-    year, rest = utc_text(now.wall_s)[:4], utc_text(now.wall_s)[4:10]
-    return f"{int(year) + 1}{rest if rest != '-02-29' else '-02-28'}"
+def _tags(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
+    """The rows of a sheet that name the tags of this procedure's readings."""
+    start = f"tag_{procedure.id.replace('-', '').lower()}_"
+    return {name: value for name, value in sheet.values.items() if name.startswith(start)}
 
 
 def checked(reading: Reading, value: str, sheet: Sheet) -> tuple[str, bool | None]:

@@ -59,6 +59,11 @@ class Library:
                 return self.entries[name, one]
         return None
 
+    def content_hashes(self, name: str, site: str) -> set[str]:
+        """What the pages of an id say today at a site, in all languages that are loaded. [hex]"""
+        texts = [entry.procedure for key, entry in self.entries.items() if key[0] == name]
+        return {content_hash(one, self.sheet(site)) for one in texts if one}
+
     def sheet(self, site: str) -> Sheet:
         """The sheet of a site; an empty one where it has none."""
         return self.sheets.get(site, Sheet(site=site))

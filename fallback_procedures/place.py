@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fallback_procedures import shipped
+from fallback_procedures.back import Watch
 from fallback_procedures.desk import Desk, Refused, open_journal
 from fallback_procedures.journal import catch_up, read_plain
 from fallback_procedures.library import Library
@@ -22,6 +23,7 @@ from fallback_procedures.triggers import (
     Now,
     Offer,
     Situation,
+    after_declaring,
     for_site,
     moment,
     offers,
@@ -115,6 +117,10 @@ class Look:
     offers: tuple[Offer, ...]
     due: tuple[Due, ...]
     warning: str = ""  # the folder of the entries is gone
+    after_declaring: tuple[str, ...] = ()  # ids of what fits what was seen, but waits for CONTROL LOST
+    to_read: tuple[str, ...] = ()  # ids of all procedures, where what applies cannot be told: to be read
+    place: Place = Place(None)
+    watch: Watch = field(default_factory=Watch)
 
 
 def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
@@ -135,7 +141,12 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     begun = {(run.procedure.id, run.site) for run in period.open_runs()}
     applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
     due = period.due(now.wall_s, now.mono_s, now.boot_id)
-    return Look(now, status, known, period, tuple(applying), tuple(due), warning)
+    waiting = after_declaring(library, known, period, now, language)
+    in_doubt = known.word in ("unknown", "blind") and not period.declared
+    to_read = tuple(library.ids()) if in_doubt else ()
+    desk.watch.take(known, now)
+    return Look(now, status, known, period, tuple(applying), tuple(due), warning, waiting, to_read, place,
+                desk.watch)  # fmt: skip
 
 
 def sites_of(library: Library, known: Situation, name: str) -> list[str]:

@@ -12,13 +12,13 @@ import os
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import Applies, Procedure
-from fallback_procedures.run import Period
-from fallback_procedures.words import _, age_text, clean, local_text, role_text, seconds_of
+from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of
+from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
 STATUS_LIMIT = 2_000_000  # bytes
 DEAD_S = 1.5  # the status is written each second; no process of that number and this old: dead [s]
@@ -123,9 +123,11 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
     base = Situation(
         "unknown", "", None, sites, status.get("simulated") is True, clean(binder.get("printed") or "", 70)
     )
-    written = _number(status.get("mono_s"))
-    same_boot = bool(now.boot_id) and status.get("boot_id") == now.boot_id
-    age = now.mono_s - written if same_boot and written is not None else None
+    written, boot = number_of(status.get("mono_s")), status.get("boot_id")
+    if written is None or not isinstance(boot, str) or not boot:
+        why = _("the status of handwheel cannot be read")
+        return replace(base, text=_("state of handwheel unknown: {why}").format(why=why))
+    age = now.mono_s - written if boot == now.boot_id else None
     if age is None:
         text = _("handwheel is BLIND: no data since this machine started; age of its last word unknown")
         return replace(base, word="blind", text=text)
@@ -157,7 +159,22 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
 
 def offers(library: Library, known: Situation, period: Period | None, now: Now, language: str = "en") -> list[Offer]:
     """The procedures that apply, by consequence, each with its reason."""
+    return _applying(library, known, period, now, language)[0]
+
+
+def after_declaring(
+    library: Library, known: Situation, period: Period | None, now: Now, language: str = "en"
+) -> tuple[str, ...]:
+    """Ids of what is for something that a person has seen, but moves the plant: only once CONTROL LOST is declared."""
+    return _applying(library, known, period, now, language)[1]
+
+
+def _applying(
+    library: Library, known: Situation, period: Period | None, now: Now, language: str
+) -> tuple[list[Offer], tuple[str, ...]]:
+    """What applies now, and the ids of what would if CONTROL LOST were declared."""
     found: list[Offer] = []
+    waiting: list[str] = []
     for name in library.ids():
         versions = [entry.procedure for key, entry in library.entries.items() if key[0] == name and entry.procedure]
         entry = library.get(name, language)
@@ -165,26 +182,26 @@ def offers(library: Library, known: Situation, period: Period | None, now: Now, 
             continue
         by_hand = any(procedure.moves_the_plant for procedure in versions)
         for condition in entry.procedure.applies:
-            for offer in _holding(name, condition, by_hand, known, period, now):
-                if all((one.id, one.site) != (offer.id, offer.site) for one in found):
-                    found.append(offer)
-    return found
+            offered = _holding(name, condition, known, period, now)
+            if by_hand and not (period and period.declared):
+                waiting += [name] if offered and condition.condition == "seen" else []
+                continue
+            found += [one for one in offered if all((one.id, one.site) != (has.id, has.site) for has in found)]
+    return found, tuple(dict.fromkeys(waiting))
 
 
-def _holding(
-    name: str, applies: Applies, by_hand: bool, known: Situation, period: Period | None, now: Now
-) -> list[Offer]:
-    declared = period is not None and period.declared
-    if applies.condition == "control_lost" and period is not None and declared:
-        sites = _matching(applies, known, period.sites)
-        words = _("CONTROL LOST declared by {role} {age} ago").format(
-            role=role_text(period.declared_by),
-            age=age_text(period.age_s(now.wall_s, now.mono_s, now.boot_id)),
+def _holding(name: str, applies: Applies, known: Situation, period: Period | None, now: Now) -> list[Offer]:
+    """Where one condition holds, and because of what."""
+    if applies.condition == "control_lost" and period is not None and period.declared:
+        words = _("CONTROL LOST declared by {role} {age}").format(
+            role=role_text(period.declared_by), age=ago(period.age_s(now.wall_s, now.mono_s, now.boot_id))
         )
         words += " (" + _("DRILL") + ")" if period.drill else ""
-        return [Offer(name, site, words) for site in sites]
-    if by_hand and not declared:
-        return []
+        return [Offer(name, site, words) for site in _matching(applies, known, period.sites)]
+    if applies.condition == "seen" and period is not None:
+        return [Offer(name, site, _said(event, period, now)) for event in period.events
+                if event.event == applies.event
+                for site in _matching(applies, known, (event.site,) if event.site else ())]  # fmt: skip
     if applies.condition == "telemetry_lost" and known.word == "running":
         return [Offer(name, site.id, _("no data from {site} for {age}").format(site=site.id, age=age_text(site.lost_s)))
                 for site in known.sites
@@ -198,6 +215,19 @@ def _holding(
     if applies.condition == "stopped" and known.word == "blind" and (known.age_s or 0) >= max(applies.for_s, CALM_S):
         return [Offer(name, "", known.text)]
     return []
+
+
+def _said(event: Event, period: Period, now: Now) -> str:
+    """What a person has seen, who said so and when."""
+    age = ago(elapsed(event.line, now.wall_s, now.mono_s, now.boot_id))
+    what = event_text(event.event) + (f" ({event.site})" if event.site else "")
+    words = _("{event}, said by {role} {age}").format(event=what, role=role_text(str(event.line.get("role"))), age=age)
+    return words + (" (" + _("DRILL") + ")" if period.drill else "")
+
+
+def ago(seconds: float | None) -> str:
+    """ "2m ago", or that the age is unknown. [s]"""
+    return _("age unknown") if seconds is None else _("{age} ago").format(age=age_text(seconds))
 
 
 def _matching(applies: Applies, known: Situation, declared: tuple[str, ...]) -> list[str]:
@@ -229,7 +259,7 @@ def _sites(status: dict[str, Any], sheets: Library) -> tuple[Site, ...]:
         if isinstance(row, dict) and isinstance(row.get("id"), str):
             kind = row.get("type")
             found.append(Site(clean(row["id"], 40), clean(row.get("name", ""), 60),
-                              kind if isinstance(kind, str) else "", _number(row.get("lost_s"))))  # fmt: skip
+                              kind if isinstance(kind, str) else "", _span(row.get("lost_s"))))  # fmt: skip
     return tuple(found) if found else _of_sheets(sheets)
 
 
@@ -241,10 +271,7 @@ def _planned_stop(stop: object, now: Now) -> tuple[str, str, float | None] | Non
     """(role, local time, seconds since) of a planned stop, as the daemon left it at SIGTERM."""
     if not isinstance(stop, dict):
         return None
-    at, mono = seconds_of(stop.get("at")), _number(stop.get("mono_s"))
-    since = now.mono_s - mono if mono is not None and stop.get("boot_id") == now.boot_id else None
-    if since is None and at is not None and now.wall_s >= at:
-        since = now.wall_s - at
+    at, since = seconds_of(stop.get("at")), elapsed(stop, now.wall_s, now.mono_s, now.boot_id)
     shown = local_text(at, "%H:%M") if at is not None else "?"
     return role_text(clean(stop.get("role") or "administrator", 30)), shown, since
 
@@ -254,12 +281,29 @@ def _table(status: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and value == value else None
+def _span(value: object) -> float | None:
+    """A length of time that can be: not negative. [s]"""
+    number = number_of(value)
+    return None if number is None or number < 0 else number
+
+
+class Known(NamedTuple):
+    """One line of last_known.txt: text as it stands there, `age` in words, `age_s` None where no clock can tell. [s]"""
+
+    tag: str
+    value: str
+    quality: str
+    age: str
+    age_s: float | None
 
 
 def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> list[tuple[str, str, str, str]]:
     """(tag, value, quality, age in words) of last_known.txt. An age is told only where a clock can be trusted."""
+    return [row[:4] for row in known_values(manual, status, now)]
+
+
+def known_values(manual: Path | None, status: dict[str, Any] | None, now: Now) -> list[Known]:
+    """The rows of last_known.txt. The age is counted on the daemon's own clock where it still runs, else on ours."""
     if manual is None:
         return []
     try:
@@ -270,7 +314,7 @@ def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> 
     same_boot = bool(boot) and bool(now.boot_id) and now.boot_id.startswith(boot)
     here = None  # this moment on the clock of the daemon, counted on from its last status
     if status is not None and same_boot:
-        written, mono = seconds_of(status.get("utc")), _number(status.get("mono_s"))
+        written, mono = seconds_of(status.get("utc")), number_of(status.get("mono_s"))
         if written is not None and mono is not None:
             here = written + now.mono_s - mono
     rows = []
@@ -279,11 +323,13 @@ def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> 
         taken = seconds_of(cells[-1]) if len(cells) >= 4 else None
         if taken is None:
             continue
+        since = None
         if here is not None:
-            age = _("{age} ago").format(age=age_text(here - taken))
-        elif now.wall_s >= taken:
+            since = max(here - taken, 0.0)
+            age = ago(since)
+        elif 0 <= now.wall_s - taken <= BELIEVED_S:
             age = _("about {age} ago by this machine's clock").format(age=age_text(now.wall_s - taken))
         else:
             age = _("age unknown")
-        rows.append((clean(cells[0], 40), clean(cells[1], 30), clean(cells[2], 30), age))
+        rows.append(Known(clean(cells[0], 40), clean(cells[1], 30), clean(cells[2], 30), age, since))
     return rows

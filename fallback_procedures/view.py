@@ -10,7 +10,7 @@ from decimal import Decimal
 from fallback_procedures.library import Library
 from fallback_procedures.place import Look
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
-from fallback_procedures.run import Run, Taken
+from fallback_procedures.run import Due, Run, Taken
 from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety, span_s
 from fallback_procedures.words import (
     _,
@@ -305,13 +305,14 @@ def run_title(run: Run, width: int) -> list[str]:
 
 def due_text(look: Look) -> str:
     """What falls due next, in one line; "" for nothing."""
-    shown = []
-    for due in look.due[:3]:
-        if due.in_s is None:
-            when = _("time unknown, see the wrist watch")
-        elif due.in_s > 0:
-            when = _("in {age}").format(age=age_text(due.in_s))
-        else:
-            when = _("LATE {age}").format(age=age_text(-due.in_s))
-        shown.append(f"{due.run} {due.text} {when}")
+    shown = [f"{due.run} {due.text} {due_words(due)}" for due in look.due[:3]]
     return _("DUE") + "  " + " | ".join(shown) if shown else ""
+
+
+def due_words(due: Due) -> str:
+    """When something falls due: in how long, since when it is late, or that no clock can tell."""
+    if due.in_s is None:
+        return _("time unknown, see the wrist watch")
+    if due.in_s > 0:
+        return _("in {age}").format(age=age_text(due.in_s))
+    return _("LATE {age}").format(age=age_text(-due.in_s))

@@ -1,0 +1,114 @@
+"""What the drills have shown: the records that the journals hold, and when a station's next one falls due.
+
+Twelve months per station, and after any change of panel, controller or procedure (practice.md 4.1): a change is said,
+and nobody is forced. Roles and paper are looked at, never a person.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fallback_procedures.journal import Line, names, read_lines
+from fallback_procedures.run import number_of
+from fallback_procedures.words import _, clean, local_text, seconds_of, utc_text
+
+if TYPE_CHECKING:
+    from fallback_procedures.library import Library
+
+SOON_S = 30 * 86_400.0  # a drill due within this time is said to be due soon [s]
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A drill as its record tells it. `at` since 1970 [s]; `minutes` until stable by hand, None: nobody said so."""
+
+    station: str
+    at: float
+    scenario: str
+    procedures: tuple[str, ...]
+    minutes: float | None
+    gaps: tuple[dict[str, str], ...]
+    next_due: str  # a date
+    content: dict[str, str] = field(default_factory=dict)  # id -> SHA-256 of what its page said
+
+
+@dataclass(frozen=True)
+class Due:
+    """When a station's next drill is due: `word` is ok, soon, late or never (none was recorded); dates as text."""
+
+    station: str
+    last: str
+    due: str
+    word: str
+    changed: bool = False  # the procedures have changed since
+
+
+def history(folder: Path | None) -> list[Drill]:
+    """All drills whose records lie in the journals of STATE/manual/journal, the oldest first. Reads, writes nothing."""
+    found = []
+    for name in names(folder):
+        lines = read_lines(folder / name)[0] if folder else []
+        undone = {
+            line.get("undoes") for line in lines if line["kind"] == "undo" and isinstance(line.get("undoes"), int)
+        }
+        found += [_drill(line) for line in lines if line["kind"] == "drill_record" and line["n"] not in undone]
+    return sorted((drill for drill in found if drill), key=lambda drill: drill.at)
+
+
+def _drill(line: Line) -> Drill | None:
+    """The drill of a record; None where it has no station or time."""
+    at, station, gaps, ids = seconds_of(line.get("at")), line.get("station"), line.get("gaps"), line.get("procedures")
+    if at is None or not isinstance(station, str) or not station:
+        return None
+    due, content = line.get("next_due"), line.get("content")
+    return Drill(
+        clean(station, 40), at, clean(line.get("scenario") or "", 300),
+        tuple(clean(one, 8) for one in ids[:50]) if isinstance(ids, list) else (), number_of(line.get("minutes")),
+        tuple({str(key): clean(value, 300) for key, value in gap.items()} for gap in gaps[:200]
+              if isinstance(gap, dict)) if isinstance(gaps, list) else (),
+        due if isinstance(due, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", due) else "",
+        {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {},
+    )  # fmt: skip
+
+
+def due(drills: list[Drill], sites: list[str], now_s: float, library: Library | None = None) -> list[Due]:
+    """Each site's last drill and next date, the most urgent first. `now_s` since 1970 [s]
+
+    With the library it is also said whether what was drilled reads differently today.
+    """
+    rows = []
+    for site in sites:
+        last = next((drill for drill in reversed(drills) if drill.station == site), None)
+        if last is None:
+            rows.append(Due(site, "", "", "never"))
+            continue
+        date = last.next_due or a_year_after(last.at)
+        left = (seconds_of(date + "T00:00:00Z") or 0.0) - now_s
+        word = "late" if left < 0 else "soon" if left < SOON_S else "ok"
+        changed = library is not None and any(
+            mark not in library.content_hashes(name, site) for name, mark in last.content.items()
+        )
+        rows.append(Due(site, local_text(last.at, "%Y-%m-%d").split()[0], date, word, changed))
+    order = {"late": 0, "never": 1, "soon": 2, "ok": 3}
+    return sorted(rows, key=lambda row: (order[row.word], row.due, row.station))
+
+
+def a_year_after(seconds: float) -> str:
+    """The date twelve months later. `seconds` since 1970 [s]"""
+    text = utc_text(seconds)
+    return f"{int(text[:4]) + 1}{text[4:10] if text[4:10] != '-02-29' else '-02-28'}"
+
+
+def due_lines(rows: list[Due]) -> list[str]:
+    """One line per station in words."""
+    words = {"late": _("LATE"), "never": _("no drill was recorded"), "soon": _("due soon"), "ok": _("in order")}
+    lines = []
+    for row in rows:
+        text = f"{row.station}: {words[row.word]}"
+        if row.last:
+            text += "; " + _("last drill {last}, next due {due}").format(last=row.last, due=row.due)
+        lines.append(text + ("; " + _("the procedures have changed since") if row.changed else ""))
+    return lines

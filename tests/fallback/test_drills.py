@@ -1,0 +1,80 @@
+"""Drills: what their records tell, when the next one is due, and that nothing of them looks real."""
+
+import json
+
+import pytest
+
+from fallback_procedures.desk import desk
+from fallback_procedures.drills import due, due_lines, history
+from fallback_procedures.library import load
+from fallback_procedures.words import seconds_of
+
+from .test_desk import P03, RIVERSIDE, a_drill, a_night, at
+
+NOVEMBER = seconds_of("2026-11-24T00:00:00Z")
+
+
+def test_records_are_read_from_every_journal_the_oldest_first(tmp_path):
+    folder = tmp_path / "journal"
+    a_night(desk(folder, at(0), "operator", False))
+    a_drill(desk(folder, at(90_000), "operator", True))
+    second = desk(folder, at(100_000), "operator", True)
+    second.start(at(100_000), P03, RIVERSIDE, "R")
+    second.record_drill(at(100_100), "N", "blackout", [], next_due="2027-01-31", minutes=7.25)
+    found = history(folder)
+    assert [(one.station, one.minutes, one.procedures) for one in found] == [
+        ("R", 12.0, ("P-03",)), ("N", 7.2, ("P-03",))]  # fmt: skip
+    assert found[0].gaps[0]["where"] == "P-03 step 2"
+    assert set(found[0].content) == {"P-03"}
+
+
+def test_twelve_months_after_the_last_one_it_is_due_and_a_station_without_one_is_said(tmp_path):
+    a_drill(desk(tmp_path, at(0), "operator", True))
+    drills = history(tmp_path)
+    rows = due(drills, ["R", "N"], NOVEMBER)
+    assert [(row.station, row.word, row.last, row.due) for row in rows] == [
+        ("N", "never", "", ""), ("R", "ok", "2026-11-23", "2027-11-23")]  # fmt: skip
+    assert [due(drills, ["R"], NOVEMBER + days * 86_400.0)[0].word for days in (300, 340, 370)] == [
+        "ok",
+        "soon",
+        "late",
+    ]
+    assert due_lines(rows) == ["N: no drill was recorded",
+                               "R: in order; last drill 2026-11-23, next due 2027-11-23"]  # fmt: skip
+
+
+def test_a_changed_procedure_is_said(tmp_path, state):
+    a_drill(desk(tmp_path, at(0), "operator", True))
+    library = load(state.manual)
+    assert due(history(tmp_path), ["R"], NOVEMBER, library)[0].changed, "the shipped P-03 is not the drilled one"
+    folder = state.manual / "procedures"
+    folder.mkdir()
+    (folder / "P-03.txt").write_text(P03.source)
+    assert not due(history(tmp_path), ["R"], NOVEMBER, load(state.manual))[0].changed
+
+
+@pytest.mark.parametrize("wrong", [
+    {"station": 7}, {"at": "yesterday"}, {"gaps": [1, "x"], "procedures": 3, "minutes": "long", "next_due": "soon",
+                                           "content": []}, {"next_due": "2027-99-99"}])  # fmt: skip
+def test_a_record_that_lies_breaks_no_reader(tmp_path, wrong):
+    a_drill(desk(tmp_path, at(0), "operator", True))
+    (path,) = tmp_path.iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = [{**line, **wrong} if line["kind"] == "drill_record" else line for line in lines]
+    (tmp_path / "2027-01-01T000000Z.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert len(history(tmp_path)) in (1, 2)
+    assert due(history(tmp_path), ["R"], NOVEMBER)
+
+
+def test_reading_the_history_writes_nothing(tmp_path):
+    a_drill(desk(tmp_path, at(0), "operator", True))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    history(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert history(tmp_path / "nowhere") == []
+    assert history(None) == []
+
+
+def test_every_entry_of_a_drill_says_so(tmp_path):
+    here = a_drill(desk(tmp_path, at(0), "operator", True))
+    assert [line["drill"] for line in here.period().entries] == [True] * len(here.period().entries)
