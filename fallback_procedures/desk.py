@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 ENDS = ("handed_back", "closed")  # entries that end a period
+STANDS_IN = {"shift_lead": "duty_manager"}  # who releases where the role that a HOLD names cannot be reached
 UNNAMED = "unnamed.jsonl"  # a journal that gets its name with its first entry; no file of that name is ever made
 
 
@@ -171,12 +172,12 @@ class Desk:
         return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line["n"])
 
     def release(self, now: Now, run_id: str, role: str) -> Line:
-        """Release the HOLD before the step at hand; only the role it names does so."""
+        """Release the HOLD before the step at hand; the role it names does so, or who stands in for that role."""
         run = self.join().period().runs.get(run_id)
         asked = run.waiting_for() if run else None
         if run is None or asked is None:
             raise Refused(_("nothing is held here"))
-        if role != asked:
+        if role not in (asked, STANDS_IN.get(asked)):
             raise Refused(_("only {role} releases this step").format(role=role_text(asked)))
         return self.keep(now, "released", procedure=run.procedure.id, run=run.id, step=run.cursor, released_by=role)
 

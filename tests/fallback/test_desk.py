@@ -157,6 +157,16 @@ def test_a_condition_that_is_not_met_needs_neither_reason_nor_release(declared):
     assert (after.marks["4"].kind, after.cursor) == ("not_met", "")
 
 
+def test_the_duty_manager_stands_in_for_a_shift_lead_who_does_not_answer(declared):
+    run = declared.start(at(2), P03, RIVERSIDE, "R")
+    declared.go_to(at(3), run, "4")
+    for other in ("operator", "electrician", "security"):
+        with pytest.raises(Refused, match="only shift lead"):
+            declared.release(at(4), run, other)
+    assert declared.release(at(5), run, "duty_manager")["released_by"] == "duty_manager"
+    assert declared.period().runs[run].waiting_for() is None
+
+
 def test_going_back_brings_every_step_from_there_on_again_and_its_hold_too(declared):
     run = declared.start(at(2), P03, RIVERSIDE, "R")
     declared.read(at(3), run, "1.0")
