@@ -158,8 +158,8 @@ class _Builder:
             if not found or found.group(1) not in RELEASERS:
                 self.fault(line, f"HOLD names a role ({', '.join(RELEASERS)}), once or not, and what it releases")
             role, once, text = found.groups() if found else ("", "", "")
-            if text in [hold.text for hold in self.holds]:
-                self.fault(line, "this HOLD stands twice")
+            if self.holds:  # a run asks for one release before a step, and the other would be passed over
+                self.fault(line, "one HOLD stands before a step; the second one needs a step of its own")
             self.holds.append(Hold(role, text, line, bool(once)))
         elif key == "REPEAT":
             self.repeats.append(self.repeat(item))

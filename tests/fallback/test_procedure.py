@@ -288,6 +288,7 @@ DANGEROUS = [
     ("a repeat typed twice", "[ ] 3  Record", "REPEAT     step 2 every 5 min until P-18 has ended.\n[ ] 3  Record", 19),
     ("a release of nobody", "HOLD       water_quality once", "HOLD       once", 14),
     ("a hold typed twice", "[ ] 2  Read", "HOLD       water_quality   Releases the rounds.\n[ ] 2  Read", 15),
+    ("a second hold", "[ ] 2  Read", "HOLD       safety   Has measured the air.\n[ ] 2  Read", 15),
     ("a condition without its end", "[ ] 3  Record", "[ ] 3  WHEN it is over record", 20),
     ("a condition in the middle", "[ ] 3  Record the round", "[ ] 3  Record IF it is over THEN the round", 20),
     ("two conditions", "[ ] 3  Record", "[ ] 3  IF one THEN IF two THEN record", 20),
