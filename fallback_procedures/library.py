@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from fallback_procedures import shipped
@@ -120,7 +121,7 @@ def read_entry(path: Path, origin: str) -> Entry | None:
 
 def entry_of(path: Path, origin: str, raw: bytes) -> Entry:
     """What a file holds. A faulty one keeps the id of its file name."""
-    procedure, faults = parse(raw)
+    procedure, faults = _understood(raw)
     if procedure and path.parent.name in LANGUAGES and procedure.language != path.parent.name:
         told = f"LANGUAGE says {procedure.language}, and the folder is {path.parent.name}; one of them is wrong"
         procedure, faults = None, (Fault(1, told),)
@@ -135,6 +136,11 @@ def entry_of(path: Path, origin: str, raw: bytes) -> Entry:
     stem = path.stem.split(".")[0].split("_")[0].upper()
     name = first[1] if len(first) > 1 and first[0] in ("PROCEDURE", "FORM") else stem
     return Entry(clean(name, 8), language, origin, path, text, None, faults)
+
+
+@lru_cache(maxsize=256)
+def _understood(raw: bytes) -> tuple[Procedure | None, tuple[Fault, ...]]:
+    return parse(raw)  # the library is read again and again, and changes once a year
 
 
 def content_hash(procedure: Procedure, sheet: Sheet) -> str:

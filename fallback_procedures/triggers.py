@@ -20,7 +20,7 @@ from fallback_procedures.procedure import Applies, Procedure
 from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
-STATUS_LIMIT = 2_000_000  # bytes
+STATUS_LIMIT = 5_000_000  # bytes; a plant of 10,000 assets has half of it
 DEAD_S = 1.5  # the status is written each second; no process of that number and this old: dead [s]
 HUNG_S = 3.0  # the process is there and the status this old: hung [s]
 CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
@@ -84,7 +84,8 @@ def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
         return None, _("there is no state folder")
     path = manual / "status.json"
     try:
-        status = json.loads(read_plain(path, STATUS_LIMIT).decode())
+        raw = read_plain(path, STATUS_LIMIT + 1)
+        status = json.loads(raw.decode() if len(raw) <= STATUS_LIMIT else "")
     except FileNotFoundError:
         return None, _("handwheel has published nothing here")
     except (OSError, ValueError, RecursionError):
@@ -201,7 +202,7 @@ def _holding(name: str, applies: Applies, known: Situation, period: Period | Non
     if applies.condition == "seen" and period is not None:
         return [Offer(name, site, _said(event, period, now)) for event in period.events
                 if event.event == applies.event
-                for site in _matching(applies, known, (event.site,) if event.site else ())]  # fmt: skip
+                for site in _where(applies, known, event.site)]  # fmt: skip
     if applies.condition == "telemetry_lost" and known.word == "running":
         return [Offer(name, site.id, _("no data from {site} for {age}").format(site=site.id, age=age_text(site.lost_s)))
                 for site in known.sites
@@ -215,6 +216,13 @@ def _holding(name: str, applies: Applies, known: Situation, period: Period | Non
     if applies.condition == "stopped" and known.word == "blind" and (known.age_s or 0) >= max(applies.for_s, CALM_S):
         return [Offer(name, "", known.text)]
     return []
+
+
+def _where(applies: Applies, known: Situation, site: str) -> list[str]:
+    """The sites at which something was seen: the one that was named, if the condition is for it."""
+    if not site:
+        return _matching(applies, known, ())
+    return [site] if _fits(applies, site, known.type_of(site)) else []
 
 
 def _said(event: Event, period: Period, now: Now) -> str:

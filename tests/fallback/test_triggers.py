@@ -5,9 +5,21 @@ import re
 
 import pytest
 
+from fallback_procedures import place as places
+from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, load
+from fallback_procedures.place import Place
 from fallback_procedures.run import replay
-from fallback_procedures.triggers import Now, last_known, offers, pid_lives, read_status, situation
+from fallback_procedures.triggers import (
+    Now,
+    after_declaring,
+    last_known,
+    moment,
+    offers,
+    pid_lives,
+    read_status,
+    situation,
+)
 from fallback_procedures.words import local_text, use_time_zone, utc_text
 
 NOW = Now(1_795_400_000.0, 70_000.0, "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11")
@@ -166,3 +178,169 @@ def test_times_are_those_of_the_plant_and_always_carry_their_offset():
             assert re.fullmatch(r"2026-11-2\d \d\d:\d\d [+-]\d\d:\d\d", local_text(1_795_400_000.0))
     finally:
         use_time_zone(None)
+
+
+NOBODY = 2**22 + 12345  # a process number that is not in use
+BLIND = "handwheel is BLIND since 90s; automation is probably still running; look at SCADA or the local panel"
+
+
+def stopped(state, now, ago_s):
+    stop = {
+        "role": "engineer",
+        "at": utc_text(now.wall_s - ago_s),
+        "boot_id": now.boot_id,
+        "mono_s": now.mono_s - ago_s,
+    }
+    (state.manual / "planned_stop.json").write_text(json.dumps(stop))
+
+
+@pytest.mark.parametrize(("what", "word", "said", "offered", "read"), [
+    ({"age_s": 90, "pid": NOBODY}, "blind", BLIND, {"P-17": "handwheel is BLIND since 90s"}, True),
+    ({"age_s": 90, "pid": 1}, "blind", BLIND, {"P-17": "handwheel is BLIND since 90s"}, True),
+    ({"age_s": 20, "pid": NOBODY, "stop": 20}, "stopped", "handwheel was stopped by engineer at ", {}, False),
+    ({"age_s": 62, "pid": NOBODY, "stop": 61}, "blind", "handwheel is BLIND: stopped by engineer at ", {"P-17"}, True),
+    ({"lost": {"H": 94.0}}, "running", "TELEMETRY LOST at H (94s)",
+     {"P-05": "no data from H for 94s", "P-17": "no data from H for 94s"}, False),
+    ({"lost": {"H": 59.0}}, "running", "TELEMETRY LOST at H (59s)", {}, False),
+    ({"store": {"state": "failed", "note": "disk full"}}, "running", "handwheel is running", {}, False),
+    ({"vendor": [{"feed": "x", "age_s": 9e9, "late": True}]}, "running", "handwheel is running", {}, False),
+    ({"clock": {"state": "suspect", "note": "stepped by 3600 s"}}, "running", "handwheel is running", {}, False),
+], ids=["daemon dead", "daemon hung", "planned stop", "a minute after it", "telemetry lost", "lost for less",
+        "store lost", "vendor lost", "clock lost"])  # fmt: skip
+def test_each_row_of_the_table_of_what_is_said_and_offered(state, what, word, said, offered, read):
+    now, what = moment(), dict(what)
+    if "stop" in what:
+        stopped(state, now, what.pop("stop"))
+    state.publish(now, **what)
+    library = load(state.manual)
+    seen_now = places.look(Place(state.manual), library, desk(state.manual / "journal", now, "operator", False), "en")
+    assert seen_now.known.word == word
+    assert seen_now.known.text.startswith(said)
+    reasons = {one.id: one.because for one in seen_now.offers}
+    assert reasons == offered if isinstance(offered, dict) else set(reasons) == offered
+    assert seen_now.to_read == (tuple(library.ids()) if read else ())
+
+
+def cut(text):
+    return text[: len(text) // 2]
+
+
+@pytest.mark.parametrize(("change", "word"), [
+    (lambda text: None, "unknown"), (cut, "unknown"), (lambda text: text + " " * 10_000_000, "unknown"),
+    (lambda text: text.replace('"mono_s"', '"mono"', 1), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": NaN', text), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": Infinity', text), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": -Infinity', text), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": 1e999', text), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": true', text), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": "70000"', text), "unknown"),
+    (lambda text: re.sub(r'"mono_s": [0-9.]+', '"mono_s": 9e14', text), "unknown"),
+    (lambda text: re.sub(r'"boot_id": "[^"]+"', '"boot_id": 7', text), "unknown"),
+    (lambda text: re.sub(r'"boot_id": "[^"]+"', '"boot_id": "another"', text), "blind"),
+    (lambda text: text.replace('"format": 1', '"format": 9'), "unknown"),
+], ids=["missing", "cut off", "10 MB", "no mono_s", "NaN", "inf", "-inf", "1e999", "true", "text", "of the future",
+        "boot is a number", "other boot", "other format"])  # fmt: skip
+def test_a_status_that_cannot_be_believed_claims_nothing_and_everything_is_there_to_read(state, change, word):
+    now = moment()
+    state.publish(now, lost={"R": 900.0})
+    path = state.manual / "status.json"
+    changed = change(path.read_text())
+    if changed is None:
+        path.unlink()
+    else:
+        path.write_text(changed)
+    library = load(state.manual)
+    told = places.look(Place(state.manual), library, desk(state.manual / "journal", now, "operator", False), "en")
+    assert told.known.word == word
+    assert told.to_read == tuple(library.ids())
+    assert told.to_read[:3] == ("P-01", "P-00", "P-08")
+    assert {one.because for one in told.offers} <= {"handwheel is BLIND, age unknown"}
+
+
+@pytest.mark.parametrize("lost", [float("nan"), float("inf"), -5.0, "900", True, None, [9], 1e300])
+def test_a_site_whose_silence_is_no_length_of_time_is_not_lost(state, lost):
+    state.publish(NOW)
+    status = json.loads((state.manual / "status.json").read_text())
+    status["sites"][2]["lost_s"] = lost
+    (state.manual / "status.json").write_text(json.dumps(status))
+    known, offered, _where = seen(state)
+    assert (known.text, offered) == ("handwheel is running", {})
+
+
+def test_a_status_full_of_escapes_and_wrong_types_is_spoken_cleanly(state):
+    hostile = [{"id": "\x1b[2J", "name": 5, "type": ["x"], "lost_s": 99.0}, {"id": 7}, "site", None]
+    state.publish(NOW, sites=hostile, daemon=[], binder="x", assets=3, time_zone={"a": 1}, simulated="yes")
+    known, offered, where = seen(state)
+    assert "\x1b" not in known.text + "".join(offered.values()) + "".join(site for _id, site in where)
+    state.publish(NOW, sites=[{"id": f"S{count}", "lost_s": 99.0} for count in range(20_000)])
+    assert len(seen(state)[2]) <= 2 * 500
+
+
+EVENT = line("seen", event="chlorine_gas", site="N", text="smell")
+
+
+def with_event(state, text="APPLIES    seen chlorine_gas\n", name="P-17"):
+    """A site's copy of a procedure that applies to an event too."""
+    folder = state.manual / "procedures"
+    folder.mkdir(exist_ok=True)
+    shipped = (SHIPPED / "en" / f"{name}.txt").read_text()
+    (folder / f"{name}.txt").write_text(re.sub(r"APPLIES .*\n", text, shipped, count=1))
+
+
+def test_what_a_person_has_seen_brings_its_procedure_with_who_said_it_and_when(state):
+    with_event(state)
+    state.publish(NOW)
+    _known, offered, where = seen(state, entries=[EVENT])
+    assert offered["P-17"] == "chlorine gas: alarm, smell or burning eyes (N), said by shift lead 3m ago"
+    assert ("P-17", "N") in where
+    over = line("seen_over", 2, event="chlorine_gas", site="N")
+    assert "P-17" not in seen(state, entries=[EVENT, over])[1]
+
+
+def test_what_was_seen_counts_where_handwheel_can_tell_nothing(state):
+    with_event(state)
+    assert "said by" in seen(state, entries=[EVENT])[1]["P-17"]
+
+
+def test_a_hand_procedure_for_what_was_seen_waits_for_control_lost_and_is_told_apart(state):
+    with_event(state, name="P-03", text="APPLIES    seen overflow site_type=lift_station\n")
+    state.publish(NOW)
+    overflow = line("seen", event="overflow", site="R", text="")
+    entries = [overflow]
+
+    def waiting():
+        library, (status, why) = load(state.manual), read_status(state.manual)
+        return after_declaring(library, situation(status, why, NOW, True, library), replay("x", entries), NOW)
+
+    assert "P-03" not in seen(state, entries=entries)[1]
+    assert "P-03" in waiting()
+    entries.append(line("declared", 2, sites=["N"], text=""))
+    assert "P-03" not in waiting()
+    assert ("P-03", "R") in seen(state, entries=entries)[2]
+
+
+def test_an_event_at_a_site_of_another_type_brings_nothing_for_that_type(state):
+    with_event(state, text="APPLIES    seen chlorine_gas site_type=lift_station\n")
+    state.publish(NOW)
+    assert "P-17" not in seen(state, entries=[EVENT])[1]
+    nowhere = line("seen", event="chlorine_gas", site="", text="")
+    assert ("P-17", "R") in seen(state, entries=[nowhere])[2]
+
+
+@pytest.mark.parametrize("years", [-20, -1, 5, 70])
+def test_a_wall_clock_stepped_by_years_changes_no_age_that_the_monotonic_clock_knows(state, years):
+    with_event(state)
+    state.publish(NOW, age_s=190, lost={"H": 94.0})
+    entries = [line("declared", sites=[], text=""), {**EVENT, "n": 2}]
+    stepped = Now(NOW.wall_s + years * 365 * 86_400.0, NOW.mono_s, NOW.boot_id)
+    assert seen(state, entries=entries, now=stepped) == seen(state, entries=entries)
+
+
+@pytest.mark.parametrize("wall_s", [0.0, NOW.wall_s - 86_400, NOW.wall_s + 3 * 366 * 86_400])
+def test_after_a_restart_a_stopped_or_wrong_clock_says_that_the_age_is_unknown(state, wall_s):
+    with_event(state, name="P-13")
+    state.publish(NOW)
+    entries = [line("declared", sites=[], text=""), {**EVENT, "n": 2}]
+    _known, offered, _where = seen(state, entries=entries, now=Now(wall_s, 9.0, "another boot"))
+    assert offered["P-01"] == "CONTROL LOST declared by shift lead age unknown"
+    assert offered["P-13"].endswith("said by shift lead age unknown")
