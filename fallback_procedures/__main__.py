@@ -147,6 +147,9 @@ def main(given: list[str] | None = None) -> int:
 
 def command(given: list[str] | None) -> int:
     """Do what the command line asks."""
+    from fallback_procedures.terminal import speak_its_characters
+
+    speak_its_characters()
     options = arguments(given)
     use_language(options.lang or language_of_environment())
     wanted = options.lang or language_of_environment()
@@ -209,11 +212,13 @@ def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
                 _("The full screen failed ({why}); line by line instead.").format(why=clean(fault or type(fault), 100))
             )
     from fallback_procedures.console import Console
+    from fallback_procedures.questions import Seat
     from fallback_procedures.terminal import Gone, Terminal
 
     library = load(place.manual, (wanted,))
     try:
-        return Console(place, library, desk(place.journal, moment(), options.role, options.drill), Terminal()).work()
+        seat = Seat(place, library, desk(place.journal, moment(), options.role, options.drill))
+        return Console(seat, Terminal()).work()
     except Gone:
         try:
             sys.stdout.flush()
@@ -223,12 +228,12 @@ def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
 
 
 def full_screen() -> bool:
-    """Whether this terminal carries the Textual screen: a real one, not dumb, UTF-8, large enough."""
+    """Whether this terminal carries the Textual screen: none of the old ones, UTF-8 or ASCII, large enough."""
     if not (sys.stdin.isatty() and sys.stdout.isatty() and sys.stderr.isatty()):
         return False
-    if os.environ.get("TERM", "") in ("", "dumb", "unknown"):
+    if os.environ.get("TERM", "") in ("", "dumb", "unknown") or os.environ["TERM"].startswith(("vt", "ansi", "tty")):
         return False
-    if (sys.stdout.encoding or "").lower().replace("-", "") != "utf8":
+    if (sys.stdout.encoding or "").lower().replace("-", "") not in ("utf8", "ascii"):
         return False
     try:
         size = os.get_terminal_size(sys.stdout.fileno())

@@ -1,376 +1,164 @@
 """The manual line by line, for anything that has a keyboard: a dumb terminal, a serial line, a broken screen.
 
 It says one thing after the other and never moves the cursor; every key is a letter and Enter, the same in all
-languages."""
+languages. What a key does and asks stands in keys.py and questions.py, which the full screen uses too."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, field
 
-from fallback_procedures.desk import Desk, Refused, desk
-from fallback_procedures.library import Library
-from fallback_procedures.place import Look, Place, look, no_drill_now, notes_at_start, site_named, sites_to_ask
-from fallback_procedures.run import Run
-from fallback_procedures.sheet import missing_safety
-from fallback_procedures.terminal import Gone, Terminal, table
-from fallback_procedures.triggers import last_known, moment
-from fallback_procedures.view import (
-    document_lines,
+from fallback_procedures import questions
+from fallback_procedures.board import (
+    at_hand_lines,
     due_text,
-    judged,
+    kept_line,
     key_lines,
-    mark_of,
+    late,
+    list_lines,
+    margin,
     mode_lines,
-    offer_lines,
-    out_lines,
-    rule_line,
+    other_line,
     run_title,
-    spoken,
-    step_lines,
-    unit_text,
     why_line,
 )
-from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, language, role_text
+from fallback_procedures.desk import Refused
+from fallback_procedures.keys import Act, find, help_lines, key_line, keys
+from fallback_procedures.place import Look, notes_at_start
+from fallback_procedures.procedure import Reading
+from fallback_procedures.questions import Seat
+from fallback_procedures.terminal import Gone, Terminal
+from fallback_procedures.words import _, clean, decimal_of, language
+
+YES_NO = ("y", "j", "o", "n", "yes", "ja", "oui", "no", "nein", "non")
 
 
 @dataclass
 class Console:
     """One person at one terminal."""
 
-    place: Place
-    library: Library
-    desk: Desk
+    seat: Seat
     terminal: Terminal
-
-    def look(self) -> Look:
-        return look(self.place, self.library, self.desk, language())
+    told_late: set[tuple[str, str]] = field(default_factory=set)  # what was told to be late already
 
     def work(self) -> int:
         """Until the person leaves or the terminal is gone; what was recorded stays recorded either way."""
-        say = self.terminal.say
-        say(_("handwheel manual - line by line. ? helps, q leaves."))
-        for note in notes_at_start(self.place, self.library, self.desk.drill):
-            say(f"! {note}")
-        try:
-            runs = self.look().period.open_runs()
-            if runs:
-                say(_("Resumed: {runs}").format(runs=", ".join(run.id for run in runs)))
-            while self.overview():
-                pass
-        except Gone:
-            return 0
-        return 0
-
-    # -- the list ---
-
-    def overview(self) -> bool:
-        """The situation and what applies; one command. False when the person leaves."""
-        seen, width = self.look(), self.terminal.width
-        lines = ["", *mode_lines(seen, width), why_line(seen), rule_line(seen, width)]
-        chosen: list[tuple[str, str]] = []
-        for run in seen.period.open_runs():
-            chosen.append(("run", run.id))
-            lines += [f"{len(chosen):>2} " + line for line in run_title(run, width - 3)[:1]]
-        lines.append(_("PROCEDURES THAT APPLY"))
-        for name, site, shown in offer_lines(seen, self.library, language(), width - 3):
-            chosen.append((name, site))
-            lines += [f"{len(chosen):>2} {shown[0]}", *("   " + line for line in shown[1:])]
-        if not seen.offers:
-            lines.append(
-                "   "
-                + (
-                    _("cannot tell; all procedures follow, by consequence")
-                    if seen.known.word == "unknown"
-                    else _("none")
-                )
-            )
-        if seen.known.word == "unknown" and not seen.period.declared:
-            for name in self.library.ids():
-                entry = self.library.get(name, language())
-                if entry:
-                    chosen.append((name, ""))
-                    lines.append(f"{len(chosen):>2} {name}  {entry.title}")
-        due = due_text(seen)
-        lines += [rule_line(seen, width)] + ([due] if due else []) + ([self.saved()] if seen.period.entries else [])
-        self.terminal.say(*lines)
-        declare = "" if seen.period.declared else _("c CONTROL LOST") + "  "
-        back = _("h HAND BACK") + "  " if seen.period.declared else ""
-        drill = "" if self.desk.drill or seen.period.entries else _("D drill") + "  "
-        keys = _("number or id opens  a all  k last known  l note  b binder  ? help  q leave")
-        self.terminal.say(*key_lines(f"{declare}{back}{drill}{keys}", width))
-        answer = self.terminal.ask(_("DRILL") + " >" if self.desk.drill else ">", lambda: due_text(self.look()))
-        return self.obey(answer, chosen, seen)
-
-    def obey(self, answer: str, chosen: list[tuple[str, str]], seen: Look) -> bool:
-        word, _space, rest = answer.partition(" ")
-        low = word.lower()
-        try:
-            if low == "q":
-                return self.leave(seen)
-            if low == "c":
-                self.declare(rest)
-            elif low == "h":
-                self.hand_back(seen)
-            elif low == "d":
-                self.begin_drill()
-            elif low == "a":
-                self.all()
-            elif low == "k":
-                self.show_last_known(seen)
-            elif low == "l":
-                self.desk.note(moment(), rest or self.terminal.ask(_("note:")))
-            elif low == "b":
-                self.show_binder()
-            elif low == "?":
-                self.help()
-            elif low.isdigit() and 0 < int(low) <= len(chosen):
-                first, second = chosen[int(low) - 1]
-                if first == "run":
-                    self.run(second)
-                else:
-                    self.open(first, second)
-            elif word.upper() in seen.period.runs:
-                self.run(word.upper())
-            elif word.upper() in {key[0] for key in self.library.entries}:
-                self.open(word.upper(), rest.strip())
-            elif word:
-                self.terminal.say(_("{word}: not known; ? helps").format(word=clean(word, 20)))
-        except Refused as fault:
-            self.terminal.say(f"! {fault}")
-        return True
-
-    def leave(self, seen: Look) -> bool:
-        if seen.period.declared and not seen.period.ended:
-            self.terminal.say(_("The period stays open; start handwheel-manual again to go on."))
-        elif seen.period.entries and not seen.period.open_runs() and not seen.period.ended:
-            self.desk.close(moment())
-        return False
-
-    def saved(self) -> str:
-        journal = self.desk.journal
-        where = journal.where or str(journal.path)
-        return _("kept in {where}").format(where=where) if journal.safe else f"! {where}"
-
-    def all(self) -> None:
-        rows = []
-        for name in [*self.library.ids(), *self.library.ids("F")]:
-            entry = self.library.get(name, language())
-            if entry is None:
-                continue
-            revision = entry.procedure.revision if entry.procedure else _("FAULTY")
-            state = "" if entry.procedure and entry.procedure.approved else _("DRAFT")
-            rows.append(
-                (name, revision, entry.title + ("" if entry.language == language() else f" [{entry.language}]"), state)
-            )
-        self.terminal.say(*table(rows, (4, 7, 50, 8)))
-
-    def show_last_known(self, seen: Look) -> None:
-        self.terminal.say(_("LAST KNOWN VALUES - not live"), seen.known.text)
-        rows = last_known(self.place.manual, seen.status, seen.now)
-        self.terminal.say(*table(rows, (28, 16, 10, 24)) or [_("none")])
-
-    def show_binder(self) -> None:
-        from fallback_procedures.binder import status_lines
-
-        self.terminal.say(*status_lines(self.place, self.library))
-
-    def help(self) -> None:
-        self.terminal.say(
-            _(
-                "c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
-                "automation is probably still running."
-            ),
-            _("D  in the list: an exercise (DRILL), while no real period is open; every screen and entry says so."),
-            _(
-                "In a run: d done, v VALUE reading, n REASON not applicable, g STEP go to, r repeat, t timer, "
-                "o release a HOLD,"
-            ),
-            _("u undo, l TEXT note, w whole procedure, p print, f end the run, x back to the list."),
-            _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
-            _("Without this program: the printed binder. Without it: the text files beside this program (library/)."),
-        )
-
-    # -- acts ---
-
-    def role(self, question: str, known: tuple[str, ...] = ROLES) -> str:
-        roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(known, 1))
-        answer = self.terminal.ask(f"{question} {roles}:")
-        if answer.isdigit() and 0 < int(answer) <= len(known):
-            return known[int(answer) - 1]
-        if answer in known:
-            return answer
-        raise Refused(_("nothing was done: a role is needed"))
-
-    def declare(self, reason: str) -> None:
-        say, ask = self.terminal.say, self.terminal.ask
-        say(_("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant."))
-        self.desk.role = self.role(_("Who judges so?"))
-        reason = reason or ask(_("Why (one sentence):"))
-        typed = ask(_("Sites, with spaces between; Enter for all:")).split()
-        sites = tuple(site_named(part, self.look().known) for part in typed)
-        if ask(_("Write LOST to declare it, anything else goes back:")) != "LOST":
-            raise Refused(_("nothing was declared"))
-        self.desk.declare(moment(), reason, sites)
-        say(_("CONTROL LOST is declared."), self.saved())
-
-    def hand_back(self, seen: Look) -> None:
-        for run in seen.period.runs.values():
-            self.terminal.say(f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}")
-        role = self.role(_("Who hands back?"))
-        if self.terminal.ask(_("Write AUTO when every asset is back in automatic:")) != "AUTO":
-            raise Refused(_("nothing was handed back"))
-        self.desk.role = role
-        self.desk.hand_back(moment())
-        self.terminal.say(_("Handed back. The period has ended."), self.saved())
-        self.desk = desk(self.place.journal, moment(), role, self.desk.drill)
-
-    def begin_drill(self) -> None:
-        """From here on an exercise, asked once."""
-        no_drill_now(self.look())
-        if self.terminal.ask(_("Write DRILL to begin an exercise, anything else goes back:")) != "DRILL":
-            raise Refused(_("nothing was done"))
-        no_drill_now(self.look())
-        self.desk = desk(self.place.journal, moment(), self.desk.role, True)
-        self.terminal.say(_("DRILL: nothing here is real; q leaves the drill."))
-
-    def open(self, name: str, site: str) -> None:
-        """Show a procedure or form; start or print it."""
-        entry = self.library.get(name, language())
-        if entry is None:
-            raise Refused(_("there is no {id}").format(id=name))
-        if entry.procedure is None:
-            faults = ["! " + _("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in entry.faults[:5]]
-            self.terminal.say(_("This file has faults and cannot be run; it is shown as it is:"), *faults)
-            self.terminal.say(*(clean(line, 100) for line in entry.text.splitlines()[:300]))
-            return
-        sites = sites_to_ask(self.library, self.look().known, name)
-        if not site and len(sites) == 1:
-            site = sites[0]
-        elif not site:
-            site = self.terminal.ask(_("Which site ({sites})?").format(sites=" ".join(sites)))
-        site = site_named(site, self.look().known)
-        sheet = self.library.sheet(site)
-        self.terminal.say(*document_lines(entry.procedure, sheet, self.terminal.width, language()))
-        start = "s " + (_("start drill") if self.desk.drill else _("start")) + "  " if entry.procedure.steps else ""
-        answer = self.terminal.ask(start + _("p print  Enter back") + " >").lower()
-        if answer == "p":
-            self.print(name, site)
-        elif answer == "s" and entry.procedure.steps:
-            missing = missing_safety(entry.procedure, sheet)
-            if missing and self.desk.drill:
-                self.terminal.say("! " + _("SITE VALUE MISSING - DO NOT USE") + " - " + _("DRILL"))
-            self.run(self.desk.start(moment(), entry.procedure, sheet, site))
-
-    def print(self, name: str, site: str) -> None:
-        from fallback_procedures.binder import print_one
-
-        self.terminal.say(*print_one(self.place, self.library, name, site, language()))
-
-    # -- a run ---
-
-    def run(self, run_id: str) -> None:
-        """Step by step, until the person goes back to the list or the run ends."""
-        while True:
-            seen = self.look()
-            run = seen.period.runs.get(run_id)
-            if run is None or run.finished:
-                return
-            self.terminal.say("", *mode_lines(seen, self.terminal.width), *run_title(run, self.terminal.width))
-            step = run.step
-            if step is not None:
-                self.terminal.say(*step_lines(step, run.sheet, self.terminal.width, ">[ ]", run))
-            else:
-                self.terminal.say(_("All steps are marked. f ends the run, r repeats."))
-            due = due_text(seen)
-            self.terminal.say(*([due] if due else []), self.saved())
+        self.terminal.margin = margin(self.seat.desk.drill)
+        self.terminal.say(_("handwheel manual - line by line. ? helps, q leaves."))
+        for note in notes_at_start(self.seat.place, self.seat.library, self.seat.desk.drill):
+            self.terminal.say(f"! {note}")
+        resumed = self.seat.resume()
+        if resumed:
+            self.terminal.say(resumed)
+        shown: tuple[object, ...] = ()
+        interrupted = False
+        while not self.seat.left:
             try:
-                answer = self.terminal.ask(self.prompt(run), lambda: due_text(self.look()))
-                if not self.step_command(run, answer):
-                    return
+                shown = self.turn(shown)
+                interrupted = False
             except Refused as fault:
                 self.terminal.say(f"! {fault}")
+            except KeyboardInterrupt:
+                if interrupted:
+                    return 0
+                interrupted = True
+                self.terminal.say("", _("! nothing was done; q leaves, or Ctrl-C once more"))
+            except Gone:
+                return 0
+        return 0
 
-    def prompt(self, run: Run) -> str:
-        """The keys that do something now are told; what stands before the cursor is what is asked."""
-        if run.waiting_for():
-            keys, asked = _("o release  g step  u undo  l note  w whole  x list  ? help"), ""
-        elif run.open_readings():
-            reading = run.open_readings()[0]
-            keys, asked = (
-                _("value, or n REASON  g STEP  u undo  l note  w whole  x list  ? help"),
-                f"{reading.name} [{unit_text(reading.unit)}]",
-            )
+    def turn(self, shown: tuple[object, ...]) -> tuple[object, ...]:
+        """Show what has changed since the last turn and obey one command; returns what was shown."""
+        seen = self.look()
+        run = self.seat.at_hand(seen)
+        acts = [entry["n"] for entry in seen.period.entries if entry["kind"] not in ("reading", "note")]
+        now = (self.seat.run_id, self.seat.opened, acts, seen.period.drill, language())
+        if now != shown:
+            self.terminal.say(*self.lines(seen))
+        digits = "" if self.seat.run_id or self.seat.opened else _("number or id opens")
+        self.terminal.say(*key_lines(key_line(keys(self.seat, seen), digits), self.terminal.width))
+        prompt = questions.reading_prompt(run) if run else ""
+        answer = self.terminal.ask(f"{prompt} >".strip(), self.news)
+        if not answer:
+            self.seat.opened = None
+            return ()
+        read_a_page = self.obey(answer, seen)
+        return () if read_a_page and run else now
+
+    def look(self) -> Look:
+        self.terminal.margin = margin(self.seat.desk.drill)
+        self.seat.width = self.terminal.width
+        return self.seat.look()
+
+    def news(self) -> str:
+        """What has become late since it was told last, with a bell."""
+        seen = self.look()
+        fresh = [due for due in late(seen) if due not in self.told_late]
+        self.told_late = set(late(seen))
+        return due_text(seen) if fresh else ""
+
+    def lines(self, seen: Look) -> list[str]:
+        """Where the person is: an opened procedure, a run at its step, or the list."""
+        width, run = self.terminal.width, self.seat.at_hand(seen)
+        self.told_late = set(late(seen))
+        if self.seat.opened:
+            return ["", *questions.opened_lines(self.seat)]
+        lines = ["", *mode_lines(seen, width)]
+        if run:
+            lines += [*run_title(run, width), *at_hand_lines(run, width)]
         else:
-            keys, asked = (
-                _("d done  n not applicable  g step  u undo  r repeat  l note  w whole  f end  x list  ? help"),
-                "",
-            )
-        self.terminal.say(*key_lines(keys, self.terminal.width))
-        drill = _("DRILL") if self.desk.drill else ""
-        return f"{drill} {asked} >".strip()
+            listed, self.seat.chosen = list_lines(seen, self.seat.library, width)
+            lines += [why_line(seen), "-" * width, *listed, "-" * width]
+        kept = kept_line(self.seat.desk.journal, len(seen.period.entries), width) if seen.period.entries else ""
+        return lines + [line for line in (due_text(seen), other_line(seen, run.id) if run else "", kept) if line]
 
-    def step_command(self, run: Run, answer: str) -> bool:
-        """One command in a run; False goes back to the list."""
+    def obey(self, answer: str, seen: Look) -> bool:
+        """One command: a value where a reading is asked, a number or id, a letter with or without a text behind it.
+
+        Returns whether it printed a page, behind which the step at hand must be told again.
+        """
         word, _space, rest = answer.partition(" ")
-        rest, low, now, here = rest.strip(), word.lower(), moment(), self.desk
-        waiting = run.open_readings()
-        answers = ("y", "j", "o", "n", "yes", "ja", "oui", "no", "nein", "non") if not run.waiting_for() else ()
-        asked = waiting[0].unit if waiting else ""
-        if asked and (
-            decimal_of(answer) is not None or ":" in word or (asked == "yes/no" and answer.lower() in answers)
-        ):
-            low, rest = "v", answer
-        if low == "v":
-            value = rest or self.terminal.ask(_("value:"))
-            taken = here.read(now, run.id, value)
-            after = here.period().runs[run.id]
-            self.terminal.say(*judged(taken, after))
-        elif low == "d":
-            lines = out_lines(run)
-            self.terminal.say(*lines)
-            if lines and not rest:
-                rest = self.terminal.ask(_("Why is the step done all the same?"))
-            here.done(now, run.id, rest)
-        elif low == "n":
-            here.not_applicable(now, run.id, rest or self.terminal.ask(_("reason:")))
-        elif low == "g":
-            here.go_to(now, run.id, rest or self.terminal.ask(_("step:")))
-        elif low == "r":
-            here.again(now, run.id, self.which_repeat(run))
-        elif low == "t":
-            here.timer(now, run.id)
-        elif low == "o":
-            here.release(now, run.id, self.role(_("Who releases?"), RELEASERS))
-        elif low == "u":
-            here.undo(now, run.id)
-        elif low == "l":
-            here.note(now, rest or self.terminal.ask(_("note:")), run.id)
-        elif low == "w":
-            for step in run.procedure.steps:
-                self.terminal.say(*step_lines(step, run.sheet, self.terminal.width, mark_of(run, step.number), run))
-        elif low == "p":
-            self.print(run.procedure.id, run.site)
-        elif low == "f":
-            return self.finish(run)
-        elif low == "?":
-            self.help()
-        elif low in ("x", "q"):
-            return False
-        elif word:
-            self.terminal.say(_("{word}: not known; ? helps").format(word=clean(word, 20)))
-        return True
-
-    def which_repeat(self, run: Run) -> int:
-        if len(run.procedure.repeats) < 2:
-            return 0
-        answer = self.terminal.ask(_("which repeat (1 to {n})?").format(n=len(run.procedure.repeats)))
-        return int(answer) - 1 if answer.isdigit() else -1
-
-    def finish(self, run: Run) -> bool:
-        left = [step.number for step in run.procedure.steps if step.number not in run.marks]
-        if left and self.terminal.ask(
-            _("Steps {steps} are not marked. y ends the run all the same:").format(steps=", ".join(left))
-        ).lower() not in ("y", "j", "o"):
+        run = self.seat.at_hand(seen)
+        waiting = run.open_readings() if run and not run.waiting_for() else ()
+        key = find(keys(self.seat, seen), word) if len(word) == 1 else None
+        if waiting and is_value(waiting[0], answer):
+            return self.carry_out(questions.take, answer)
+        if word.isdigit() and not rest:
+            return self.carry_out(lambda seat, text: questions.choose(seat, int(text)), word[:4])
+        if word == "?":
+            self.terminal.say(*help_lines(run))
             return True
-        self.desk.finish(moment(), run.id)
+        if key and (not rest or key.takes):
+            return self.carry_out(key.act, rest.strip())
+        if word.upper() in seen.period.runs:
+            self.seat.run_id = word.upper()
+        elif word.upper() in {name for name, _language in self.seat.library.entries}:
+            return self.carry_out(questions.open_typed, answer)
+        elif waiting:
+            return self.carry_out(questions.take, answer)  # what it asks for is told with the refusal
+        else:
+            self.terminal.say(_("{word}: not known; ? helps").format(word=clean(word, 20)))
         return False
+
+    def carry_out(self, act: Act, given: str) -> bool:
+        """An act from its first question to its last; a refusal ends it. Returns whether it ended in a page."""
+        talk = act(self.seat, given)
+        if isinstance(talk, Generator):
+            try:
+                ask = next(talk)
+                while True:
+                    self.terminal.say(*ask.page, *ask.note)
+                    ask = talk.send(self.terminal.ask(ask.prompt))
+            except StopIteration as end:
+                talk = end.value
+        self.terminal.say(*(talk if isinstance(talk, list) else [talk] if talk else []))
+        return isinstance(talk, list)
+
+
+def is_value(reading: Reading, answer: str) -> bool:
+    """Whether a line answers the reading that is asked. Words are one too, but for a key with or without a text."""
+    if reading.unit == "text":
+        return len(answer.split(" ", maxsplit=1)[0]) > 1
+    if reading.unit == "yes/no":
+        return answer.lower() in YES_NO
+    return decimal_of(answer) is not None or (reading.unit == "HH:MM" and ":" in answer)

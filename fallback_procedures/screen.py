@@ -1,52 +1,45 @@
 """The manual as a full screen: the same words as the console, with the procedures beside the steps where there is room.
 
-Textual is loaded here and nowhere else. Every line comes from view.py, so that what is shown in the night on a serial
-line and what is shown here are the same; keys are single letters, the same in all languages.
+Textual is loaded here and nowhere else. Every line comes from view.py and every act from keys.py, so that what is shown
+and asked in the night on a serial line and here are the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Generator
 
-from textual.app import App, ComposeResult
+from textual.app import App
 from textual.binding import Binding
 from textual.events import Key, Paste, Resize
 from textual.widgets import Static
 
-from fallback_procedures.desk import Refused, desk
-from fallback_procedures.library import load
-from fallback_procedures.place import Look, Place, look, no_drill_now, notes_at_start, site_named, sites_to_ask
-from fallback_procedures.run import Run
-from fallback_procedures.triggers import last_known, moment
-from fallback_procedures.view import (
-    document_lines,
+from fallback_procedures import questions
+from fallback_procedures.board import (
     due_text,
-    judged,
+    kept_line,
     key_lines,
-    mark_of,
+    list_lines,
+    margin,
     mode_lines,
-    offer_lines,
-    out_lines,
-    rule_line,
-    run_title,
-    spoken,
-    step_lines,
-    unit_text,
+    other_line,
+    run_lines,
+    scrolled,
     why_line,
 )
-from fallback_procedures.words import RELEASERS, ROLES, _, clean, language, role_text, wrapped
+from fallback_procedures.desk import Refused, desk
+from fallback_procedures.keys import Act, find, help_lines, key_line, keys, next_act
+from fallback_procedures.library import load
+from fallback_procedures.place import Look, Place, notes_at_start
+from fallback_procedures.questions import Ask, Reply, Seat, Talk
+from fallback_procedures.triggers import last_known, moment
+from fallback_procedures.view import harmless
+from fallback_procedures.words import _, clean, encodable, wrapped
 
-Answer = Callable[[str], None]
 LEFT = 34  # columns of the list where two panes fit
-
-
-class Question:
-    """One line asked at the foot of the screen, and what to do with the answer."""
-
-    def __init__(self, prompt: str, then: Answer) -> None:
-        self.prompt, self.then, self.text = prompt, then, ""
+SCROLL = {"down": 1, "up": -1, "pagedown": 15, "pageup": -15}
 
 
 class ManualScreen(App[int]):
@@ -54,39 +47,26 @@ class ManualScreen(App[int]):
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    Screen { background: #1c1c1c; color: #d0d0d0; layout: vertical; }
-    #head { height: auto; text-style: bold; }
-    #head.manual { background: #e69f00; color: #000000; }
-    #body { height: 1fr; }
-    #foot { height: auto; color: #b0b0b0; }
+    Screen { background: #1c1c1c; color: #d0d0d0; overflow: hidden; }
+    Static { height: 1; width: 100%; overflow: hidden; text-wrap: nowrap; }
+    .banner { background: #e69f00; color: #000000; text-style: bold; }
     """
     BINDINGS = [Binding("ctrl+q", "noop", show=False), Binding("ctrl+c", "noop", show=False)]
 
     def __init__(self, place: Place, wanted: str, role: str, drill: bool) -> None:
         super().__init__()
-        self.place, self.desk = place, desk(place.journal, moment(), role, drill)
-        self.stock = load(place.manual, (wanted,))
-        self.run_id = ""  # the run at hand
+        self.seat = Seat(place, load(place.manual, (wanted,)), desk(place.journal, moment(), role, drill))
         self.page: list[str] | None = None  # a text over the body: help, a whole procedure, last known values
-        self.opened: tuple[str, str] | None = None  # the procedure shown, with its site
-        self.top = 0
-        self.chosen: list[tuple[str, str]] = []
-        self.said = "  ".join(notes_at_start(place, self.stock, drill)[:2]) or _("? helps, q leaves")
-        self.question: Question | None = None
-        self.told: dict[str, str] = {}  # what each part shows
-        self.seen = self.look()
-        open_runs = self.seen.period.open_runs()
-        if open_runs:
-            self.run_id = open_runs[-1].id
-            self.said = _("Resumed: {runs}").format(runs=", ".join(run.id for run in open_runs))
-
-    def compose(self) -> ComposeResult:
-        yield Static(id="head", markup=False)
-        yield Static(id="body", markup=False)
-        yield Static(id="foot", markup=False)
+        self.top = 0  # the first line shown of it, or of a step that is longer than the screen
+        self.talk: Talk | None = None  # the act that asks now, its question and what is typed
+        self.asked = Ask("")
+        self.text = ""
+        notes = "  ".join(notes_at_start(place, self.seat.library, drill)[:2])
+        self.said = notes or self.seat.resume() or _("? helps, q leaves")
+        self.charset = sys.stdout.encoding or "ascii"
+        self.told: list[str] = []  # what each row of the screen shows
 
     def on_mount(self) -> None:
-        self.theme = "ansi-dark" if "ansi-dark" in self.available_themes and self.console.no_color else self.theme
         self.set_interval(1.0, self.draw)
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGHUP):
@@ -96,9 +76,6 @@ class ManualScreen(App[int]):
     def on_resize(self, _event: Resize) -> None:
         self.draw()
 
-    def look(self) -> Look:
-        return look(self.place, self.stock, self.desk, language())
-
     def action_noop(self) -> None:
         """The keys that would end the program by accident do nothing."""
 
@@ -106,114 +83,81 @@ class ManualScreen(App[int]):
 
     def draw(self) -> None:
         """Read everything anew and show it."""
-        self.seen = self.look()
-        width = max(self.size.width, 40)
-        head = [*mode_lines(self.seen, width), *wrapped(_("WHY") + "  " + why_line(self.seen), width)]
-        foot = self.foot_lines(width)
-        room = max(self.size.height - len(head) - len(foot), 3)
-        self.query_one("#head", Static).set_class(self.seen.period.declared, "manual")
-        self.tell("#head", head)
-        self.tell("#body", self.body_lines(width, room))
-        self.tell("#foot", foot)
+        seen, before = self.seat.look(), margin(self.seat.desk.drill)
+        width, height = max(self.size.width - len(before), 20), self.size.height
+        self.seat.width = width
+        head = [*mode_lines(seen, width), *wrapped(_("WHY") + "  " + why_line(seen), width), "-" * width]
+        foot = self.foot_lines(seen, width)
+        room = max(height - len(head) - len(foot), 3)
+        body = self.body_lines(seen, width, room)
+        lines = [*head, *body, *[""] * (room - len(body)), *foot][:height]
+        self.tell([encodable(harmless(before + line), self.charset) for line in lines])
+        for row, line in enumerate(self.query(Static)):
+            line.set_class(row < len(head) - 1 and seen.period.declared and not seen.period.ended, "banner")
 
-    def tell(self, where: str, lines: list[str]) -> None:
-        """Give a part of the screen its lines; what has not changed is not sent down a slow line again."""
-        text = "\n".join(lines)
-        if self.told.get(where) != text:
-            self.told[where] = text
-            self.query_one(where, Static).update(text)
+    def tell(self, lines: list[str]) -> None:
+        """Show the rows; one that has not changed is not sent again, because the way may be slow."""
+        rows = list(self.query(Static))
+        for row, line, old in zip(rows, lines, self.told):
+            if line != old:
+                row.update(line, layout=False)
+        for row in rows[len(lines) :]:
+            row.remove()
+        if len(lines) > len(rows):
+            self.mount(*(Static(line, markup=False) for line in lines[len(rows) :]))
+        self.told = lines
 
-    def body_lines(self, width: int, room: int) -> list[str]:
+    def body_lines(self, seen: Look, width: int, room: int) -> list[str]:
         """What stands between head and foot: a text, or list and run."""
-        rule = rule_line(self.seen, width)
-        if self.page is not None:
-            self.top = max(0, min(self.top, len(self.page) - (room - 1)))
-            return [rule, *self.page[self.top : self.top + room - 1]]
-        run = self.seen.period.runs.get(self.run_id)
-        if width < 100:
-            listed = self.list_lines(width)
-            return [rule, *(self.run_lines(run, width, room - 1) if run else listed[: room - 1])]
-        left = self.list_lines(LEFT - 2)
-        right = self.run_lines(run, width - LEFT - 1, room - 1) if run else [_("Open a procedure with its number.")]
-        rows = max(len(left), len(right), 1)
+        page = questions.opened_lines(self.seat) if self.seat.opened and self.page is None else self.page
+        if page is not None:
+            page = [piece for line in page for piece in ([line] if len(line) <= width else wrapped(line, width))]
+            self.top = max(0, min(self.top, len(page) - room + 1))
+            return page if len(page) <= room else scrolled(page, room, self.top)
+        run = self.seat.at_hand(seen)
+        if self.size.width < 100:
+            listed = self.list_lines(seen, width)
+            return run_lines(run, width, room, self.top) if run else listed[:room]
+        left = self.list_lines(seen, LEFT - 2)
+        rest = width - LEFT - 1
+        right = run_lines(run, rest, room, self.top) if run else [_("Open a procedure with its number.")]
+        rows = max(len(left), len(right))
         left, right = (part + [""] * (rows - len(part)) for part in (left, right))
-        return [rule, *(f"{a[: LEFT - 2]:<{LEFT - 2}} | {b}" for a, b in list(zip(left, right))[: room - 1])]
+        return [f"{a[: LEFT - 2]:<{LEFT - 2}} | {b}" for a, b in list(zip(left, right))[:room]]
 
-    def list_lines(self, width: int) -> list[str]:
+    def list_lines(self, seen: Look, width: int) -> list[str]:
         """Runs, procedures that apply with their reason, and the last known values."""
-        self.chosen = []
-        lines = []
-        for run in self.seen.period.open_runs():
-            self.chosen.append(("run", run.id))
-            mark = ">" if run.id == self.run_id else " "
-            at = f"{run.cursor or '-'}/{run.procedure.steps[-1].number}"
-            lines += [f"{mark}{len(self.chosen)} {run.id} {run.site} {at} {run.procedure.title}"[:width]]
-        lines.append(_("PROCEDURES THAT APPLY"))
-        for name, site, shown in offer_lines(self.seen, self.stock, language(), width - 3):
-            self.chosen.append((name, site))
-            lines += [f"{len(self.chosen):>2} {shown[0]}", *("   " + line for line in shown[1:])]
-        if not self.seen.offers:
-            unknown = self.seen.known.word == "unknown"
-            lines += wrapped(_("cannot tell; a lists all, by consequence") if unknown else _("none"), width, " ", " ")
-        if not self.run_id or width < LEFT:
-            rows = last_known(self.place.manual, self.seen.status, self.seen.now)[:8]
+        lines, self.seat.chosen = list_lines(seen, self.seat.library, width, self.seat.run_id)
+        if not self.seat.run_id or width < LEFT:
+            rows = last_known(self.seat.place.manual, seen.status, seen.now)[:8]
             lines += ["", _("LAST KNOWN VALUES - not live")] if rows else []
             lines += [f" {tag[: width - 24]} {value} {age}"[:width] for tag, value, _quality, age in rows]
         return lines
 
-    def run_lines(self, run: Run | None, width: int, room: int) -> list[str]:
-        """The steps of a run, those around the one at hand, so that it is always seen whole."""
-        if run is None:
-            return []
-        head = run_title(run, width)
-        blocks = []
-        for step in run.procedure.steps:
-            here = step.number == run.cursor
-            mark = (">" if here else " ") + mark_of(run, step.number)
-            whole = step_lines(step, run.sheet, width, mark, run)
-            blocks.append((here, whole if here or not run.cursor else whole_or_short(whole, step.number, run, width)))
-        at = next((index for index, (here, _lines) in enumerate(blocks) if here), len(blocks) - 1)
-        first, left = at, room - len(head) - len(blocks[at][1])
-        while first > 0 and at - first < 3 and left - len(blocks[first - 1][1]) >= 0:
-            first -= 1
-            left -= len(blocks[first][1])
-        body = [line for _here, lines in blocks[first:] for line in lines]
-        return [*head, *body][:room]
+    def foot_lines(self, seen: Look, width: int) -> list[str]:
+        """What falls due, the other runs, where entries lie, what was said or is asked, and the keys."""
+        run = self.seat.at_hand(seen)
+        told = ["-" * width, due_text(seen), other_line(seen, run.id) if run else ""]
+        if seen.period.entries:
+            told.append(kept_line(self.seat.desk.journal, len(seen.period.entries), width))
+        if self.talk:
+            told += [*self.asked.note, f"{self.asked.prompt} {self.text}_"]
+        else:
+            told.append(self.said)
+        lines = [piece for line in told if line for piece in wrapped(line, width)]
+        return lines + key_lines(self.keys(seen), width)
 
-    def foot_lines(self, width: int) -> list[str]:
-        """What falls due, where entries lie, what was said last, and the keys."""
-        lines = [rule_line(self.seen, width)]
-        due = due_text(self.seen)
-        lines += wrapped(due, width) if due else []
-        if self.seen.period.entries:
-            journal = self.desk.journal
-            where = journal.where or str(journal.path)
-            text = _("kept in {where}").format(where=where) if journal.safe else f"! {where}"
-            lines += wrapped(text, width)
-        if self.question:
-            lines += wrapped(f"{self.question.prompt} {self.question.text}_", width)
-        elif self.said:
-            lines += wrapped(self.said, width)
-        return lines + key_lines(self.keys(), width)
-
-    def keys(self) -> str:
+    def keys(self, seen: Look) -> str:
         """The keys that do something now."""
-        if self.question:
+        if self.talk:
             return _("Enter keeps, Esc goes back")
-        if self.opened:
-            start = _("start drill") if self.desk.drill else _("start")
-            return f"s {start}  " + _("p print  arrows scroll  Esc back")
         if self.page is not None:
             return _("arrows scroll  Esc back")
-        run = self.seen.period.runs.get(self.run_id)
-        if run is not None and not run.finished:
-            return _(
-                "space done  v value  n n/a  g go to  r repeat  t timer  o release  u undo  l note  w whole  p print  "
-                "f end  x list  ? help"
-            )
-        act = _("h HAND BACK") if self.seen.period.declared else _("c CONTROL LOST")
-        drill = "" if self.desk.drill or self.seen.period.entries else _("D drill") + "  "
-        return f"{act}  {drill}" + _("1-9 open  a all  k last known  l note  b binder  ? help  q leave")
+        if self.seat.opened:
+            return key_line(keys(self.seat, seen), "") + "  " + _("arrows scroll")
+        if self.seat.at_hand(seen):
+            return key_line(keys(self.seat, seen), _("space next"))
+        return key_line(keys(self.seat, seen), _("1-9 open"))
 
     # -- keys ---
 
@@ -221,312 +165,86 @@ class ManualScreen(App[int]):
         event.stop()
         key = event.character if event.is_printable and event.character else event.key
         try:
-            if self.question:
-                self.type(self.question, key)
+            if self.talk:
+                self.type(self.talk, " " if key == "space" else key)
             else:
                 self.press(key)
         except Refused as fault:
             self.said = f"! {fault}"
+        if self.seat.left:
+            self.exit(0)
         self.draw()
 
     def press(self, key: str) -> None:
         """One key, where it means something."""
-        if key in ("?", "f1"):
-            self.show(help_lines(self.size.width))
+        seen = self.seat.look()
+        run = self.seat.at_hand(seen)
+        if key in SCROLL:
+            self.top = max(0, self.top + SCROLL[key])
+        elif key in ("?", "f1"):
+            self.page, self.top = help_lines(run), 0
         elif self.page is not None:
-            self.page_key(key)
-        elif self.run_id and self.seen.period.runs.get(self.run_id):
-            self.run_key(key, self.seen.period.runs[self.run_id])
-        else:
-            self.list_key(key)
-
-    def page_key(self, key: str) -> None:
-        steps = {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": 15, "pageup": -15, " ": 15, "space": 15}
-        if key in steps:
-            self.top += steps[key]
-        elif key in ("escape", "x", "q"):
-            self.page, self.opened, self.top = None, None, 0
-        elif key == "s" and self.opened:
-            self.start(*self.opened)
-        elif key == "p" and self.opened:
-            self.print(*self.opened)
-
-    def list_key(self, key: str) -> None:
-        if key.isdigit() and 0 < int(key) <= len(self.chosen):
-            first, second = self.chosen[int(key) - 1]
-            if first == "run":
-                self.run_id = second
-            else:
-                self.open(first, second)
-        elif key == "c" and not self.seen.period.declared:
-            self.declare()
-        elif key == "h":
-            self.hand_back()
-        elif key == "D":
-            self.begin_drill()
-        elif key == "a":
-            self.show(self.all_lines())
-            self.ask(_("id to open:"), self.open_typed)
-        elif key == "k":
-            rows = last_known(self.place.manual, self.seen.status, self.seen.now)
-            lines = [f"{tag:<30} {value:<16} {quality:<12} {age}" for tag, value, quality, age in rows]
-            self.show([_("LAST KNOWN VALUES - not live"), *(lines or [_("none")])])
-        elif key == "l":
-            self.ask(_("note:"), lambda text: self.keep(lambda: self.desk.note(moment(), text)))
-        elif key == "b":
-            from fallback_procedures.binder import status_lines
-
-            self.show(
-                [piece for line in status_lines(self.place, self.stock) for piece in wrapped(line, self.size.width)]
-            )
-        elif key == "q":
-            period = self.seen.period
-            if period.entries and not period.declared and not period.open_runs() and not period.ended:
-                self.desk.close(moment())
-            self.exit(0)
-
-    def run_key(self, key: str, run: Run) -> None:
-        here, now = self.desk, moment()
-        waiting = run.open_readings()
-        if key in ("space", " ", "d"):
-            if waiting and not run.waiting_for():
-                self.ask_value(run)
-            elif out_lines(run):
-                prompt = "  ".join([*out_lines(run), _("Why is the step done all the same?")])
-                self.ask(prompt, lambda text: self.keep(lambda: here.done(moment(), run.id, text)))
-            else:
-                self.keep(lambda: here.done(now, run.id))
-        elif key == "v":
-            self.ask_value(run)
-        elif key == "n":
-            self.ask(_("reason:"), lambda text: self.keep(lambda: here.not_applicable(now, run.id, text)))
-        elif key == "g":
-            self.ask(_("step:"), lambda text: self.keep(lambda: here.go_to(now, run.id, text.strip())))
-        elif key == "r":
-            self.keep(lambda: here.again(now, run.id))
-        elif key == "t":
-            self.keep(lambda: here.timer(now, run.id))
-        elif key == "o":
-            self.ask_role(_("Who releases?"), lambda role: here.release(moment(), run.id, role), RELEASERS)
-        elif key == "u":
-            self.keep(lambda: here.undo(now, run.id))
-        elif key == "l":
-            self.ask(_("note:"), lambda text: self.keep(lambda: here.note(now, text, run.id)))
-        elif key == "w":
-            self.show(document_lines(run.procedure, run.sheet, self.size.width, language()))
-        elif key == "p":
-            self.print(run.procedure.id, run.site)
-        elif key == "f":
-            self.finish(run)
-        elif key in ("x", "escape"):
-            self.run_id = ""
-        elif key.isdigit() and 0 < int(key) <= len(self.chosen) and self.chosen[int(key) - 1][0] == "run":
-            self.run_id = self.chosen[int(key) - 1][1]
-
-    # -- questions ---
-
-    def ask(self, prompt: str, then: Answer) -> None:
-        self.question = Question(prompt, then)
-
-    def type(self, question: Question, key: str) -> None:
-        """One key of an answer; Enter gives it, Esc goes back."""
-        if key == "enter":
-            self.question, self.said = None, ""
-            question.then(question.text.strip())
+            if key in ("escape", "x", "q"):
+                self.page, self.top = None, 0
+            elif key in ("space", " "):
+                self.top += SCROLL["pagedown"]
+        elif key in ("space", " "):
+            if self.seat.opened:
+                self.top += SCROLL["pagedown"]
+            elif run:
+                self.carry_out(next_act(run))
         elif key == "escape":
-            self.question, self.said = None, _("nothing was done")
+            self.carry_out(questions.to_list)
+        elif key.isdigit():
+            self.carry_out(lambda seat, _text: questions.choose(seat, int(key)))
+        else:
+            known = find(keys(self.seat, seen), key) if len(key) == 1 else None
+            if known:
+                self.carry_out(known.act)
+
+    def type(self, talk: Talk, key: str) -> None:
+        """One key of an answer; Enter gives it, Esc goes back. What stands above the question scrolls."""
+        if key == "enter":
+            self.go_on(talk, self.text.strip())
+        elif key == "escape":
+            self.end(_("went back; this was not kept"))
         elif key in ("backspace", "delete"):
-            question.text = question.text[:-1]
-        elif len(key) == 1 and len(question.text) < 500:
-            question.text += key
+            self.text = self.text[:-1]
+        elif key in SCROLL:
+            self.top = max(0, self.top + SCROLL[key])
+        elif len(key) == 1 and len(self.text) < 500:
+            self.text += key
 
     def on_paste(self, event: Paste) -> None:
-        if self.question:
-            self.question.text = (self.question.text + clean(event.text, 500))[:500]
+        if self.talk:
+            self.text = (self.text + clean(event.text, 500))[:500]
             self.draw()
-
-    def keep(self, act: Callable[[], object]) -> None:
-        """Do an act; a refusal is said, never raised further."""
-        try:
-            act()
-            self.said = ""
-        except Refused as fault:
-            self.said = f"! {fault}"
-
-    def ask_value(self, run: Run) -> None:
-        waiting = run.open_readings()
-        if run.waiting_for() or not (run.step and run.step.readings):
-            raise Refused(_("this step has no reading, or is held"))
-        reading = waiting[0] if waiting else run.step.readings[-1]
-
-        def take(text: str) -> None:
-            taken = self.desk.read(moment(), run.id, text, reading.name)
-            self.said = "  ".join(judged(taken, self.desk.period().runs[run.id]))
-
-        self.ask(f"{reading.name} [{unit_text(reading.unit)}]:", take)
-
-    def ask_role(self, prompt: str, act: Callable[[str], object], known: tuple[str, ...] = ROLES) -> None:
-        roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(known, 1))
-
-        def then(text: str) -> None:
-            if not (text.isdigit() and 0 < int(text) <= len(known)) and text not in known:
-                raise Refused(_("nothing was done: a role is needed"))
-            act(known[int(text) - 1] if text.isdigit() else text)
-
-        self.ask(f"{prompt} {roles}", then)
 
     # -- acts ---
 
-    def declare(self) -> None:
-        told: dict[str, str] = {}
+    def carry_out(self, act: Act) -> None:
+        """Begin an act: it answers at once or asks."""
+        self.said, self.top = "", 0
+        told = act(self.seat, "")
+        if isinstance(told, Generator):
+            self.go_on(told, None)
+        else:
+            self.end(told)
 
-        def confirm(text: str) -> None:
-            if text != "LOST":
-                raise Refused(_("nothing was declared"))
-            self.desk.role = told["role"]
-            self.desk.declare(moment(), told["why"], tuple(told["sites"].split()))
-            self.said = _("CONTROL LOST is declared.")
-
-        def sites(text: str) -> None:
-            told["sites"] = " ".join(site_named(part, self.seen.known) for part in text.split())
-            self.ask(_("Write LOST to declare it, anything else goes back:"), confirm)
-
-        def why(text: str) -> None:
-            told["why"] = text
-            self.ask(_("Sites, with spaces between; Enter for all:"), sites)
-
-        def role(text: str) -> None:
-            told["role"] = text
-            self.ask(_("Why (one sentence):"), why)
-
-        self.ask_role(_("Who judges that panel, SCADA and telephone agree: control is lost?"), role)
-
-    def hand_back(self) -> None:
-        if not self.seen.period.declared:
-            raise Refused(_("CONTROL LOST was not declared"))
-        lines = [
-            piece
-            for run in self.seen.period.runs.values()
-            for piece in wrapped(f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}", self.size.width)
-        ]
-        self.show(lines or [_("No procedure was run in this period.")])
-
-        def confirm(role: str) -> None:
-            def done(text: str) -> None:
-                if text != "AUTO":
-                    raise Refused(_("nothing was handed back"))
-                self.desk.role = role
-                self.desk.hand_back(moment())
-                self.page, self.run_id = None, ""
-                self.desk = desk(self.place.journal, moment(), role, self.desk.drill)
-                self.said = _("Handed back. The period has ended.")
-
-            self.ask(_("Write AUTO when every asset is back in automatic:"), done)
-
-        self.ask_role(_("Who hands back?"), confirm)
-
-    def begin_drill(self) -> None:
-        """From here on an exercise, asked once."""
-        no_drill_now(self.seen)
-
-        def confirm(text: str) -> None:
-            if text != "DRILL":
-                raise Refused(_("nothing was done"))
-            no_drill_now(self.look())
-            self.desk, self.run_id = desk(self.place.journal, moment(), self.desk.role, True), ""
-            self.said = _("DRILL: nothing here is real; q leaves the drill.")
-
-        self.ask(_("Write DRILL to begin an exercise, anything else goes back:"), confirm)
-
-    def open(self, name: str, site: str) -> None:
-        entry = self.stock.get(name, language())
-        if entry is None:
-            raise Refused(_("there is no {id}").format(id=clean(name, 10)))
-        if entry.procedure is None:
-            faults = ["! " + _("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in entry.faults]
-            self.show([_("This file has faults and cannot be run; it is shown as it is:"), *faults,
-                       *(clean(line, self.size.width) for line in entry.text.splitlines())])  # fmt: skip
-            return
-        sites = sites_to_ask(self.stock, self.seen.known, name)
-        if not site and len(sites) > 1:
-            self.ask(_("Which site ({sites})?").format(sites=" ".join(sites)), lambda text: self.shown(name, text))
-            return
-        self.shown(name, site or sites[0])
-
-    def open_typed(self, text: str) -> None:
-        self.page = None
-        if text:
-            self.open(text.upper(), "")
-
-    def shown(self, name: str, site: str) -> None:
-        entry, site = self.stock.get(name, language()), site_named(site, self.seen.known)
-        if entry and entry.procedure:
-            self.show(document_lines(entry.procedure, self.stock.sheet(site), self.size.width, language()))
-            self.opened = (name, site) if entry.procedure.steps else None
-
-    def start(self, name: str, site: str) -> None:
-        entry = self.stock.get(name, language())
-        if entry and entry.procedure:
-            self.run_id = self.desk.start(moment(), entry.procedure, self.stock.sheet(site), site)
-            self.page, self.opened = None, None
-
-    def finish(self, run: Run) -> None:
-        def end() -> None:
-            self.desk.finish(moment(), run.id)
-            self.run_id = ""
-
-        left = [step.number for step in run.procedure.steps if step.number not in run.marks]
-        if not left:
-            self.keep(end)
-            return
-        self.ask(
-            _("Steps {steps} are not marked. y ends the run all the same:").format(steps=", ".join(left)),
-            lambda text: self.keep(end) if text.lower() in ("y", "j", "o") else None,
-        )
-
-    def print(self, name: str, site: str) -> None:
-        from fallback_procedures.binder import Unprintable, print_one
-
+    def go_on(self, talk: Talk, answer: str | None) -> None:
+        """Give an answer to the act that asks. Whatever it does then, the question is over."""
+        self.end("")
         try:
-            self.said = "  ".join(print_one(self.place, self.stock, name, site, language()))
-        except Unprintable as fault:
-            self.said = f"! {fault}"
+            self.asked = talk.send(answer)  # type: ignore[arg-type]  # None begins it
+        except StopIteration as end:
+            self.end(end.value)
+            return
+        self.talk, self.page, self.top = talk, list(self.asked.page) or None, 0
 
-    def show(self, lines: list[str]) -> None:
-        self.page, self.top, self.opened = lines, 0, None
-
-    def all_lines(self) -> list[str]:
-        lines = []
-        for name in [*self.stock.ids(), *self.stock.ids("F")]:
-            entry = self.stock.get(name, language())
-            if entry:
-                state = _("FAULTY") if not entry.procedure else "" if entry.procedure.approved else _("DRAFT")
-                lines.append(f"{name:<5} {entry.title[:56]:<56} {state}")
-        return lines
-
-
-def whole_or_short(lines: list[str], number: str, run: Run, width: int) -> list[str]:
-    """A step that is not at hand: its warnings and first line, marked steps with their time and role."""
-    mark = run.marks.get(number)
-    if mark is None:
-        return lines
-    first = next((line for line in lines if line.lstrip().startswith(mark_of(run, number))), lines[0])
-    when = f"{role_text(mark.role)} {mark.at[11:16]}Z"
-    return [f"{first[: width - len(when) - 2]:<{width - len(when) - 1}}{when}"]
-
-
-def help_lines(width: int) -> list[str]:
-    """What the keys mean, and what to do without this screen."""
-    texts = (
-        _("c  a person declares CONTROL LOST. A dark handwheel alone is BLIND: automation is probably still running."),
-        _("D  in the list: an exercise (DRILL), while no real period is open; every screen and entry says so."),
-        _("space done, v value, n not applicable with a reason, g go to a step, r repeat, t timer, o release a HOLD, "
-          "u undo, l note, w whole procedure, p print, f end of the run, x back to the list."),
-        _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
-        _("If this screen is dead: another terminal, handwheel-manual --plain; then the printed binder; then F11."),
-        _("Without this program: the printed binder. Without it: the text files beside this program (library/)."),
-    )  # fmt: skip
-    return [piece for text in texts for piece in [*wrapped(text, width), ""]]
+    def end(self, told: Reply) -> None:
+        """No act asks any more; what it said last is shown: a sentence, or a page."""
+        self.talk, self.text = None, ""
+        self.page, self.said = (told, "") if isinstance(told, list) else (None, told)
 
 
 def run_screen(place: Place, wanted: str, role: str, drill: bool) -> int:

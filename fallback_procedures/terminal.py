@@ -1,15 +1,24 @@
-"""Anything with a keyboard: lines out, lines in, in the encoding the terminal has, no colour, no cursor movement."""
+"""Anything with a keyboard: lines out, lines in, in the characters the terminal has, no colour, no cursor movement."""
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
+import re
 import select
 import shutil
+import signal
 import sys
-from collections.abc import Callable, Iterable
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from typing import Callable, TextIO
 
-from fallback_procedures.words import _, encodable, wrapped
+from fallback_procedures.view import harmless
+from fallback_procedures.words import _, encodable, hostile, wrapped
+
+AT_ONCE = 1000  # bytes; nobody types so much ahead, a paste does
+LINE = 2000  # characters of one answer
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O[ -~]|[PX^_\]][^\x07\x1b]*(?:\x07|\x1b\\)|[^\x1b])?", re.DOTALL)
 
 LINE_LIMIT = 10_000  # characters
 
@@ -18,40 +27,93 @@ class Gone(Exception):
     """The keyboard was closed: the terminal is gone or the input has ended."""
 
 
+def charset(told: str, environment: Mapping[str, str]) -> str:
+    """The characters of a terminal. Python takes the C locale, and one that this machine lacks, for UTF-8: that is
+    not what the terminal can show, so the name of the locale decides."""
+    if told.lower().replace("-", "") != "utf8" or os.name != "posix":
+        return told
+    if not sys.flags.ignore_environment and (environment.get("PYTHONIOENCODING") or environment.get("PYTHONUTF8")):
+        return told
+    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "C")
+    name, _dot, characters = locale.partition("@")[0].partition(".")
+    if not characters:
+        default = "iso8859-15" if locale.endswith("@euro") else "iso8859-1"
+        characters = {"C": "ascii", "POSIX": "ascii", "UTF-8": "utf-8"}.get(name, default)
+    try:
+        return codecs.lookup(characters).name
+    except LookupError:
+        return "ascii"
+
+
+def speak_its_characters() -> None:
+    """Let the standard streams write and read what this terminal has; a pipe keeps what Python chose."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.isatty():
+            stream.reconfigure(encoding=charset(stream.encoding or "", os.environ), errors="replace")
+
+
+def typed(text: str) -> str:
+    """What a person meant by a line: arrow keys and other control characters are no text, backspace takes one back."""
+    kept: list[str] = []
+    for character in _ESCAPE.sub("", text[: LINE * 4]):
+        if character in "\b\x7f":
+            del kept[-1:]
+        elif character == "\t" or not hostile(character):
+            kept.append(" " if character == "\t" else character)
+    return "".join(kept)[:LINE].strip()
+
+
 class Terminal:
-    """Lines to a person and from a person. `tick` is asked each few seconds for a line that must be told meanwhile."""
+    """Lines to a person and from a person. `margin` stands before each line."""
 
     def __init__(self, out: TextIO | None = None, source: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self.source = source or sys.stdin
+        if isinstance(self.source, io.TextIOWrapper):
+            self.source.reconfigure(errors="replace")
         self.encoding = getattr(self.out, "encoding", None) or "ascii"
-        size = shutil.get_terminal_size((80, 24))
-        self.width, self.height = max(40, min(size.columns, 100)) - 1, max(10, size.lines)
         self.live = self.out.isatty() and self.source.isatty()
+        self.margin = ""
         self._waiting = b""
 
+    @property
+    def width(self) -> int:
+        """Columns for a line, without the margin; they are asked anew because a window may change."""
+        return max(40, min(shutil.get_terminal_size((80, 24)).columns, 100)) - 1 - len(self.margin)
+
     def say(self, *lines: str) -> None:
-        """Print lines, each wrapped to the width; a long text stops at each screenful on a live terminal."""
-        room = self.height - 2
-        for line in lines:
-            for piece in [line] if len(line) <= self.width else wrapped(line, self.width, "", "    "):
-                if room <= 0 and self.live:
-                    self.ask(_("-- Enter for more --"))
-                    room = self.height - 2
-                self._write(piece + "\n")
-                room -= 1
+        """Print lines, each wrapped to the width; a long text stops at each screenful on a live terminal.
+
+        A command typed there ends the text and is the answer to the next question.
+        """
+        screenful = max(10, shutil.get_terminal_size((80, 24)).lines) - 2
+        for count, piece in enumerate(self._pieces(lines), 1):
+            self._write(f"{self.margin}{piece}".rstrip() + "\n")
+            if self.live and count % screenful == 0:
+                command = self.ask(_("-- Enter for more, or a command --"))
+                if command:
+                    self._waiting = f"{command}\n".encode(self.encoding, "replace") + self._waiting
+                    break
         self._flush()
 
+    def _pieces(self, lines: tuple[str, ...]) -> Iterator[str]:
+        width = self.width
+        for line in lines:
+            yield from [line] if len(line) <= width else wrapped(line, width, "", "    ")
+
     def ask(self, prompt: str, tick: Callable[[], str] | None = None) -> str:
-        """One line from the keyboard, without its end; Gone where there is none any more."""
+        """One line from the keyboard, as it was meant; Gone where there is none any more.
+
+        `tick` is asked each few seconds for a line that must be told meanwhile, "" for none.
+        """
         *before, prompt = wrapped(prompt, self.width - 2) if len(prompt) > self.width - 2 else [prompt]
-        self._write("".join(line + "\n" for line in before) + prompt + " ")
+        self._write("".join(f"{self.margin}{line}\n" for line in before) + f"{self.margin}{prompt} ")
         self._flush()
-        return self._line_from_keyboard(prompt, tick).strip() if self.live else self._line_from_file()
+        return typed(self._line_from_keyboard(prompt, tick) if self.live else self._line_from_file())
 
     def _write(self, text: str) -> None:
         try:
-            self.out.write(encodable(text, self.encoding))
+            self.out.write(encodable(harmless(text), self.encoding))
         except (OSError, ValueError) as fault:
             raise Gone from fault
 
@@ -66,31 +128,46 @@ class Terminal:
         if not line or len(line) == LINE_LIMIT:  # no person types that much: a device, and it has no end
             raise Gone
         self._write("\n")
-        return line.strip()
+        return line
 
     def _line_from_keyboard(self, prompt: str, tick: Callable[[], str] | None) -> str:
-        handle, told = self.source.fileno(), ""
+        """Only while it waits for a line may Ctrl-C interrupt: never between an entry and its place on disk."""
         if os.name != "posix":  # there the keyboard speaks another encoding than its bytes
             return self._line_from_file()
-        while b"\n" not in self._waiting:
-            if tick is not None and not select.select([handle], [], [], 5)[0]:
-                news = tick()
-                if news and news != told:
-                    told = news
-                    self._write(f"\n{news}\n{prompt} ")
-                    self._flush()
-                continue
-            try:
-                part = os.read(handle, 4096)
-            except OSError as fault:
-                raise Gone from fault
-            if not part:
-                raise Gone
-            self._waiting += part
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            while b"\n" not in self._waiting:
+                if tick is not None and not self._comes(5):
+                    news = tick()
+                    if news:
+                        self._write(f"\n{self.margin}{news}\n{self.margin}{prompt} ")
+                        self._flush()
+                    continue
+                self._waiting += self._read()
+                while b"\n" in self._waiting and self._comes(0):
+                    self._waiting += self._read()
+                if len(self._waiting) > AT_ONCE and self._waiting.count(b"\n") > 1:
+                    self._throw_away()
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         line, _newline, self._waiting = self._waiting.partition(b"\n")
-        return line.decode(getattr(self.source, "encoding", None) or "ascii", "replace")
+        return line.decode(self.encoding, "replace")
 
+    def _throw_away(self) -> None:
+        """A paste is no answer: nobody has read the questions."""
+        while self._comes(0.3):
+            self._read()
+        self._waiting = b"\n"
+        self._write(f"{self.margin}! " + _("so much came at once that nobody can have meant it: thrown away") + "\n")
 
-def table(rows: Iterable[tuple[str, ...]], widths: tuple[int, ...]) -> list[str]:
-    """Rows as columns of these widths, the last one free."""
-    return ["  ".join(f"{cell[:width]:<{width}}" for cell, width in zip(row, widths)).rstrip() for row in rows]
+    def _comes(self, seconds: float) -> bool:
+        return bool(select.select([self.source.fileno()], [], [], seconds)[0])
+
+    def _read(self) -> bytes:
+        try:
+            part = os.read(self.source.fileno(), 4096)
+        except OSError as fault:
+            raise Gone from fault
+        if not part:
+            raise Gone
+        return part

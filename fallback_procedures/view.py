@@ -1,20 +1,20 @@
-"""What a person reads, as plain lines of a given width: the one renderer of console and screen.
+"""A procedure as plain lines of a given width, with what a run has filled in: the one renderer of console and screen.
 
-Pure functions of what is known; a line never exceeds its width and says everything without colour.
+Pure functions; a line never exceeds its width and says everything without colour.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
 
-from fallback_procedures.library import Library
-from fallback_procedures.place import Look
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
 from fallback_procedures.run import Due, Run, Taken
 from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety, span_s
 from fallback_procedures.words import (
     _,
     age_text,
+    clean,
+    hostile,
     local_text,
     number_shown,
     role_text,
@@ -22,8 +22,6 @@ from fallback_procedures.words import (
     steps_text,
     wrapped,
 )
-
-NOTICE_WORDS = {"DANGER": "DANGER", "CAUTION": "CAUTION", "NOTE": "NOTE"}
 
 
 def spoken(text: str, sheet: Sheet) -> str:
@@ -59,63 +57,10 @@ def status_note(procedure: Procedure) -> str:
     return note
 
 
-def mode_lines(look: Look, width: int) -> list[str]:
-    """Line 1 (and 2 where it is narrow): MANUAL since ..., DRILL, ROUND or READING, with the time of day."""
-    period, clock = look.period, local_text(look.now.wall_s, "%H:%M:%S")
-    if period.declared and not period.ended:
-        began = seconds_of(period.since.get("at"))
-        at = local_text(began, "%H:%M").split()[0] if began is not None else "?"
-        age = age_text(period.age_s(look.now.wall_s, look.now.mono_s, look.now.boot_id))
-        text = _("MANUAL since {time} ({age})  CONTROL LOST declared by {role}").format(
-            time=at, age=age, role=role_text(period.declared_by)
-        )
-    elif period.entries and not period.ended:
-        text = _("ROUND, CONTROL LOST is not declared")
-    else:
-        text = _("READING, CONTROL LOST is not declared")
-    if period.drill:
-        text = _("DRILL") + "  " + text
-    if look.known.simulated:
-        text = _("SIMULATED") + "  " + text
-    first, *rest = wrapped(text, width - len(clock) - 2)
-    return [beside(first, clock, width), *rest, *(wrapped(f"! {look.warning}", width) if look.warning else [])]
-
-
-def why_line(look: Look) -> str:
-    """Line 2: what is known of handwheel."""
-    return look.known.text
-
-
-def key_lines(text: str, width: int) -> list[str]:
-    """A row of keys, broken between keys and never inside one. Keys are parted by two spaces."""
-    lines = [""]
-    for part in text.split("  "):
-        longer = f"{lines[-1]}  {part}" if lines[-1] else part
-        if len(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(part)
-    return lines
-
-
 def beside(left: str, right: str, width: int) -> str:
     """Two texts on one line, the left one cut where they do not fit."""
     room = width - len(right) - 2
-    return f"{left[:room]:<{room}}  {right}" if room > 10 else left[:width]
-
-
-def offer_lines(look: Look, library: Library, language: str, width: int) -> list[tuple[str, str, list[str]]]:
-    """(id, site, lines) of each procedure that applies, with its reason."""
-    found = []
-    for offer in look.offers:
-        entry = library.get(offer.id, language)
-        if entry is None:
-            continue
-        site = f" {offer.site}" if offer.site else ""
-        lines = wrapped(f"{offer.id}{site}  {entry.title}", width)
-        lines += wrapped(_("because {why}").format(why=offer.because), width, "  ", "  ")
-        found.append((offer.id, offer.site, lines))
-    return found
+    return f"{left[:room]:<{room}}  {right}" if right and room > 10 else left[:width]
 
 
 def head_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) -> list[str]:
@@ -145,14 +90,17 @@ def head_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) ->
     return lines
 
 
-def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) -> list[str]:
-    """A whole procedure or form to read."""
+def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str, run: Run | None = None) -> list[str]:
+    """A whole procedure or form to read; with a run, the time and role of each mark."""
     lines = [*head_lines(procedure, sheet, width, language), "-" * width]
     for step in procedure.steps:
-        lines += step_lines(step, sheet, width, "[ ]", repeats=procedure.repeats)
+        mark = marked(run, step.number) if run else "[ ]"
+        lines += step_lines(step, sheet, width, mark, run, procedure.repeats)
+        lines += mark_lines(run, step.number, width) if run else []
     for repeat in procedure.repeats:
         lines += repeat_lines(repeat, sheet, width)
-    return lines + [filled(line, sheet) for line in procedure.page]
+    page = [filled(line, sheet) for line in procedure.page]
+    return lines + [line[at : at + width] for line in page for at in range(0, max(len(line), 1), width)]
 
 
 def repeat_lines(repeat: Repeat, sheet: Sheet, width: int) -> list[str]:
@@ -279,34 +227,36 @@ def out_lines(run: Run) -> list[str]:
     return list(dict.fromkeys(lines))
 
 
-def rule_line(look: Look, width: int) -> str:
-    """The line between two parts; in a drill it says so."""
-    drill = _("DRILL")
-    return (f"-- {drill} " * width)[:width] if look.period.drill else "-" * width
-
-
 def mark_of(run: Run, number: str) -> str:
-    """[x] done, [n] not applicable, [ ] open."""
+    """[x] done, [n] not applicable, [i] condition not met, [ ] open."""
     mark = run.marks.get(number)
-    return "[ ]" if mark is None else "[x]" if mark.kind == "done" else "[n]"
+    return {None: "[ ]", "done": "[x]", "not_met": "[i]"}.get(mark.kind if mark else None, "[n]")
 
 
-def run_title(run: Run, width: int) -> list[str]:
-    """The head of a run: id, site, title, how far."""
-    order = [step.number for step in run.procedure.steps]
-    at = _("step {n} of {last}").format(n=run.cursor, last=order[-1]) if run.cursor else _("all steps marked")
-    site = f" {run.site}" if run.site else ""
-    drill = _("DRILL") + "  " if run.drill else ""
-    text = f"{drill}{run.id}{site}  {run.procedure.title}"
-    lines = [beside(text, at, width)]
-    lines += wrapped(status_note(run.procedure), width) if not run.procedure.approved else []
-    return lines
+def marked(run: Run, number: str) -> str:
+    """The mark of a step, with > before the one at hand."""
+    return (">" if number == run.cursor else " ") + mark_of(run, number)
 
 
-def due_text(look: Look) -> str:
-    """What falls due next, in one line; "" for nothing."""
-    shown = [f"{due.run} {due.text} {due_words(due)}" for due in look.due[:3]]
-    return _("DUE") + "  " + " | ".join(shown) if shown else ""
+def marked_by(run: Run, number: str) -> str:
+    """Role and time of a mark; "" where there is none."""
+    mark = run.marks.get(number)
+    at = seconds_of(mark.at) if mark else None
+    if mark is None:
+        return ""
+    return f"{role_text(mark.role)}  {local_text(at, '%H:%M').split()[0] if at is not None else '?'}"
+
+
+def mark_lines(run: Run, number: str, width: int) -> list[str]:
+    """Who marked a step and when, and the reason where one was given."""
+    mark = run.marks.get(number)
+    reason = f": {clean(mark.reason)}" if mark and mark.reason else ""
+    return wrapped(marked_by(run, number) + reason, width, "          ", "          ") if mark else []
+
+
+def harmless(text: str) -> str:
+    """A line as it may go to a terminal: whatever could move its cursor, turn text around or hide is a middle dot."""
+    return "".join("·" if hostile(character) and character != "\n" else character for character in text)
 
 
 def due_words(due: Due) -> str:

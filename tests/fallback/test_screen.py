@@ -12,7 +12,7 @@ screen = pytest.importorskip("fallback_procedures.screen")
 
 def shown(app) -> list[str]:
     """The lines on the screen."""
-    return "\n".join(app.told[part] for part in ("#head", "#body", "#foot")).split("\n")
+    return app.told
 
 
 async def typed(pilot, text: str) -> None:
@@ -30,7 +30,7 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         await typed(pilot, "all agree")
         await typed(pilot, "R")
         await typed(pilot, "LOST")
-        at = next(index for index, (name, _site) in enumerate(app.chosen, 1) if name == "P-03")
+        at = next(index for index, (name, _site) in enumerate(app.seat.chosen, 1) if name == "P-03")
         await pilot.press(str(at), "s")
         await pilot.press("space")
         await typed(pilot, "7,5")
@@ -48,7 +48,7 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         lines = shown(app)
         assert len(lines) <= size[1]
         assert max(map(len, lines)) <= size[0]
-        assert app.run_id == "P-03-1"
+        assert app.seat.run_id == "P-03-1"
         await pilot.press("w", "down", "escape", "x", "?", "escape", "k", "escape", "b", "escape", "a")
         await typed(pilot, "F11")
         await typed(pilot, "R")
@@ -134,10 +134,10 @@ async def test_a_drill_begins_by_a_key_and_a_reading_out_of_limits_needs_a_reaso
         assert "D drill" in " ".join(shown(app)) or language != "en"
         await pilot.press("?", "escape", "D")
         await typed(pilot, "DRILL")
-        assert app.desk.drill
+        assert app.seat.desk.drill
         await pilot.press("a")
         await typed(pilot, "P-03")
-        if app.question:
+        if app.talk:
             await typed(pilot, "R")
         await pilot.press("s", "v")
         await typed(pilot, "7.5")
@@ -146,9 +146,9 @@ async def test_a_drill_begins_by_a_key_and_a_reading_out_of_limits_needs_a_reaso
             await typed(pilot, value)
         await pilot.press("space")
         assert max(map(len, shown(app))) <= 80
-        assert app.question
+        assert app.talk
         await typed(pilot, "ventilated again")
-        assert app.question is None
+        assert app.talk is None
     (file,) = (state.manual / "journal").glob("*.jsonl")
     lines = read_lines(file)[0]
     assert all(line["drill"] for line in lines)

@@ -1,0 +1,140 @@
+"""Which key does what: one table for console and screen. The keys are the same in all languages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Union
+
+from fallback_procedures import questions as ask
+from fallback_procedures.place import Look
+from fallback_procedures.questions import Reply, Seat, Talk
+from fallback_procedures.run import Run
+from fallback_procedures.words import LANGUAGES, _
+
+Act = Callable[[Seat, str], Union[Reply, Talk]]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A letter, its word in the line of keys, what it does, and whether it does something now.
+
+    `takes`: on the console a text may stand behind the letter ("n sheet is wet").
+    """
+
+    letter: str
+    word: str
+    help: str
+    act: Act
+    now: bool = True
+    takes: bool = False
+
+
+def keys(seat: Seat, seen: Look) -> list[Key]:
+    """The keys where the person is now; those that do something are told (`now`)."""
+    run = seat.at_hand(seen)
+    if seat.opened:
+        return [*page_keys(seat), *(_quiet(key) for key in everywhere(seat, seen))]
+    if run:
+        return [*run_keys(run), *(_quiet(key) for key in everywhere(seat, seen))]
+    return [*everywhere(seat, seen), *list_keys(seat, seen)]
+
+
+def find(known: list[Key], letter: str) -> Key | None:
+    """The key of that letter; where capital and small letter mean the same, either."""
+    for wanted in (letter, letter.lower(), letter.upper()):
+        for key in known:
+            if key.letter == wanted:
+                return key
+    return None
+
+
+def key_line(known: list[Key], digits: str) -> str:
+    """The keys that do something now, parted by two spaces. `digits`: what a number does, "" for nothing."""
+    told = [f"{key.letter} {key.word}" for key in known if key.now]
+    return "  ".join([*([digits] if digits else []), *told, "? " + _("help")])
+
+
+def help_lines(run: Run | None = None) -> list[str]:
+    """What each key does, and what to do without this program."""
+    groups = (
+        (_("EVERYWHERE"), everywhere()),
+        (_("IN THE LIST"), list_keys()),
+        (_("READING A PROCEDURE"), page_keys()),
+        (_("IN A RUN"), run_keys(run)),
+    )
+    lines = [line for title, group in groups for line in (title, *(f" {key.letter}  {key.help}" for key in group))]
+    return [
+        *lines,
+        _("A number opens what stands in the list, or changes to that run. On the full screen the space bar does what "
+          "the step asks next."),
+        _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
+        _("If this screen is dead: another terminal, handwheel-manual --plain; then the printed binder; then F11."),
+        _("Without this program: the printed binder. Without it: the text files beside this program (library/)."),
+    ]  # fmt: skip
+
+
+def next_act(run: Run) -> Act:
+    """What the step at hand asks next."""
+    if run.waiting_for():
+        return ask.release
+    return ask.take if run.open_readings() else ask.done
+
+
+def _quiet(key: Key) -> Key:
+    return Key(key.letter, key.word, key.help, key.act, False, key.takes)
+
+
+def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
+    declared = bool(seen and seen.period.declared)
+    return [
+        Key("c", _("CONTROL LOST"), _("a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
+            "automation is probably still running."), ask.declare, not declared, True),
+        Key("h", _("HAND BACK"), _("hand back: every asset is in automatic again, the period ends"),
+            ask.hand_back, declared),
+        Key("a", _("all"), _("all procedures and forms; an id with its site opens one"), ask.open_typed, True, True),
+        Key("k", _("last known"), _("last known values with their age, never live"), ask.last_values),
+        Key("l", _("note"), _("a note: one sentence, roles and no names"), ask.note, True, True),
+        Key("b", _("binder"), _("which printed pages are out of date"), ask.binder_state),
+        Key("L", "/".join(LANGUAGES), _("the next language: en, fr, de"), ask.next_language, True, True),
+    ]  # fmt: skip
+
+
+def list_keys(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
+    begun = bool(seat and seat.desk.drill) or bool(seen and seen.period.entries and not seen.period.ended)
+    return [
+        Key("D", _("drill"), _("an exercise (DRILL), while no real period is open; every line and entry says so"),
+            ask.begin_drill, not begun),
+        Key("q", _("leave"), _("leave; an open period goes on at the next start"), ask.leave),
+    ]  # fmt: skip
+
+
+def page_keys(seat: Seat | None = None) -> list[Key]:
+    drill = bool(seat and seat.desk.drill)
+    return [
+        Key("s", _("start drill") if drill else _("start"), _("start a run of this procedure"), ask.start),
+        Key("p", _("print"), _("print it, or say where its file lies"), ask.print_opened),
+        Key("x", _("list"), _("back to the list"), ask.to_list),
+    ]
+
+
+def run_keys(run: Run | None = None) -> list[Key]:
+    step = run.step if run else None
+    held = bool(run and run.waiting_for())
+    waiting = bool(run and run.open_readings()) and not held
+    return [
+        Key("o", _("release"), _("the role that a HOLD names releases it"), ask.release, held),
+        Key("v", _("value"), _("a reading; 2.31 and 2,31 are the same"), ask.take, waiting, True),
+        Key("d", _("done"), _("the step is done"), ask.done, bool(step) and not held and not waiting, True),
+        Key("t", _("timer"), _("start the timer of the step"), ask.timer, bool(step and step.timer) and not held),
+        Key("n", _("n/a"), _("the step is not applicable, with a reason"), ask.not_applicable,
+            bool(step) and not held, True),
+        Key("g", _("go to"), _("go on at another step"), ask.go_to, True, True),
+        Key("u", _("undo"), _("take the last entry of this run back, by a new entry"), ask.undo),
+        Key("r", _("repeat"), _("begin the next round of a REPEAT"), ask.again,
+            bool(run and run.procedure.repeats), True),
+        Key("l", _("note"), _("a note on this step"), ask.note, True, True),
+        Key("w", _("whole"), _("the whole procedure, with time and role of each mark"), ask.whole),
+        Key("p", _("print"), _("print it, or say where its file lies"), ask.print_opened),
+        Key("f", _("end"), _("end this run"), ask.finish),
+        Key("x", _("list"), _("back to the list"), ask.to_list),
+    ]  # fmt: skip

@@ -1,0 +1,383 @@
+"""What an act asks before it is done: the same questions in the same order on console and screen.
+
+An act answers at once or talks first: it is a generator that yields questions, is sent the answers and returns what is
+said at its end. Whoever goes back closes it, and what was not kept until then is not kept: no front end can hold half
+an answer. A refusal is raised (Refused) and ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Callable, TypeVar, Union
+
+from fallback_procedures.board import all_lines, table
+from fallback_procedures.desk import Desk, Refused, desk
+from fallback_procedures.library import Library, load
+from fallback_procedures.place import Look, Place, look, no_drill_now, site_named, sites_to_ask
+from fallback_procedures.run import Run
+from fallback_procedures.sheet import missing_safety
+from fallback_procedures.triggers import last_known, moment
+from fallback_procedures.view import document_lines, judged, out_lines, spoken, unit_text
+from fallback_procedures.words import LANGUAGES, ROLES, _, clean, language, role_text, use_language
+
+T = TypeVar("T")
+YES = ("y", "j", "o")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question. `page` is what a person reads before it, `note` what stands right above it."""
+
+    prompt: str
+    page: tuple[str, ...] = ()
+    note: tuple[str, ...] = ()
+
+
+Reply = Union[str, list]  # one sentence, or a page of lines to read
+Talk = Generator[Ask, str, Reply]
+
+
+@dataclass
+class Seat:
+    """One person at work: texts, journal, and what is at hand: a run, an opened procedure, else the list."""
+
+    place: Place
+    library: Library
+    desk: Desk
+    width: int = 79
+    run_id: str = ""
+    opened: tuple[str, str] | None = None  # a procedure that is read, with its site
+    chosen: list[tuple[str, str]] = field(default_factory=list)  # what the numbers in the list mean
+    left: bool = False
+
+    def look(self) -> Look:
+        return look(self.place, self.library, self.desk, language())
+
+    def run(self) -> Run:
+        """The run at hand; Refused where there is none."""
+        run = self.at_hand(self.look())
+        if run is None:
+            raise Refused(_("this run is not open"))
+        return run
+
+    def resume(self) -> str:
+        """Go on with the run that was worked at last, and say so; "" where none is open."""
+        runs = self.look().period.open_runs()
+        if not runs:
+            return ""
+        self.run_id = max(runs, key=lambda run: run.last_n).id
+        return _("Resumed: {runs}").format(runs=", ".join(run.id for run in runs))
+
+    def at_hand(self, seen: Look) -> Run | None:
+        run = seen.period.runs.get(self.run_id)
+        return None if run is None or run.finished else run
+
+
+def asked(ask: Ask, read: Callable[[str], T]) -> Generator[Ask, str, T]:
+    """Ask until the answer can be read; an empty one that cannot be read ends the act."""
+    note = ask.note
+    while True:
+        text = yield Ask(ask.prompt, ask.page, note)
+        try:
+            return read(text)
+        except Refused as fault:
+            if not text:
+                raise
+            note = (f"! {fault}",)
+
+
+def role_asked(question: str) -> Generator[Ask, str, str]:
+    """A role, by its number or its name."""
+    roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(ROLES, 1))
+
+    def read(text: str) -> str:
+        if text.isdigit() and 0 < int(text) <= len(ROLES):
+            return ROLES[int(text) - 1]
+        if text not in ROLES:
+            raise Refused(_("nothing was done: a role is needed"))
+        return text
+
+    return (yield from asked(Ask(f"{question} {roles}:"), read))
+
+
+def word_asked(prompt: str, word: str, otherwise: str, page: tuple[str, ...] = ()) -> Generator[Ask, str, None]:
+    """A word that nobody types by accident; anything else ends the act with `otherwise`."""
+    if (yield Ask(prompt, page)) != word:
+        raise Refused(otherwise)
+
+
+# -- reading ---
+
+
+def choose(seat: Seat, number: int) -> Reply | Talk:
+    """What a number in the list means: a run, or a procedure that applies."""
+    if not 0 < number <= len(seat.chosen):
+        raise Refused(_("there is no {id}").format(id=number))
+    first, second = seat.chosen[number - 1]
+    if first == "run":
+        seat.run_id, seat.opened = second, None
+        return ""
+    return open_one(seat, first, second)
+
+
+def open_one(seat: Seat, name: str, site: str = "") -> Reply | Talk:
+    """Read a procedure or form; one with faults is shown as it is."""
+    entry = seat.library.get(name, language())
+    if entry is None:
+        raise Refused(_("there is no {id}").format(id=clean(name, 10)))
+    if entry.procedure is None:
+        faults = ["! " + _("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in entry.faults[:5]]
+        text = [clean(line, seat.width) for line in entry.text.splitlines()[:300]]
+        return [_("This file has faults and cannot be run; it is shown as it is:"), *faults, *text]
+    known = seat.look().known
+    sites = sites_to_ask(seat.library, known, name)
+    if not site and len(sites) > 1:
+        return _open_at(seat, name, sites)
+    seat.opened = (name, site_named(site or sites[0], known))
+    return ""
+
+
+def _open_at(seat: Seat, name: str, sites: list[str]) -> Talk:
+    prompt = _("Which site ({sites})?").format(sites=" ".join(sites))
+    site = yield from asked(Ask(prompt), lambda text: site_named(text, seat.look().known))
+    seat.opened = (name, site)
+    return ""
+
+
+def opened_lines(seat: Seat) -> list[str]:
+    """The procedure that is read."""
+    name, site = seat.opened or ("", "")
+    entry = seat.library.get(name, language())
+    if entry is None or entry.procedure is None:
+        return []
+    return document_lines(entry.procedure, seat.library.sheet(site), seat.width, language())
+
+
+def open_typed(seat: Seat, given: str) -> Talk:
+    """All procedures and forms, and the one that a person names."""
+    typed = given or (yield Ask(_("id to open:"), tuple(all_lines(seat.library, seat.width))))
+    name, _space, site = typed.partition(" ")
+    if not name:
+        return ""
+    opened = open_one(seat, name.upper(), site.strip())
+    return (yield from opened) if isinstance(opened, Generator) else opened
+
+
+def last_values(seat: Seat, _given: str) -> Reply:
+    seen = seat.look()
+    rows = last_known(seat.place.manual, seen.status, seen.now)
+    return [_("LAST KNOWN VALUES - not live"), *(table(rows, (30, 16, 12, 24)) or [_("none")])]
+
+
+def binder_state(seat: Seat, _given: str) -> Reply:
+    from fallback_procedures.binder import status_lines
+
+    return list(status_lines(seat.place, seat.library))
+
+
+def print_opened(seat: Seat, _given: str) -> Reply:
+    """Print what is read, or the procedure of the run at hand."""
+    from fallback_procedures.binder import Unprintable, print_one
+
+    name, site = seat.opened or (seat.run().procedure.id, seat.run().site)
+    try:
+        return "  ".join(print_one(seat.place, seat.library, name, site, language()))
+    except Unprintable as fault:
+        raise Refused(str(fault)) from fault
+
+
+def next_language(seat: Seat, given: str) -> Reply:
+    """The next language, or the one named; a run goes on in the language it was begun in."""
+    wanted = given.lower() if given else LANGUAGES[(LANGUAGES.index(language()) + 1) % len(LANGUAGES)]
+    if wanted not in LANGUAGES:
+        raise Refused(_("languages are {languages}").format(languages=" ".join(LANGUAGES)))
+    seat.library = load(seat.place.manual, (use_language(wanted),))
+    return _("English. A run that has begun stays in its language.")
+
+
+# -- the period ---
+
+
+def declare(seat: Seat, given: str) -> Talk:
+    """A person judges that control is lost."""
+    if seat.look().period.declared:
+        raise Refused(_("CONTROL LOST is already declared"))
+    means = _("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant.")
+    first = Ask(means, note=(means,))
+    role = yield from role_asked(first.prompt + " " + _("Who judges so?"))
+    why = given or (yield Ask(_("Why (one sentence):")))
+
+    def read(text: str) -> tuple[str, ...]:
+        return tuple(site_named(part, seat.look().known) for part in text.split())
+
+    sites = yield from asked(Ask(_("Sites, with spaces between; Enter for all:")), read)
+    yield from word_asked(_("Write LOST to declare it, anything else goes back:"), "LOST", _("nothing was declared"))
+    seat.desk.role = role
+    seat.desk.declare(moment(), why, sites)
+    return _("CONTROL LOST is declared.")
+
+
+def hand_back(seat: Seat, _given: str) -> Talk:
+    """Every asset is back in automatic: the period ends."""
+    period = seat.look().period
+    if not period.declared:
+        raise Refused(_("CONTROL LOST was not declared"))
+    page = [f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}" for run in period.runs.values()]
+    none = _("No procedure was run in this period.")
+    yield from word_asked(_("Write AUTO when every asset is back in automatic:"), "AUTO",
+                          _("nothing was handed back"), tuple(page or [none]))  # fmt: skip
+    seat.desk.role = yield from role_asked(_("Who hands back?"))
+    seat.desk.hand_back(moment())
+    seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, seat.desk.drill), ""
+    return _("Handed back. The period has ended.")
+
+
+def begin_drill(seat: Seat, _given: str) -> Talk:
+    """From here on an exercise, asked once."""
+    no_drill_now(seat.look())
+    yield from word_asked(
+        _("Write DRILL to begin an exercise, anything else goes back:"), "DRILL", _("nothing was done")
+    )
+    no_drill_now(seat.look())
+    seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, True), ""
+    return _("DRILL: nothing here is real; q leaves the drill.")
+
+
+def leave(seat: Seat, _given: str) -> Reply:
+    """Leave the manual; a round that was never CONTROL LOST and has no open run ends with it."""
+    period, seat.left = seat.look().period, True
+    if period.declared and not period.ended:
+        return _("The period stays open; start handwheel-manual again to go on.")
+    if period.entries and not period.open_runs() and not period.ended:
+        seat.desk.close(moment())
+    return ""
+
+
+def note(seat: Seat, given: str) -> Talk:
+    text = given or (yield Ask(_("note:")))
+    seat.desk.note(moment(), text, seat.run_id)
+    return _("kept")
+
+
+# -- a run ---
+
+
+def start(seat: Seat, _given: str) -> Reply:
+    """Begin a run of the procedure that is read."""
+    name, site = seat.opened or ("", "")
+    entry = seat.library.get(name, language())
+    if entry is None or entry.procedure is None or not entry.procedure.steps:
+        raise Refused(_("this page has no steps: p prints it"))
+    sheet = seat.library.sheet(site)
+    seat.run_id = seat.desk.start(moment(), entry.procedure, sheet, site)
+    seat.opened = None
+    return "! " + _("SITE VALUE MISSING - DO NOT USE") if missing_safety(entry.procedure, sheet) else ""
+
+
+def to_list(seat: Seat, _given: str) -> Reply:
+    seat.run_id, seat.opened = "", None
+    return ""
+
+
+def reading_prompt(run: Run) -> str:
+    """The reading that is asked now, with its unit; "" where none is."""
+    waiting = () if run.waiting_for() else run.open_readings()
+    unit = unit_text(waiting[0].unit) if waiting else ""
+    return waiting[0].name + (f" [{unit}]" if unit else "") if waiting else ""
+
+
+def take(seat: Seat, given: str) -> Reply | Talk:
+    """Take a reading; without a value each open one is asked, as long as they lie within their limits."""
+    run = seat.run()
+    if run.waiting_for() or not (run.step and run.step.readings):
+        raise Refused(_("this step has no reading, or is held"))
+    return "  ".join(_taken(seat, given)) if given else _take_all(seat)
+
+
+def _taken(seat: Seat, value: str, name: str = "") -> list[str]:
+    taken = seat.desk.read(moment(), seat.run_id, value, name)
+    return judged(taken, seat.run())
+
+
+def _take_all(seat: Seat) -> Talk:
+    run, told = seat.run(), list[str]()
+    while True:
+        waiting = run.open_readings()
+        last = run.step.readings[-1].name if run.step else ""
+        name = waiting[0].name if waiting else last
+        ask = Ask(f"{reading_prompt(run) or name}:", note=tuple(told))
+        told = yield from asked(ask, partial(_taken, seat, name=name))
+        run = seat.run()
+        if not run.open_readings() or run.readings[-1].in_limits is False:
+            return "  ".join(told)
+
+
+def done(seat: Seat, given: str) -> Talk:
+    """Mark the step at hand done; with a reading out of limits a reason is asked."""
+    lines = out_lines(seat.run())
+    if lines and not given:
+        given = yield Ask(_("Why is the step done all the same?"), note=tuple(lines))
+    seat.desk.done(moment(), seat.run_id, given)
+    return ""
+
+
+def not_applicable(seat: Seat, given: str) -> Talk:
+    reason = given or (yield Ask(_("reason:")))
+    seat.desk.not_applicable(moment(), seat.run_id, reason)
+    return ""
+
+
+def go_to(seat: Seat, given: str) -> Talk:
+    number = given or (yield Ask(_("step:")))
+    seat.desk.go_to(moment(), seat.run_id, number.strip())
+    return ""
+
+
+def again(seat: Seat, given: str) -> Talk:
+    """Begin the next round of a REPEAT."""
+    repeats = seat.run().procedure.repeats
+    if len(repeats) > 1 and not given:
+        given = yield Ask(_("which repeat (1 to {n})?").format(n=len(repeats)))
+    seat.desk.again(moment(), seat.run_id, int(given) - 1 if given.isdigit() else 0 if len(repeats) < 2 else -1)
+    return ""
+
+
+def timer(seat: Seat, _given: str) -> Reply:
+    seat.desk.timer(moment(), seat.run_id)
+    return _("The timer runs.")
+
+
+def release(seat: Seat, _given: str) -> Talk:
+    """The role that a HOLD names releases the step."""
+    role = seat.run().waiting_for()
+    if role is None:
+        raise Refused(_("nothing is held here"))
+    typed = yield Ask(_("Only {role} releases this step. y: {role} has released it now:").format(role=role_text(role)))
+    if typed.lower() not in YES:
+        raise Refused(_("nothing was done"))
+    seat.desk.release(moment(), seat.run_id, role)
+    return ""
+
+
+def undo(seat: Seat, _given: str) -> Reply:
+    seat.desk.undo(moment(), seat.run_id)
+    return _("Taken back by a new entry.")
+
+
+def whole(seat: Seat, _given: str) -> Reply:
+    run = seat.run()
+    return document_lines(run.procedure, run.sheet, seat.width, language(), run)
+
+
+def finish(seat: Seat, _given: str) -> Talk:
+    """End the run at hand."""
+    run = seat.run()
+    left = [step.number for step in run.procedure.steps if step.number not in run.marks]
+    prompt = _("Steps {steps} are not marked. y ends the run all the same:").format(steps=", ".join(left))
+    if left and (yield Ask(prompt)).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    seat.desk.finish(moment(), run.id)
+    seat.run_id = ""
+    return _("{run} has ended.").format(run=run.id)
