@@ -32,10 +32,10 @@ class Key:
 def keys(seat: Seat, seen: Look) -> list[Key]:
     """The keys where the person is now; those that do something are told (`now`)."""
     run = seat.at_hand(seen)
-    if seat.opened:
-        return [*page_keys(seat), *(_quiet(key) for key in everywhere(seat, seen))]
-    if run:
-        return [*run_keys(run), *(_quiet(key) for key in everywhere(seat, seen))]
+    if seat.opened or run:
+        here = page_keys(seat) if seat.opened else run_keys(run)
+        back = Key("q", "", "", ask.to_list)  # who wants to leave the program leaves the page first
+        return [*here, *(_quiet(key) for key in [*everywhere(seat, seen), back])]
     return [*everywhere(seat, seen), *list_keys(seat, seen)]
 
 
@@ -55,21 +55,22 @@ def key_line(known: list[Key], digits: str) -> str:
 
 
 def help_lines(run: Run | None = None) -> list[str]:
-    """What each key does, and what to do without this program."""
-    groups = (
+    """What to do without this program, and what each key does: those of a run first where one is at hand."""
+    groups = [
+        (_("IN A RUN"), run_keys(run)),
         (_("EVERYWHERE"), everywhere()),
         (_("IN THE LIST"), list_keys()),
         (_("READING A PROCEDURE"), page_keys()),
-        (_("IN A RUN"), run_keys(run)),
-    )
-    lines = [line for title, group in groups for line in (title, *(f" {key.letter}  {key.help}" for key in group))]
+    ]
+    if run is None:
+        groups.append(groups.pop(0))
     return [
-        *lines,
-        _("A number opens what stands in the list, or changes to that run. On the full screen the space bar does what "
-          "the step asks next."),
-        _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
         _("If this screen is dead: another terminal, handwheel-manual --plain; then the printed binder; then F11."),
         _("Without this program: the printed binder. Without it: the text files beside this program (library/)."),
+        _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
+        _("A number opens what stands in the list, or changes to that run. On the full screen the space bar does what "
+          "the step asks next."),
+        *(line for title, group in groups for line in (title, *(f" {key.letter}  {key.help}" for key in group))),
     ]  # fmt: skip
 
 

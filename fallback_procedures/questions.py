@@ -168,7 +168,7 @@ def open_typed(seat: Seat, given: str) -> Talk:
 def last_values(seat: Seat, _given: str) -> Reply:
     seen = seat.look()
     rows = last_known(seat.place.manual, seen.status, seen.now)
-    return [_("LAST KNOWN VALUES - not live"), *(table(rows, (30, 16, 12, 24)) or [_("none")])]
+    return [_("LAST KNOWN VALUES - not live"), seen.known.text, *(table(rows, (30, 16, 12, 24)) or [_("none")])]
 
 
 def binder_state(seat: Seat, _given: str) -> Reply:

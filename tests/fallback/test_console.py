@@ -220,13 +220,19 @@ class Screen:
         self.seen = ""
         os.write(self.handle, text.encode())
 
-    def end(self) -> int:
+    def end(self, seconds: float = 60) -> int:
+        """Read until the program has ended; its exit code."""
+        end = time.monotonic() + seconds
         while True:
-            try:
-                if not os.read(self.handle, 65536):
+            assert time.monotonic() < end, self.seen[-3000:]
+            if select.select([self.handle], [], [], 0.2)[0]:
+                try:
+                    part = os.read(self.handle, 65536)
+                except OSError:
                     break
-            except OSError:
-                break
+                if not part:
+                    break
+                self.seen += part.decode("utf-8", "replace")
         os.close(self.handle)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 

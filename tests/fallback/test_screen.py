@@ -37,7 +37,6 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         assert any(word in " ".join(shown(app)) for word in ("high by 2.5", "zu hoch um 2,5", "trop haut de 2,5"))
         await pilot.press("v")
         await typed(pilot, "20.9")
-        await pilot.press("v")
         await typed(pilot, "0")
         await pilot.press("space")
         await typed(pilot, "pumped out first")
@@ -54,8 +53,8 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         await typed(pilot, "R")
         assert "F11" in " ".join(shown(app))
         await pilot.press("escape", "h")
-        await typed(pilot, "2")
         await typed(pilot, "AUTO")
+        await typed(pilot, "2")
         await pilot.press("q")
     files = sorted((state.manual / "journal").glob("*.jsonl"))
     kinds = [line["kind"] for line in read_lines(files[0])[0]]
@@ -78,7 +77,7 @@ async def test_an_answer_taken_back_changes_nothing_and_a_refusal_is_said(state)
     app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("c", "2", "escape")
-        assert "nothing was done" in " ".join(shown(app))
+        assert "this was not kept" in " ".join(shown(app))
         await pilot.press("a")
         await typed(pilot, "P-03")
         await pilot.press("s")
@@ -141,8 +140,8 @@ async def test_a_drill_begins_by_a_key_and_a_reading_out_of_limits_needs_a_reaso
             await typed(pilot, "R")
         await pilot.press("s", "v")
         await typed(pilot, "7.5")
+        await pilot.press("space")
         for value in ("20.9", "0"):
-            await pilot.press("space")
             await typed(pilot, value)
         await pilot.press("space")
         assert max(map(len, shown(app))) <= 80
