@@ -75,7 +75,16 @@ try:
     from fallback_procedures.library import load
     from fallback_procedures.place import Place, find, look, sites_of
     from fallback_procedures.triggers import moment
-    from fallback_procedures.words import LANGUAGES, ROLES, _, clean, encodable, language_of_environment, use_language
+    from fallback_procedures.words import (
+        LANGUAGES,
+        ROLES,
+        _,
+        clean,
+        encodable,
+        language_of_environment,
+        speak_its_characters,
+        use_language,
+    )
 except Exception as broken:  # noqa: BLE001 - a damaged file of the program must not hide the pages
     raise SystemExit(text_files(broken)) from None
 
@@ -147,8 +156,6 @@ def main(given: list[str] | None = None) -> int:
 
 def command(given: list[str] | None) -> int:
     """Do what the command line asks."""
-    from fallback_procedures.terminal import speak_its_characters
-
     speak_its_characters()
     options = arguments(given)
     use_language(options.lang or language_of_environment())

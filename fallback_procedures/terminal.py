@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 import os
 import re
@@ -10,7 +9,7 @@ import select
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Callable, TextIO
 
 from fallback_procedures.view import harmless
@@ -25,31 +24,6 @@ LINE_LIMIT = 10_000  # characters
 
 class Gone(Exception):
     """The keyboard was closed: the terminal is gone or the input has ended."""
-
-
-def charset(told: str, environment: Mapping[str, str]) -> str:
-    """The characters of a terminal. Python takes the C locale, and one that this machine lacks, for UTF-8: that is
-    not what the terminal can show, so the name of the locale decides."""
-    if told.lower().replace("-", "") != "utf8" or os.name != "posix":
-        return told
-    if not sys.flags.ignore_environment and (environment.get("PYTHONIOENCODING") or environment.get("PYTHONUTF8")):
-        return told
-    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "C")
-    name, _dot, characters = locale.partition("@")[0].partition(".")
-    if not characters:
-        default = "iso8859-15" if locale.endswith("@euro") else "iso8859-1"
-        characters = {"C": "ascii", "POSIX": "ascii", "UTF-8": "utf-8"}.get(name, default)
-    try:
-        return codecs.lookup(characters).name
-    except LookupError:
-        return "ascii"
-
-
-def speak_its_characters() -> None:
-    """Let the standard streams write and read what this terminal has; a pipe keeps what Python chose."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.isatty():
-            stream.reconfigure(encoding=charset(stream.encoding or "", os.environ), errors="replace")
 
 
 def typed(text: str) -> str:

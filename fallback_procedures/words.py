@@ -6,15 +6,18 @@ Everything in this folder is written for Python 3.9: the machine that is left in
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gettext as _gettext
 import io
 import os
 import re
 import struct
+import sys
 import textwrap
 import time
 import unicodedata
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
 
@@ -161,6 +164,31 @@ def encodable(text: str, encoding: str) -> str:
             plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
             shown.append(plain or "?")
     return "".join(shown)
+
+
+def charset(told: str, environment: Mapping[str, str]) -> str:
+    """The characters of a terminal. Python takes the C locale, and one that this machine lacks, for UTF-8: that is
+    not what the terminal can show, so the name of the locale decides."""
+    if told.lower().replace("-", "") != "utf8" or os.name != "posix":
+        return told
+    if not sys.flags.ignore_environment and (environment.get("PYTHONIOENCODING") or environment.get("PYTHONUTF8")):
+        return told
+    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "C")
+    name, _dot, characters = locale.partition("@")[0].partition(".")
+    if not characters:
+        default = "iso8859-15" if locale.endswith("@euro") else "iso8859-1"
+        characters = {"C": "ascii", "POSIX": "ascii", "UTF-8": "utf-8"}.get(name, default)
+    try:
+        return codecs.lookup(characters).name
+    except LookupError:
+        return "ascii"
+
+
+def speak_its_characters() -> None:
+    """Let the standard streams write and read what this terminal has; a pipe keeps what Python chose."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.isatty():
+            stream.reconfigure(encoding=charset(stream.encoding or "", os.environ), errors="replace")
 
 
 def utc_text(seconds: float, digits: int = 3) -> str:
