@@ -72,11 +72,12 @@ def list_lines(look: Look, library: Library, width: int, at: str = "") -> tuple[
             lines += wrapped(_("because {why}").format(why=because) + ":", width, " ", "  ")
         numbered(f"{offer.id} {offer.site}".strip() + f"  {entry.title}", offer.id, offer.site)
     if not look.offers:
-        lines += wrapped(_("none, as far as can be told") if look.to_read else _("none"), width, " ", " ")
+        unknown = _("cannot tell; all procedures follow, by consequence")
+        lines += wrapped(unknown if look.to_read else _("none"), width, " ", " ")
     if look.after_declaring:
         waiting = ", ".join(look.after_declaring)
         lines += wrapped(_("after CONTROL LOST is declared (c): {ids}").format(ids=waiting), width, " ", "  ")
-    if look.to_read:
+    if look.to_read and look.offers:
         lines += wrapped(_("to read, by consequence:"), width, " ", " ")
     for name in look.to_read:
         entry = library.get(name, language())

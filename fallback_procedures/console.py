@@ -75,6 +75,8 @@ class Console:
         now = (self.seat.run_id, self.seat.opened, acts, seen.period.drill, language())
         if now != shown:
             self.terminal.say(*self.lines(seen))
+        elif not self.seat.desk.journal.safe:
+            self.terminal.say(kept_line(self.seat.desk.journal, len(seen.period.entries), self.terminal.width))
         digits = "" if self.seat.run_id or self.seat.opened else _("number or id opens")
         self.terminal.say(*key_lines(key_line(keys(self.seat, seen), digits), self.terminal.width))
         prompt = questions.reading_prompt(run) if run else ""

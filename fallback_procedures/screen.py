@@ -112,18 +112,23 @@ class ManualScreen(App[int]):
         page = questions.opened_lines(self.seat) if self.seat.opened and self.page is None else self.page
         if page is not None:
             page = [piece for line in page for piece in ([line] if len(line) <= width else wrapped(line, width))]
-            self.top = max(0, min(self.top, len(page) - room + 1))
-            return page if len(page) <= room else scrolled(page, room, self.top)
+            return self.fitted(page, room)
         run = self.seat.at_hand(seen)
         if self.size.width < 100:
             listed = self.list_lines(seen, width)
-            return run_lines(run, width, room, self.top) if run else listed[:room]
+            return run_lines(run, width, room, self.top) if run else self.fitted(listed, room)
         left = self.list_lines(seen, LEFT - 2)
+        left = left if run else self.fitted(left, room)
         rest = width - LEFT - 1
         right = run_lines(run, rest, room, self.top) if run else [_("Open a procedure with its number.")]
         rows = max(len(left), len(right))
         left, right = (part + [""] * (rows - len(part)) for part in (left, right))
         return [f"{a[: LEFT - 2]:<{LEFT - 2}} | {b}" for a, b in list(zip(left, right))[:room]]
+
+    def fitted(self, lines: list[str], room: int) -> list[str]:
+        """What fits, from where it was scrolled to."""
+        self.top = max(0, min(self.top, len(lines) - room + 1))
+        return lines if len(lines) <= room else scrolled(lines, room, self.top)
 
     def list_lines(self, seen: Look, width: int) -> list[str]:
         """Runs, procedures that apply with their reason, and the last known values."""
