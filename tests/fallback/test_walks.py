@@ -305,6 +305,9 @@ def wells(plant, room, late_s, sandy=()):
         room["read"].append(plant.now)
         for name in plant.running(pumps):
             yield 120
+            if out(step, sheet, round(plant.state.pumps[name].flow_m3h), 2):  # set the valve, read again after 60 s
+                plant.throttled[name] = level_of(sheet, "well_flow_max") - 2
+                yield 60
             one = plant.state.pumps[name]
             depth[name] = 19.0 + 0.07 * one.flow_m3h
             for nth, value in enumerate((depth[name], round(one.current_a), round(one.flow_m3h))):
