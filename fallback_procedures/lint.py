@@ -1,62 +1,48 @@
 """The writing rules for procedures (after DOE-STD-1029-92 and PPA AP-907-005), as far as a text can show them.
 
 The parser has refused what cannot be understood; here stands what could be misunderstood by a tired person. Rules
-L04, L13, L17, L18 and L20 are kept by the page (paper.py, page.typ); L02 needs the plant's labels, which come from
-the sheets. H1 and H2 are of this house: nothing that moves the plant is offered before CONTROL LOST, and nothing
-orders what hurts.
+L04, L13, L17, L18 and L20 are kept by the page (paper.py, page.typ). H1 and H2 are of this house: nothing that moves
+the plant is offered before CONTROL LOST, and nothing orders what hurts. TR: a translation says what the English says.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from fallback_procedures.flow import never_ending, never_reached
 from fallback_procedures.library import Entry, Library, load, read_entry
 from fallback_procedures.place import Place
-from fallback_procedures.procedure import TEXT_UNITS, Procedure, Step
+from fallback_procedures.procedure import UNITS, Procedure, Step, Target
+from fallback_procedures.sheet import disagreements, labels
+from fallback_procedures.translation import differences
 from fallback_procedures.words import encodable
+from fallback_procedures.writing import (
+    AND,
+    AT_A_NUMBER,
+    BOTH,
+    CALCULATING,
+    CRITICAL,
+    EITHER,
+    HURTS,
+    NEGATIVE,
+    ONE_OF,
+    OR,
+    RECORDING,
+    ROUNDS,
+    SHORT,
+    STEPS,
+    VAGUE,
+    VERBS,
+    WITHIN,
+)
 
-VERBS = {
-    "en": "add agree announce assign calculate call check close compare count drain evacuate isolate leave lock "
-    "measure notify observe open prime read record release remove reset sample select set sign start stop "
-    "switch tag test vent verify wait",
-    "fr": "ajouter amorcer annoncer appeler arrêter attendre attribuer calculer choisir comparer compter condamner "
-    "contrôler convenir couper démarrer fermer lever lire mesurer mettre noter observer ouvrir prélever "
-    "prévenir purger quitter relever retirer régler signer sélectionner tester vidanger vérifier évacuer",
-    "de": "benachrichtige beobachte berechne bestimme entlüfte entnimm gib halte kündige leere lies melde miss nimm "
-    "notiere prüfe ruf rufe räume schalte schließe setze sperre starte stelle stoppe teile teste trage "
-    "vereinbare vergleiche verlass verlasse warte wähle zähle öffne",
-}
-AND = {"en": r"and|then", "fr": r"et|puis", "de": r"und|dann"}
-RECORDING = {
-    "en": "read measure calculate count",
-    "fr": "lire mesurer calculer compter relever",
-    "de": "lies miss berechne zähle",
-}
-CALCULATING = ("calculate", "calculer", "berechne")
-VAGUE = {
-    "en": r"etc\.|approximately|roughly|as required|if necessary|as needed",
-    "fr": r"etc\.|environ|à peu près|si nécessaire|au besoin",
-    "de": r"usw\.|ungefähr|etwa|ca\.|bei Bedarf|falls nötig",
-}
-NEGATIVE = {"en": r"not|no|never", "fr": r"ne|n'\w+|pas|jamais", "de": r"nicht|kein\w*|nie"}
-ONE_OF = {"en": "one of the following", "fr": "une des actions suivantes", "de": "eine der folgenden"}
-HURTS = {
-    "en": r"\b(enter|climb into|climb onto|step into)\b|\bopen\b.*\b(hatch|cover|manhole|tank lid)\b"
-    r"|\bremove\b.*\b(lock|tag|guard|padlock)\b|\b(push|press)\b.*\bcontactor\b",
-    "fr": r"\b(entrer|descendre|grimper)\b|\bouvrir\b.*\b(trappe|capot|regard|couvercle)\b"
-    r"|\b(retirer|enlever|ôter)\b.*\b(cadenas|étiquette|protecteur)\b|\b(pousser|enfoncer)\b.*\bcontacteur\b",
-    "de": r"\b(betritt|steige|klettere)\b|\böffne\b.*\b(luke|deckel|klappe|schacht)\b"
-    r"|\b(entferne|nimm)\b.*\b(schloss|schild|sperre|abdeckung)\b|\bdrücke\b.*\bschütz\b",
-}
-SHORT = {
-    "HAND", "LOCAL", "AUTO", "LOST", "CONTROL", "SCADA", "DPD", "UTC", "HOLD", "PLC", "UV", "IF", "THEN", "WHEN",
-    "WHILE", "GO", "TO", "REFER", "ACK", "MANU",
-}  # fmt: skip
 STEP_LINES = 44  # a step with its warnings stands on one page
+NUMBER = r"(?<![\w.,/-])\d+(?:[.,]\d+)?(?![\w])"
 
 
 class Finding(NamedTuple):
@@ -67,113 +53,226 @@ class Finding(NamedTuple):
     text: str
 
 
-def findings(procedure: Procedure, known: frozenset[str] = frozenset()) -> list[Finding]:
-    """All rules this procedure breaks. `known`: the ids there are, for L15; without them it is not checked."""
-    found: list[Finding] = []
-    for step in procedure.steps:
-        found += _step(step, procedure.language)
-    found += _ends(procedure)
-    by_hand = procedure.moves_the_plant
-    if by_hand and any(one.condition not in ("control_lost", "seen") for one in procedure.applies):
-        found.append(Finding(1, "H1", "it speaks of HAND or LOCAL, so APPLIES may only say control_lost or seen"))
-    referred = {target.document for step in procedure.steps for target in step.targets if target.document}
-    for name in sorted({*referred, *procedure.forms} - known) if known else ():
-        found.append(Finding(1, "L15", f"{name} is referred to and is not in the library"))
-    told = " ".join(
-        [procedure.hand_back, *(step.text + " " + step.if_not + " " + step.expect for step in procedure.steps)]
-    )
-    for name in sorted(set(re.findall(r"\bF\d{1,2}\b", told)) - set(procedure.forms)):
-        found.append(Finding(1, "L15", f"{name} is used and does not stand under FORMS"))
+class Known(NamedTuple):
+    """What there is beside the text: the steps of each procedure by id (forms have none), labels of the plant."""
+
+    steps: Mapping[str, frozenset[str]]
+    labels: frozenset[str] = frozenset()
+
+
+def known(library: Library) -> Known:
+    """What the texts of a library may refer to."""
+    steps: dict[str, frozenset[str]] = {}
+    for (name, _language), entry in library.entries.items():
+        mine = frozenset(step.number for step in entry.procedure.steps) if entry.procedure else frozenset()
+        steps[name] = steps.get(name, frozenset()) | mine
+    return Known(steps, frozenset(label for sheet in library.sheets.values() for label in labels(sheet)))
+
+
+def findings(procedure: Procedure, there: Known | None = None) -> list[Finding]:
+    """All rules this procedure breaks. Without `there` its links to others and its labels are not checked."""
+    found = [one for step in procedure.steps for one in _step(step, procedure)]
+    found += _whole(procedure)
+    if there is not None:
+        found += _links(procedure, there)
     return sorted(found)
 
 
-def _first(text: str) -> str:
+def first_word(text: str) -> str:
     return re.sub(r"[^\w'-]", "", text.split(" ", 1)[0]).lower() if text else ""
 
 
-def _step(step: Step, language: str) -> Iterator[Finding]:
+def _step(step: Step, procedure: Procedure) -> Iterator[Finding]:
+    language, line = procedure.language, step.line
     verbs = set(VERBS[language].split())
     action = step.branch.action if step.branch else step.text
-    if _first(action) not in verbs and not action.startswith(("GO TO", "REFER TO")):
-        yield Finding(step.line, "L01", f"{_first(action)!r} is no approved verb to begin a step with")
-    more = re.search(rf"\b(?:{AND[language]}) (\w+)", action)
-    if (more and more.group(1).lower() in verbs) or any(
-        _first(part) in verbs for part in re.split(r"[.;] +", action)[1:]
-    ):
-        yield Finding(step.line, "L01", "one action per step")
+    first = first_word(action)
+    if first not in verbs and not action.startswith(("GO TO", "REFER TO")):
+        yield Finding(line, "L01", f"{first!r} is no approved verb to begin a step with")
+    more = [found.group(1).lower() for found in re.finditer(rf"\b(?:{AND[language]}) (\w+)", action)]
+    if any(word in verbs for word in [*more, *map(first_word, re.split(r"[.;:] +", action)[1:])]):
+        yield Finding(line, "L01", "one action per step")
     for notice in step.notices:
-        if _first(notice.text) in verbs:
+        if any(first_word(sentence) in verbs for sentence in re.split(r"[.!] +", notice.text)):
             yield Finding(notice.line, "L03", f"a {notice.kind} tells what is, it orders nothing")
     block = 3 + sum(1 + len(one.text) // 75 for one in step.notices) + 2 * len(step.readings) + len(step.text) // 55
     if block > STEP_LINES:
-        yield Finding(step.line, "L04", "the step and its warnings do not fit on one page")
+        yield Finding(line, "L04", "the step and its warnings do not fit on one page")
     if step.branch and re.search(rf"\b({NEGATIVE[language]})\b", step.branch.condition):
-        yield Finding(step.line, "L05", "a condition says what is, without not")
-    if ONE_OF[language] in step.text.lower():
-        yield Finding(step.line, "L06", "alternatives are steps a, b, c, each with its box")
-    if re.search(r"\b(within|innerhalb|avant) \d+ (s|min|h)\b", action) and not step.timer:
-        yield Finding(step.line, "L07", "a step against the clock has a Timer:")
-    if _first(action) in RECORDING[language].split() and not step.readings and not re.search(r"\bF\d", action):
+        yield Finding(line, "L05", "a condition says what is, without not")
+    if step.branch and _has(OR, language, step.branch.condition) and _has(BOTH, language, step.branch.condition):
+        yield Finding(line, "L05", "and and or do not stand in one condition; write two steps")
+    if ONE_OF[language] in step.text.lower() and len(_substeps(step, procedure)) < 2:
+        yield Finding(line, "L06", f"alternatives are steps {_main(step)}a, {_main(step)}b, each with its box")
+    if re.search(EITHER[language], step.text, re.IGNORECASE):
+        yield Finding(line, "L06", "each alternative is a step of its own (a, b), with its box")
+    yield from _timed(step, procedure, action)
+    yield from _readings(step, first, action, language)
+    if first in CALCULATING and not step.second_person:
+        yield Finding(line, "L12", "a calculation that doses or decides has a Second person:")
+    at = procedure.steps.index(step)
+    guarded = any(one.second_person or one.holds for one in procedure.steps[max(at - 2, 0) : at + 1])
+    if re.search(CRITICAL[language], action, re.IGNORECASE) and not guarded:
+        yield Finding(line, "L12", "what is put under voltage is verified by a Second person:, or behind a HOLD")
+    for text in (step.text, step.expect, step.if_not, step.if_twice, step.second_person):
+        yield from _words(line, text, language)
+    if len(re.sub(r"\{[^}]*\}", "x", step.text).split()) > 20:
+        yield Finding(line, "L19", "a step has 20 words at most")
+
+
+def _timed(step: Step, procedure: Procedure, action: str) -> Iterator[Finding]:
+    """L07: a step against the clock tells when the clock began, when it ends, and what to do if it was too late."""
+    if not re.search(WITHIN[procedure.language] + r" (\d+|\{\w+\}) ?(s|min|h)?\b", action, re.IGNORECASE):
+        return
+    so_far = procedure.steps[: procedure.steps.index(step) + 1]
+    if not any(reading.unit == "HH:MM" for one in so_far for reading in one.readings):
+        yield Finding(step.line, "L07", "a step before it records the start: a Reading: in HH:MM")
+    if not step.timer:
+        yield Finding(step.line, "L07", "a step against the clock has a Timer:, whose line takes the latest time")
+    if not step.if_not:
+        yield Finding(step.line, "L07", "If not: says what to do when it is too late")
+
+
+def _readings(step: Step, first: str, action: str, language: str) -> Iterator[Finding]:
+    if first in RECORDING[language].split() and not step.readings and not re.search(r"\bF\d", action):
         yield Finding(step.line, "L09", "what is read or calculated is written down: a Reading: or a form")
     for reading in step.readings:
-        if reading.unit not in TEXT_UNITS and not reading.limited:
-            yield Finding(reading.line, "L10", "a reading has limits, if only - to -")
         if reading.has_band and not step.if_not:
             yield Finding(reading.line, "L10", "If not: says what to do outside the limits")
-    if _first(action) in CALCULATING and not step.second_person:
-        yield Finding(step.line, "L12", "a calculation that doses or decides has a Second person:")
-    for text in (step.text, step.expect, step.if_not, step.second_person):
-        yield from _words(step.line, text, language)
-    if len(re.sub(r"\{[^}]*\}", "x", step.text).split()) > 20:
-        yield Finding(step.line, "L19", "a step has 20 words at most")
+    for hold in step.holds:
+        if len(hold.text.split()) < 3:
+            yield Finding(hold.line, "L11", "a HOLD says what is released, and after what")
+
+
+def _main(step: Step) -> str:
+    return re.sub(r"[a-z]", "", step.number)
+
+
+def _substeps(step: Step, procedure: Procedure) -> list[Step]:
+    return [one for one in procedure.steps if _main(one) == _main(step) and one.number != _main(one)]
+
+
+def _has(words: Mapping[str, str], language: str, text: str) -> bool:
+    return bool(re.search(rf"\b{words[language]}\b", text, re.IGNORECASE))
 
 
 def _words(line: int, text: str, language: str) -> Iterator[Finding]:
     vague = re.search(rf"(?<!\w)({VAGUE[language]})(?!\w)", text, re.IGNORECASE)
-    if vague:
+    if vague and "±" not in text:
         yield Finding(line, "L14", f"{vague.group(1)!r} says nothing exact")
-    if re.search(r"\d[.,]\d+(?![\d.,]|\s?(m|bar|A|V|Hz|%|°C|mg|ml|mL|l|h|min|s|kW|ppm|pH|g|cm|m3)\b|\s?%)", text):
-        yield Finding(line, "L14", "a number has its unit")
+    for number in _bare_numbers(text, language):
+        yield Finding(line, "L14", f"{number} has no unit (or one that is not known here)")
     hurts = re.search(HURTS[language], text, re.IGNORECASE)
     if hurts:
         yield Finding(line, "H2", f"nothing orders this: {hurts.group(0)!r}")
-    for word in re.findall(r"\b[A-ZÄÖÜ]{2,}\b", re.sub(r"\{[^}]*\}", "", text)):
-        if word not in SHORT:
+    for word in re.findall(r"\b[A-ZÄÖÜ]{2,}\b", re.sub(r'\{[^}]*\}|"[^"]*"', "", text)):
+        if word not in SHORT and word not in UNITS:
             yield Finding(line, "L19", f"{word} is no abbreviation of the list")
 
 
-def _ends(procedure: Procedure) -> Iterator[Finding]:
+def _bare_numbers(text: str, language: str) -> Iterator[str]:
+    """Numbers without a unit: each with decimals, and each whole one behind "to", "above" ... that counts nothing."""
+    text = re.sub(r"\{[^}]*\}", "x", text)
+    text = re.sub(rf"\b{STEPS[language]} \d+[a-z]?((,| \w+) \d+[a-z]?)*", "", text, flags=re.IGNORECASE)
+    for found in re.finditer(NUMBER, text):
+        behind = text[found.end() :].strip()
+        unit = behind.split(" ")[0].rstrip(".,:;)")
+        through = re.match(
+            r"(to|and|or|à|et|ou|bis|und|oder|-|\.\.) \d", behind
+        )  # "5 to 10 min": its unit stands later
+        if unit in UNITS or through:
+            continue
+        before = text[: found.start()].split()
+        counts = re.match(r"[^\W\d_]{2,}", behind)  # "2 pumps"; "to 38." and "above 3, then" count nothing
+        if re.search("[.,]", found.group()) or (
+            before and re.fullmatch(AT_A_NUMBER[language], before[-1].lower()) and not counts
+        ):
+            yield found.group()
+
+
+def _whole(procedure: Procedure) -> Iterator[Finding]:
     for repeat in procedure.repeats:
+        order = [step.number for step in procedure.steps]
+        again = procedure.steps[order.index(repeat.first) : order.index(repeat.last) + 1]
         if len(repeat.until.split()) < 2:
             yield Finding(repeat.line, "L08", "until says what ends the repeats")
-    last: dict[str, int] = {}
-    for step in procedure.steps:
-        last[step.number.rstrip("abcdefghijklmnopqrstuvwxyz")] = (
-            last.get(step.number.rstrip("abcdefghijklmnopqrstuvwxyz"), 0) + 1
-        )
-    for number, count in last.items():
-        if count > 8:
-            yield Finding(1, "L14", f"step {number} has more than 7 substeps")
-    if (
-        procedure.kind == "procedure"
-        and procedure.id != "P-18"
-        and "GO TO" not in procedure.hand_back
-        and "P-18" not in procedure.hand_back
-    ):
+        recorded = any(step.readings or re.search(r"\bF\d", step.text) for step in again)
+        if re.search(ROUNDS[procedure.language], repeat.until, re.IGNORECASE) and not recorded:
+            yield Finding(repeat.line, "L08", "rounds that are counted are recorded: a Reading: or a form")
+    for number, count in Counter(_main(step) for step in procedure.steps if step.number != _main(step)).items():
+        if count > 7:
+            line = next(step.line for step in procedure.steps if _main(step) == number)
+            yield Finding(line, "L14", f"step {number} has {count} substeps; 7 are allowed")
+    if procedure.kind == "form":
+        return
+    if procedure.moves_the_plant and any(one.condition not in ("control_lost", "seen") for one in procedure.applies):
+        yield Finding(1, "H1", "it speaks of HAND or LOCAL, so APPLIES may only say control_lost or seen")
+    if procedure.id != "P-18" and not re.search(r"GO TO|\bP-18\b", procedure.hand_back):
         yield Finding(1, "L16", "HAND BACK says where to go on")
+    for number in never_reached(procedure):
+        yield Finding(_line(procedure, number), "L16", f"no way leads to step {number}")
+    for number in never_ending(procedure):
+        yield Finding(_line(procedure, number), "L16", f"from step {number} no way leads to the end: GO TO goes round")
+
+
+def _line(procedure: Procedure, number: str) -> int:
+    step = procedure.step(number)
+    return step.line if step else 1
+
+
+def _links(procedure: Procedure, there: Known) -> Iterator[Finding]:
+    """L15: what is referred to exists, there too. L02: a label in quotes is one of the plant."""
+    for target in targets(procedure):
+        if target.document and target.document not in there.steps:
+            yield Finding(target.line, "L15", f"{target.document} is referred to and is not in the library")
+        elif target.document and target.step and target.step not in there.steps[target.document]:
+            yield Finding(target.line, "L15", f"{target.document} has no step {target.step}")
+    told = {line: text for line, text in texts(procedure)}
+    for line, text in told.items():
+        linked = {target.document for target in targets(procedure)}
+        for name in sorted({*re.findall(r"\bP-\d{2}\b", text)} - linked - set(there.steps)):
+            yield Finding(line, "L15", f"{name} is not in the library")
+        for name in sorted({*re.findall(r"\bF\d{1,2}\b", text)} - set(procedure.forms)):
+            yield Finding(line, "L15", f"{name} is used and does not stand under FORMS")
+        for label in re.findall(r'"([^"]*)"?', text):
+            if label not in there.labels:
+                yield Finding(
+                    line, "L02", f'no sheet names the label "{label}"; add it to the row labels, or quote it not'
+                )
+    for name in sorted({*procedure.forms} - set(there.steps)):
+        yield Finding(1, "L15", f"{name} is referred to and is not in the library")
+
+
+def targets(procedure: Procedure) -> list[Target]:
+    """All GO TO and REFER TO of a procedure, wherever they stand."""
+    return [*procedure.targets, *(target for step in procedure.steps for target in step.targets)]
+
+
+def texts(procedure: Procedure) -> Iterator[tuple[int, str]]:
+    """(line, text) of each step with all that belongs to it, and of the head and HAND BACK."""
+    yield 1, f"{procedure.purpose} {procedure.when} {procedure.needs} {procedure.hand_back}"
+    for step in procedure.steps:
+        parts = [step.text, step.expect, step.if_not, step.if_twice, step.second_person]
+        parts += [one.text for one in step.notices] + [one.text for one in step.holds]
+        yield step.line, " ".join(parts)
+    for repeat in procedure.repeats:
+        yield repeat.line, repeat.until
 
 
 def sentences(library: Library, entries: list[Entry]) -> list[str]:
     """Faults and findings of these files, one line each: file, line, rule, text."""
-    known = frozenset(name for name, _language in library.entries)
-    lines = []
+    there, told = known(library), []
     for entry in entries:
-        lines += [f"{entry.path}: line {fault.line}: {fault.text}" for fault in entry.faults]
-        if entry.procedure:
-            lines += [
-                f"{entry.path}: line {one.line}: {one.rule}: {one.text}" for one in findings(entry.procedure, known)
-            ]
-    return lines
+        told += [f"{entry.path}: line {fault.line}: {fault.text}" for fault in entry.faults]
+        found = findings(entry.procedure, there) if entry.procedure else []
+        if entry.origin == "shipped":
+            found = [one for one in found if one.rule != "L02"]
+        english = next((one for one in entries if (one.id, one.language) == (entry.id, "en")), None)
+        english = english or library.entries.get((entry.id, "en"))
+        if entry.procedure and english and english.procedure and entry.language != "en":
+            found += [Finding(line, "TR", text) for line, text in differences(entry.procedure, english.procedure)]
+        told += [f"{entry.path}: line {one.line}: {one.rule}: {one.text}" for one in found]
+    return told
 
 
 def check(files: list[str], place: Place) -> int:
@@ -188,7 +287,12 @@ def check(files: list[str], place: Place) -> int:
                 sys.stderr.write(f"handwheel-manual: {name}: cannot be read; name a procedure file\n")
                 return 2
             entries.append(entry)
-    lines = sentences(library, entries) + ([] if files else [note for note in library.notes if "/sheets/" in note])
+    lines = sentences(library, entries)
+    if not files:
+        lines += [note for note in library.notes if "/sheets/" in note]
+        english = [entry.procedure for entry in entries if entry.language == "en" and entry.procedure]
+        for sheet in library.sheets.values():
+            lines += [f"sheet of {sheet.site}: line {one.line}: {one.text}" for one in disagreements(sheet, english)]
     for line in lines:
         sys.stdout.write(encodable(line, sys.stdout.encoding or "ascii") + "\n")
     if not lines:

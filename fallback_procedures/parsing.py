@@ -6,7 +6,6 @@ It is strict: whatever is not understood is a fault with its line, nothing is sk
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import replace
 from decimal import Decimal
 
@@ -34,6 +33,7 @@ from fallback_procedures.procedure import (
     Step,
     Target,
     decode,
+    is_date,
     span_of,
     values_of,
 )
@@ -61,6 +61,7 @@ _TRANSLATION = "translation not yet reviewed|translation reviewed by (?:ROLE) on
 )
 SENTENCES = ("[ ]", "PURPOSE", "WHEN", "NEEDS", *NOTICES, "HOLD", "REPEAT", "Expect", "If not", "If twice",
              "Second person", "HAND BACK")  # fmt: skip
+_LINKED = ("WHEN", "NEEDS", "PURPOSE", "REPEAT", "HAND BACK")  # beside steps and what belongs to them
 _NOT_IN_FORM = ("WHEN", "APPLIES", "NEEDS", "HAND BACK", "FORMS")
 _EXAMPLES = {
     "REVISION": "number and date: REVISION  7  2026-09-02",
@@ -98,6 +99,7 @@ class _Builder:
         self.holds: list[Hold] = []
         self.repeats: list[Repeat] = []
         self.page: list[str] = []
+        self.elsewhere: tuple[Target, ...] = ()
         self.defaults: dict[str, str] = {}  # of the site values met so far
 
     def fault(self, line: int, text: str) -> None:
@@ -328,6 +330,7 @@ class _Builder:
         self.kind = "form" if items[0].key == "FORM" else "procedure"
         for item in items[1:]:
             self.take(item)
+        self.elsewhere = tuple(target for item in items if item.key in _LINKED for target in self.targets(item))
         self.whole(items)
         name, _space, title = items[0].text.partition(" ")
         if not _ID.fullmatch(name) or not title.strip() or (name[0] == "F") != (self.kind == "form"):
@@ -355,7 +358,7 @@ class _Builder:
             self.kind, name, title.strip(), revision, effective, self.text("STATUS"), approved[0], self.text("OWNER"),
             review_by, language, translation, self.text("PURPOSE"), self.text("WHEN"), tuple(self.applies),
             self.text("NEEDS"), tuple(self.steps), tuple(self.repeats), self.text("HAND BACK"), forms,
-            tuple(self.page), self.source,
+            tuple(self.page), self.source, self.elsewhere,
         )  # fmt: skip
 
     def text(self, key: str) -> str:
@@ -371,7 +374,7 @@ class _Builder:
             self.fault(item.line, f"{key} is written {_EXAMPLES[key]}")
             return "", ""
         parts = [part for part in found.groups() if part] + ["", ""]
-        if any(re.fullmatch(_DATE, part) and not _is_date(part) for part in parts):
+        if any(re.fullmatch(_DATE, part) and not is_date(part) for part in parts):
             self.fault(item.line, f"{key}: there is no such day")
         return parts[0], parts[1]
 
@@ -389,9 +392,7 @@ class _Builder:
         for line in [notice.line for notice in self.notices] + [hold.line for hold in self.holds]:
             self.fault(line, "this stands before its step; no step follows")
         order = [step.number for step in self.steps]
-        elsewhere = [target for item in items if item.key in ("WHEN", "NEEDS", "PURPOSE", "REPEAT", "HAND BACK")
-                     for target in self.targets(item)]  # fmt: skip
-        for target in (*elsewhere, *(target for step in self.steps for target in step.targets)):
+        for target in (*self.elsewhere, *(target for step in self.steps for target in step.targets)):
             if target.step and not target.document and target.step not in order:
                 self.fault(target.line, f"there is no step {target.step}")
         for repeat in self.repeats:
@@ -408,10 +409,3 @@ class _Builder:
                 self.fault(step.line, "a step with a safety limit says what to do outside it: If not:")
             if step.if_twice and not bands:
                 self.fault(step.line, "If twice: belongs to a reading with limits")
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return bool(time.strptime(text, "%Y-%m-%d"))
-    except ValueError:
-        return False

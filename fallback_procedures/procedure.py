@@ -21,6 +21,7 @@ there so that a file cut short is noticed. The whole grammar with an example: do
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from typing import Callable, NamedTuple
 
@@ -203,6 +204,7 @@ class Procedure:
     forms: tuple[str, ...]
     page: tuple[str, ...]
     source: str = field(compare=False, repr=False)
+    targets: tuple[Target, ...] = ()  # where head, REPEAT and HAND BACK send the reader
 
     @property
     def approved(self) -> bool:
@@ -251,6 +253,14 @@ def span_of(text: str) -> int:
     """Seconds of "30 s", "15 min" or "4 h"; 0 where it is anything else. [s]"""
     found = re.fullmatch(r"([0-9]{1,4}) (s|min|h)", text)
     return int(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0
+
+
+def is_date(text: str) -> bool:
+    """Whether "2026-09-02" is a day that there is."""
+    try:
+        return bool(time.strptime(text, "%Y-%m-%d"))
+    except ValueError:
+        return False
 
 
 def with_values(text: str, shown: Callable[[str, str], str]) -> str:

@@ -13,11 +13,13 @@ for a safety limit it counts as missing: a plausible number from a library is mo
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from fallback_procedures.lines import strange
 from fallback_procedures.procedure import (
+    LINE_LIMIT,
     SITE_TYPES,
     Fault,
     Limit,
@@ -25,16 +27,19 @@ from fallback_procedures.procedure import (
     Reading,
     Span,
     decode,
+    is_date,
     span_of,
     values_of,
     with_values,
 )
-from fallback_procedures.words import ROLES, _, hostile, number_shown
+from fallback_procedures.words import ROLES, _, number_shown
 
 _HEAD = re.compile(r"SHEET +site +([\w.-]{1,40}) +(\S.*)")
 _TYPE = re.compile(r"TYPE +(\w+)")
 _APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ROW = re.compile(r"([a-z][a-z0-9_]{0,40}) *= *(\S.*)")
+_COMMA = re.compile(r"-?[0-9]+,[0-9]+ +\S+$")
+_TAG_ROW = re.compile(r"tag_(p[0-9]{2})_([0-9]{1,2}[a-z]?)(?:_([2-9]))?")
 _QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
 
 
@@ -49,6 +54,7 @@ class Sheet:
     approved_on: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)  # of each value in its file
 
 
 def read_sheet(source: str | bytes) -> Sheet:
@@ -59,24 +65,33 @@ def read_sheet(source: str | bytes) -> Sheet:
             return Sheet(faults=faults)
         source = text
     found: dict[str, tuple[str, ...]] = {}
+    heads: dict[str, int] = {}
     values: dict[str, str] = {}
+    lines: dict[str, int] = {}
     wrong: list[Fault] = []
     for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
         line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if not line:
             continue
         row = _ROW.fullmatch(line)
-        if any(hostile(character) for character in line) or len(line) > 200:
-            wrong.append(Fault(number, "the line is too long or holds a character that cannot be printed"))
+        if strange(line) or len(line) > LINE_LIMIT:
+            wrong.append(Fault(number, f"over {LINE_LIMIT} characters, or one that has no place here: type it anew"))
+        elif row and _COMMA.match(row.group(2)):
+            wrong.append(Fault(number, f"{row.group(1)}: write the number with a decimal point, as 0.60 m"))
+        elif row and row.group(1).startswith("tag_") and not _TAG_ROW.fullmatch(row.group(1)):
+            wrong.append(Fault(number, f"{row.group(1)}: a tag is named as tag_p03_3 = TAG (procedure, step), or _3_2"))
         elif row and row.group(1) in values:
             wrong.append(Fault(number, f"{row.group(1)} stands twice; the first value is kept"))
         elif row:
-            values[row.group(1)] = " ".join(row.group(2).split())
+            values[row.group(1)], lines[row.group(1)] = " ".join(row.group(2).split()), number
         else:
             for key, form in (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", _APPROVED)):
                 match = form.fullmatch(line)
-                if match and key not in found:
-                    found[key] = match.groups()
+                if match and key in found:
+                    wrong.append(Fault(number, f"{key} stands twice; the first is kept"))
+                    break
+                if match:
+                    found[key], heads[key] = match.groups(), number
                     break
             else:
                 wrong.append(Fault(number, 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'))
@@ -86,12 +101,15 @@ def read_sheet(source: str | bytes) -> Sheet:
     if not site:
         wrong.append(Fault(1, "the first line must say: SHEET  site ID  name"))
     if kind and kind not in SITE_TYPES:
-        wrong.append(Fault(1, f"TYPE is one of {', '.join(SITE_TYPES)}"))
+        wrong.append(Fault(heads["TYPE"], f"TYPE is one of {', '.join(SITE_TYPES)}"))
         kind = ""
     if role and role not in ROLES:
-        wrong.append(Fault(1, f"APPROVED names a role: {', '.join(ROLES)}"))
+        wrong.append(Fault(heads["APPROVED"], f"APPROVED names a role: {', '.join(ROLES)}"))
         role = day = ""
-    return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)))
+    if day and not is_date(day):
+        wrong.append(Fault(heads["APPROVED"], f"there is no such day as {day}; the sheet counts as not approved"))
+        role = day = ""
+    return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)), lines)
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,9 @@ def bounds(reading: Reading, sheet: Sheet) -> Bounds:
         origins.append(origin)
         if origin == "missing":
             missing.append(limit.value)
+    if ends[0] and ends[1] and Decimal(ends[0]) > Decimal(ends[1]):  # turned round: neither can be believed
+        missing = [limit.value for limit in (reading.low, reading.high) if limit.value]
+        ends, origins = ["", ""], ["missing"]
     worst = next((origin for origin in ("missing", "default", "site") if origin in origins), "text")
     return Bounds(ends[0], ends[1], worst, tuple(missing))
 
@@ -154,6 +175,52 @@ def tag_of(procedure_id: str, step: str, index: int, sheet: Sheet) -> str:
 def labels(sheet: Sheet) -> tuple[str, ...]:
     """The labels as they stand on the plant of this site (row `labels`)."""
     return tuple(label.strip() for label in sheet.values.get("labels", "").split(",") if label.strip())
+
+
+def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
+    """Rows of a sheet that do not fit the procedures of its site: wrong unit, no time, limits turned round, no reading.
+
+    What is found here is never used as a limit; the page says DO NOT USE.
+    """
+    found: list[Fault] = []
+    mine = {procedure.id: procedure for procedure in procedures}
+
+    def say(name: str, text: str) -> None:
+        found.append(Fault(sheet.lines.get(name, 1), f"{name}: {text}"))
+
+    for procedure in mine.values():
+        if not any(
+            one.site in ("", sheet.site) and one.site_type in ("", sheet.site_type) for one in procedure.applies
+        ):
+            continue
+        for step in procedure.steps:
+            where = f"{procedure.id} step {step.number}"
+            for reading in step.readings:
+                for name in {end.value for end in (reading.low, reading.high)} & set(sheet.values):
+                    quantity = _QUANTITY.fullmatch(sheet.values[name])
+                    if not quantity or quantity.group(2) != reading.unit:
+                        say(name, f"{sheet.values[name]!r} is no number in {reading.unit}, as {where} needs it")
+                low, high = (
+                    _QUANTITY.fullmatch(sheet.values.get(end.value, "")) for end in (reading.low, reading.high)
+                )
+                if low and high and Decimal(low.group(1)) > Decimal(high.group(1)):
+                    say(reading.low.value, f"it is above {reading.high.value}; both are limits of {where}")
+        spans = [step.timer for step in procedure.steps]
+        spans += [span for repeat in procedure.repeats for span in (repeat.every, repeat.then)]
+        for span in spans:
+            if span and span.value in sheet.values and span_s(span, sheet) is None:
+                say(
+                    span.value,
+                    f"{sheet.values[span.value]!r} is no time as 30 s, 15 min or 4 h; {procedure.id} needs one",
+                )
+    for name in sheet.values:
+        row = _TAG_ROW.fullmatch(name)
+        if row:
+            procedure_id = f"{row.group(1)[0].upper()}-{row.group(1)[1:]}"
+            told = mine[procedure_id].step(row.group(2)) if procedure_id in mine else None
+            if told is None or len(told.readings) < int(row.group(3) or 1):
+                say(name, f"there is no such reading in {procedure_id}")
+    return sorted(set(found))
 
 
 def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:

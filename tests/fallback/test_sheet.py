@@ -2,9 +2,15 @@
 
 from decimal import Decimal
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fallback_procedures.library import load
 from fallback_procedures.procedure import Span, parse
 from fallback_procedures.sheet import (
     bounds,
+    disagreements,
     filled,
     labels,
     limits_text,
@@ -95,3 +101,94 @@ def test_a_sheet_names_the_tag_of_a_reading_and_the_labels_of_the_plant():
     assert tag_of("P-03", "4", 0, own) == ""
     assert labels(own) == ("S1", "S2", "Q1")
     assert used(SAMPLE, own) == used(SAMPLE, read_sheet(SHEET))  # a page does not change with them
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("stop_level = 0,60 m", "decimal point"),
+        ("stop_level = 9.99 m", "stands twice"),
+        ("APPROVED    engineer  2026-11-02", "APPROVED stands twice"),
+        ("TYPE        reservoir", "TYPE stands twice"),
+        ("STOP LEVEL 3", "a sheet has SHEET"),
+        ("x" * 201, "over 200 characters"),
+        ("phone = 22\x1b[2J00", "no place here"),
+        ("phone = 22\u202e00", "no place here"),
+        ("tag_3_p03 = R-WW.level", "tag_p03_3"),
+        ("= 5 m", "a sheet has SHEET"),
+    ],
+)
+def test_a_line_at_fault_is_named_and_gives_no_value(line, told):
+    before = read_sheet(SHEET)
+    sheet = read_sheet(SHEET + line + "\n")
+    assert [fault.line for fault in sheet.faults] == [11]
+    assert told in sheet.faults[0].text
+    assert sheet.values == before.values
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("lift_station", "lift_statoin", 2),
+        ("engineer  2026-11-01", "boss  2026-11-01", 3),
+        ("engineer  2026-11-01", "engineer  2026-02-30", 3),
+        ("SHEET       site R", "SHEET       R", 1),
+    ],
+)
+def test_a_head_at_fault_is_named_and_never_half_believed(old, new, line):
+    sheet = read_sheet(SHEET.replace(old, new, 1))
+    assert line in [fault.line for fault in sheet.faults]
+    assert not (sheet.site and sheet.approved_by and sheet.site_type)
+
+
+def test_limits_that_are_turned_round_on_a_sheet_count_as_missing():
+    sheet = read_sheet(SHEET.replace("0.60 m", "2.60 m"))
+    band = bounds(LEVEL, sheet)
+    assert (band.low, band.high, band.origin, band.missing) == ("", "", "missing", ("stop_level", "alarm_level"))
+    assert missing_safety(SAMPLE, sheet) == ("stop_level", "alarm_level")
+    assert "DO NOT USE" in limits_text(LEVEL, sheet)
+
+
+@pytest.mark.parametrize(
+    ("row", "line", "told"),
+    [
+        ("", 0, ""),
+        ("tag_p03_1 = R-WW.level", 0, ""),
+        ("tag_p03_1_2 = R-WW.level", 11, "no such reading in P-03"),
+        ("tag_p03_9 = R-WW.level", 11, "no such reading in P-03"),
+        ("tag_p44_1 = R-WW.level", 11, "no such reading in P-44"),
+    ],
+)
+def test_a_row_that_names_a_reading_that_is_not_there_is_found(row, line, told):
+    found = disagreements(read_sheet(SHEET + row + "\n"), [SAMPLE])
+    assert [fault.line for fault in found] == ([line] if line else [])
+    assert told in " ".join(fault.text for fault in found)
+
+
+def test_a_value_in_another_unit_or_no_number_or_no_time_is_found_by_its_line():
+    feet = disagreements(read_sheet(SHEET.replace("0.60 m", "2.0 ft")), [SAMPLE])
+    assert [(one.line, one.text) for one in feet] == [
+        (6, "stop_level: '2.0 ft' is no number in m, as P-03 step 1 needs it")]  # fmt: skip
+    turned = disagreements(read_sheet(SHEET.replace("0.60 m", "2.60 m")), [SAMPLE])
+    assert [(one.line, one.text) for one in turned] == [
+        (6, "stop_level: it is above alarm_level; both are limits of P-03 step 1")]  # fmt: skip
+    timed = parse(SAMPLE.source.replace("every 15 min", "every {round_every=15 min}"))[0]
+    slow = disagreements(read_sheet(SHEET + "round_every = a quarter\n"), [timed])
+    assert [one.line for one in slow] == [11]
+    elsewhere = read_sheet(SHEET.replace("lift_station", "reservoir").replace("0.60 m", "2.0 ft"))
+    assert disagreements(elsewhere, [SAMPLE]) == []
+
+
+def test_the_sheets_of_the_example_fit_the_library():
+    english = [entry.procedure for key, entry in load(None, ("en",)).entries.items() if key[1] == "en"]
+    for path in sorted((GOLDEN.parents[1] / "config" / "example" / "sheets").glob("*.txt")):
+        sheet = read_sheet(path.read_bytes())
+        assert sheet.faults == ()
+        assert disagreements(sheet, english) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(max_size=300), st.binary(max_size=300)))
+def test_nothing_makes_the_reader_of_sheets_crash(source):
+    sheet = read_sheet(source)
+    assert sheet.site or sheet.faults

@@ -1,0 +1,81 @@
+"""Whether a translation says the same as the English text: all that is not words must be the same in both.
+
+Steps, readings, units, limits, releases, times, links and the numbers in a sentence are compared; the words wait for a
+person who reads both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from fallback_procedures.procedure import TEXT_UNITS, UNITS, Procedure, Reading, Step, values_of
+
+SAME_UNITS = {"%LEL": "%LEL", "%UEG": "%LEL", "%LIE": "%LEL", "Umdr.": "a count"}  # one unit in three languages
+
+
+def differences(translated: Procedure, english: Procedure) -> Iterator[tuple[int, str]]:
+    """(line of the translation, what differs there); nothing where both say the same."""
+    for what in ("id", "kind", "revision", "effective", "forms", "review_by"):
+        own, other = getattr(translated, what), getattr(english, what)
+        if own != other:
+            yield 1, f"{what.replace('_', ' ')} is {told(own)}, in English {told(other)}"
+    if [one.text for one in translated.applies] != [one.text for one in english.applies]:
+        yield 1, "APPLIES differs from the English text"
+    numbers, others = ([step.number for step in one.steps] for one in (translated, english))
+    if numbers != others:
+        yield 1, f"it has the steps {told(numbers)}, in English {told(others)}"
+        return
+    for own_step, other_step in zip(translated.steps, english.steps):
+        for what, own, other in zip(PARTS, shape(own_step), shape(other_step)):
+            if own != other:
+                yield own_step.line, f"step {own_step.number}: {what}: {told(own)}, in English {told(other)}"
+    repeats = [[(one.first, one.last, one.every, one.for_s, one.then) for one in text.repeats]
+               for text in (translated, english)]  # fmt: skip
+    if repeats[0] != repeats[1]:
+        yield (translated.repeats[0].line if translated.repeats else 1), "the repeats differ from the English text"
+    for what, own, other in (("PURPOSE", translated.purpose, english.purpose), ("WHEN", translated.when, english.when),
+                             ("NEEDS", translated.needs, english.needs),
+                             ("HAND BACK", translated.hand_back, english.hand_back)):  # fmt: skip
+        if figures(own) != figures(other):
+            yield 1, f"{what}: {told(figures(own))}, in English {told(figures(other))}"
+    if translated.kind == "form" and values_of("\n".join(translated.page)) != values_of("\n".join(english.page)):
+        yield 1, "the page has other site values than in English"
+
+
+PARTS = ("warnings", "releases", "readings", "parts", "condition", "links", "timer", "numbers")
+
+
+def shape(step: Step) -> tuple[object, ...]:
+    """All of a step that a translation may not change, in the order of PARTS."""
+    texts = [step.text, step.expect, step.if_not, step.if_twice, step.second_person,
+             *(one.text for one in step.notices), *(one.text for one in step.holds)]  # fmt: skip
+    return (
+        [one.kind for one in step.notices],
+        [(one.role, one.once) for one in step.holds],
+        [band(one) for one in step.readings],
+        [bool(text) for text in texts[1:5]],
+        step.branch.word if step.branch else "",
+        [(one.leave, one.step, one.document) for one in step.targets],
+        step.timer,
+        figures(" ".join(texts)),
+    )
+
+
+def band(one: Reading) -> str:
+    """The unit and the limits of a reading, as they stand in the text."""
+    unit = SAME_UNITS.get(one.unit, one.unit if one.unit in (*UNITS, *TEXT_UNITS) else "a count")
+    ends = [f"{{{end.value}={end.default}}}" if end.value else end.number or "-" for end in (one.low, one.high)]
+    return f"{unit} {'safety ' if one.safety else ''}limits {' to '.join(ends)}" if one.limited else unit
+
+
+def figures(text: str) -> list[str]:
+    """The numbers and the names of site values in a text, sorted; a decimal comma is a decimal point."""
+    found = [f"{{{name}}}" for name in values_of(text)]
+    found += [one.replace(",", ".") for one in re.findall(r"\d+(?:[.,]\d+)?", re.sub(r"\{[^}]*\}", "", text))]
+    return sorted(Counter(found).elements())
+
+
+def told(value: object) -> str:
+    return ", ".join(str(one) for one in value) or "none" if isinstance(value, (list, tuple)) else str(value)
