@@ -21,6 +21,7 @@ from fallback_procedures.lines import strange
 from fallback_procedures.procedure import (
     LINE_LIMIT,
     SITE_TYPES,
+    UNITS,
     Fault,
     Limit,
     Procedure,
@@ -152,7 +153,7 @@ def _end(limit: Limit, reading: Reading, sheet: Sheet) -> tuple[str, str]:
         return limit.number, "text"
     quantity = _QUANTITY.fullmatch(sheet.values.get(limit.value, ""))
     trusted = sheet.approved_by or not reading.safety
-    if quantity and quantity.group(2) == reading.unit and trusted:
+    if quantity and _same_unit(quantity.group(2), reading.unit) and trusted:
         return quantity.group(1), "site"
     if limit.default and not reading.safety:
         return limit.default.split()[0], "default"
@@ -198,7 +199,7 @@ def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
             for reading in step.readings:
                 for name in {end.value for end in (reading.low, reading.high)} & set(sheet.values):
                     quantity = _QUANTITY.fullmatch(sheet.values[name])
-                    if not quantity or quantity.group(2) != reading.unit:
+                    if not quantity or not _same_unit(quantity.group(2), reading.unit):
                         say(name, f"{sheet.values[name]!r} is no number in {reading.unit}, as {where} needs it")
                 low, high = (
                     _QUANTITY.fullmatch(sheet.values.get(end.value, "")) for end in (reading.low, reading.high)
@@ -221,6 +222,11 @@ def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
             if told is None or len(told.readings) < int(row.group(3) or 1):
                 say(name, f"there is no such reading in {procedure_id}")
     return sorted(set(found))
+
+
+def _same_unit(one: str, other: str) -> bool:
+    """The same unit, or two words that count: "6 lamps" on the sheet are 6 Lampen in the German text."""
+    return one == other or (one.isalpha() and other.isalpha() and one not in UNITS and other not in UNITS)
 
 
 def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:

@@ -66,7 +66,12 @@ def shape(step: Step) -> tuple[object, ...]:
 def band(one: Reading) -> str:
     """The unit and the limits of a reading, as they stand in the text."""
     unit = SAME_UNITS.get(one.unit, one.unit if one.unit in (*UNITS, *TEXT_UNITS) else "a count")
-    ends = [f"{{{end.value}={end.default}}}" if end.value else end.number or "-" for end in (one.low, one.high)]
+    if (one.low.value or one.high.value) and unit != "a count":
+        unit = one.unit  # the sheet gives its values in one unit for all languages
+    ends = []
+    for end in (one.low, one.high):
+        default = "=" + end.default.split(" ")[0] if end.default else ""  # its unit is that of the reading
+        ends.append(f"{{{end.value}{default}}}" if end.value else end.number or "-")
     return f"{unit} {'safety ' if one.safety else ''}limits {' to '.join(ends)}" if one.limited else unit
 
 

@@ -141,6 +141,14 @@ def test_a_head_at_fault_is_named_and_never_half_believed(old, new, line):
     assert not (sheet.site and sheet.approved_by and sheet.site_type)
 
 
+def test_a_count_is_a_count_in_every_language_and_a_unit_is_not():
+    english = "PROCEDURE" + SAMPLE.source.split("PROCEDURE", 1)[1].replace("full_load_current=9.5 A", "lamps_min")
+    for unit, sheet_unit, origin in (("Lampen", "lamps", "site"), ("lamps", "lamps", "site"), ("A", "lamps", "missing"),
+                                     ("Lampen", "A", "missing"), ("mA", "A", "missing")):  # fmt: skip
+        reading = parse(english.replace("motor current ________ A", f"it ________ {unit}"))[0].steps[2].readings[0]
+        assert bounds(reading, read_sheet(SHEET + f"lamps_min = 6 {sheet_unit}\n")).origin == origin
+
+
 def test_limits_that_are_turned_round_on_a_sheet_count_as_missing():
     sheet = read_sheet(SHEET.replace("0.60 m", "2.60 m"))
     band = bounds(LEVEL, sheet)
