@@ -130,6 +130,15 @@ def test_nothing_makes_the_parser_crash(source):
     assert (procedure is None) == bool(faults)
 
 
+LINES = sorted({line for path in LIBRARY for line in path.read_text().split("\n")})
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(LINES), st.text(max_size=60)), max_size=40))
+def test_lines_of_many_procedures_thrown_together_are_never_half_understood(lines):
+    accounted_for("\n".join(lines).encode("utf-8", "surrogatepass"))
+
+
 def test_five_hundred_damaged_files_are_refused_or_every_item_of_them_is_accounted_for():
     draw = random.Random(7)
     for path in LIBRARY:
