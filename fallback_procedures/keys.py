@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Union
 
+from fallback_procedures import period_acts
 from fallback_procedures import questions as ask
 from fallback_procedures.place import Look
 from fallback_procedures.questions import Reply, Seat, Talk
@@ -78,7 +79,9 @@ def next_act(run: Run) -> Act:
     """What the step at hand asks next."""
     if run.waiting_for():
         return ask.release
-    return ask.take if run.open_readings() else ask.done
+    if run.open_readings():
+        return ask.take
+    return ask.verify if run.needs_verifying() else ask.done
 
 
 def _quiet(key: Key) -> Key:
@@ -89,12 +92,19 @@ def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
     declared = bool(seen and seen.period.declared)
     return [
         Key("c", _("CONTROL LOST"), _("a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
-            "automation is probably still running."), ask.declare, not declared, True),
+            "automation is probably still running."), period_acts.declare, not declared, True),
         Key("h", _("HAND BACK"), _("hand back: every asset is in automatic again, the period ends"),
-            ask.hand_back, declared),
+            period_acts.hand_back, declared),
+        Key("e", _("seen"), _("what do you see: gas, overflow, mains lost ...; what is for it is offered"),
+            period_acts.seen, True, True),
+        Key("S", _("stable"), _("the station is stable by hand, once per period"), period_acts.stable,
+            bool(seen and (declared or seen.period.drill) and not seen.period.stable)),
+        Key("H", _("hand over"), _("the shift ends: its page, read, printed and kept"), period_acts.hand_over,
+            bool(seen and seen.period.entries)),
+        Key("E", _("from paper"), _("a line of a paper log, with its three times"), period_acts.from_paper, True, True),
         Key("a", _("all"), _("all procedures and forms; an id with its site opens one"), ask.open_typed, True, True),
         Key("k", _("last known"), _("last known values with their age, never live"), ask.last_values),
-        Key("l", _("note"), _("a note: one sentence, roles and no names"), ask.note, True, True),
+        Key("l", _("note"), _("a note: one sentence, roles and no names"), period_acts.note, True, True),
         Key("b", _("binder"), _("which printed pages are out of date"), ask.binder_state),
         Key("L", "/".join(LANGUAGES), _("the next language: en, fr, de"), ask.next_language, True, True),
     ]  # fmt: skip
@@ -104,8 +114,10 @@ def list_keys(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
     begun = bool(seat and seat.desk.drill) or bool(seen and seen.period.entries and not seen.period.ended)
     return [
         Key("D", _("drill"), _("an exercise (DRILL), while no real period is open; every line and entry says so"),
-            ask.begin_drill, not begun),
-        Key("q", _("leave"), _("leave; an open period goes on at the next start"), ask.leave),
+            period_acts.begin_drill, not begun),
+        Key("u", _("undo"), _("take back what was said last outside a run, by a new entry"), ask.undo,
+            bool(seen and (seen.period.events or seen.period.stable))),
+        Key("q", _("leave"), _("leave; an open period goes on at the next start"), period_acts.leave),
     ]  # fmt: skip
 
 
@@ -122,10 +134,16 @@ def run_keys(run: Run | None = None) -> list[Key]:
     step = run.step if run else None
     held = bool(run and run.waiting_for())
     waiting = bool(run and run.open_readings()) and not held
+    verifying = bool(run and run.needs_verifying()) and not held and not waiting
     return [
         Key("o", _("release"), _("the role that a HOLD names releases it"), ask.release, held),
         Key("v", _("value"), _("a reading; 2.31 and 2,31 are the same"), ask.take, waiting, True),
-        Key("d", _("done"), _("the step is done"), ask.done, bool(step) and not held and not waiting, True),
+        Key("d", _("done"), _("the step is done"), ask.done,
+            bool(step) and not (held or waiting or verifying), True),
+        Key("y", _("verified"), _("a second person, of any role, has verified the step alone"), ask.verify,
+            verifying, True),
+        Key("i", _("IF not met"), _("the condition of a step with IF is not met"), ask.not_met,
+            bool(step and step.branch and step.branch.word == "IF")),
         Key("t", _("timer"), _("start the timer of the step"), ask.timer, bool(step and step.timer) and not held),
         Key("n", _("n/a"), _("the step is not applicable, with a reason"), ask.not_applicable,
             bool(step) and not held, True),
@@ -133,7 +151,7 @@ def run_keys(run: Run | None = None) -> list[Key]:
         Key("u", _("undo"), _("take the last entry of this run back, by a new entry"), ask.undo),
         Key("r", _("repeat"), _("begin the next round of a REPEAT"), ask.again,
             bool(run and run.procedure.repeats), True),
-        Key("l", _("note"), _("a note on this step"), ask.note, True, True),
+        Key("l", _("note"), _("a note on this step"), period_acts.note, True, True),
         Key("w", _("whole"), _("the whole procedure, with time and role of each mark"), ask.whole),
         Key("p", _("print"), _("print it, or say where its file lies"), ask.print_opened),
         Key("f", _("end"), _("end this run"), ask.finish),

@@ -13,13 +13,13 @@ from functools import partial
 from typing import Callable, TypeVar, Union
 
 from fallback_procedures.board import all_lines, table
-from fallback_procedures.desk import Desk, Refused, desk
+from fallback_procedures.desk import STANDS_IN, Desk, Refused
 from fallback_procedures.library import Library, load
-from fallback_procedures.place import Look, Place, look, no_drill_now, site_named, sites_to_ask
+from fallback_procedures.place import Look, Place, look, site_named, sites_to_ask
 from fallback_procedures.run import Run
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.triggers import last_known, moment
-from fallback_procedures.view import document_lines, judged, out_lines, spoken, unit_text
+from fallback_procedures.view import document_lines, judged, out_lines, unit_text
 from fallback_procedures.words import LANGUAGES, ROLES, _, clean, language, role_text, use_language
 
 T = TypeVar("T")
@@ -88,18 +88,25 @@ def asked(ask: Ask, read: Callable[[str], T]) -> Generator[Ask, str, T]:
             note = (f"! {fault}",)
 
 
-def role_asked(question: str) -> Generator[Ask, str, str]:
-    """A role, by its number or its name."""
-    roles = " ".join(f"{index}={role_text(role)}" for index, role in enumerate(ROLES, 1))
+def roles_told(known: tuple[str, ...] = ROLES) -> str:
+    """The roles with their numbers: "1=operator 2=shift lead"."""
+    return " ".join(f"{index}={role_text(role)}" for index, role in enumerate(known, 1))
 
-    def read(text: str) -> str:
-        if text.isdigit() and 0 < int(text) <= len(ROLES):
-            return ROLES[int(text) - 1]
-        if text not in ROLES:
-            raise Refused(_("nothing was done: a role is needed"))
-        return text
 
-    return (yield from asked(Ask(f"{question} {roles}:"), read))
+def role_named(text: str, known: tuple[str, ...] = ROLES) -> str:
+    """A role by its number, its name, or as a person says it."""
+    if text.isdigit() and 0 < int(text) <= len(known):
+        return known[int(text) - 1]
+    for role in known:
+        if text.casefold() in (role, role_text(role).casefold()):
+            return role
+    raise Refused(_("nothing was done: a role is needed"))
+
+
+def role_asked(question: str, page: tuple[str, ...] = (), known: tuple[str, ...] = ROLES) -> Generator[Ask, str, str]:
+    """A role, asked until it is one."""
+    prompt = f"{question} {roles_told(known)}:"
+    return (yield from asked(Ask(prompt, page), lambda text: role_named(text, known)))
 
 
 def word_asked(prompt: str, word: str, otherwise: str, page: tuple[str, ...] = ()) -> Generator[Ask, str, None]:
@@ -197,70 +204,6 @@ def next_language(seat: Seat, given: str) -> Reply:
     return _("English. A run that has begun stays in its language.")
 
 
-# -- the period ---
-
-
-def declare(seat: Seat, given: str) -> Talk:
-    """A person judges that control is lost."""
-    if seat.look().period.declared:
-        raise Refused(_("CONTROL LOST is already declared"))
-    means = _("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant.")
-    first = Ask(means, note=(means,))
-    role = yield from role_asked(first.prompt + " " + _("Who judges so?"))
-    why = given or (yield Ask(_("Why (one sentence):")))
-
-    def read(text: str) -> tuple[str, ...]:
-        return tuple(site_named(part, seat.look().known) for part in text.split())
-
-    sites = yield from asked(Ask(_("Sites, with spaces between; Enter for all:")), read)
-    yield from word_asked(_("Write LOST to declare it, anything else goes back:"), "LOST", _("nothing was declared"))
-    seat.desk.role = role
-    seat.desk.declare(moment(), why, sites)
-    return _("CONTROL LOST is declared.")
-
-
-def hand_back(seat: Seat, _given: str) -> Talk:
-    """Every asset is back in automatic: the period ends."""
-    period = seat.look().period
-    if not period.declared:
-        raise Refused(_("CONTROL LOST was not declared"))
-    page = [f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}" for run in period.runs.values()]
-    none = _("No procedure was run in this period.")
-    yield from word_asked(_("Write AUTO when every asset is back in automatic:"), "AUTO",
-                          _("nothing was handed back"), tuple(page or [none]))  # fmt: skip
-    seat.desk.role = yield from role_asked(_("Who hands back?"))
-    seat.desk.hand_back(moment())
-    seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, seat.desk.drill), ""
-    return _("Handed back. The period has ended.")
-
-
-def begin_drill(seat: Seat, _given: str) -> Talk:
-    """From here on an exercise, asked once."""
-    no_drill_now(seat.look())
-    yield from word_asked(
-        _("Write DRILL to begin an exercise, anything else goes back:"), "DRILL", _("nothing was done")
-    )
-    no_drill_now(seat.look())
-    seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, True), ""
-    return _("DRILL: nothing here is real; q leaves the drill.")
-
-
-def leave(seat: Seat, _given: str) -> Reply:
-    """Leave the manual; a round that was never CONTROL LOST and has no open run ends with it."""
-    period, seat.left = seat.look().period, True
-    if period.declared and not period.ended:
-        return _("The period stays open; start handwheel-manual again to go on.")
-    if period.entries and not period.open_runs() and not period.ended:
-        seat.desk.close(moment())
-    return ""
-
-
-def note(seat: Seat, given: str) -> Talk:
-    text = given or (yield Ask(_("note:")))
-    seat.desk.note(moment(), text, seat.run_id)
-    return _("kept")
-
-
 # -- a run ---
 
 
@@ -350,19 +293,32 @@ def timer(seat: Seat, _given: str) -> Reply:
 
 
 def release(seat: Seat, _given: str) -> Talk:
-    """The role that a HOLD names releases the step."""
+    """The role that a HOLD names releases the step, or who stands in for it."""
     role = seat.run().waiting_for()
     if role is None:
         raise Refused(_("nothing is held here"))
-    typed = yield Ask(_("Only {role} releases this step. y: {role} has released it now:").format(role=role_text(role)))
-    if typed.lower() not in YES:
-        raise Refused(_("nothing was done"))
-    seat.desk.release(moment(), seat.run_id, role)
+    known = (role, STANDS_IN[role]) if role in STANDS_IN else (role,)
+    who = yield from role_asked(_("Nobody else may: who has released this step now?"), known=known)
+    seat.desk.release(moment(), seat.run_id, who)
+    return ""
+
+
+def verify(seat: Seat, given: str) -> Talk:
+    """A second person, of any role, has verified the step at hand alone."""
+    if not seat.run().needs_verifying():
+        raise Refused(_("there is nothing to verify here"))
+    role = role_named(given) if given else (yield from role_asked(_("Which second person has verified it alone?")))
+    seat.desk.verify(moment(), seat.run_id, role)
+    return _("Verified.")
+
+
+def not_met(seat: Seat, _given: str) -> Reply:
+    seat.desk.not_met(moment(), seat.run_id)
     return ""
 
 
 def undo(seat: Seat, _given: str) -> Reply:
-    seat.desk.undo(moment(), seat.run_id)
+    seat.desk.undo(moment(), seat.run_id if seat.at_hand(seat.look()) else "")
     return _("Taken back by a new entry.")
 
 

@@ -18,7 +18,7 @@ import textwrap
 import time
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from fallback_procedures import shipped
@@ -218,6 +218,27 @@ def seconds_of(text: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return whole + float(found.group(7) or 0)
+
+
+def moment_typed(text: str, now_s: float) -> float | None:
+    """Seconds since 1970 of a local time that a person wrote; None for anything else. [s]
+
+    "2026-11-23 14:05", or "14:05" for the last time it was so.
+    """
+    found = re.fullmatch(r"(?:([0-9]{4})-([0-9]{2})-([0-9]{2}) )?([0-9]{1,2}):([0-9]{2})", text.strip())
+    if not found:
+        return None
+    zone = _Speech.zone
+    try:
+        today = datetime.fromtimestamp(now_s, zone)
+        day = [int(part) for part in found.groups()[:3]] if found.group(1) else [today.year, today.month, today.day]
+        at = datetime(day[0], day[1], day[2], int(found.group(4)), int(found.group(5)), tzinfo=zone)
+        seconds = at.timestamp()
+        if seconds > now_s and not found.group(1):
+            seconds = (at - timedelta(days=1)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+    return seconds
 
 
 def age_text(seconds: float | None) -> str:

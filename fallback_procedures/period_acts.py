@@ -1,0 +1,310 @@
+"""What a person says about the whole period: control lost, what is seen, stable, shift hand-over, from paper, the end.
+
+Each is a talk as in questions.py; what is kept is an entry of the desk.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+
+from fallback_procedures import shift
+from fallback_procedures.back import Condition, conditions
+from fallback_procedures.desk import Refused, checked, desk
+from fallback_procedures.drills import a_year_after, due, due_lines, history
+from fallback_procedures.place import Look, no_drill_now, site_named
+from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
+from fallback_procedures.questions import (
+    YES,
+    Ask,
+    Reply,
+    Seat,
+    Talk,
+    asked,
+    role_asked,
+    role_named,
+    roles_told,
+    word_asked,
+)
+from fallback_procedures.sheet import Sheet
+from fallback_procedures.triggers import moment
+from fallback_procedures.view import spoken, unit_text
+from fallback_procedures.words import RELEASERS, _, event_text, language, local_text, moment_typed, seconds_of, utc_text
+
+
+def declare(seat: Seat, given: str) -> Talk:
+    """A person judges that control is lost."""
+    if seat.look().period.declared:
+        raise Refused(_("CONTROL LOST is already declared"))
+    means = _("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant.")
+    role = yield from role_asked(means + " " + _("Who judges so?"))
+    why = given or (yield Ask(_("Why (one sentence):")))
+
+    def read(text: str) -> tuple[str, ...]:
+        return tuple(site_named(part, seat.look().known) for part in text.split())
+
+    sites = yield from asked(Ask(_("Sites, with spaces between; Enter for all:")), read)
+    yield from word_asked(_("Write LOST to declare it, anything else goes back:"), "LOST", _("nothing was declared"))
+    seat.desk.role = role
+    seat.desk.declare(moment(), why, sites)
+    return _("CONTROL LOST is declared.")
+
+
+def note(seat: Seat, given: str) -> Talk:
+    """Keep a sentence, of the run at hand or of the period."""
+    text = given or (yield Ask(_("note:")))
+    seat.desk.note(moment(), text, seat.run_id)
+    return _("kept")
+
+
+def seen(seat: Seat, given: str) -> Talk:
+    """Say what is seen, or that it is over; what is for it stands in the list then."""
+    look = seat.look()
+    page = [f"{number:>2} {event_text(event)}{_open_since(look, event)}" for number, event in enumerate(EVENTS, 1)]
+    sites = " ".join(site.id for site in look.known.sites)
+
+    def read(text: str) -> tuple[str, str]:
+        number, _space, site = text.partition(" ")
+        if not (number.isdigit() and 0 < int(number) <= len(EVENTS)):
+            raise Refused(_("a number from 1 to {n}").format(n=len(EVENTS)))
+        return EVENTS[int(number) - 1], site_named(site, look.known)
+
+    prompt = _("What do you see? Its number, with the site ({sites}):").format(sites=sites)
+    if given:
+        event, site = read(given)
+    else:
+        event, site = yield from asked(Ask(prompt, tuple(page)), read)
+    if any((one.event, one.site) == (event, site) for one in look.period.events):
+        if (yield Ask(_("It was said already. y: it is over:"))).lower() not in YES:
+            raise Refused(_("nothing was done"))
+        seat.desk.over(moment(), event, site)
+        return _("It is over.")
+    seat.desk.seen(moment(), event, site)
+    return _("Kept. What is for it stands in the list.")
+
+
+def _open_since(look: Look, event: str) -> str:
+    """Where and since when an event is open."""
+    found = []
+    for one in look.period.events:
+        at = seconds_of(one.line.get("at"))
+        if one.event == event and at is not None:
+            found.append(f"{one.site or '-'} {local_text(at, '%H:%M').split()[0]}")
+    return f"  ({_('said:')} {', '.join(found)})" if found else ""
+
+
+def stable(seat: Seat, given: str) -> Talk:
+    """The station is stable by hand, by a person's judgement, once."""
+    prompt = _("Is every station at hand held by hand, in its limits? y keeps the time:")
+    if (yield Ask(prompt)).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    seat.desk.stable(moment(), given)
+    minutes = seat.look().period.minutes_to_stable()
+    told = "?" if minutes is None else f"{minutes:.0f}"
+    return _("Stable by hand after {minutes} min.").format(minutes=told)
+
+
+def hand_over(seat: Seat, _given: str) -> Talk:
+    """The shift ends: the page is read, printed if asked, and who takes over is named."""
+    look = seat.look()
+    if not look.period.entries:
+        raise Refused(_("nothing was recorded here that could be handed over"))
+    page = tuple(shift.page_lines(look, seat.library, seat.width))
+    told: tuple[str, ...] = ()
+    prompt = _("Read it aloud. Who takes over? {roles}  p prints:").format(roles=roles_told())
+    shown = tuple(line.removeprefix(_("DRILL") + "  ") for line in page)  # each line of a drill says so here anyway
+    while True:
+        typed = yield Ask(prompt, shown, told)
+        if typed.lower() != "p":
+            break
+        shown, told = (), tuple(_printed(seat, page))
+    role = role_named(typed)
+    text = yield Ask(_("One sentence for the next shift (Enter: none):"))
+    seat.desk.hand_over(moment(), role, text)
+    return _("The shift is handed over.")
+
+
+def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
+    """Write the hand-over page beside the entries, else into a temporary folder, and send it to the printer."""
+    from fallback_procedures.binder import send
+
+    name = f"F9_{utc_text(moment().wall_s, 0).replace(':', '')}.txt"
+    for folder in (seat.place.journal, Path(tempfile.gettempdir())):
+        try:
+            if folder:
+                path = folder / name
+                path.write_text("\n".join(page) + "\n", encoding="utf-8")
+                return [_("file: {path}").format(path=path), *send(path)]
+        except OSError:
+            continue
+    return [_("the page cannot be written anywhere: copy it by hand")]
+
+
+# -- from paper ---
+
+
+def from_paper(seat: Seat, given: str) -> Talk:
+    """A line of a paper log, entered afterwards with its three times."""
+    here = seat.at_hand(seat.look())
+    first = _("Run or procedure on the paper, with its site (P-03 R); Enter: {here}").format(
+        here=here.id if here else _("none")
+    )
+    procedure, sheet, run_id = _on_paper(seat, given or (yield Ask(first + ":")))
+    step = None
+    if procedure:
+        step = yield from asked(Ask(_("step:")), lambda text: _step_of(procedure, text))
+    lines: list[dict[str, str]] = []
+    for reading in step.readings if step else ():
+        value = yield from asked(Ask(f"{_asked_for(reading)}:"), partial(_value, reading, sheet))
+        lines += [{"name": reading.name, "value": value}] if value else []
+    if not lines:
+        lines.append({"text": (yield Ask(_("What does the line say?")))})
+    now = moment()
+    occurred = yield from asked(
+        Ask(_("When was it so (14:05, or 2026-11-23 14:05)?")), lambda text: _time(text, now.wall_s)
+    )
+    recorded = yield from asked(
+        Ask(_("When was it written down (Enter: at that time)?")),
+        lambda text: _time(text, now.wall_s) if text else occurred,
+    )
+    for line in lines:
+        seat.desk.transcribe(moment(), occurred, recorded, run_id=run_id, procedure=procedure, sheet=sheet,
+                             step=step.number if step else "", **line)  # fmt: skip
+    return _("Entered from paper: {n}. E for the next line.").format(n=len(lines))
+
+
+def _on_paper(seat: Seat, typed: str) -> tuple[Procedure | None, Sheet, str]:
+    """The procedure a person names, with the sheet and the run where there is one."""
+    look = seat.look()
+    name, _space, site = typed.upper().partition(" ")
+    run = look.period.runs.get(name) if name else seat.at_hand(look)
+    if run:
+        return run.procedure, run.sheet, run.id
+    if not name:
+        return None, Sheet(), ""
+    entry = seat.library.get(name, language())
+    if entry is None or entry.procedure is None:
+        raise Refused(_("there is no {id}").format(id=name[:10]))
+    return entry.procedure, seat.library.sheet(site_named(site, look.known)), ""
+
+
+def _step_of(procedure: Procedure, text: str) -> Step:
+    step = procedure.step(text)
+    if step is None:
+        raise Refused(_("there is no step {n}").format(n=text[:10]))
+    return step
+
+
+def _asked_for(reading: Reading) -> str:
+    unit = unit_text(reading.unit)
+    return reading.name + (f" [{unit}]" if unit else "")
+
+
+def _value(reading: Reading, sheet: Sheet, text: str) -> str:
+    return checked(reading, text, sheet)[0] if text else ""
+
+
+def _time(text: str, now_s: float) -> float:
+    at = moment_typed(text, now_s)
+    if at is None or at > now_s:
+        raise Refused(_("a time as 14:05, or 2026-11-23 14:05, that has been"))
+    return at
+
+
+# -- drill and end ---
+
+
+def begin_drill(seat: Seat, _given: str) -> Talk:
+    """From here on an exercise, asked once; when each station's next one is due is told before."""
+    look = seat.look()
+    no_drill_now(look)
+    rows = due(history(seat.place.journal), [site.id for site in look.known.sites], look.now.wall_s, seat.library)
+    yield from word_asked(_("Write DRILL to begin an exercise, anything else goes back:"), "DRILL",
+                          _("nothing was done"), tuple(due_lines(rows)))  # fmt: skip
+    no_drill_now(seat.look())
+    seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, True), ""
+    return _("DRILL: nothing here is real; q leaves the drill.")
+
+
+def drill_record(seat: Seat) -> Generator[Ask, str, None]:
+    """What the drill has shown (form F7), in a few questions."""
+    period, now = seat.look().period, moment()
+    at = next((run.site for run in period.runs.values() if run.site), " ".join(period.sites))
+    station = (yield Ask(_("DRILL RECORD. Station (Enter: {site}):").format(site=at or "-"))) or at
+    scenario = yield Ask(_("What was played, in one sentence:"))
+    gaps: list[dict[str, str]] = []
+    while True:
+        gap = yield Ask(_("What was missing or wrong? (Enter: nothing more)"))
+        if not gap:
+            break
+        where = yield Ask(_("Where (procedure and step)?"))
+        change = yield Ask(_("What is to be changed?"))
+        role = yield from role_asked(_("By whom?"))
+        gaps.append({"where": where, "gap": gap, "change": change, "role": role})
+
+    def date(text: str) -> str:
+        if text and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", text):
+            raise Refused(_("a date as 2027-11-23"))
+        return text
+
+    planned = a_year_after(now.wall_s)
+    day = yield from asked(Ask(_("Next drill due (Enter: {date}):").format(date=planned)), date)
+    seat.desk.record_drill(moment(), station or "-", scenario, gaps, next_due=day or planned)
+
+
+def hand_back(seat: Seat, _given: str) -> Talk:
+    """Every asset is back in automatic: the conditions are shown, what is not met needs a reason, the period ends."""
+    period = seat.look().period
+    if not period.declared:
+        raise Refused(_("CONTROL LOST was not declared"))
+    page = [_("HAND BACK. Conditions:"), *map(condition_line, conditions(seat.look(), seat.library))]
+    page += [f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}" for run in period.runs.values()]
+    role = yield from role_asked(_("Who hands back?"), tuple(page))
+    prompt = _("Which second person agrees? (Enter: nobody) {roles}:").format(roles=roles_told(RELEASERS))
+    second = yield from asked(Ask(prompt), lambda text: role_named(text, RELEASERS) if text else "")
+    found = conditions(seat.look(), seat.library, second)
+    unmet = [f"{one.text}: {one.why}" for one in found if one.met is not True]
+    why = ""
+    if unmet:
+        open_ones = tuple(condition_line(one) for one in found if one.met is not True)
+        why = yield Ask(_("Not all is met. Why all the same?"), note=open_ones)
+        if not why:
+            raise Refused(_("a condition is not met: hand back with a reason only"))
+    yield from word_asked(_("Write AUTO when every asset is back in automatic:"), "AUTO", _("nothing was handed back"))
+    if seat.desk.drill:
+        yield from drill_record(seat)
+    seat.desk.role = role
+    seat.desk.hand_back(moment(), why, second, unmet)
+    seat.desk, seat.run_id = desk(seat.place.journal, moment(), role, seat.desk.drill), ""
+    return _("Handed back. The period has ended.")
+
+
+def condition_line(one: Condition) -> str:
+    """A condition with whether it is met, and why."""
+    word = {True: _("met"), False: _("NOT MET"), None: _("CANNOT BE TOLD")}[one.met]
+    return f"{'[x]' if one.met else '[ ]'} {one.text}: {word} ({one.why})"
+
+
+def leave(seat: Seat, _given: str) -> Reply | Talk:
+    """Leave the manual. A round that was never CONTROL LOST and has no open run ends with it; a drill is asked."""
+    period = seat.look().period
+    if period.drill and period.entries and not period.ended:
+        return _leave_drill(seat)
+    seat.left = True
+    if period.declared and not period.ended:
+        return _("The period stays open; start handwheel-manual again to go on.")
+    if period.entries and not period.open_runs() and not period.ended:
+        seat.desk.close(moment())
+    return ""
+
+
+def _leave_drill(seat: Seat) -> Talk:
+    prompt = _("y ends the drill with its record, Enter leaves it open for the next start:")
+    if (yield Ask(prompt)).lower() in YES:
+        yield from drill_record(seat)
+        seat.desk.close(moment())
+    seat.left = True
+    return ""
