@@ -115,7 +115,9 @@ def hand_over(seat: Seat, _given: str) -> Talk:
     page = tuple(shift.page_lines(look, seat.library, seat.width))
     told: tuple[str, ...] = ()
     prompt = _("Read it aloud. Who takes over? {roles}  p prints:").format(roles=roles_told())
-    shown = tuple(line.removeprefix(_("DRILL") + "  ") for line in page)  # each line of a drill says so here anyway
+    shown = tuple(
+        line.removeprefix(_("DRILL")).removeprefix("  ") for line in page
+    )  # each line of a drill says so here anyway
     while True:
         typed = yield Ask(prompt, shown, told)
         if typed.lower() != "p":

@@ -27,7 +27,7 @@ def journal_of(state):
 
 def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manual):
     state.publish(moment(), age_s=190)
-    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\n\nd\nthe overflow runs anyway\nu\ng 9\nx\nh\nAUTO\n2\nq\n"
+    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\n\nd\nthe overflow runs anyway\nu\ng 9\nx\nh\n2\n3\nlooked at it\nAUTO\nq\n"
     done = manual("--state", str(state.root), answers=LOST + steps)
     text = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
@@ -43,6 +43,10 @@ def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manu
     assert text.count("Why is the step done all the same?") == 2
     assert "! OUT OF LIMITS: done with a reason only" in text
     assert journal_of(state)[9]["text"] == "the overflow runs anyway"
+    assert "[ ] handwheel has answered for 5 min: NOT MET" in text
+    assert "[ ] P-03-1 has ended: NOT MET (step 9)" in text
+    last = journal_of(state)[-1]
+    assert (last["second_role"], last["text"], len(last["unmet"])) == ("maintenance", "looked at it", 3)
 
 
 def test_declaring_is_confirmed_once_and_anything_else_goes_back(state, manual):

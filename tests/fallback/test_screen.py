@@ -53,8 +53,9 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         await typed(pilot, "R")
         assert "F11" in " ".join(shown(app))
         await pilot.press("escape", "h")
-        await typed(pilot, "AUTO")
-        await typed(pilot, "2")
+        for answer in ("2", "3", "looked at it", "AUTO", "", "mains lost", "no torch", "P-03 step 1", "buy one", "2",
+                       "", "2027-02-30x", "2027-06-01"):  # fmt: skip
+            await typed(pilot, answer)
         await pilot.press("q")
     files = sorted((state.manual / "journal").glob("*.jsonl"))
     kinds = [line["kind"] for line in read_lines(files[0])[0]]
@@ -68,8 +69,12 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         "undo",
         "done",
         "not_applicable",
+        "drill_record",
         "handed_back",
     ]
+    record = read_lines(files[0])[0][-2]
+    assert (record["station"], record["procedures"], record["next_due"]) == ("R", ["P-03"], "2027-06-01")
+    assert [gap["role"] for gap in record["gaps"]] == ["shift_lead"]
 
 
 async def test_an_answer_taken_back_changes_nothing_and_a_refusal_is_said(state):
