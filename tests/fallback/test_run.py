@@ -5,22 +5,31 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from fallback_procedures.desk import Refused, checked, desk
+from fallback_procedures import journal as journals
+from fallback_procedures.desk import Desk, Refused, checked, desk
+from fallback_procedures.journal import read_lines
 from fallback_procedures.procedure import parse
-from fallback_procedures.run import replay
+from fallback_procedures.run import Period, replay
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import Now
 
 from .conftest import GOLDEN, ROOT, SHEET
 
+PERSON, RUN = st.integers(0, 1), st.integers(0, 1)
 SAMPLE = parse((GOLDEN / "procedures" / "2_readings_and_branches.txt").read_bytes())[0]
+CHECKED = parse(SAMPLE.source.replace("       Expect: amber lamp lit, check valve arm moves.\n",
+                                      "       Second person: compares the pump number with the label.\n")
+                .replace("=9.5 A}\n", "=9.5 A}\n       Timer: 30 s\n"))[0]  # fmt: skip
 RIVERSIDE = read_sheet(SHEET)
 
 
@@ -183,6 +192,58 @@ def test_repeats_and_timers_fall_due_across_runs_and_restarts_of_the_machine(sta
     assert round(here.period().due(*vars_of(at(910)))[0].in_s) == 900
 
 
+def dues(here, now):
+    return [(one.run, one.text, None if one.in_s is None else round(one.in_s))
+            for one in here.period().due(*vars_of(now))]  # fmt: skip
+
+
+def test_what_falls_due_in_all_runs_stands_in_one_list_by_urgency(started, tmp_path):
+    here, first = started
+    second = here.start(at(10), CHECKED, RIVERSIDE, "R")
+    for name, begin in ((first, 20), (second, 140)):
+        here.read(at(begin), name, "1.0")
+        here.done(at(begin), name)
+    here.verify(at(150), second, "maintenance")
+    here.done(at(151), second)
+    here.timer(at(160), second)
+    expected = [("P-03-2", "timer of step 3", -10), ("P-03-1", "steps 1 to 4 again", 702),
+                ("P-03-2", "steps 1 to 4 again", 710)]  # fmt: skip
+    assert dues(here, at(200)) == expected
+    crashed = desk(tmp_path / "journal", at(200), "operator", False)
+    assert dues(crashed, at(200)) == expected
+    rebooted = Now(at(200).wall_s, 5.0, "boot-2")
+    assert dues(crashed, rebooted) == expected, "the wall clock tells it across a restart"
+    stopped = Now(0.0, 5.0, "boot-2")
+    assert {due for _run, _text, due in dues(crashed, stopped)} == {None}
+    assert len(dues(crashed, stopped)) == 3, "what no clock can tell is not left out"
+    here.undo(at(201), second)
+    assert [text for _run, text, _due in dues(here, at(201))] == ["steps 1 to 4 again"] * 2
+    here.again(at(300), first)
+    assert dues(here, at(300))[-1] == ("P-03-1", "steps 1 to 4 again", 900)
+    here.finish(at(301), second)
+    assert dues(here, at(301)) == [("P-03-1", "steps 1 to 4 again", 899)]
+
+
+@pytest.mark.parametrize(("late_s", "missed"), [(0, 0), (899, 0), (900, 1), (2750, 3)])
+def test_a_round_that_is_late_by_more_than_a_period_says_how_many_were_missed(started, late_s, missed):
+    here, name = started
+    here.read(at(3), name, "1.0")
+    here.done(at(4), name)
+    (due,) = here.period().due(*vars_of(at(2 + 900 + late_s)))
+    assert due.missed == missed
+    assert due.text == "steps 1 to 4 again" + (f" ({missed} missed)" if missed else "")
+
+
+def test_a_wall_clock_that_is_set_back_or_forward_moves_no_timer_within_one_boot(started):
+    here, name = started
+    here.read(at(3), name, "1.0")
+    here.done(at(4), name)
+    right = dues(here, at(600))
+    for years in (-30, 5):
+        stepped = Now(at(600).wall_s + years * 365 * 86_400, at(600).mono_s, "boot-1")
+        assert dues(here, stepped) == right
+
+
 def vars_of(now):
     return now.wall_s, now.mono_s, now.boot_id
 
@@ -266,65 +327,117 @@ def test_a_kill_at_any_moment_loses_no_step_that_was_shown_as_recorded(started, 
 
 
 class Acts(RuleBasedStateMachine):
-    """Whatever is done in whatever order, the entries alone tell the same state again."""
+    """Two people at two desks do anything in any order, are killed, the file is cut: the entries tell all."""
 
     def __init__(self) -> None:
         super().__init__()
-        import tempfile
-        from pathlib import Path
-
         self.folder = tempfile.TemporaryDirectory()
         self.clock = 0.0
-        self.desk = desk(Path(self.folder.name), at(0), "operator", True)
-        self.name = self.desk.start(at(0), SAMPLE, RIVERSIDE, "R")
+        self.kept: list[bytes] = []  # every line that was said to be kept
+        self.told: list[Period] = []  # what the first n entries tell
+        self.desks = [self.sit_down(), self.sit_down()]
+        first = self.desks[0]
+        self.runs = [first.start(at(0), CHECKED, RIVERSIDE, "R"), first.start(at(0), SAMPLE, RIVERSIDE, "R")]
+        self.begun = dict(first.period().runs)
+        self.look()
+
+    def sit_down(self) -> Desk:
+        return desk(Path(self.folder.name), at(self.clock), "operator", True)
 
     def teardown(self) -> None:
+        """Taking everything back leads to the start."""
+        for name in self.runs:
+            while self.act(0, Desk.undo, name):
+                pass
+            assert replace(self.desks[0].period().runs[name], last_n=0) == replace(self.begun[name], last_n=0)
         self.folder.cleanup()
 
-    def act(self, what, *more) -> None:
-        self.clock += 1.0
+    def act(self, who, what, *more) -> bool:
+        self.clock += 30.0
         try:
-            what(at(self.clock), self.name, *more)
+            what(self.desks[who], at(self.clock), *more)
         except Refused as refused:
             assert str(refused)
+            return False
+        self.look()
+        return True
 
-    @rule(value=st.sampled_from(["1.0", "9,9", "x"]))
-    def read(self, value):
-        self.act(self.desk.read, value)
+    def look(self) -> None:
+        lines = self.desks[0].journal.path.read_bytes().splitlines()
+        assert [line for line in lines if line in set(self.kept)] == self.kept, "no entry is lost or changed"
+        for line in lines:
+            if line not in self.kept and line.endswith(b"}"):
+                self.kept.append(line)
+                self.told.append(replay("x", [json.loads(one) for one in self.kept]))
 
-    @rule()
-    def done(self):
-        self.act(self.desk.done)
+    @rule(who=PERSON, run=RUN, value=st.sampled_from(["1.0", "9,9", "x"]))
+    def read(self, who, run, value):
+        self.act(who, Desk.read, self.runs[run], value)
 
-    @rule(reason=st.sampled_from(["", "out of order"]))
-    def leave_out(self, reason):
-        self.act(self.desk.not_applicable, reason)
+    @rule(who=PERSON, run=RUN)
+    def go_on(self, who, run):
+        """Whatever the step at hand asks for, until it is done."""
+        name = self.runs[run]
+        for what in ((Desk.release, "shift_lead"), (Desk.timer,), (Desk.read, "1.0"), (Desk.verify, "operator"),
+                     (Desk.done,)):  # fmt: skip
+            self.act(who, what[0], name, *what[1:])
 
-    @rule(step=st.sampled_from(["1", "3", "4", "9"]))
-    def go(self, step):
-        self.act(self.desk.go_to, step)
+    @rule(who=PERSON, run=RUN, reason=st.sampled_from(["", "steady"]))
+    def done(self, who, run, reason):
+        self.act(who, Desk.done, self.runs[run], reason)
 
-    @rule(role=st.sampled_from(["operator", "shift_lead"]))
-    def release(self, role):
-        self.act(self.desk.release, role)
+    @rule(who=PERSON, run=RUN, what=st.sampled_from([Desk.not_met, Desk.timer, Desk.again, Desk.undo, Desk.finish]))
+    def do(self, who, run, what):
+        self.act(who, what, self.runs[run])
 
-    @rule()
-    def again(self):
-        self.act(self.desk.again)
+    @rule(who=PERSON, run=RUN, what=st.sampled_from([(Desk.not_applicable, "locked"), (Desk.go_to, "1"),
+                                                     (Desk.go_to, "4"), (Desk.go_to, "9"), (Desk.note, "seen"),
+                                                     (Desk.release, "shift_lead"), (Desk.release, "operator"),
+                                                     (Desk.verify, "maintenance")]))  # fmt: skip
+    def do_so(self, who, run, what):
+        self.act(who, what[0], *((what[1], self.runs[run]) if what[0] is Desk.note else (self.runs[run], what[1])))
 
-    @rule()
-    def undo(self):
-        self.act(self.desk.undo)
+    @rule(who=PERSON, what=st.sampled_from([Desk.seen, Desk.over]), event=st.sampled_from(["overflow", "mains_lost"]))
+    def see(self, who, what, event):
+        self.act(who, what, event, "R")
+
+    @rule(who=PERSON)
+    def killed(self, who):
+        journals._seen.clear()
+        self.desks[who] = self.sit_down()
+
+    @rule(bytes_left=st.floats(0, 1))
+    def cut_off(self, bytes_left):
+        """The power goes while the last line is written; both come back."""
+        path = self.desks[0].journal.path
+        last = self.kept[-1]
+        if len(self.kept) <= 3 or not path.read_bytes().endswith(last + b"\n"):
+            return
+        os.truncate(path, path.stat().st_size - len(last) - 1 + int(bytes_left * (len(last) - 1)))
+        self.kept.pop()
+        self.told.pop()
+        journals._seen.clear()
+        self.desks = [self.sit_down(), self.sit_down()]
+
+    @rule(bytes_left=st.floats(0, 1))
+    def any_cut_tells_what_was_so_then(self, bytes_left):
+        raw = self.desks[0].journal.path.read_bytes()
+        with tempfile.NamedTemporaryFile(suffix=".jsonl") as copy:
+            copy.write(raw[: int(len(raw) * bytes_left)])
+            copy.flush()
+            lines, _torn = read_lines(Path(copy.name))
+        assert not lines or replay("x", lines) == self.told[len(lines) - 1]
 
     @invariant()
-    def the_entries_tell_the_state(self):
-        period = self.desk.period()
-        run = period.runs[self.name]
-        assert [line["n"] for line in period.entries] == list(range(1, len(period.entries) + 1))
-        assert run.cursor == "" or run.step is not None
-        assert set(run.marks) <= {step.number for step in SAMPLE.steps}
-        assert replay(period.name, json.loads(json.dumps(period.entries))).runs[self.name] == run
+    def both_see_the_same_and_the_entries_tell_it(self):
+        first, second = (one.period() for one in self.desks)
+        assert first == second
+        assert replace(first, name="x") == self.told[-1]
+        assert [line["n"] for line in first.entries] == list(range(1, len(self.kept) + 1))
+        for run in first.runs.values():
+            assert run.cursor == "" or run.step is not None
+            assert run.cursor == "" or run.cursor not in run.marks or run.procedure.step(run.cursor)
 
 
 TestActs = Acts.TestCase
-TestActs.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
+TestActs.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
