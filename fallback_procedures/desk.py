@@ -15,7 +15,7 @@ from fallback_procedures.drills import a_year_after
 from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
-from fallback_procedures.run import Period, Run, Taken, replay
+from fallback_procedures.run import Period, Run, Taken, go_on
 from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, tag_of, used
 from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text, utc_text
 
@@ -40,15 +40,18 @@ class Desk:
     role: str = "operator"
     drill: bool = False
     watch: Watch = field(default_factory=Watch)
+    _told: Period = field(default_factory=lambda: Period("", False))  # as it was told last
 
     def period(self) -> Period:
         """The state of the period, read anew: another terminal may have added to it."""
-        return replay(self.journal.name, self.journal.lines())
+        known = self._told if self._told.name == self.journal.name else Period(self.journal.name, False)
+        self._told = go_on(known, self.journal.lines())
+        return self._told
 
     def join(self) -> Desk:
         """Where nothing was kept yet, or another terminal has ended it: sit down at the period that is open now."""
         lines = self.journal.lines()
-        if not lines or (any(line["kind"] in ENDS for line in lines) and self.period().ended):
+        if not lines or any(line["kind"] in ENDS for line in lines):
             folder = self.journal.folder
             self.journal = open_journal(folder, self.drill) or (Journal(folder, UNNAMED) if lines else self.journal)
         return self
@@ -393,8 +396,8 @@ def open_journal(folder: Path | None, drill: bool) -> Journal | None:
     """The newest journal that has begun and not ended; None where there is none."""
     for name in reversed(names(folder)):
         journal = Journal(folder, name)
-        period = replay(name, journal.lines())
-        if period.entries and not period.ended and period.drill == drill:
+        lines = journal.lines()
+        if lines and bool(lines[0].get("drill")) == drill and not any(line["kind"] in ENDS for line in lines):
             return journal
     return None
 

@@ -224,6 +224,19 @@ def replay(name: str, lines: list[Line]) -> Period:
     return period
 
 
+def go_on(period: Period, lines: list[Line]) -> Period:
+    """The period that these entries tell; what `period` has told of them already is not told again."""
+    added = lines[len(period.entries) :]
+    if any(line["kind"] == "undo" for line in added) or tuple(lines[: len(period.entries)]) != period.entries:
+        return replay(period.name, lines)
+    if not period.entries or not added:
+        return replay(period.name, lines) if added else period
+    period = replace(period, entries=tuple(lines))
+    for line in added:
+        period = _told(period, line)
+    return period
+
+
 def _told(period: Period, line: Line) -> Period:
     kind = line["kind"]
     if kind == "declared":

@@ -1,4 +1,4 @@
-"""The manual killed at its work, a hundred times: what the screen confirmed is in the file, and it goes on right there."""
+"""The manual killed a hundred times at its work: what the screen confirmed is in the file, and it goes on there."""
 
 import random
 
