@@ -268,7 +268,6 @@ def _write(path: Path, raw: bytes) -> None:
     """
     blob = raw + b"\n"
     new, folder = not path.exists(), path.parent
-    made = folder if folder.is_dir() else folder.parent
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, _OPEN | os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o660)
     try:
@@ -289,7 +288,7 @@ def _write(path: Path, raw: bytes) -> None:
     finally:
         os.close(handle)
     if new and os.name == "posix":
-        for place in dict.fromkeys((folder, made)):
+        for place in (folder, folder.parent):  # the folder may be as new as its file
             _sync_folder(place)
 
 

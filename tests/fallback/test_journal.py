@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import resource
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from fallback_procedures import journal as journals
 from fallback_procedures.desk import Desk, desk
 from fallback_procedures.journal import Journal, catch_up, memory_folder, names, read_lines
 from fallback_procedures.run import replay
+from tests.drills.disk import Disk, calls, compiled, cut_points, recorded_by
 from tests.peers.mounts import Filler, mounted, needs_mount
 
 from .conftest import ROOT
@@ -349,3 +351,52 @@ def test_a_long_period_is_read_on_and_not_read_anew(kept):
         file.write(json.dumps({"n": 4, "kind": "note", "text": "four"}).encode())
     assert texts(kept) == ["one", "two", "three", "four"]
     assert journals._seen[kept.path] is read
+
+
+WORKING = f"""
+import os, sys
+sys.path.insert(0, {str(ROOT)!r})
+from pathlib import Path
+from fallback_procedures.desk import desk
+from fallback_procedures.triggers import Now
+root = Path(sys.argv[1])
+(root / "manual").mkdir()
+top = os.open(root, os.O_RDONLY)
+os.fsync(top)
+said = os.open(root / "said", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+for drill in (True, False):
+    here = desk(root / "manual" / "journal", Now(1.8e9, 1.0, "b"), "operator", drill)
+    for count in range(25):
+        line = here.note(Now(1.8e9 + count, 1.0 + count, "b"), "x" * (1 + count * 37 % 900))
+        os.write(said, f"{{here.journal.name}} {{line['n']}}\\n".encode())
+    here.close(Now(1.8e9 + 100, 100.0, "b"))
+"""
+
+
+@pytest.mark.parametrize("ignoring", ["", "S", "D"])
+def test_a_power_cut_loses_no_entry_that_was_said_to_be_kept_and_a_disk_that_does_not_sync_is_found_out(
+    tmp_path, ignoring
+):
+    root, log, draw = tmp_path / "state", tmp_path / "log", random.Random(7)
+    root.mkdir()
+    environment = os.environ | recorded_by(compiled(tmp_path, "recorder"), root, log)
+    command = [sys.executable, "-I", "-S", "-c", WORKING, str(root)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    played = [call for call in calls(log.read_bytes()) if call.op != ignoring]
+    disk, at_call, lost = Disk(root), 0, 0
+    for turn, point in enumerate(cut_points(played, 30, draw)):
+        for call in played[at_call:point]:
+            disk.play(call)
+        at_call, place = point, tmp_path / f"after{turn}"
+        disk.cut(place, draw)
+        folder = place / "manual" / "journal"
+        found = {name: [line["n"] for line in read_lines(folder / name)[0]] for name in names(folder)}
+        for name, count in [words.split() for words in disk.said]:
+            lost += int(count) not in found.get(name, [])
+        assert ignoring or all(n == list(range(1, len(n) + 1)) for n in found.values())
+        if folder.parent.is_dir():
+            again = Journal(folder, next(iter(found), NAME), tmp_path / "memory")
+            assert again.append({"kind": "note", "text": "on"})["n"] == len(found.get(again.name, [])) + 1 or ignoring
+    assert not disk.unseen
+    assert (lost > 0) == bool(ignoring)
