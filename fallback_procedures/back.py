@@ -44,15 +44,15 @@ class Watch:
 
     def take(self, known: Situation, now: Now) -> None:
         """One more look."""
-        if not 0 <= now.mono_s - self.last <= SEEN_S:
+        if not 0 <= now.up_s - self.last <= SEEN_S:
             self.since = {}
-        self.last = now.mono_s
+        self.last = now.up_s
         good = ["", *(site.id for site in known.sites if site.lost_s is None)] if known.word == "running" else []
-        self.since = {name: self.since.get(name, now.mono_s) for name in good}
+        self.since = {name: self.since.get(name, now.up_s) for name in good}
 
     def good_s(self, name: str, now: Now) -> float | None:
         """For how long it has been good; None while it is not. [s]"""
-        return now.mono_s - self.since[name] if name in self.since else None
+        return now.up_s - self.since[name] if name in self.since else None
 
 
 def conditions(look: Look, library: Library, second_role: str = "") -> list[Condition]:
@@ -104,7 +104,7 @@ def _compared(look: Look, library: Library) -> list[Condition]:
             tag=tag, tolerance=number_shown(tolerance), source=source
         )
         by_hand = f"{number_shown(str(line.get('value')))} {line.get('unit')}"
-        read_s = elapsed(line, look.now.wall_s, look.now.mono_s, look.now.boot_id)
+        read_s = elapsed(line, look.now.wall_s, look.now.up_s, look.now.boot_id)
         row = live.get(tag)
         if row is None:
             found.append(Condition(text, None, _("handwheel has no value of it")))

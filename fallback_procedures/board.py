@@ -27,7 +27,7 @@ def mode_lines(look: Look, width: int) -> list[str]:
     if period.declared and not period.ended:
         began = seconds_of(period.since.get("at"))
         at = local_text(began, "%H:%M").split()[0] if began is not None else "?"
-        age = age_text(period.age_s(look.now.wall_s, look.now.mono_s, look.now.boot_id))
+        age = age_text(period.age_s(look.now.wall_s, look.now.up_s, look.now.boot_id))
         text = _("MANUAL since {time} ({age})  CONTROL LOST declared by {role}").format(
             time=at, age=age, role=role_text(period.declared_by)
         )

@@ -68,7 +68,7 @@ class Desk:
     def _append(self, now: Now, kind: str, more: dict[str, Any]) -> Line:
         head = {
             "at": utc_text(now.wall_s),
-            "mono_s": round(now.mono_s, 3),
+            "mono_s": round(now.up_s, 3),
             "boot_id": now.boot_id,
             "kind": kind,
             "role": self.role,

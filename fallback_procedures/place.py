@@ -140,7 +140,7 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     period = replace(desk.period(), drill=desk.drill)
     begun = {(run.procedure.id, run.site) for run in period.open_runs()}
     applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
-    due = period.due(now.wall_s, now.mono_s, now.boot_id)
+    due = period.due(now.wall_s, now.up_s, now.boot_id)
     waiting = after_declaring(library, known, period, now, language)
     in_doubt = known.word in ("unknown", "blind") and not period.declared
     to_read = tuple(library.ids()) if in_doubt else ()

@@ -28,11 +28,21 @@ CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
 
 @dataclass(frozen=True)
 class Now:
-    """The moment, handed in so that all below are pure functions. `wall_s` since 1970, `mono_s` since boot. [s]"""
+    """The moment, handed in so that all below are pure functions. `wall_s` since 1970, `mono_s` since boot. [s]
+
+    A laptop whose lid was closed has slept: `mono_s` stood still then, as in the status of the daemon, and a plant does
+    not; timers and ages of what a person did count `up_s`.
+    """
 
     wall_s: float
     mono_s: float
     boot_id: str
+    slept_s: float = 0.0  # since boot [s]
+
+    @property
+    def up_s(self) -> float:
+        """Since boot, sleep counted. [s]"""
+        return self.mono_s + self.slept_s
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,10 @@ def moment() -> Now:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         boot_id = ""
-    return Now(time.time(), time.monotonic(), boot_id)
+    mono_s = time.monotonic()
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # not on every system
+    slept_s = max(time.clock_gettime(clock) - mono_s, 0.0) if clock is not None else 0.0
+    return Now(time.time(), mono_s, boot_id, slept_s)
 
 
 def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
@@ -195,7 +208,7 @@ def _holding(name: str, applies: Applies, known: Situation, period: Period | Non
     """Where one condition holds, and because of what."""
     if applies.condition == "control_lost" and period is not None and period.declared:
         words = _("CONTROL LOST declared by {role} {age}").format(
-            role=role_text(period.declared_by), age=ago(period.age_s(now.wall_s, now.mono_s, now.boot_id))
+            role=role_text(period.declared_by), age=ago(period.age_s(now.wall_s, now.up_s, now.boot_id))
         )
         words += " (" + _("DRILL") + ")" if period.drill else ""
         return [Offer(name, site, words) for site in _matching(applies, known, period.sites)]
@@ -227,7 +240,7 @@ def _where(applies: Applies, known: Situation, site: str) -> list[str]:
 
 def _said(event: Event, period: Period, now: Now) -> str:
     """What a person has seen, who said so and when."""
-    age = ago(elapsed(event.line, now.wall_s, now.mono_s, now.boot_id))
+    age = ago(elapsed(event.line, now.wall_s, now.up_s, now.boot_id))
     what = event_text(event.event) + (f" ({event.site})" if event.site else "")
     words = _("{event}, said by {role} {age}").format(event=what, role=role_text(str(event.line.get("role"))), age=age)
     return words + (" (" + _("DRILL") + ")" if period.drill else "")

@@ -222,6 +222,16 @@ def test_what_falls_due_in_all_runs_stands_in_one_list_by_urgency(started, tmp_p
     assert dues(here, at(301)) == [("P-03-1", "steps 1 to 4 again", 899)]
 
 
+def test_a_timer_goes_on_while_the_lid_of_the_laptop_is_closed(started):
+    here, name = started
+    here.read(at(3), name, "1.0")
+    here.done(at(4), name)
+    woken = Now(at(604).wall_s, at(4).mono_s, "boot-1", slept_s=600.0)
+    (due,) = here.period().due(woken.wall_s, woken.up_s, woken.boot_id)
+    assert round(due.in_s) == 298
+    assert here.note(woken, "lid opened")["mono_s"] == at(604).mono_s
+
+
 @pytest.mark.parametrize(("late_s", "missed"), [(0, 0), (899, 0), (900, 1), (2750, 3)])
 def test_a_round_that_is_late_by_more_than_a_period_says_how_many_were_missed(started, late_s, missed):
     here, name = started
