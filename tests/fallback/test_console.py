@@ -27,7 +27,8 @@ def journal_of(state):
 
 def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manual):
     state.publish(moment(), age_s=190)
-    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\n\nd\nthe overflow runs anyway\nu\ng 9\nx\nh\n2\n3\nlooked at it\nAUTO\nq\n"
+    steps = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n2.31\nd\n\nd\nthe overflow runs anyway\n"
+    steps += "u\ng 9\nx\nh\n2\n3\nlooked at it\nAUTO\nq\n"
     done = manual("--state", str(state.root), answers=LOST + steps)
     text = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
