@@ -35,7 +35,7 @@ from fallback_procedures.words import LANGUAGES, _, clean, local_text, utc_text
 
 ROOM, SUMS, KEY, START = "handwheel", "SHA256SUMS", "ledger_key.pem", "START.txt"
 PROGRAM = "handwheel-manual.pyz"
-FILES = ("status.json", "last_known.txt", "planned_stop.json")
+FILES = ("status.json", "last_known.txt", "last_known_minute.txt", "planned_stop.json")
 FOLDERS = ("procedures", "sheets", "setpoints", "facts", "binder")
 FILE_LIMIT = 100_000_000  # bytes; a binder with pictures has some
 COUNT_LIMIT = 20_000  # files

@@ -324,13 +324,22 @@ def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> 
 
 
 def known_values(manual: Path | None, status: dict[str, Any] | None, now: Now) -> list[Known]:
-    """The rows of last_known.txt. The age is counted on the daemon's own clock where it still runs, else on ours."""
-    if manual is None:
-        return []
-    try:
-        lines = read_plain(manual / "last_known.txt", STATUS_LIMIT).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return []
+    """The rows of last_known.txt. The age is counted on the daemon's own clock where it still runs, else on ours.
+
+    A power cut may have torn it: what it lacks is in last_known_minute.txt, which was on the disk.
+    """
+    rows: dict[str, Known] = {}
+    for name in ("last_known.txt", "last_known_minute.txt") if manual is not None else ():
+        try:
+            text = read_plain(Path(str(manual), name), STATUS_LIMIT).decode("utf-8", "replace")
+        except OSError:
+            continue
+        for row in _known(text.splitlines(), status, now):
+            rows.setdefault(row.tag, row)
+    return list(rows.values())
+
+
+def _known(lines: list[str], status: dict[str, Any] | None, now: Now) -> list[Known]:
     boot = next((line.rsplit("boot ", 1)[1].strip() for line in lines[:4] if "boot " in line), "")
     same_boot = bool(boot) and bool(now.boot_id) and now.boot_id.startswith(boot)
     here = None  # this moment on the clock of the daemon, counted on from its last status
@@ -340,7 +349,7 @@ def known_values(manual: Path | None, status: dict[str, Any] | None, now: Now) -
             here = written + now.mono_s - mono
     rows = []
     for line in lines[:5000]:
-        cells = [cell.strip() for cell in line.split("  ") if cell.strip()]
+        cells = [cell.strip() for cell in line.split("  ") if cell.strip()] if "\0" not in line else []
         taken = seconds_of(cells[-1]) if len(cells) >= 4 else None
         if taken is None:
             continue

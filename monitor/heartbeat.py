@@ -192,7 +192,8 @@ def last_known_text(now: Moment, rows: Iterable[LastKnown], zone: tzinfo | None 
 def publish(
     state: State, status: Mapping[str, Any], last_known: Callable[[], str] | None, *, sync: bool = False
 ) -> None:
-    """Replace status.json and last_known.txt, each as a whole. Each second; with `sync` (onto the disk) each minute.
+    """Replace status.json and last_known.txt, each as a whole, each second; with `sync`, each minute, also
+    last_known_minute.txt, onto the disk.
 
     `last_known` makes the text, once the status is out; None leaves it as it is this time.
     """
@@ -205,7 +206,10 @@ def publish(
         short = dict(status) | {"assets": [], "alarms_top": [], "vendor": []}
         _write_over(state.status, json.dumps(short, ensure_ascii=False, allow_nan=False))
     if last_known is not None:
-        _put(state.last_known, last_known(), sync=sync)
+        text = last_known()
+        if sync:  # in a file of its own: a power cut may take what replaced it since, and the old one with it
+            _put(state.last_known_minute, text, sync=True)
+        _put(state.last_known, text, sync=False)
 
 
 def _put(path: Path, text: str, *, sync: bool) -> None:

@@ -129,6 +129,11 @@ class State:
         return self.manual / "last_known.txt"
 
     @property
+    def last_known_minute(self) -> Path:
+        """The same as it was within the last minute, forced to the disk: what a power cut leaves for certain."""
+        return self.manual / "last_known_minute.txt"
+
+    @property
     def procedures(self) -> Path:
         return self.manual / "procedures"
 

@@ -44,7 +44,7 @@ class Publisher:
         self, status: Mapping[str, Any], known: Callable[[], Iterator[LastKnown]], now: Moment, zone: ZoneInfo,
         *, sync: bool, patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
-        """Replace status.json and, where it is its turn, last_known.txt; with `sync` both, onto the disk.
+        """Replace status.json and, where it is its turn, last_known.txt; with `sync` the latter also onto the disk.
 
         Where the disk does not answer, it is asked again when it has.
         """

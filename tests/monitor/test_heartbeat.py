@@ -143,6 +143,9 @@ def test_what_is_published_is_read_back_and_nothing_else_is_taken_for_it(state):
     publish(state, golden_status(), lambda: "text", sync=True)
     assert read(state) == golden_status()
     assert state.last_known.read_text() == "text"
+    publish(state, golden_status(), lambda: "a second later")
+    assert state.last_known.read_text() == "a second later"
+    assert state.last_known_minute.read_text() == "text"
     for rubbish in (b"", b"{", b'{"format": 2}', b"[]", b"\xff", b"[" * 100_000):
         state.status.write_bytes(rubbish)
         assert read(state) is None
