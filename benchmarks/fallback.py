@@ -126,7 +126,8 @@ async def deaths(folder: Path, times: int) -> Mapping[str, list[float]]:
         bench = Bench(configure(folder / "config", server.port), State(folder / "state").make())
         own = ["--state", str(bench.state.root)]
         room = [sys.executable, "-m", "monitor.cli", "screen", *own]
-        commands = {"manual": [sys.executable, str(PROGRAM), *own], "control room": room}
+        manual = [sys.executable, str(PROGRAM), *own]
+        commands = {"manual": manual, "console": [*manual, "--plain"], "control room": room}
         try:
             for turn in range(times):
                 for number, word in ((signal.SIGKILL, "killed"), (signal.SIGSTOP, "hung")):
@@ -173,10 +174,11 @@ def measure(quick: bool) -> list[Figure]:
         Figure("full screen / interpreter", took["screen"] / took["bare"], "times"),
         Figure("a stick, text pages, made", made, "s"),
         Figure("a stick looked at", looked, "s"),
-        Figure("daemon killed until BLIND, manual, worst", max(gone["killed, manual"]), "s", 2.0),
-        Figure("daemon killed until BLIND, control room, worst", max(gone["killed, control room"]), "s", 2.0),
-        Figure("daemon hung until BLIND, manual, worst", max(gone["hung, manual"]), "s", 5.0),
-        Figure("daemon hung until BLIND, control room, worst", max(gone["hung, control room"]), "s", 5.0),
+        *(
+            Figure(f"daemon {word} until BLIND, {name}, worst of {turns}", max(gone[f"{word}, {name}"]), "s", bar)
+            for word, bar in (("killed", 2.0), ("hung", 5.0))
+            for name in ("manual", "console", "control room")
+        ),
     ]
 
 

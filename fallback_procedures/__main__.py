@@ -218,14 +218,18 @@ def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
             tell(
                 _("The full screen failed ({why}); line by line instead.").format(why=clean(fault or type(fault), 100))
             )
+    from fallback_procedures.board import margin
     from fallback_procedures.console import Console
     from fallback_procedures.questions import Seat
     from fallback_procedures.terminal import Gone, Terminal
 
-    library = load(place.manual, (wanted,))
     try:
+        terminal = Terminal()
+        terminal.margin = margin(options.drill)
+        terminal.say(_("handwheel manual - line by line. ? helps, q leaves."))  # at once, before all is read
+        library = load(place.manual, (wanted,))
         seat = Seat(place, library, desk(place.journal, moment(), options.role, options.drill))
-        return Console(seat, Terminal()).work()
+        return Console(seat, terminal).work()
     except Gone:
         try:
             sys.stdout.flush()

@@ -40,11 +40,11 @@ class Console:
     seat: Seat
     terminal: Terminal
     told_late: set[tuple[str, str]] = field(default_factory=set)  # what was told to be late already
+    told_word: str = ""  # what was told of handwheel: running, blind, ...
 
     def work(self) -> int:
         """Until the person leaves or the terminal is gone; what was recorded stays recorded either way."""
         self.terminal.margin = margin(self.seat.desk.drill)
-        self.terminal.say(_("handwheel manual - line by line. ? helps, q leaves."))
         for note in notes_at_start(self.seat.place, self.seat.library, self.seat.desk.drill):
             self.terminal.say(f"! {note}")
         resumed = self.seat.resume()
@@ -93,8 +93,11 @@ class Console:
         return self.seat.look()
 
     def news(self) -> str:
-        """What has become late since it was told last, with a bell."""
+        """What has become late since it was told last, with a bell; before it, that handwheel has died or is back."""
         seen = self.look()
+        if seen.known.word != self.told_word:
+            self.told_word = seen.known.word
+            return why_line(seen)
         fresh = [due for due in late(seen) if due not in self.told_late]
         self.told_late = set(late(seen))
         return due_text(seen) if fresh else ""
@@ -102,7 +105,7 @@ class Console:
     def lines(self, seen: Look) -> list[str]:
         """Where the person is: an opened procedure, a run at its step, or the list."""
         width, run = self.terminal.width, self.seat.at_hand(seen)
-        self.told_late = set(late(seen))
+        self.told_late, self.told_word = set(late(seen)), seen.known.word
         if self.seat.opened:
             return ["", *questions.opened_lines(self.seat)]
         lines = ["", *mode_lines(seen, width)]

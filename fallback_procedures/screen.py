@@ -34,7 +34,7 @@ from fallback_procedures.keys import Act, find, help_lines, key_line, keys, next
 from fallback_procedures.library import load
 from fallback_procedures.place import Look, Place, notes_at_start
 from fallback_procedures.questions import Ask, Reply, Seat, Talk
-from fallback_procedures.triggers import last_known, moment
+from fallback_procedures.triggers import LOOK_S, last_known, moment
 from fallback_procedures.view import harmless
 from fallback_procedures.words import _, clean, encodable, wrapped
 
@@ -67,7 +67,7 @@ class ManualScreen(App[int]):
         self.told: list[str] = []  # what each row of the screen shows
 
     def on_mount(self) -> None:
-        self.set_interval(1.0, self.draw)
+        self.set_interval(LOOK_S, self.draw)
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signal_number, self.exit, 0)  # the terminal is left as it was found

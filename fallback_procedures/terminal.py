@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Callable, TextIO
 
+from fallback_procedures.triggers import LOOK_S
 from fallback_procedures.view import harmless
 from fallback_procedures.words import _, encodable, hostile, wrapped
 
@@ -111,7 +112,7 @@ class Terminal:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             while b"\n" not in self._waiting:
-                if tick is not None and not self._comes(5):
+                if tick is not None and not self._comes(LOOK_S):
                     news = tick()
                     if news:
                         self._write(f"\n{self.margin}{news}\n{self.margin}{prompt} ")

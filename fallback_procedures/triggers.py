@@ -21,7 +21,8 @@ from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_o
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
 STATUS_LIMIT = 5_000_000  # bytes; a plant of 10,000 assets has half of it
-DEAD_S = 1.5  # the status is written each second; no process of that number and this old: dead [s]
+LOOK_S = 0.4  # so often a screen looks: what is dead is said within 2 s, what is hung within 5 s [s]
+DEAD_S = 1.4  # the status is written each second; no process of that number and this old: dead [s]
 HUNG_S = 3.0  # the process is there and the status this old: hung [s]
 CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
 

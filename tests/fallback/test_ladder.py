@@ -14,9 +14,13 @@ from fcntl import ioctl
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fallback_procedures.journal import Journal, memory_folder, names, read_lines
-from fallback_procedures.triggers import Now, last_known, moment, read_status
+from fallback_procedures.library import Library
+from fallback_procedures.triggers import LOOK_S, Now, last_known, moment, read_status, situation
+from fallback_procedures.words import utc_text
 from tests.peers.mounts import needs_mount
 
 from .conftest import ROOT
@@ -268,6 +272,46 @@ def test_a_clock_that_runs_backwards_keeps_the_order_of_the_entries(state):
     assert [line["n"] for line in period.entries] == [1, 2, 3, 4]
     assert period.age_s(0.0, NOW.mono_s + 60, "b6f1") == 60
     assert period.age_s(0.0, 5.0, "another boot") is None
+
+
+# -- a daemon that dies ---
+
+
+NO_SHEETS = Library({}, {})
+
+
+def seen_after(event_s, look_s, how, limit_s=70.0):
+    """When a screen that looks each LOOK_S, beginning at `look_s`, tells what; a daemon publishes each second till
+    `event_s`, and then is killed, hangs, or is stopped by a person."""
+    told = []
+    while look_s < limit_s:
+        alive = look_s < event_s or how == "hung"
+        published = float(int(min(look_s, event_s)))
+        stop = {"role": "engineer", "at": utc_text(event_s), "boot_id": "b", "mono_s": event_s}
+        status = {"format": 1, "boot_id": "b", "mono_s": published,
+                  "daemon": {"planned_stop": stop if how == "stopped" and look_s >= event_s else None}}  # fmt: skip
+        known = situation(status, "", Now(look_s, look_s, "b"), alive, NO_SHEETS)
+        told.append((look_s - event_s, known.word))
+        look_s += LOOK_S
+    return told
+
+
+@given(event_s=st.floats(2, 5), look_s=st.floats(0, LOOK_S), how=st.sampled_from(["killed", "hung"]))
+@settings(max_examples=60, deadline=None)
+def test_a_daemon_that_dies_is_seen_within_two_seconds_one_that_hangs_within_five_and_none_before(event_s, look_s, how):
+    told = seen_after(event_s, look_s, how, 14)
+    assert {word for at_s, word in told if at_s < 0} == {"running"}
+    first = next(at_s for at_s, word in told if word == "blind")
+    assert first <= (2.0 if how == "killed" else 5.0)
+    assert {word for at_s, word in told if at_s > 5} == {"blind"}
+
+
+@given(event_s=st.floats(2, 5), look_s=st.floats(0, LOOK_S))
+@settings(max_examples=10, deadline=None)
+def test_a_planned_stop_is_calm_for_a_minute_and_blindness_after_it(event_s, look_s):
+    told = seen_after(event_s, look_s, "stopped")
+    assert {word for at_s, word in told if 0 <= at_s < 60} == {"stopped"}
+    assert {word for at_s, word in told if at_s > 60} == {"blind"}
 
 
 # -- a STATE that lies ---
