@@ -346,7 +346,15 @@ def binder(place: Place, options: argparse.Namespace) -> int:
             return 0
     except Unprintable as fault:
         return refuse(fault)
-    tell(*([json.dumps(status(place, library), ensure_ascii=False)] if options.json else status_lines(place, library)))
+    if options.json:
+        tell(json.dumps(status(place, library), ensure_ascii=False))
+        return 0
+    from fallback_procedures.drills import due, due_lines, history
+
+    drills = due(history(place.journal), sorted(library.sheets), time.time(), library)
+    tell(
+        *status_lines(place, library), *([_("DRILLS"), *("  " + line for line in due_lines(drills))] if drills else [])
+    )
     return 0
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from fallback_procedures.run import Line, Period, elapsed
+from fallback_procedures.run import Line, Period, elapsed, word
 from fallback_procedures.triggers import Now, Situation, known_values
 from fallback_procedures.words import _, age_text, decimal_of, number_shown, role_text
 
@@ -97,13 +97,13 @@ def _compared(look: Look, library: Library) -> list[Condition]:
     live = {row.tag: row for row in known_values(look.place.manual, look.status, look.now)}
     found = []
     for tag, line in _newest(look.period).items():
-        site = str(look.period.runs[str(line.get("run"))].site) if str(line.get("run")) in look.period.runs else ""
-        tolerance, own = _tolerance(tag, str(line.get("unit")), library.sheet(site))
+        run = look.period.runs.get(word(line, "run"))
+        tolerance, own = _tolerance(tag, word(line, "unit"), library.sheet(run.site if run else ""))
         source = _("of the sheet") if own else _("DEFAULT, NOT YOUR SITE")
         text = _("{tag}: manual and live agree within {tolerance} ({source})").format(
             tag=tag, tolerance=number_shown(tolerance), source=source
         )
-        by_hand = f"{number_shown(str(line.get('value')))} {line.get('unit')}"
+        by_hand = f"{number_shown(word(line, 'value'))} {word(line, 'unit')}"
         read_s = elapsed(line, look.now.wall_s, look.now.up_s, look.now.boot_id)
         row = live.get(tag)
         if row is None:
@@ -120,7 +120,7 @@ def _compared(look: Look, library: Library) -> list[Condition]:
 def _newest(period: Period) -> dict[str, Line]:
     """The newest reading of each tag that was not taken back."""
     undone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
-    return {str(line["tag"]): line for line in period.entries
+    return {word(line, "tag"): line for line in period.entries
             if line["kind"] == "reading" and line.get("tag") and line["n"] not in undone}  # fmt: skip
 
 

@@ -93,8 +93,8 @@ class Desk:
         run = f"{procedure.id}-{count}"
         self._open(now)
         self.keep(now, "started", procedure=procedure.id, revision=procedure.revision, run=run, site=site,
-                  language=procedure.language, sha256=content_hash(procedure, sheet), source=procedure.source,
-                  values=used(procedure, sheet), tags=_tags(procedure, sheet),
+                  language=procedure.language, status=procedure.status, source=procedure.source,
+                  sha256=content_hash(procedure, sheet), values=used(procedure, sheet), tags=_tags(procedure, sheet),
                   sheet_approved_by=sheet.approved_by)  # fmt: skip
         return run
 

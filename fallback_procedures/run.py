@@ -13,7 +13,7 @@ from functools import lru_cache
 from fallback_procedures.journal import Line
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Step, parse
 from fallback_procedures.sheet import Sheet, span_s
-from fallback_procedures.words import _, seconds_of, steps_text
+from fallback_procedures.words import _, hostile, seconds_of, steps_text
 
 BELIEVED_S = 366 * 86_400.0  # a wall clock further ahead of an entry than this is wrong, not late [s]
 
@@ -211,6 +211,16 @@ def number_of(value: object) -> float | None:
     return float(value) if -1e15 < value < 1e15 else None
 
 
+def word(line: Line, key: str) -> str:
+    """A text of an entry, safe to be shown; "" where there is none. A journal is a file that others can write to."""
+    return safe(line.get(key, ""))
+
+
+def safe(value: object) -> str:
+    """Foreign text without a character that could move a cursor or hide; blanks stay, as names are compared."""
+    return "".join("·" if hostile(one) else one for one in str(value)[:2000])
+
+
 # -- the entries read from the beginning ---
 
 
@@ -241,8 +251,8 @@ def _told(period: Period, line: Line) -> Period:
     kind = line["kind"]
     if kind == "declared":
         told = line.get("sites")
-        sites = tuple(site for site in told if isinstance(site, str)) if isinstance(told, list) else ()
-        return replace(period, declared=True, declared_by=str(line.get("role", "")), sites=sites, since=line)
+        sites = tuple(safe(site) for site in told if isinstance(site, str)) if isinstance(told, list) else ()
+        return replace(period, declared=True, declared_by=word(line, "role"), sites=sites, since=line)
     if kind in ("handed_back", "closed"):
         return replace(period, ended=True)
     if kind == "started":
@@ -254,7 +264,7 @@ def _told(period: Period, line: Line) -> Period:
         return replace(period, stable=period.stable or line)
     if kind == "handed_over":
         return replace(period, shift=line)
-    run = period.runs.get(str(line.get("run")))
+    run = period.runs.get(word(line, "run"))
     if run is None:
         return period
     return replace(period, runs={**period.runs, run.id: replace(_stepped(run, line), last_n=line["n"])})
@@ -267,9 +277,9 @@ def _begun(line: Line) -> Run | None:
         return None
     values: dict[str, str] = {}
     for part in (line.get("values"), line.get("tags")):
-        values.update({str(key): str(value) for key, value in part.items()} if isinstance(part, dict) else {})
-    site, role = str(line.get("site", "")), str(line.get("sheet_approved_by", ""))
-    return Run(str(line.get("run")), procedure, Sheet(site, approved_by=role, values=values), site,
+        values.update({str(key): safe(value) for key, value in part.items()} if isinstance(part, dict) else {})
+    site, role = word(line, "site"), word(line, "sheet_approved_by")
+    return Run(word(line, "run"), procedure, Sheet(site, approved_by=role, values=values), site,
                bool(line.get("drill")), procedure.steps[0].number, started=line, last_n=line["n"])  # fmt: skip
 
 
@@ -280,31 +290,31 @@ def _parsed(source: str) -> Procedure | None:
 
 def _events(events: tuple[Event, ...], line: Line) -> tuple[Event, ...]:
     """The open events after one more entry; what is said twice keeps the time of the first."""
-    key = (str(line.get("event")), str(line.get("site", "")))
+    key = (word(line, "event"), word(line, "site"))
     there = any((one.event, one.site) == key for one in events)
     if line["kind"] == "seen_over":
         return tuple(one for one in events if (one.event, one.site) != key)
-    return events if there else (*events, Event(*key, str(line.get("text", "")), line))
+    return events if there else (*events, Event(*key, word(line, "text"), line))
 
 
 def _stepped(run: Run, line: Line) -> Run:
     """The run after one entry of it."""
-    kind, number = line["kind"], str(line.get("step", ""))
+    kind, number = line["kind"], word(line, "step")
     if kind in ("done", "not_applicable", "not_met"):
-        mark = Mark(kind, str(line.get("role", "")), str(line.get("at", "")), str(line.get("text", "")))
+        mark = Mark(kind, word(line, "role"), word(line, "at"), word(line, "text"))
         begins = {index: line for index, one in enumerate(run.procedure.repeats) if one.first == number}
         marked = replace(run, marks={**run.marks, number: mark}, began={**begins, **run.began})
         return _reach(marked, _after(marked, number))
     if kind == "reading":
         within = line.get("in_limits")
-        taken = Taken(str(line.get("name")), str(line.get("value")), str(line.get("unit")),
-                      within if isinstance(within, bool) else None, str(line.get("at")), number, line["n"])  # fmt: skip
+        taken = Taken(word(line, "name"), word(line, "value"), word(line, "unit"),
+                      within if isinstance(within, bool) else None, word(line, "at"), number, line["n"])  # fmt: skip
         still = {key: role for key, role in run.verified.items() if key != number}
         return replace(run, readings=(*run.readings, taken), fresh=(*run.fresh, line["n"]), verified=still)
     if kind == "released":
         return replace(run, released=(*run.released, number))
     if kind == "verified":
-        return replace(run, verified={**run.verified, number: str(line.get("verified_by", ""))})
+        return replace(run, verified={**run.verified, number: word(line, "verified_by")})
     if kind == "goto":
         return _reach(_without(run, _from(run.procedure, number)), number) if run.procedure.step(number) else run
     if kind == "timer":

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fallback_procedures.run import Line, Run, Taken
+from fallback_procedures.run import Line, Run, Taken, safe
 from fallback_procedures.view import due_words, spoken, unit_text
 from fallback_procedures.words import (
     _,
     event_text,
-    hostile,
     local_text,
     number_shown,
     role_text,
@@ -31,7 +30,7 @@ def page_lines(look: Look, library: Library, width: int = 80) -> list[str]:
     room = min(width, 80) - len(mark)
     lines = [*_head(look, room), *_runs(look, room), *_warnings(look, room), *_notes(look, room)]
     lines += _by_hand(look, library, room)
-    return ["".join("·" if hostile(one) else one for one in mark + line).rstrip() for line in lines]
+    return [safe(mark + line).rstrip() for line in lines]
 
 
 def _head(look: Look, width: int) -> list[str]:

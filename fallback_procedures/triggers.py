@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import Applies, Procedure
-from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of
+from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of, word
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
 STATUS_LIMIT = 5_000_000  # bytes; a plant of 10,000 assets has half of it
@@ -243,7 +243,7 @@ def _said(event: Event, period: Period, now: Now) -> str:
     """What a person has seen, who said so and when."""
     age = ago(elapsed(event.line, now.wall_s, now.up_s, now.boot_id))
     what = event_text(event.event) + (f" ({event.site})" if event.site else "")
-    words = _("{event}, said by {role} {age}").format(event=what, role=role_text(str(event.line.get("role"))), age=age)
+    words = _("{event}, said by {role} {age}").format(event=what, role=role_text(word(event.line, "role")), age=age)
     return words + (" (" + _("DRILL") + ")" if period.drill else "")
 
 

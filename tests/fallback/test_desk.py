@@ -1,9 +1,11 @@
 """What a person does at the desk beside the steps of a run: seeing, verifying, handing over, entering from paper."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from fallback_procedures.board import run_title
 from fallback_procedures.desk import Refused, desk
 from fallback_procedures.journal import read_lines
 from fallback_procedures.procedure import parse
@@ -14,7 +16,7 @@ from fallback_procedures.triggers import Now
 from .conftest import GOLDEN, SHEET
 
 BOOT = "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11"
-RIVERSIDE = read_sheet(SHEET)
+RIVERSIDE = read_sheet(SHEET + "tag_p03_1 = R-WW.level\n")
 P03 = parse((GOLDEN / "procedures" / "2_readings_and_branches.txt").read_bytes())[0]
 TEXT = (GOLDEN / "procedures" / "2_readings_and_branches.txt").read_text()
 CHECKED = parse(TEXT.replace("       Expect: amber lamp lit, check valve arm moves.\n",
@@ -264,3 +266,38 @@ def test_an_entry_of_an_unknown_kind_or_with_wrong_types_breaks_no_reader():
     assert len(period.entries) == len(lines) + len(strange)
     assert json.loads(json.dumps(period.entries[-1])) == strange[-1]
     assert period.due(*(1.0, 1.0, "x")) == []
+
+
+def test_a_draft_can_be_run_and_its_state_is_kept_with_the_run_and_said_at_each_step(declared):
+    draft = parse(TEXT.replace("APPROVED by engineer on 2026-09-02", "DRAFT"))[0]
+    run = declared.start(at(2), draft, RIVERSIDE, "R")
+    assert declared.period().entries[-1]["status"] == "DRAFT"
+    said = "DRAFT: a plant expert must approve it before use"
+    assert said in run_title(declared.period().runs[run], 80)
+
+
+@pytest.mark.parametrize("drill", [False, True])
+def test_only_a_drill_runs_what_is_not_reviewed_or_lacks_a_safety_value(tmp_path, drill):
+    here = desk(tmp_path, at(0), "operator", drill)
+    here.declare(at(1), "all agree")
+    german = parse((GOLDEN / "procedures" / "4_deutsch.txt").read_bytes())[0]
+    for procedure, sheet, why in ((german, RIVERSIDE, "not yet reviewed"), (P03, read_sheet(""), "DO NOT USE")):
+        if drill:
+            here.start(at(2), procedure, sheet, "R")
+            assert here.period().entries[-1]["drill"] is True
+        else:
+            with pytest.raises(Refused, match=why):
+                here.start(at(2), procedure, sheet, "R")
+
+
+def test_escapes_in_a_journal_reach_no_screen():
+    evil = "\x1b[2J\u202e"
+    lines = [{"format": 1, "n": 1, "kind": "declared", "role": evil, "sites": [evil], "at": evil},
+             {"format": 1, "n": 2, "kind": "seen", "role": evil, "event": evil, "site": evil, "text": evil},
+             {"format": 1, "n": 3, "kind": "started", "run": evil, "site": evil, "source": TEXT, "values": {"a": evil}},
+             {"format": 1, "n": 4, "kind": "reading", "run": evil, "name": evil, "value": evil, "unit": evil},
+             {"format": 1, "n": 5, "kind": "done", "run": evil, "step": "1", "role": evil, "text": evil}]  # fmt: skip
+    told = replace(replay("x", lines), entries=(), since={}, events=())
+    assert replay("x", lines).events[0].site == "·[2J·"
+    told = replace(told, runs={key: replace(run, started={}, began={}) for key, run in told.runs.items()})
+    assert "\x1b" not in repr(told) and "\\x1b" not in repr(told) and "202e" not in repr(told)

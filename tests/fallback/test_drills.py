@@ -78,3 +78,11 @@ def test_reading_the_history_writes_nothing(tmp_path):
 def test_every_entry_of_a_drill_says_so(tmp_path):
     here = a_drill(desk(tmp_path, at(0), "operator", True))
     assert [line["drill"] for line in here.period().entries] == [True] * len(here.period().entries)
+
+
+def test_the_state_of_the_binder_says_which_drills_are_due(state, manual):
+    a_drill(desk(state.manual / "journal", at(0), "operator", True))
+    text = manual("--state", str(state.root), "--binder-status", "--lang", "en").stdout.decode()
+    assert (
+        "DRILLS\n  R: in order; last drill 2026-11-23, next due 2027-11-23; the procedures have changed since" in text
+    )
