@@ -6,7 +6,7 @@ been looked at can be handed back without us.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,8 @@ class Watch:
 def conditions(look: Look, library: Library, second_role: str = "") -> list[Condition]:
     """The conditions of handing back (practice.md 4.3, P-18) as they stand at this moment."""
     watch = look.watch
-    found = [_lasting(_("handwheel has answered for 5 min"), watch.good_s("", look.now), look.known.text)]
+    answers = _lasting(_("handwheel has answered for 5 min"), watch.good_s("", look.now), look.known.text)
+    found = [replace(answers, met=None) if look.known.word == "unknown" else answers]
     affected = look.period.sites or tuple(site.id for site in look.known.sites)
     for site in affected:
         text = _("data of {site} have come for 5 min").format(site=site)

@@ -65,7 +65,7 @@ def test_a_dead_daemon_cannot_tell_and_nothing_is_claimed(by_hand, state):
     (state.manual / "status.json").unlink()
     seen = places.look(Place(state.manual), load(state.manual), here, "en")
     told = conditions(seen, load(state.manual))
-    assert [one.met for one in told] == [False, None, None, False]
+    assert [one.met for one in told] == [None, None, None, False]
     assert "has published nothing" in told[0].why
 
 

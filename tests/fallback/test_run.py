@@ -105,19 +105,6 @@ def test_a_reading_keeps_its_limits_and_where_they_came_from(started):
     assert line["in_limits"] is False
 
 
-def test_the_golden_journal_has_the_shape_that_is_written(started):
-    here, name = started
-    here.read(at(3), name, "2.31")
-    golden = {
-        json.loads(line)["kind"]: json.loads(line) for line in (GOLDEN / "journal.jsonl").read_text().splitlines()
-    }
-    written = {line["kind"]: line for line in here.period().entries}
-    for kind in ("declared", "started", "reading"):
-        assert set(golden[kind]) <= set(written[kind])
-    period = replay("golden", [golden[kind] for kind in golden])
-    assert (period.declared, period.ended, period.sites) == (True, True, ("R",))
-
-
 @pytest.mark.parametrize("typed", ["", "two", "1.000,5", "1 2", "nan", "1e3", "--1", "٣", "2.31 m"])
 def test_what_is_no_number_is_not_kept(started, typed):
     here, name = started
