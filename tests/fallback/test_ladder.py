@@ -109,7 +109,10 @@ def test_without_its_words_it_speaks_english_and_with_damaged_ones_too(tmp_path)
     assert "P-01  Handbetrieb" in text, "the procedures are in the language that was asked for all the same"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in PROGRAM.glob("*.py") if path.name != "__main__.py"))
+@pytest.mark.parametrize("name", [
+    name if name in ("words.py", "run.py", "console.py", "screen.py", "library.py") else pytest.param(name, marks=drill)
+    for name in sorted(path.name for path in PROGRAM.glob("*.py") if path.name != "__main__.py")
+])  # fmt: skip
 def test_a_damaged_file_of_the_program_leaves_the_console_or_the_text_files_with_page_0(tmp_path, name):
     own = shutil.copytree(PROGRAM, tmp_path / "fallback_procedures", ignore=shutil.ignore_patterns("__pycache__"))
     (own / name).write_text("x = = 1\n")
