@@ -46,11 +46,11 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
 
 
 def _journals(path: Path) -> Iterator[Path]:
-    """The files that are meant: one, or those of a folder."""
+    """The files that are meant: one, or those of a folder: of a state, or of a stick."""
     if not path.is_dir():
         yield path
         return
-    for folder in (path / "manual" / "journal", path / "journal", path):
+    for folder in (path / "manual" / "journal", path / "handwheel-journal", path / "journal", path):
         if found := sorted(folder.glob("*.jsonl")):
             yield from found
             return

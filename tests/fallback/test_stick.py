@@ -18,6 +18,7 @@ from fallback_procedures.stick import KEY, ROOM, START, SUMS, fat_name, plain_fi
 from fallback_procedures.triggers import moment
 from monitor.ledger import open_ledger
 from monitor.state import State as MonitorState
+from tests.monitor.plant_bench import configure
 from tests.peers.mounts import mounted, needs_mount
 
 from .conftest import GOLDEN, ROOT
@@ -270,6 +271,15 @@ def test_what_a_laptop_records_lies_beside_the_stick_and_a_newer_stick_leaves_it
     assert sorted(path.name for path in usb.iterdir()) == [START, ROOM, "handwheel-journal"]
     resumed = python("handwheel-manual.pyz", "--plain", answers="q\n", cwd=usb / ROOM)
     assert "Resumed: P-03-1" in resumed.stdout
+
+
+@pytest.mark.drill
+def test_what_a_laptop_recorded_is_brought_home_from_the_stick(usb, tmp_path):
+    assert python("handwheel-manual.pyz", "--plain", answers=LOST + "l one\nq\n", cwd=usb / ROOM).returncode == 0
+    config = configure(tmp_path / "config", 1502)
+    told = python("-m", "monitor.cli", "import", "period", "--check", "--config", str(config), "--state",
+                  str(MonitorState(tmp_path / "home").make().root), str(usb), cwd=ROOT)  # fmt: skip
+    assert "2 entries" in told.stdout, told.stdout + told.stderr
 
 
 @pytest.mark.parametrize("state_of", [("--state", ROOM), ()])
