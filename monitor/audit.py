@@ -6,10 +6,6 @@ knowing is never a pass. The result is written to the ledger and on paper, and a
 
 import argparse
 import hashlib
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from drivers.record import Reason, Tag
+from monitor import readiness
 from monitor.labels import quantity_word
 from monitor.plant import Asset, Settings
 from monitor.progress import Tell, Work, on_terminal, silent
@@ -38,7 +35,6 @@ COVERAGE_DAYS, BALANCE_DAYS, INPUT_DAYS = 7, 7, 7
 QUARTER_DAYS, BEFORE_DAYS = 91, 365
 FROM_OUTSIDE = ("speed", "frequency", "level")  # quantities that are set from outside a pump
 ROWS_PER_INDEPENDENT = 60  # neighbouring minutes of a pump are no independent draws
-CHILD_TIMEOUT_S = 60.0
 JOB_TIMEOUT_S = 300.0
 
 
@@ -79,7 +75,7 @@ def run(state: State, settings: Settings, now_us: int, tell: Tell = silent) -> A
         *mass_balance(state, settings, now_us),
         *input_shift(state, settings, now_us),
         *vendor_rate(state, settings, now_us),
-        binder(state),
+        *by_hand(state, settings, now_us),
     )
     word = worst([check.word for check in checks])
     return Audit(utc_text(now_us), now_us, settings.utility, settings.simulated, checks, word)
@@ -303,49 +299,10 @@ def vendor_rate(state: State, settings: Settings, now_us: int) -> Iterator[Check
         yield Check("vendor_rate", result.word, finite, result.threshold, result.n, words, vendor)
 
 
-def binder(state: State) -> Check:
-    """Is the binder on the shelf the one that would be printed today?"""
-    return judged_binder(binder_status(state))
-
-
-def judged_binder(told: Mapping[str, Any]) -> Check:
-    """The check on the fingerprints `printed` and `current`; either may be missing."""
-    printed, current = (str(told.get(name) or "") for name in ("printed", "current"))
-    if not current:
-        return Check("binder", CANNOT_TELL, None, None, 0, _("no binder was rendered yet"))
-    if not printed:
-        words = _("nobody recorded that binder {current} was printed").format(current=clean(current, 20))
-        return Check("binder", WARN, None, None, 1, words)
-    if printed != current:
-        words = _("binder {printed} is on the shelf, {current} is current; print it").format(
-            printed=clean(printed, 20), current=clean(current, 20)
-        )
-        return Check("binder", FAIL, None, None, 1, words)
-    return Check("binder", PASS, None, None, 1, _("binder {current} is printed").format(current=clean(current, 20)))
-
-
-def binder_status(state: State) -> Mapping[str, Any]:
-    """What the fallback says of its binder, asked as a child process; else what the daemon published; else nothing."""
-    from monitor import heartbeat
-
-    command = [
-        sys.executable,
-        "-m",
-        "fallback_procedures",
-        "--binder-status",
-        "--json",
-        "--state",
-        os.fspath(state.root),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_TIMEOUT_S, check=False)
-        told = json.loads(done.stdout)
-        if done.returncode == 0 and isinstance(told, dict) and "current" in told:
-            return told
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        pass  # the published copy below says the same, a little older
-    published = (heartbeat.read(state) or {}).get("binder")
-    return published if isinstance(published, dict) else {}
+def by_hand(state: State, settings: Settings, now_us: int) -> Iterator[Check]:
+    """Could the plant be run by hand tonight (monitor.readiness)?"""
+    for one in readiness.looks(state, settings, now_us):
+        yield Check(one.name, one.word, None, None, one.n, one.words, one.subject)
 
 
 def write(state: State, audit: Audit) -> tuple[dict[str, Path], dict[str, Any]]:

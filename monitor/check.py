@@ -92,11 +92,31 @@ def plan(settings: Settings, state: State) -> list[str]:
     if without:
         lines += ["", f"NOT READ: {len(without)} assets have no tags: {', '.join(without[:12])}"]
         lines[-1] += " ..." if len(without) > 12 else ""
+    lines += ["", "BY HAND (published for handwheel-manual)", *_hand_lines(settings)]
     lines += ["", "TIMETABLE (UTC)"]
     lines += [f"  {job.name}: {f'every {job.every_s:g} s' if job.every_s else job.cron}" for job in settings.jobs]
     missing = missing_jobs(settings)
     if missing:
         lines.append(f"  WARNING: nobody does {', '.join(missing)}; copy the rows from the example's timetable.toml")
+    return lines
+
+
+def _hand_lines(settings: Settings) -> list[str]:
+    """The site's own procedures, sheets and setpoint masters; one that is named after no site is used by nobody."""
+    sites, lines = {site.id for site in settings.sites}, []
+    for folder in ("procedures", "sheets", "setpoints"):
+        place = settings.folder / folder
+        names = sorted(one.relative_to(place) for one in place.rglob("*.txt") if one.stem != "README")
+        lines.append(f"  {folder}/: {', '.join(map(str, names[:12])) or 'none'}{' ...' if len(names) > 12 else ''}")
+        strange = [str(one) for one in names if folder != "procedures" and one.stem not in sites]
+        if strange:
+            lines.append(
+                f"    WARNING: named after no site: {', '.join(strange[:8])}; the sites are {', '.join(sites)}"
+            )
+    missing = sorted(sites - {path.stem for path in (settings.folder / "sheets").glob("*.txt")})
+    if missing:
+        words = "safety limits are missing there, and no real run can begin; handwheel-manual --check says which"
+        lines.append(f"    WARNING: no sheet of {', '.join(missing)}: {words}")
     return lines
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import psutil
 
 from drivers.errors import UserError
+from monitor import readiness
 from monitor.check import missing_jobs
 from monitor.daemon.clock import clock_health
 from monitor.daemon.disk import disk_health
@@ -204,6 +205,14 @@ def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
     yield Check("binder", "PASS" if same and not old and age_s is not None else "WARN", "; ".join(words))
 
 
+def look_at_readiness(settings: Settings, state: State) -> Iterator[Check]:
+    """Drills that are due, pages of a station that changed since they were printed, journals that wait."""
+    for one in readiness.looks(state, settings, time.time_ns() // 1000):
+        if one.name != "binder" or one.subject:
+            where = f"{one.subject}: " if one.subject else ""
+            yield Check(one.name, one.word, where + one.words)
+
+
 def _age_of_paper(state: State) -> float | None:
     """Since when the binder was said to be printed [s]; None where that cannot be read."""
     try:
@@ -234,5 +243,6 @@ LOOKS: tuple[Callable[[Settings, State], Iterator[Check]], ...] = (
     look_at_sockets,
     look_at_timetable,
     look_at_binder,
+    look_at_readiness,
     look_at_clock,
 )

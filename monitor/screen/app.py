@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -347,7 +348,11 @@ class ControlRoom(App[int]):
 
 
 def run_child(command: list[str]) -> int:
-    """Run a program in this terminal and wait for it. Ctrl-C is its own affair; SIGTERM to us ends it too."""
+    """Run a program in this terminal and wait for it. Ctrl-C is its own affair; SIGTERM to us ends it too.
+
+    However it ended, the terminal is then as it was: one that was killed leaves it raw, and its own screen standing.
+    """
+    mode = terminal_mode()
     child = subprocess.Popen(command)
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -357,6 +362,24 @@ def run_child(command: list[str]) -> int:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
+        put_back(mode)
+
+
+def terminal_mode() -> Any:
+    """How the terminal reads keys now; None where there is none."""
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        return termios.tcgetattr(sys.stdin.fileno())
+    return None
+
+
+def put_back(mode: Any) -> None:
+    """The terminal as it was before a child had it: its mode, its screen, a cursor, and no mouse."""
+    if mode is None or sys.__stderr__ is None:
+        return
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, mode)
+        sys.__stderr__.write("\x1b[?1049l\x1b[?1000l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m")
+        sys.__stderr__.flush()
 
 
 def run(state: State, *, language: str | None = None, ui: str | None = None) -> int:

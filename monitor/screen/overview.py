@@ -6,6 +6,7 @@ Pure: lines from a RoomState and a View. The numbers of the foot are counts and 
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.drills import due_drills
 from monitor.labels import choice_word, health_word, quantity_word, role_word, verdict_word
 from monitor.screen.pieces import Cell, Line, budget, fit, page, range_bar, row, rule, trend_bar, window
 from monitor.screen.room import (
@@ -329,13 +330,23 @@ def tally_lines(room: RoomState, view: View) -> list[Line]:
         told.append(Line(budget(decisions, view.width)))
     if tally.review is not None:
         told.append(Line(budget(review_parts(tally.review), view.width)))
-    told.append(Line(budget([(5, " " + audit_words(room)), (9, binder_words(room))], view.width, gap="   ")))
+    last = [(5, " " + audit_words(room)), (9, binder_words(room)), (7, drill_words(room))]
+    told.append(Line(budget([one for one in last if one[1]], view.width, gap="   ")))
     if count := rejected_count(room):
         words = _("vendor: {n} REJECTED, see rejected/ (r lists them); newest {age} ago: {name}")
         rejected = part(room.status, "rejected")
         age, name = age_text(as_number(rejected.get("age_s"))), clean(rejected.get("newest") or "-", 40)
         told.append(Line(fit(" " + words.format(n=count, age=age, name=name), view.width).rstrip(), "p2"))
     return told
+
+
+def drill_words(room: RoomState) -> str:
+    """The stations whose drill is due; "" where all have practised within their time, or the ledger was not read."""
+    if not room.past.head:
+        return ""
+    sites = [str(one.get("id")) for one in rows(room.status, "sites")]
+    due = [one for one in due_drills((one.data for one in room.past.periods), sites) if one.overdue(room.now_us)]
+    return _("drill due: {sites}").format(sites=", ".join(clean(one.site, 8) for one in due[:6])) if due else ""
 
 
 def review_parts(review: Mapping[str, Any]) -> list[tuple[int, str]]:

@@ -60,7 +60,7 @@ TEXT_LIMIT = 1_000_000  # bytes of a report that are shown
 REASON_END = ".reason.txt"
 REASON_LIMIT = 2_000  # bytes of one reason
 REJECTED_LIMIT = 50  # rejected messages that are listed
-REPORT_KINDS = ("comparison", "sovereignty", "audit", "review")
+REPORT_KINDS = ("debrief", "comparison", "sovereignty", "audit", "review")
 
 
 @dataclass

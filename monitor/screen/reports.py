@@ -29,6 +29,7 @@ class Item:
     files: tuple[str, ...] = ()
     audit_id: str = ""
     signed: bool = False
+    about: tuple[str, ...] = ()  # of a period: from when to when, and what was not met at hand-back
 
     @property
     def readable(self) -> str:
@@ -39,10 +40,11 @@ class Item:
 def items(room: RoomState, view: View) -> list[Item]:
     """Newest first."""
     audits = [audit_item(one, room) for one in room.past.audits]
-    told = {path for one in audits for path in one.files}
+    periods = [period_item(one, room) for one in room.past.periods]
+    told = {path for one in (*audits, *periods) for path in one.files}
     found = [report_item(one) for one in room.reports if not told & set(one.files)]
     found += audits
-    found += [period_item(one) for one in room.past.periods]
+    found += periods
     found += [rejected_item(one) for one in room.rejected]
     wanted = view.needle.casefold()
     chosen = [one for one in found if wanted in f"{one.kind} {one.result}".casefold()]
@@ -59,6 +61,7 @@ def kind_word(kind: str) -> str:
         "sovereignty": _("sovereignty"),
         "audit": _("drift audit"),
         "review": _("vendor review"),
+        "debrief": _("debrief"),
     }
     return words.get(kind, clean(kind, 18))
 
@@ -79,11 +82,26 @@ def audit_item(entry: Entry, room: RoomState) -> Item:
     return Item(entry.at_us, _("drift audit"), result, files, audit_id, signed)
 
 
-def period_item(entry: Entry) -> Item:
-    drill = entry.data.get("drill") is True
-    kind = _("fallback drill") if drill else _("manual period")
-    start, end = clean(entry.data.get("start") or "-", 16), clean(entry.data.get("end") or "-", 16)
-    return Item(time_us(entry.data.get("start")) or entry.at_us, kind, f"{start} - {end}")
+def period_item(entry: Entry, room: RoomState) -> Item:
+    """A time run by hand, or a drill: when, how long until it was stable, and what was not met at hand-back."""
+    data = entry.data
+    kind = _("fallback drill") if data.get("drill") is True else _("manual period")
+    kind = _("round, blind") if data.get("sort") == "round" else kind
+    start_us, end_us = time_us(data.get("start")), time_us(data.get("end"))
+    sites, unmet, words = data.get("sites"), data.get("unmet"), list[str]()
+    if isinstance(sites, list) and sites:
+        words.append(", ".join(clean(one, 12) for one in sites[:4]))
+    if isinstance(unmet, list) and unmet:
+        words.append(_("{n} NOT MET at hand-back").format(n=len(unmet)))
+    if stable := data.get("stable_after"):
+        words.append(_("stable after {span}").format(span=clean(stable, 12)))
+    span = (f"{short_time(start_us, room)} - {short_time(end_us, room)}",)
+    stem = str(data.get("report") or "")
+    files = tuple(path for one in room.reports if stem and one.stem == stem for path in one.files)
+    missing = (
+        [_("not met: {what}").format(what=clean(one, 200)) for one in unmet[:2]] if isinstance(unmet, list) else []
+    )
+    return Item(start_us or entry.at_us, kind, "  ".join(words), files, about=(*span, *missing))
 
 
 def rejected_item(one: Rejected) -> Item:
@@ -143,6 +161,7 @@ def detail(view: View, found: list[Item]) -> list[Line]:
         if item.audit_id:
             state = _("signed") if item.signed else _("not signed: S signs it in the name of your role")
             told.append(_("audit {id}: {state}").format(id=clean(item.audit_id, 30), state=state))
+        told += item.about
         if item.files:
             folder = Path(item.files[0]).parent
             told += wrap(_("in {folder}").format(folder=clean(folder, 200)), view.width - 2)[:2]

@@ -22,6 +22,7 @@ from monitor.doctor.looks import (
     look_at_clock,
     look_at_daemon,
     look_at_disk,
+    look_at_readiness,
     look_at_sockets,
     look_at_timetable,
 )
@@ -35,6 +36,7 @@ from monitor.settings import load
 from monitor.settings.load import JOBS
 from monitor.state import State
 from monitor.words import utc_text
+from tests.monitor.journals import a_night
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "config"
 
@@ -254,3 +256,14 @@ def test_damage_and_what_was_not_folded_for_long_is_a_warning_and_a_file_that_is
     assert "jobs" in check.text
     state.hot.write_bytes(b"no database" * 100)
     assert [check.word for check in look_at_store(settings, state)] == ["FAIL"]
+
+
+def test_drills_that_are_due_and_journals_that_wait_are_said(tmp_path):
+    state = State(tmp_path).make()
+    found = {check.name: check for check in look_at_readiness(load(GOLDEN), state)}
+    assert found["drill"].word == "WARN"
+    assert found["drill"].text == "G: no drill is on record"
+    a_night(drill=True).write(state.journal)
+    waiting = {check.name: check for check in look_at_readiness(load(GOLDEN), state)}["periods"]
+    assert waiting.word == "WARN"
+    assert "1 journals that have ended are not in the ledger" in waiting.text

@@ -226,7 +226,7 @@ def test_the_journal_tells_of_an_open_period_until_it_is_handed_back():
     found = open_period([torn])
     assert found is not None
     assert (found.role, found.drill, found.sites) == ("shift_lead", False, ("R",))
-    undone = torn + '\n{"n":6,"kind":"undo","undoes":1}'
+    undone = torn + '\n{"n":6,"kind":"undo","undoes":3}'
     assert open_period([undone]) is None
 
 
