@@ -149,11 +149,11 @@ def trend_bar(values: Sequence[float | None], width: int) -> str:
     if not known:
         return " " * width
     low, high = min(known), max(known)
-    spread = high - low
-    if spread <= 0.01 * max(abs(low), abs(high)):
+    half = high / 2 - low / 2  # of the spread, which itself may be more than a float holds
+    if half <= 0.005 * max(abs(low), abs(high)):
         return "".join(" " if one is None else "-" for one in columns)
     top = len(LEVELS) - 1
-    return "".join(" " if one is None else LEVELS[round((one - low) / spread * top)] for one in columns)
+    return "".join(" " if one is None else LEVELS[round((one / 2 - low / 2) / half * top)] for one in columns)
 
 
 def window(count: int, selected: int, lines: int) -> int:
