@@ -146,9 +146,10 @@ def run_lines(run: Run, width: int, room: int, top: int = 0) -> list[str]:
     A step longer than the room is shown from its line `top` on, and how much is left is said.
     """
     head, now = run_title(run, width), at_hand_lines(run, width)
+    head = head if len(head) + len(now) <= room else head[:1]
     room -= len(head)
     if len(now) > room:
-        return [*head, *scrolled(now, max(room, 2), top)][: len(head) + max(room, 2)]
+        return [*head, *scrolled(now, max(room, 2), top)]
     order = [step.number for step in run.procedure.steps]
     at = order.index(run.cursor) if run.cursor in order else len(order)
     before = [short_line(run, number, width) for number in order[:at]]

@@ -40,6 +40,7 @@ class Console:
     seat: Seat
     terminal: Terminal
     told_late: set[tuple[str, str]] = field(default_factory=set)  # what was told to be late already
+    shown: tuple[object, ...] = ()  # where the person was, as it was shown last
     told_word: str = ""  # what was told of handwheel: running, blind, ...
 
     def work(self) -> int:
@@ -50,11 +51,10 @@ class Console:
         resumed = self.seat.resume()
         if resumed:
             self.terminal.say(resumed)
-        shown: tuple[object, ...] = ()
         interrupted = False
         while not self.seat.left:
             try:
-                shown = self.turn(shown)
+                self.turn()
                 interrupted = False
             except Refused as fault:
                 self.terminal.say(f"! {fault}")
@@ -67,13 +67,14 @@ class Console:
                 return 0
         return 0
 
-    def turn(self, shown: tuple[object, ...]) -> tuple[object, ...]:
-        """Show what has changed since the last turn and obey one command; returns what was shown."""
+    def turn(self) -> None:
+        """Show what has changed since the last turn and obey one command."""
         seen = self.look()
         run = self.seat.at_hand(seen)
         acts = [entry["n"] for entry in seen.period.entries if entry["kind"] not in ("reading", "note")]
         now = (self.seat.run_id, self.seat.opened, acts, seen.period.drill, language())
-        if now != shown:
+        if now != self.shown:
+            self.shown = now
             self.terminal.say(*self.lines(seen))
         elif not self.seat.desk.journal.safe:
             self.terminal.say(kept_line(self.seat.desk.journal, len(seen.period.entries), self.terminal.width))
@@ -82,10 +83,9 @@ class Console:
         prompt = questions.reading_prompt(run) if run else ""
         answer = self.terminal.ask(f"{prompt} >".strip(), self.news)
         if not answer:
-            self.seat.opened = None
-            return ()
-        read_a_page = self.obey(answer, seen)
-        return () if read_a_page and run else now
+            self.seat.opened, self.shown = None, ()
+        elif self.obey(answer, seen) and run:
+            self.shown = ()
 
     def look(self) -> Look:
         self.terminal.margin = margin(self.seat.desk.drill)
@@ -93,7 +93,7 @@ class Console:
         return self.seat.look()
 
     def news(self) -> str:
-        """What has become late since it was told last, with a bell; before it, that handwheel has died or is back."""
+        """What has become late since it was told last; before it, that handwheel has died or is back."""
         seen = self.look()
         if seen.known.word != self.told_word:
             self.told_word = seen.known.word

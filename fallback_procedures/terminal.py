@@ -74,21 +74,30 @@ class Terminal:
     def _pieces(self, lines: tuple[str, ...]) -> Iterator[str]:
         width = self.width
         for line in lines:
+            line = harmless(line)
             yield from [line] if len(line) <= width else wrapped(line, width, "", "    ")
 
     def ask(self, prompt: str, tick: Callable[[], str] | None = None) -> str:
         """One line from the keyboard, as it was meant; Gone where there is none any more.
 
-        `tick` is asked each few seconds for a line that must be told meanwhile, "" for none.
+        `tick` is asked each few seconds for a line that must be told meanwhile, "" for none. Only here may Ctrl-C
+        interrupt a person at work: never between an entry and its place on disk.
         """
+        prompt = harmless(prompt)
         *before, prompt = wrapped(prompt, self.width - 2) if len(prompt) > self.width - 2 else [prompt]
-        self._write("".join(f"{self.margin}{line}\n" for line in before) + f"{self.margin}{prompt} ")
-        self._flush()
-        return typed(self._line_from_keyboard(prompt, tick) if self.live else self._line_from_file())
+        if self.live:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self._write("".join(f"{self.margin}{line}\n" for line in before) + f"{self.margin}{prompt} ")
+            self._flush()
+            return typed(self._line_from_keyboard(prompt, tick) if self.live else self._line_from_file())
+        finally:
+            if self.live:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _write(self, text: str) -> None:
         try:
-            self.out.write(encodable(harmless(text), self.encoding))
+            self.out.write(encodable(text, self.encoding))
         except (OSError, ValueError) as fault:
             raise Gone from fault
 
@@ -106,25 +115,20 @@ class Terminal:
         return line
 
     def _line_from_keyboard(self, prompt: str, tick: Callable[[], str] | None) -> str:
-        """Only while it waits for a line may Ctrl-C interrupt: never between an entry and its place on disk."""
         if os.name != "posix":  # there the keyboard speaks another encoding than its bytes
             return self._line_from_file()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            while b"\n" not in self._waiting:
-                if tick is not None and not self._comes(LOOK_S):
-                    news = tick()
-                    if news:
-                        self._write(f"\n{self.margin}{news}\n{self.margin}{prompt} ")
-                        self._flush()
-                    continue
+        while b"\n" not in self._waiting:
+            if tick is not None and not self._comes(LOOK_S):
+                news = tick()
+                if news:
+                    self._write(f"\n{self.margin}{harmless(news)}\n{self.margin}{prompt} ")
+                    self._flush()
+                continue
+            self._waiting += self._read()
+            while b"\n" in self._waiting and self._comes(0):
                 self._waiting += self._read()
-                while b"\n" in self._waiting and self._comes(0):
-                    self._waiting += self._read()
-                if len(self._waiting) > AT_ONCE and self._waiting.count(b"\n") > 1:
-                    self._throw_away()
-        finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if len(self._waiting) > AT_ONCE and self._waiting.count(b"\n") > 1:
+                self._throw_away()
         line, _newline, self._waiting = self._waiting.partition(b"\n")
         return line.decode(self.encoding, "replace")
 

@@ -256,7 +256,7 @@ def mark_lines(run: Run, number: str, width: int) -> list[str]:
 
 def harmless(text: str) -> str:
     """A line as it may go to a terminal: whatever could move its cursor, turn text around or hide is a middle dot."""
-    return "".join("·" if hostile(character) and character != "\n" else character for character in text)
+    return "".join("·" if hostile(character) else character for character in text)
 
 
 def due_words(due: Due) -> str:

@@ -173,7 +173,9 @@ def charset(told: str, environment: Mapping[str, str]) -> str:
         return told
     if not sys.flags.ignore_environment and (environment.get("PYTHONIOENCODING") or environment.get("PYTHONUTF8")):
         return told
-    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "C")
+    asked = [environment.get(name, "") for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    asked[1] = "" if asked[1].lower() in ("c.utf-8", "c.utf8") else asked[1]  # Python sets it itself (PEP 538)
+    locale = next((one for one in asked if one), "C")
     name, _dot, characters = locale.partition("@")[0].partition(".")
     if not characters:
         default = "iso8859-15" if locale.endswith("@euro") else "iso8859-1"

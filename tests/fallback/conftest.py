@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import select
+import struct
 import subprocess
 import sys
+import termios
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,3 +90,92 @@ def manual():
         )  # fmt: skip
 
     return run
+
+
+class Screen:
+    """A person's terminal: a pty with the program behind it."""
+
+    def __init__(self, *arguments: str, term: str, size: str = "24x80", **more: str):
+        rows, columns = size.split("x")
+        self.pid, self.handle = pty.fork()
+        if self.pid == 0:
+            environment = {"PATH": os.environ["PATH"], "TERM": term, "LANG": "C.UTF-8", "LINES": rows}
+            environment = {**environment, "COLUMNS": columns, **more}
+            os.execve(sys.executable, [sys.executable, str(ROOT / "fallback_procedures"), *arguments], environment)
+        self.resize(int(rows), int(columns))
+        self.raw = b""
+
+    @property
+    def seen(self) -> str:
+        return self.raw.decode("utf-8", "replace")
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Another size of the window; the program is told as a window does it."""
+        fcntl.ioctl(self.handle, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def until(self, text: str, seconds: float = 60) -> str:
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen[-3000:]
+            if select.select([self.handle], [], [], 0.2)[0]:
+                try:
+                    self.raw += os.read(self.handle, 65536)
+                except OSError:
+                    break
+        assert text in self.seen, self.seen[-3000:]
+        return self.seen
+
+    def type(self, text: str | bytes) -> None:
+        self.raw = b""
+        os.write(self.handle, text if isinstance(text, bytes) else text.encode())
+
+    def answered(self, text: str | bytes, seconds: float = 20) -> bytes:
+        """What the console says to a line, up to its next prompt."""
+        self.type(text)
+        end = time.monotonic() + seconds
+        while not (self.raw.endswith(b"> ") and b"? " in self.raw):
+            assert time.monotonic() < end, self.seen[-3000:]
+            if select.select([self.handle], [], [], 0.2)[0]:
+                self.raw += os.read(self.handle, 65536)
+            elif self.raw.endswith(b"-- "):
+                os.write(self.handle, b"\n")
+        return self.raw
+
+    def quiet(self) -> None:
+        """Wait until nothing comes for a moment: a picture is complete, and the clock has not ticked yet."""
+        while select.select([self.handle], [], [], 0.6)[0]:
+            self.raw += os.read(self.handle, 65536)
+
+    def end(self, seconds: float = 60) -> int:
+        """Read until the program has ended; its exit code."""
+        end = time.monotonic() + seconds
+        while True:
+            assert time.monotonic() < end, self.seen[-3000:]
+            if select.select([self.handle], [], [], 0.2)[0]:
+                try:
+                    part = os.read(self.handle, 65536)
+                except OSError:
+                    break
+                if not part:
+                    break
+                self.raw += part
+        os.close(self.handle)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.fixture
+def screen():
+    opened = []
+
+    def make(*arguments, **more):
+        opened.append(Screen(*arguments, **more))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        try:
+            os.kill(one.pid, 9)
+            os.waitpid(one.pid, 0)
+            os.close(one.handle)
+        except OSError:
+            pass

@@ -3,8 +3,6 @@
 import ast
 import json
 import os
-import pty
-import select
 import shutil
 import subprocess
 import sys
@@ -190,74 +188,6 @@ def test_another_python_of_this_machine_carries_it(state, name):
     done = subprocess.run([other, "-I", "-S", str(ROOT / "fallback_procedures"), "--state", str(state.root), "--list"],
                           capture_output=True, timeout=120, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
-
-
-class Screen:
-    """A person's terminal: a pty with the program behind it."""
-
-    def __init__(self, *arguments: str, term: str, size: str = "24x80", **more: str):
-        rows, columns = size.split("x")
-        self.pid, self.handle = pty.fork()
-        if self.pid == 0:
-            environment = {"PATH": os.environ["PATH"], "TERM": term, "LANG": "C.UTF-8", "LINES": rows}
-            environment = {**environment, "COLUMNS": columns, **more}
-            os.execve(sys.executable, [sys.executable, str(ROOT / "fallback_procedures"), *arguments], environment)
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(self.handle, termios.TIOCSWINSZ, struct.pack("HHHH", int(rows), int(columns), 0, 0))
-        self.seen = ""
-
-    def until(self, text: str, seconds: float = 60) -> str:
-        end = time.monotonic() + seconds
-        while text not in self.seen:
-            assert time.monotonic() < end, self.seen[-3000:]
-            if select.select([self.handle], [], [], 0.2)[0]:
-                try:
-                    self.seen += os.read(self.handle, 65536).decode("utf-8", "replace")
-                except OSError:
-                    break
-        assert text in self.seen, self.seen[-3000:]
-        return self.seen
-
-    def type(self, text: str) -> None:
-        self.seen = ""
-        os.write(self.handle, text.encode())
-
-    def end(self, seconds: float = 60) -> int:
-        """Read until the program has ended; its exit code."""
-        end = time.monotonic() + seconds
-        while True:
-            assert time.monotonic() < end, self.seen[-3000:]
-            if select.select([self.handle], [], [], 0.2)[0]:
-                try:
-                    part = os.read(self.handle, 65536)
-                except OSError:
-                    break
-                if not part:
-                    break
-                self.seen += part.decode("utf-8", "replace")
-        os.close(self.handle)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
-@pytest.fixture
-def screen():
-    opened = []
-
-    def make(*arguments, **more):
-        opened.append(Screen(*arguments, **more))
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        try:
-            os.kill(one.pid, 9)
-            os.waitpid(one.pid, 0)
-            os.close(one.handle)
-        except OSError:
-            pass
 
 
 def test_a_dumb_terminal_gets_lines_and_no_escape_codes(state, screen):
