@@ -32,7 +32,16 @@ _MORE: Mapping[str, tuple[str, ...]] = {  # fields that an entry of a kind may h
     "event": ("corrects", "withdrawn", *_ORIGIN),
     "assessment": ("model_sha256",),
     "audit": ("files",),
-    "report": ("sha256",),
+    "report": ("sha256", "period"),
+    "reading": (
+        "entered_at", "outside_limits", "in_limits", "period", "procedure", "step", "paper", "clock_doubted",
+        "kept_out",
+    ),
+    "period": (
+        "sort", "sites", "declared_by", "stable_after", "unmet", "counts", "deviations", "doubts", "clock_off",
+        "changes",
+    ),
+    "gap": ("tag", "why", "period"),
     "restart": ("config_sha256",),
     "config": ("words",),
 }  # fmt: skip

@@ -132,8 +132,10 @@ class Period:
 
     @property
     def sort(self) -> str:
-        """drill, period, or round: of somebody who was blind, and declared nothing."""
-        return "drill" if self.drill else "period" if self.declared else "round"
+        """drill, period, paper (lines entered afterwards), or round: of somebody who was blind and declared nothing."""
+        if self.drill or self.declared:
+            return "drill" if self.drill else "period"
+        return "paper" if self.readings and not self.runs and all(one.paper for one in self.readings) else "round"
 
     @property
     def since(self) -> Line:
@@ -142,11 +144,17 @@ class Period:
 
     @property
     def start_us(self) -> int | None:
-        return self.since.at_us
+        """When it began; of lines from paper when the first of them was so."""
+        return min(self._occurred, default=None) if self.sort == "paper" else self.since.at_us
 
     @property
     def end_us(self) -> int | None:
-        return (self.ended or self.last).at_us
+        """When it ended, or how far it goes."""
+        return max(self._occurred, default=None) if self.sort == "paper" else (self.ended or self.last).at_us
+
+    @property
+    def _occurred(self) -> list[int]:
+        return [one.occurred_us for one in self.readings if one.occurred_us is not None]
 
     @property
     def clock_doubted(self) -> bool:

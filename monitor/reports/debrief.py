@@ -131,7 +131,7 @@ class _Page:
         ]
         head = (_("what"), _("when"), _("by the role"), _("in words"))
         yield Table("times", head, tuple(rows), about=_("the four times of the period"))
-        if not period.drill and not period.declared:
+        if period.sort == "round":
             yield Paragraph(_("Nobody declared CONTROL LOST: this was a round while the screen was blind."))
         if journal.aside:
             words = _("{n} entries of the other sort (drill among real ones, or real among a drill) were set aside")

@@ -8,7 +8,8 @@ from monitor.words import _, clean
 
 def sort_word(sort: object) -> str:
     """What a journal was."""
-    words = {"drill": _("drill"), "period": _("time run by hand"), "round": _("round while blind")}
+    words = {"drill": _("drill"), "period": _("time run by hand"), "round": _("round while blind"),
+             "paper": _("lines entered from paper")}  # fmt: skip
     return words.get(str(sort), clean(sort, 20))
 
 

@@ -86,7 +86,7 @@ def period_item(entry: Entry, room: RoomState) -> Item:
     """A time run by hand, or a drill: when, how long until it was stable, and what was not met at hand-back."""
     data = entry.data
     kind = _("fallback drill") if data.get("drill") is True else _("manual period")
-    kind = _("round, blind") if data.get("sort") == "round" else kind
+    kind = {"round": _("round, blind"), "paper": _("from paper")}.get(str(data.get("sort")), kind)
     start_us, end_us = time_us(data.get("start")), time_us(data.get("end"))
     sites, unmet, words = data.get("sites"), data.get("unmet"), list[str]()
     if isinstance(sites, list) and sites:

@@ -108,6 +108,7 @@ FILES: Mapping[str, str] = {  # pattern -> what it is
     "reports/...": "reports as they were written",
     "models/...": "our own fitted models: a card (JSON) and the numbers (npz) per asset; ASSET/DIGEST: each there was",
     "journal/...": "periods run by hand, as the fallback wrote them",
+    "periods/SHA256.jsonl": "journals as they were taken in, under the SHA-256 that the entries name",
     "probes/...": "what devices answered when they were probed",
 }
 

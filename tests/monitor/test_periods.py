@@ -16,6 +16,7 @@ from monitor.periods.journal import journal_of
 from monitor.periods.period import period_of
 from monitor.periods.procedure import text_of
 from monitor.settings import load
+from monitor.words import utc_text
 from tests.monitor.journals import BOOT, SOURCE, START_US, Maker, a_night
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -252,3 +253,15 @@ def test_a_procedures_text_is_looked_up_and_never_a_fault():
     ]
     assert text_of(SOURCE, {}).repeats[0].every_s == 900.0
     assert text_of("[ ] \x00\x1b[2J" * 5_000, {}).steps == {}
+
+
+def test_lines_from_paper_alone_are_of_the_time_when_they_were_so():
+    made = Maker().act("opened", text="")
+    for hour in (5, 3):
+        at_us = START_US - hour * 3_600_000_000
+        made.act("paper", procedure="P-04", step="1", name="flow", value="80", unit="m3/h", tag="pump1.flow",
+                 in_limits=True, occurred=utc_text(at_us), recorded=utc_text(at_us), text="")  # fmt: skip
+    period = told(made.act("closed"))
+    assert period.sort == "paper"
+    assert (period.start_us, period.end_us) == (START_US - 5 * 3_600_000_000, START_US - 3 * 3_600_000_000)
+    assert [row["data"]["paper"] for row in rows(period)[1:]] == [True, True]

@@ -206,7 +206,7 @@ def test_a_hostile_file_among_the_journals_stops_no_other(state, config):
 def test_a_journal_from_a_stick_is_shown_taken_in_by_role_and_its_clock_is_said_to_be_unknown(
     state, config, tmp_path, capsys
 ):
-    stick = a_night().write(tmp_path / "stick/manual/journal")
+    stick = a_night().write(tmp_path / "stick/handwheel-journal")
     assert handwheel(config, state, "import", "period", str(tmp_path / "stick"), "--check") == 0
     assert "6 readings, 5 of them of a tag" in capsys.readouterr().out
     assert not of(state, "period")
