@@ -74,6 +74,7 @@ try:
     from fallback_procedures.desk import desk
     from fallback_procedures.library import load
     from fallback_procedures.place import Place, find, look, sites_of
+    from fallback_procedures.textpage import ENCODINGS, PAPERS
     from fallback_procedures.triggers import moment
     from fallback_procedures.words import (
         LANGUAGES,
@@ -122,7 +123,8 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list procedures and forms, and which apply because of what")
     what.add_argument("--show", metavar="ID", help="show one procedure or form")
-    what.add_argument("--print", metavar="ID", dest="print_id", help="print one procedure or form")
+    what.add_argument("--print", metavar="ID", dest="print_id", help="print one procedure or form, or BINDER: a "
+                      "whole set; with --drill a copy that says DRILL on every line")  # fmt: skip
     what.add_argument("--render", metavar="STATE", help="write the binder below STATE/manual/binder")
     what.add_argument("--check", nargs="*", metavar="FILE", help="check files (else the whole library) against "
                       "the format and the writing rules L01-L20")  # fmt: skip
@@ -130,14 +132,36 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--make-stick", metavar="DIR", help="write a USB stick for a rescue laptop: this program as one "
                       "file, library, pages, last values, checksums")  # fmt: skip
     what.add_argument("--check-stick", metavar="DIR", help="whether a stick is whole, signed and up to date")
-    what.add_argument("--mark-printed", action="store_true", help="say that the rendered binder was printed and filed")
+    what.add_argument("--mark-printed", nargs="*", metavar="MARK", help="say that sets were printed and filed; MARK is "
+                      "the fingerprint on the contents page of the paper")  # fmt: skip
+    what.add_argument("--identify", metavar="CODE", help="say of the code on a sheet (HW:P-03:...) whether that sheet "
+                      "is current")  # fmt: skip
     parser.add_argument(
         "--site", default="", metavar="ID", help="with --show and --print: the site whose values are used"
     )
+    parser.add_argument(
+        "--printer", default="", metavar="NAME", help="with --print: the printer (else the default one)"
+    )
+    parser.add_argument("--device", default="", metavar="PATH", help="with --print: write text to this device, a "
+                        "thermal or line printer (/dev/usb/lp0, /dev/ttyUSB0)")  # fmt: skip
+    parser.add_argument("--encoding", choices=ENCODINGS, default="cp437", help="with --device: what it prints (cp437)")
+    parser.add_argument(
+        "--width", type=width, default=80, metavar="N", help="with --device: its columns, 32 to 80 (80)"
+    )
+    parser.add_argument("--paper", choices=sorted(PAPERS), default="", help="with --print and --render: the paper "
+                        "(else that of the binder before, a4)")  # fmt: skip
     parser.add_argument("--key", default="", metavar="FINGERPRINT", help="with --check-stick: the key of the ledger, "
                         "as it was kept elsewhere")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="with --list and --binder-status: as one JSON object")
+    parser.add_argument("--json", action="store_true", help="with --list, --binder-status and --identify: as JSON")
     return parser.parse_args(given)
+
+
+def width(text: str) -> int:
+    """The columns of a printer."""
+    columns = int(text)
+    if not 32 <= columns <= 80:
+        raise argparse.ArgumentTypeError("32 to 80")
+    return columns
 
 
 def main(given: list[str] | None = None) -> int:
@@ -167,9 +191,13 @@ def command(given: list[str] | None) -> int:
         return check(options.check, place)
     if options.list:
         return ladder(place, lambda: listing(place, wanted, options))
-    if options.show or options.print_id:
+    if options.show:
         return ladder(place, lambda: one(place, wanted, options))
-    if options.render or options.binder_status or options.mark_printed:
+    if options.print_id:
+        return ladder(place, lambda: on_paper(place, wanted, options))
+    if options.identify:
+        return sheet_in_hand(place, options)
+    if options.render or options.binder_status or options.mark_printed is not None:
         return binder(place, options)
     if options.make_stick or options.check_stick:
         return stick(place, options)
@@ -298,20 +326,13 @@ def listing(place: Place, wanted: str, options: argparse.Namespace) -> int:
 
 
 def one(place: Place, wanted: str, options: argparse.Namespace) -> int:
-    """Show or print one procedure or form."""
-    from fallback_procedures.binder import Unprintable, print_one
+    """Show one procedure or form."""
     from fallback_procedures.view import document_lines
 
-    library, name = load(place.manual, (wanted,)), (options.show or options.print_id).upper()
+    library, name = load(place.manual, (wanted,)), options.show.upper()
     entry = library.get(name, wanted)
     if entry is None:
         return refuse(_("there is no {id}; --list shows what there is").format(id=clean(name, 20)))
-    if options.print_id:
-        try:
-            tell(*print_one(place, library, name, options.site, wanted))
-        except Unprintable as fault:
-            return refuse(fault)
-        return 0
     if entry.procedure is None:
         tell(_("This file has faults and cannot be run; it is shown as it is:"))
         tell(*("! " + _("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in entry.faults))
@@ -325,25 +346,50 @@ def one(place: Place, wanted: str, options: argparse.Namespace) -> int:
     return 0
 
 
-def binder(place: Place, options: argparse.Namespace) -> int:
-    """Render the binder, tell its state, or mark it as printed."""
-    from fallback_procedures.binder import Unprintable, mark_printed, render, status, status_lines
+def on_paper(place: Place, wanted: str, options: argparse.Namespace) -> int:
+    """Print one procedure or form, or BINDER; 1 where it cannot be said that it was printed."""
+    from fallback_procedures.binder import Unprintable, Wanted, print_one
 
-    library = load(place.manual, LANGUAGES)
+    how = Wanted(options.printer, options.device, options.encoding, options.width, options.drill, options.paper)
+    try:
+        sent = print_one(place, load(place.manual), options.print_id.upper(), options.site, wanted, how)
+    except Unprintable as fault:
+        return refuse(fault)
+    tell(*sent.lines)
+    return 1 if sent.word in ("queued", "refused") else 0
+
+
+def sheet_in_hand(place: Place, options: argparse.Namespace) -> int:
+    """Say whether the sheet that bears a code is current. 0 it is, 1 it is not or is unknown, 2 no code."""
+    from fallback_procedures.shelf import identify
+
+    word, said = identify(place, load(place.manual), options.identify)
+    if word == "no code":
+        return refuse(said)
+    tell(json.dumps({"format": 1, "state": word, "text": said}, ensure_ascii=False) if options.json else said)
+    return 0 if word == "current" else 1
+
+
+def binder(place: Place, options: argparse.Namespace) -> int:
+    """Render the binder, tell its state, or mark sets of it as printed."""
+    from fallback_procedures.binder import Unprintable, render
+    from fallback_procedures.shelf import keep_standing, mark_printed, status, status_lines
+
+    library = load(place.manual)
     if place.stick and not options.binder_status:
         return refuse(_("this is a stick: render and mark on the machine it was made by"))
     try:
         if options.render:
-            record = render(place, library, time.time())
+            record = render(place, library, time.time(), options.paper)
+            keep_standing(place, library)
             tell(_("binder {mark}: {n} sections below {path}").format(
                 mark=record["fingerprint"], n=len(record["sections"]), path=place.binder))  # fmt: skip
             if not record["pdf"]:
                 tell(_("typst is not installed: text pages only"))
             return 0
-        if options.mark_printed:
-            record = mark_printed(place, options.role, time.time())
-            tell(_("marked as printed: {mark}").format(mark=record["fingerprint"]))
-            return 0
+        if options.mark_printed is not None:
+            mark_printed(place, options.mark_printed, options.role, time.time())
+            keep_standing(place, library)
     except Unprintable as fault:
         return refuse(fault)
     if options.json:

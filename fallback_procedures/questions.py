@@ -179,18 +179,19 @@ def last_values(seat: Seat, _given: str) -> Reply:
 
 
 def binder_state(seat: Seat, _given: str) -> Reply:
-    from fallback_procedures.binder import status_lines
+    from fallback_procedures.shelf import status_lines
 
-    return list(status_lines(seat.place, seat.library))
+    return status_lines(seat.place, seat.library)
 
 
 def print_opened(seat: Seat, _given: str) -> Reply:
     """Print what is read, or the procedure of the run at hand."""
-    from fallback_procedures.binder import Unprintable, print_one
+    from fallback_procedures.binder import Unprintable, Wanted, print_one
 
+    how = Wanted(drill=seat.desk.drill)
     name, site = seat.opened or (seat.run().procedure.id, seat.run().site)
     try:
-        return "  ".join(print_one(seat.place, seat.library, name, site, language()))
+        return "  ".join(print_one(seat.place, seat.library, name, site, language(), how).lines)
     except Unprintable as fault:
         raise Refused(str(fault)) from fault
 

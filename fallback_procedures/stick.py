@@ -27,10 +27,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.binder import Unprintable, render, status
+from fallback_procedures.binder import Unprintable, flatten, folder_of, record_of, render
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import load
 from fallback_procedures.place import STICK, STICK_JOURNAL, Place
+from fallback_procedures.shelf import status
 from fallback_procedures.words import LANGUAGES, _, clean, local_text, utc_text
 
 ROOM, SUMS, KEY, START = "handwheel", "SHA256SUMS", "ledger_key.pem", "START.txt"
@@ -179,13 +180,18 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
     told = status(place, library)
     as_is = bool(told["rendered"]) and not told["render_again"]
     for name in FOLDERS:
-        if manual is not None and (name != "binder" or as_is):
+        if manual is not None and name != "binder":
             stick.copy(manual / name, f"manual/{name}")
-    if as_is:
+    pages = folder_of(place) if as_is else None
+    if pages and manual is not None:
+        stick.copy(pages, "manual/binder")
+        if pages != manual / "binder" / ".":  # flat, so that a person finds the pages without us
+            stick.write("manual/binder/fingerprint.json", json.dumps({**record_of(place), "folder": "."}).encode())
         said.append(_("pages: the binder {mark} of {at}").format(mark=told["rendered"], at=told["rendered_at"]))
     else:
         own = Place(stick.room / "manual")
         made = render(own, load(own.manual, LANGUAGES), now_s)
+        flatten(own)
         for path in sorted((stick.room / "manual/binder").rglob("*")):
             if path.is_file():
                 _sync(path)

@@ -7,8 +7,9 @@ import pytest
 
 from fallback_procedures.library import SHIPPED, load, read_entry
 from fallback_procedures.lint import sentences
-from fallback_procedures.paper import LINES, WIDTH, content, text_pages
+from fallback_procedures.paper import content
 from fallback_procedures.sheet import Sheet, read_sheet
+from fallback_procedures.textpage import LINES, WIDTH, text_pages
 from fallback_procedures.translation import differences
 from fallback_procedures.words import LANGUAGES, use_language
 
@@ -96,4 +97,5 @@ def test_a_missing_translation_is_given_in_english_and_says_so(tmp_path):
     )
     entry = load(tmp_path, ("de",)).get("P-44", "de")
     assert entry.language == "en"
-    assert "TRANSLATION MISSING: shown in EN" in content(entry.procedure, Sheet(), 0.0, "de")["warnings"]
+    stamps = content(entry.procedure, Sheet(), 0.0, "de")["stamps"]
+    assert "TRANSLATION MISSING: shown in EN" in [one["text"] for one in stamps]

@@ -9,9 +9,10 @@ import pytest
 from fallback_procedures.flow import never_ending, never_reached
 from fallback_procedures.library import SHIPPED
 from fallback_procedures.lint import Known, findings
-from fallback_procedures.paper import LINES, WIDTH, can_make_pdf, content, pdf, text_pages
+from fallback_procedures.paper import can_make_pdf, content, pdf
 from fallback_procedures.procedure import parse
 from fallback_procedures.sheet import read_sheet
+from fallback_procedures.textpage import LINES, WIDTH, text_pages
 from fallback_procedures.translation import differences
 
 from .conftest import SHEET
@@ -289,7 +290,7 @@ def test_l13_every_step_has_its_place_to_keep_a_time_and_initials(pages):
 
 def test_l17_every_page_says_which_it_is_of_which_text_and_how_old(pages):
     for number, page in enumerate(pages, 1):
-        for told in ("R Riverside lift station", "P-40", "Round by hand", "rev 1 of 2026-11-23",
+        for told in ("R Riverside lift station", "P-40", "Round by hand", "rev 1, effective 2026-11-23",
                      f"page {number} of {len(pages)}", "printed 2026-11-23T", "written copies expire on 2027-11-23",
                      f"HW:P-40:r1:2026-11-23:{BOOK['hash'][:8]}"):  # fmt: skip
             assert told in " ".join(page.split())
@@ -305,6 +306,10 @@ def test_l20_a_page_is_black_and_white_and_large_enough():
         assert len(page.splitlines()) <= LINES
         assert max(map(len, page.splitlines())) <= WIDTH
     template = (SHIPPED.parent / "page.typ").read_text()
-    assert set(re.findall(r"fill: (\w+)", template)) <= {"black"}
-    assert not re.search(r"\brgb\(|\bluma\(|\b(red|green|blue|gray)\b", template)
+    assert set(re.findall(r"fill: (?:if [^{]*{ )?(\w+)", template)) == {
+        "black",
+        "white",
+        "luma",
+    }  # grey: DRAFT behind the text
+    assert not re.search(r"\brgb\(|\bcmyk\(|\b(red|green|blue)\b", template)
     assert "size: 11pt" in template

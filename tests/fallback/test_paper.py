@@ -1,20 +1,16 @@
-"""The binder: rendered ahead of time, told apart from the printed one, and pages that a person can trust."""
+"""Pages that a person can trust: what each says, how it breaks, and that the PDF holds what the text holds."""
 
 import io
-import json
-import os
-import stat
-from pathlib import Path
+import re
 
 import pytest
 
-from fallback_procedures.binder import Unprintable, fingerprint, mark_printed, print_one, render, sections, send, status
 from fallback_procedures.library import SHIPPED, load
-from fallback_procedures.paper import can_make_pdf, content, pdf, squares, text_pages
+from fallback_procedures.paper import can_make_pdf, code_drawing, content, pdf
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import parse
 from fallback_procedures.sheet import Sheet, read_sheet
-from fallback_procedures.triggers import moment
+from fallback_procedures.textpage import strip, text_pages
 from fallback_procedures.words import use_language
 
 from .conftest import SHEET
@@ -23,76 +19,115 @@ NOW_S = 1_795_400_000.0
 pypdf = pytest.importorskip("pypdf")
 
 
-@pytest.fixture
-def place(state):
-    return Place(state.manual)
+def shipped(name: str, language: str = "en"):
+    return load(None, (language,)).get(name, language).procedure
 
 
 def pages_of(raw: bytes):
     return pypdf.PdfReader(io.BytesIO(raw))
 
 
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
 def test_a_page_says_what_it_is_how_old_it_is_and_when_it_expires():
-    procedure = parse((SHIPPED / "en" / "P-03.txt").read_bytes())[0]
-    page = content(procedure, read_sheet(SHEET), NOW_S)
-    text = text_pages(page)[0]
+    page = content(shipped("P-03"), read_sheet(SHEET), NOW_S)
+    text = text_pages(page)
     expected = (
         "R Riverside lift station",
         "P-03  Sewage lift station by hand",
-        f"P-03 rev {procedure.revision} of {procedure.effective}",
-        "page 1 of 3",
-        "DRAFT: a plant expert must approve it before use",
-        "2026-11-23T",
+        page["header"],
+        f"page 1 of {len(text)}",
+        "DRAFT",
+        "printed 2026-11-23T02:13:20Z (2026-11-23 ",
         "written copies expire on 2027-11-23",
         page["hash"][:8],
-        "in limits Y/N",
-        "0.60 .. 2.20 m",
+        page["qr"],
     )
     for said in expected:
-        assert said in text
-    assert page["qr"] == f"HW:P-03:r{procedure.revision}:{procedure.effective}:{page['hash'][:8]}"
-    assert "performed by (role, initials)" in text_pages(page)[-1]
+        assert said in text[0]
+    for number, one in enumerate(text, 1):
+        for said in (page["station"], page["title"], page["header"], page["qr"], page["hash"][:8], page["printed"],
+                     page["expires"], f"page {number} of {len(text)}"):  # fmt: skip
+            assert said in one
+    assert "DRAFT: a plant expert must approve it before use" in text[0]
+    assert "in limits Y/N" in text[0]
+    assert page["qr"] == f"HW:P-03:r{shipped('P-03').revision}:{shipped('P-03').effective}:{page['hash'][:8]}"
+    assert "performed by (role, initials)" in text[-1]
 
 
-def test_a_page_with_a_missing_safety_limit_says_do_not_use():
-    page = content(parse((SHIPPED / "en" / "P-03.txt").read_bytes())[0], Sheet(), NOW_S)
-    marked = ["SITE VALUE MISSING - DO NOT USE" in text for text in text_pages(page)]
-    assert marked
-    assert all(marked)
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_a_page_with_a_missing_safety_limit_says_do_not_use_on_every_page(language):
+    use_language(language)
+    page = content(shipped("P-03", language), Sheet(), NOW_S, language)
+    assert page["stamps"][0]["kind"] == "stop"
+    told = page["stamps"][0]["text"]
+    assert all(told in text for text in text_pages(page))
+    if can_make_pdf():
+        for sheet in pages_of(pdf("x", [page], NOW_S)).pages:
+            assert words(told) in words(sheet.extract_text())
+            assert page["across"] in words(sheet.extract_text())
 
 
 def test_the_hash_changes_with_the_text_and_with_a_site_value_and_with_nothing_else():
-    procedure = parse((SHIPPED / "en" / "P-03.txt").read_bytes())[0]
+    procedure = shipped("P-03")
     marks = {content(procedure, read_sheet(SHEET), when)["hash"] for when in (NOW_S, NOW_S + 86_400)}
     marks.add(content(procedure, read_sheet(SHEET + "\nphone_grid = 7\n"), NOW_S)["hash"])
+    marks.add(content(procedure, read_sheet(SHEET), NOW_S, simulated=True, drill=True)["hash"])
     assert len(marks) == 1
     assert content(procedure, read_sheet(SHEET.replace("0.60", "0.61")), NOW_S)["hash"] not in marks
 
 
-@pytest.mark.parametrize("language", ["en", "fr", "de"])
-def test_the_pdf_is_tagged_has_its_fonts_inside_and_counts_its_pages(language):
-    pytest.importorskip("typst")
-    use_language(language)
+def whole(language: str):
     library = load(None)
     entries = [library.get(name, language).procedure for name in [*library.ids(), *library.ids("F")]]
-    pages = [content(one, read_sheet(SHEET), NOW_S, language) for one in entries]
-    reader = pages_of(pdf("Binder", pages, NOW_S))
+    return [
+        content(one, read_sheet(SHEET), NOW_S, language, beside="en" if language == "de" else "") for one in entries
+    ]
+
+
+@pytest.mark.parametrize(("language", "paper"), [("en", "a4"), ("fr", "letter"), ("de", "a4")])
+def test_the_pdf_of_the_library_is_tagged_whole_and_says_all_that_the_content_says(language, paper):
+    """Fonts inside, tags, title and language; head and foot on each page; each word of the content on its pages."""
+    pytest.importorskip("typst")
+    use_language(language)
+    pages = whole(language)
+    reader = pages_of(pdf("Binder", pages, NOW_S, paper))
     assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
     assert reader.trailer["/Root"]["/Lang"].startswith(language)
-    text = [page.extract_text() for page in reader.pages]
-    assert all(any(one["qr"] in page for page in text) for one in pages)
-    for one in pages:
-        mine = [page for page in text if one["qr"] in page]
-        assert f"{one['page_word']} {len(mine)} {one['of_word']} {len(mine)}" in " ".join(mine[-1].split())
-        if one["id"].startswith("F"):
-            assert len(mine) == 1, one["id"]
+    assert reader.metadata.title == "Binder"
+    text = [words(page.extract_text()) for page in reader.pages]
     for page in reader.pages:
+        assert tuple(round(float(side)) for side in page.mediabox[2:]) == ((595, 842) if paper == "a4" else (612, 792))
         for font in page["/Resources"]["/Font"].values():
             kind = font.get_object()
             inner = kind["/DescendantFonts"][0].get_object() if "/DescendantFonts" in kind else kind
             descriptor = inner["/FontDescriptor"].get_object()
             assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(descriptor)
-        assert round(float(page.mediabox.width)) == 595
+    for one in pages:
+        mine = [page for page in text if one["qr"] in page]
+        for number, page in enumerate(mine, 1):
+            for said in (one["station"], one["title"], one["header"], one["printed"], one["hash"][:8], one["expires"],
+                         f"{one['page_word']} {number} {one['of_word']} {len(mine)}"):  # fmt: skip
+                assert words(said) in page, (one["id"], number, said)
+        told = "".join(mine).replace(" ", "")  # a line breaks inside mL/min
+        for step in one["blocks"]:
+            for said in [step["text"], *(notice["text"] for notice in step["notices"]), *step["holds"], step["second"],
+                         *(text for _word, text in step["said"]), *(name["name"] for name in step["readings"]),
+                         *(name["limits"] for name in step["readings"])]:  # fmt: skip
+                for word in said.split():
+                    assert word in told, (one["id"], step["number"], word)
+        if one["id"].startswith("F"):
+            assert len(mine) == 1, one["id"]
+        else:  # no page of signatures alone
+            assert words(one["blocks"][-1]["text"])[:20] in mine[-1], one["id"]
+            assert one["sign"][0] in mine[-1]
+
+
+def test_page_zero_is_one_page():
+    pytest.importorskip("typst")
+    assert len(pages_of(pdf("x", [content(shipped("P-00"), read_sheet(SHEET), NOW_S)], NOW_S)).pages) == 1
 
 
 def test_text_never_acts_as_markup():
@@ -113,132 +148,89 @@ def test_text_never_acts_as_markup():
 
 def test_the_same_content_gives_the_same_bytes():
     pytest.importorskip("typst")
-    page = content(parse((SHIPPED / "en" / "F1.txt").read_bytes())[0], Sheet(), NOW_S)
+    page = content(shipped("F1"), Sheet(), NOW_S)
     assert pdf("x", [page], NOW_S) == pdf("x", [page], NOW_S)
 
 
-def test_the_code_identifies_the_page_offline():
+def test_the_code_is_drawn_and_is_the_same_each_time():
     pytest.importorskip("segno")
-    rows = squares("HW:P-03:r7:2026-09-02:9f2c41d0")
-    assert len(rows) == len(rows[0]) >= 21
-    assert set("".join(rows)) == {"0", "1"}
+    drawn = code_drawing("HW:P-03:r7:2026-09-02:9f2c41d0")
+    assert drawn.startswith("<svg ")
+    assert drawn.count("h1v1h-1z") > 200
+    assert drawn == code_drawing("HW:P-03:r7:2026-09-02:9f2c41d0") != code_drawing("HW:P-03:r7:2026-09-02:9f2c41d1")
 
 
-def test_the_binder_is_rendered_marked_as_printed_and_found_out_of_date(place, state):
-    library = load(place.manual)
-    assert status(place, library)["rendered"] is None
-    with pytest.raises(Unprintable, match="--render"):
-        mark_printed(place, "operator", NOW_S)
-    record = render(place, library, NOW_S)
-    assert record["fingerprint"] == fingerprint(sections(place, library))
-    assert {row["language"] for row in record["sections"]} == {"en", "fr", "de"}
-    mine = [row for row in record["sections"] if (row["id"], row["language"]) == ("P-03", "en")]
-    assert mine[0]["missing"] == []
-    for row in record["sections"]:
-        assert (place.binder / f"{row['file']}.txt").is_file()
-        assert (place.binder / f"{row['file']}.pdf").is_file() == record["pdf"]
-    contents = (place.binder / "en" / "R" / "binder.txt").read_text()
-    assert mine[0]["sha256"][:8] in contents
-    assert not list(place.binder.rglob("*.part"))
-    mark_printed(place, "shift_lead", NOW_S)
-    told = status(place, library)
-    assert (told["printed"], told["reprint"], told["printed_by"]) == (record["fingerprint"], [], "shift_lead")
-    sheet = state.manual / "sheets" / "R.txt"
-    sheet.write_text(sheet.read_text().replace("0.60 m", "0.70 m"))
-    told = status(place, load(place.manual))
-    assert told["printed"] != told["current"]
-    both = [f"{language}/R/{name}" for language in ("de", "en", "fr") for name in ("P-03", "P-14")]
-    assert told["reprint"] == both  # the two that name this level
+@pytest.mark.parametrize("language", ["en", "fr", "de"])
+def test_in_a_drill_every_line_says_so_and_no_line_is_wider_for_it(language):
+    use_language(language)
+    for name in ("P-03", "F1", "F7"):
+        page = content(shipped(name, language), read_sheet(SHEET), NOW_S, drill=True)
+        for text in text_pages(page):
+            for line in text.splitlines():
+                assert line.endswith(page["drill"])
+                assert len(line) <= 80
+        if can_make_pdf():
+            for sheet in pages_of(pdf("x", [page], NOW_S)).pages:
+                assert sheet.extract_text().count(page["drill"]) > 100
 
 
-def test_the_command_renders_and_tells_the_state(state, manual):
-    done = manual("--render", str(state.root), bare=False)
-    assert done.returncode == 0, done.stderr.decode()
-    told = json.loads(manual("--state", str(state.root), "--binder-status", "--json").stdout)
-    assert told["rendered"] == told["current"]
-    assert told["printed"] is None
-    assert manual("--state", str(state.root), "--mark-printed", "--role", "shift_lead").returncode == 0
-    assert b"The printed binder is current." in manual("--state", str(state.root), "--binder-status").stdout
+@pytest.mark.parametrize("width", [32, 42, 60, 80])
+def test_no_line_is_wider_than_the_printer_and_no_word_is_lost(width):
+    library = load(None, ("en",))
+    for name in [*library.ids(), *library.ids("F")]:
+        page = content(library.get(name, "en").procedure, read_sheet(SHEET), NOW_S)
+        text = "".join(text_pages(page)) if width == 80 else strip(page, width)
+        assert max(len(line) for line in text.splitlines()) <= width, name
+        told = words(text)
+        for step in page["blocks"]:
+            for word in [*step["text"].split(), *(part for one in step["notices"] for part in one["text"].split())]:
+                assert word in told or len(word) > width, (name, word)
+        if width == 80:
+            assert all(len(sheet.splitlines()) <= 60 for sheet in text_pages(page))
 
 
-def test_without_typst_the_binder_is_text(state, manual):
-    done = manual("--render", str(state.root))
-    assert b"text pages only" in done.stdout
-    assert not list((state.manual / "binder").rglob("*.pdf"))
-    assert (state.manual / "binder" / "de" / "R" / "P-03.txt").is_file()
+def test_a_grid_becomes_rows_to_fill_in_on_a_narrow_printer():
+    told = strip(content(shipped("F1"), Sheet(), NOW_S), 32)
+    assert re.search(r"-- 1 -+\n\nTime _+\n\nReading or act _+\n\nValue _+", told)
+    assert "-+-" not in told
+    assert "Thermal paper fades" in told
 
 
-def test_a_page_that_is_asked_for_is_found_or_written(place):
-    library = load(place.manual)
-    told = print_one(place, library, "P-03", "", "en")
-    assert told[0].startswith("file: ")
-    assert "Sewage lift station" in Path(told[0][6:]).read_text()
-    render(place, library, NOW_S)
-    assert "/binder/en/R/P-03." in print_one(place, library, "P-03", "R", "en")[0]
-    with pytest.raises(Unprintable, match="P-66"):
-        print_one(place, library, "P-66", "", "en")
-
-
-def fake(folder, name: str, script: str) -> None:
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
-@pytest.mark.parametrize(
-    ("lp", "lpstat", "told"),
-    [
-        ("echo request id is office-7 \\(1 file\\)", "exit 0", "printed: job office-7"),
-        ("echo request id is office-7 \\(1 file\\)", "echo office-7 root 1024", "QUEUED, NOT PRINTED: job office-7"),
-        ("echo The printer or class does not exist >&2; exit 1", "exit 0", "not printed (The printer or class"),
-    ],
-)
-def test_a_print_job_is_followed_and_never_believed(tmp_path, monkeypatch, lp, lpstat, told):
-    """Programs of these names stand in for a printer system; the real one belongs to the drills."""
-    fake(tmp_path, "lp", lp)
-    fake(tmp_path, "lpstat", lpstat)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert told in send(tmp_path / "lp", follow_s=1.0)[0]
-
-
-def test_without_a_printer_system_the_file_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "no printer system here" in send(tmp_path / "x")[0]
-
-
-def test_every_page_of_a_simulated_plant_says_so_and_has_the_ledgers_head_as_verify_takes_it(place, state):
-    state.publish(moment(), simulated=True)
-    (state.manual / "facts").mkdir(exist_ok=True)
-    (state.manual / "facts" / "ledger_head.txt").write_text(PUBLISHED)
-    library = load(state.manual)
-    mark = fingerprint(sections(place, library))
-    record = render(place, library, 1_795_400_000.0)
-    assert record["fingerprint"] == mark  # the head changes each minute, what the binder says does not
-    assert record["simulated"]
-    for text in (place.binder / "en" / "R").glob("*.txt"):
-        for page in text.read_text().split("\f"):
-            assert "SIMULATED" in page.split("\n")[0]
-            assert f"ledger {HEAD}" in page.split("\n")[-2]
-    if record["pdf"]:
-        for page in pages_of((place.binder / "en" / "R" / "binder.pdf").read_bytes()).pages:
-            assert "SIMULATED" in page.extract_text()
-            assert f"ledger {HEAD}" in page.extract_text()
-    state.publish(moment(), simulated=False)
-    file = print_one(place, library, "P-03", "R", "en")[0]
-    assert "now" in file
-    assert "SIMULATED" not in Path(file.split(" ", 1)[1]).read_text()
+def test_a_warning_and_its_step_are_never_parted():
+    """On paper the step's first words stand on the page of its last warning."""
+    pytest.importorskip("typst")
+    for name in ("P-03", "P-08", "P-12"):
+        page = content(shipped(name), read_sheet(SHEET), NOW_S)
+        sheets = [words(one.extract_text()) for one in pages_of(pdf("x", [page], NOW_S)).pages]
+        for sides in (sheets, [words(one) for one in text_pages(page)]):
+            for step in page["blocks"]:
+                for notice in step["notices"]:
+                    together = [side for side in sides if words(notice["text"])[-25:] in side]
+                    assert any(words(step["text"])[:25] in side for side in together), (name, step["number"])
 
 
 def test_signatures_never_stand_on_a_page_without_a_step():
     library = load(None)
     for name in library.ids():
         procedure = library.get(name, "en").procedure
-        page = content(procedure, library.sheet(""), 1_795_400_000.0)
+        page = content(procedure, library.sheet(""), NOW_S)
         last = text_pages(page)[-1]
         assert f"( ) {procedure.steps[-1].number:>3}" in last or len(last.splitlines()) > 40, name
-        if can_make_pdf():
-            printed = pages_of(pdf("x", [page], 0.0)).pages[-1].extract_text()
-            assert page["blocks"][-1]["text"][:20] in " ".join(printed.split()), name
+
+
+def test_a_step_longer_than_a_page_is_cut_over_pages_and_nothing_of_it_is_lost():
+    pytest.importorskip("typst")
+    readings = "".join(f"       Reading: gauge number {n} ________ bar   limits 1 to 2\n" for n in range(1, 70))
+    text = (SHIPPED / "en" / "P-17.txt").read_text()
+    procedure, faults = parse(re.sub(r"(?m)^(\[ \] 3 .*\n)", lambda found: found.group(1) + readings, text))
+    assert faults == ()
+    page = content(procedure, Sheet(), NOW_S)
+    for told in (
+        words(" ".join(one.extract_text() for one in pages_of(pdf("x", [page], NOW_S)).pages)),
+        words("".join(text_pages(page))),
+    ):
+        for n in range(1, 70):
+            assert f"gauge number {n} " in told
 
 
 HEAD = "12345:TBGS-2YVY-D34O-72BO"
@@ -256,10 +248,23 @@ PUBLISHED = "ledger entries  12345\nledger head     TBGS-2YVY-D34O-72BO\nat     
         b"ledger entries  0\nledger head     -\nat              2026-11-23T13:22:05.800Z\n",
     ],
 )
-def test_without_a_head_that_can_be_read_a_page_says_nothing_of_the_ledger(place, state, told):
+def test_without_a_head_that_can_be_read_a_page_says_nothing_of_the_ledger(state, told):
+    place = Place(state.manual)
     (state.manual / "facts").mkdir(exist_ok=True)
     if told is not None:
         (state.manual / "facts" / "ledger_head.txt").write_bytes(told)
     assert place.ledger == ""
-    page = content(parse((SHIPPED / "en" / "F1.txt").read_bytes())[0], Sheet(), NOW_S, ledger=place.ledger)
-    assert "ledger" not in text_pages(page)[0]
+    assert "ledger" not in text_pages(content(shipped("F1"), Sheet(), NOW_S, ledger=place.ledger))[0]
+
+
+def test_a_page_bears_the_ledgers_head_and_says_that_a_plant_is_simulated(state):
+    (state.manual / "facts").mkdir(exist_ok=True)
+    (state.manual / "facts" / "ledger_head.txt").write_text(PUBLISHED)
+    page = content(shipped("P-03"), read_sheet(SHEET), NOW_S, simulated=True, ledger=Place(state.manual).ledger)
+    for text in text_pages(page):
+        assert "SIMULATED" in text.split("\n")[0]
+        assert f"ledger {HEAD}" in text.split("\n")[-2]
+    if can_make_pdf():
+        for sheet in pages_of(pdf("x", [page], NOW_S)).pages:
+            assert "SIMULATED" in sheet.extract_text()
+            assert f"ledger {HEAD}" in sheet.extract_text()

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from fallback_procedures.desk import Refused, desk
 from fallback_procedures.library import load
 from fallback_procedures.lint import findings, known
-from fallback_procedures.paper import content, text_pages
+from fallback_procedures.paper import content
 from fallback_procedures.procedure import CONDITIONS, EVENTS, KEYWORDS, PARTS, SIZE_LIMIT, Span, parse
 from fallback_procedures.sheet import Sheet, disagreements, read_sheet
+from fallback_procedures.textpage import text_pages
 from fallback_procedures.triggers import Now
 from fallback_procedures.view import judged
 from fallback_procedures.words import RELEASERS

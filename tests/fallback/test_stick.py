@@ -346,7 +346,7 @@ def test_start_says_never_in_a_plant_pc_in_three_languages_and_reads_on_any_edit
 def test_a_stick_that_is_full_keeps_the_old_one_whole(usb, published, tmp_path):
     place = tmp_path / "small"
     place.mkdir()
-    with mounted(place, "-t", "tmpfs", "-o", "size=7m", "tmpfs"):
+    with mounted(place, "-t", "tmpfs", "-o", "size=10m", "tmpfs"):
         shutil.copytree(usb, place, dirs_exist_ok=True)
         before = (place / ROOM / SUMS).read_bytes()
         done = manual("--state", published, "--make-stick", str(place))
