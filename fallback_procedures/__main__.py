@@ -381,7 +381,7 @@ def binder(place: Place, options: argparse.Namespace) -> int:
     try:
         if options.render:
             record = render(place, library, time.time(), options.paper)
-            keep_standing(place, library)
+            keep_standing(place, library, time.time())
             tell(_("binder {mark}: {n} sections below {path}").format(
                 mark=record["fingerprint"], n=len(record["sections"]), path=place.binder))  # fmt: skip
             if not record["pdf"]:
@@ -389,18 +389,11 @@ def binder(place: Place, options: argparse.Namespace) -> int:
             return 0
         if options.mark_printed is not None:
             mark_printed(place, options.mark_printed, options.role, time.time())
-            keep_standing(place, library)
+            keep_standing(place, library, time.time())
     except Unprintable as fault:
         return refuse(fault)
-    if options.json:
-        tell(json.dumps(status(place, library), ensure_ascii=False))
-        return 0
-    from fallback_procedures.drills import due, due_lines, history
-
-    drills = due(history(place.journal), sorted(library.sheets), time.time(), library)
-    tell(
-        *status_lines(place, library), *([_("DRILLS"), *("  " + line for line in due_lines(drills))] if drills else [])
-    )
+    told = status(place, library, time.time())
+    tell(*([json.dumps(told, ensure_ascii=False)] if options.json else status_lines(place, told)))
     return 0
 
 

@@ -183,7 +183,9 @@ def _step(step: Step, sheet: Sheet, repeats: tuple[Repeat, ...]) -> Content:
             for line in (_repeat(one, sheet), _("next round at") + "   __:__" * 6)
         ],
         # beside the place for time and initials, where every reading fits there on one line
-        "narrow": all(len(f"{one['name']} {one['unit']} {one['limits']}") + 16 * one["judge"] < 48 for one in under),
+        "narrow": all(
+            len(f"{one['name']} {one['unit']} {one['limits']}") + (16 if one["judge"] else 0) < 48 for one in under
+        ),
         "long": sum(len(text) for text in told) + 100 * len(under) > LONG,
         "repeats": [_repeat(one, sheet) for one in repeats if one.first == step.number],
         "notices": [

@@ -131,7 +131,7 @@ def hand_over(seat: Seat, _given: str) -> Talk:
 
 def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
     """Write the hand-over page beside the entries, else into a temporary folder, and send it to the printer."""
-    from fallback_procedures.binder import send
+    from fallback_procedures.printing import send
 
     name = f"F9_{utc_text(moment().wall_s, 0).replace(':', '')}.txt"
     for folder in (seat.place.journal, Path(tempfile.gettempdir())):
@@ -139,7 +139,7 @@ def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
             if folder:
                 path = folder / name
                 path.write_text("\n".join(page) + "\n", encoding="utf-8")
-                return [_("file: {path}").format(path=path), *send(path)]
+                return [_("file: {path}").format(path=path), *send(path).lines]
         except OSError:
             continue
     return [_("the page cannot be written anywhere: copy it by hand")]

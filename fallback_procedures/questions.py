@@ -179,9 +179,9 @@ def last_values(seat: Seat, _given: str) -> Reply:
 
 
 def binder_state(seat: Seat, _given: str) -> Reply:
-    from fallback_procedures.shelf import status_lines
+    from fallback_procedures.shelf import status, status_lines
 
-    return status_lines(seat.place, seat.library)
+    return status_lines(seat.place, status(seat.place, seat.library, moment().wall_s))
 
 
 def print_opened(seat: Seat, _given: str) -> Reply:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import asdict
 from typing import Any
 
 from fallback_procedures.binder import (
@@ -24,6 +25,7 @@ from fallback_procedures.binder import (
     sets,
     write_record,
 )
+from fallback_procedures.drills import Due, due, due_lines, history
 from fallback_procedures.library import Library
 from fallback_procedures.place import Place
 from fallback_procedures.sheet import missing_safety
@@ -34,10 +36,11 @@ _SET_CODE = re.compile(r"HW:(BINDER|GAPS):([\w.-]{1,40}):([a-z]{2}):([0-9a-f]{8}
 _MARK = re.compile(r"[0-9a-f]{8}")
 
 
-def status(place: Place, library: Library) -> dict[str, Any]:
+def status(place: Place, library: Library, now_s: float) -> dict[str, Any]:
     """What is rendered, what was marked as printed and what is current; per station which sheets to print again.
 
-    A station is covered when one of its sets is on the shelf and none on the shelf is out of date.
+    A station is covered when one of its sets is on the shelf and none on the shelf is out of date. Drills that are due
+    are told with it: `now_s` since 1970. [s]
     """
     found = sections(place, library)
     rendered, printed = record_of(place), read_record(place, "printed.json")
@@ -54,6 +57,7 @@ def status(place: Place, library: Library) -> dict[str, Any]:
         "sets": stations,
         "reprint": sorted(stem for one in stations for stem in one["reprint"]),
         "render_again": _differing(found, rendered.get("sections")),
+        "drills": [asdict(row) for row in due(history(place.journal), sorted(library.sheets), now_s, library)],
         "missing_values": sorted(
             {name for section in found for name in missing_safety(section.procedure, section.sheet)}
         ),
@@ -102,9 +106,8 @@ def _differing(found: list[Section], rows: object) -> list[str]:
     return sorted(section.stem for section in found if had.get(section.stem) != section.sha256)
 
 
-def status_lines(place: Place, library: Library) -> list[str]:
-    """The binder's state in words, set by set."""
-    told = status(place, library)
+def status_lines(place: Place, told: dict[str, Any]) -> list[str]:
+    """The binder's state in words, set by set, and the drills that are due."""
     never = _("never")
     lines = [
         _("current  {mark}").format(mark=told["current"]),
@@ -129,7 +132,8 @@ def status_lines(place: Place, library: Library) -> list[str]:
     folder = folder_of(place)
     if folder:
         lines.append(_("files: {path}").format(path=folder))
-    return lines
+    drills = due_lines([Due(**row) for row in told["drills"]])
+    return [*lines, *([_("DRILLS"), *("  " + line for line in drills)] if drills else [])]
 
 
 def mark_printed(place: Place, marks: list[str], role: str, now_s: float) -> dict[str, Any]:
@@ -157,11 +161,11 @@ def mark_printed(place: Place, marks: list[str], role: str, now_s: float) -> dic
     return record
 
 
-def keep_standing(place: Place, library: Library) -> None:
+def keep_standing(place: Place, library: Library, now_s: float) -> None:
     """Write beside the printed sets the mark of all that is on the shelf, for those who only compare two marks."""
     record = read_record(place, "printed.json")
     if record:
-        mark = status(place, library)["printed"]
+        mark = status(place, library, now_s)["printed"]
         if record.get("fingerprint") != mark:
             write_record(place, "printed.json", {**record, "fingerprint": mark})
 

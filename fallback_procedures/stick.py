@@ -177,7 +177,7 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
                     raise
                 stick.left_out.append(f"{manual / name}: {fault.strerror}")
     library = load(manual, LANGUAGES)
-    told = status(place, library)
+    told = status(place, library, now_s)
     as_is = bool(told["rendered"]) and not told["render_again"]
     for name in FOLDERS:
         if manual is not None and name != "binder":
@@ -265,7 +265,7 @@ def check(target: Path, place: Place, key: str = "") -> tuple[int, list[str]]:
         made, binder = "?", "?"
     lines = [_("stick of {at}, binder {mark}").format(at=clean(made, 30), mark=clean(binder, 20))]
     if place.manual is not None and place.manual.is_dir() and not place.stick:
-        now = status(place, load(place.manual, LANGUAGES))["current"]
+        now = status(place, load(place.manual, LANGUAGES), time.time())["current"]
         if now != binder:
             lines.append(_("OUT OF DATE: the binder is {mark} now; make the stick again").format(mark=now))
     ok, words = _signature(room, key)

@@ -218,7 +218,7 @@ def test_the_last_page_says_what_is_missing(place, state, text_only):
 
 def test_a_set_is_marked_by_what_stands_on_its_paper_and_a_later_rendering_is_not_claimed(place, state, text_only):
     library = few(place)
-    assert status(place, library)["rendered"] is None
+    assert status(place, library, NOW_S)["rendered"] is None
     with pytest.raises(Unprintable, match="--render"):
         mark_printed(place, ["1a2b3c4d"], "operator", NOW_S)
     record = render(place, library, NOW_S)
@@ -231,16 +231,16 @@ def test_a_set_is_marked_by_what_stands_on_its_paper_and_a_later_rendering_is_no
         with pytest.raises(Unprintable, match="fingerprint"):
             mark_printed(place, wrong, "shift_lead", NOW_S)
     mark_printed(place, [paper.upper()], "shift_lead", NOW_S + 70)
-    told = status(place, library)
+    told = status(place, library, NOW_S)
     assert told["printed"] not in (None, told["current"], record["fingerprint"])
     mine = next(one for one in told["sets"] if (one["site"], one["language"]) == ("R", "en"))
     assert (mine["state"], mine["printed"], mine["role"]) == ("out of date", paper, "shift_lead")
     assert told["reprint"] == mine["reprint"] == ["en/R/P-03", "en/R/P-14"]  # the two that name this level
-    assert "REPRINT (3): contents page P-03 P-14" in "\n".join(status_lines(place, library))
+    assert "REPRINT (3): contents page P-03 P-14" in "\n".join(status_lines(place, status(place, library, NOW_S)))
     mark_printed(place, [marks(place)["en/R"]], "shift_lead", NOW_S + 80)
-    told = status(place, library)
+    told = status(place, library, NOW_S)
     assert (told["printed"], told["reprint"]) == (told["current"], [])  # one language on each shelf is enough
-    assert "The printed binder is current." in status_lines(place, library)
+    assert "The printed binder is current." in status_lines(place, status(place, library, NOW_S))
 
 
 def test_a_station_is_covered_by_one_language_but_an_old_set_on_the_shelf_is_not_forgotten(place, state, text_only):
@@ -248,19 +248,19 @@ def test_a_station_is_covered_by_one_language_but_an_old_set_on_the_shelf_is_not
     library = few(place)
     render(place, library, NOW_S)
     mark_printed(place, [marks(place)["en/R"], marks(place)["de/R"]], "operator", NOW_S)
-    assert status(place, library)["printed"] != status(place, library)["current"]  # nothing stands at N
+    assert status(place, library, NOW_S)["printed"] != status(place, library, NOW_S)["current"]  # nothing stands at N
     mark_printed(place, [marks(place)["fr/N"]], "operator", NOW_S)
-    keep_standing(place, library)
-    current = status(place, library)["current"]
-    assert status(place, library)["printed"] == current
+    keep_standing(place, library, NOW_S)
+    current = status(place, library, NOW_S)["current"]
+    assert status(place, library, NOW_S)["printed"] == current
     assert json.loads((place.binder / "printed.json").read_text())["fingerprint"] == current
     (state.manual / "procedures").mkdir()
     text = (SHIPPED / "de" / "F2.txt").read_text()
     (state.manual / "procedures" / "F2.txt").write_text(text.replace("REVISION   1", "REVISION   2"))
     library = few(place)
     render(place, library, NOW_S + 60)
-    keep_standing(place, library)
-    told = status(place, library)
+    keep_standing(place, library, NOW_S)
+    told = status(place, library, NOW_S)
     assert told["printed"] != told["current"]
     assert told["reprint"] == ["de/R/F2"]
     assert json.loads((place.binder / "printed.json").read_text())["fingerprint"] == told["printed"]
@@ -271,11 +271,11 @@ def test_a_printed_record_that_is_damaged_counts_as_none(place, text_only):
     render(place, library, NOW_S)
     for raw in (b"", b"[]", b'{"sets": 3}', b'{"sets": {"en/R": {"sections": 1}}}', b"\xff", b"[" * 9999):
         (place.binder / "printed.json").write_bytes(raw)
-        assert status(place, library)["current"]
-        assert status_lines(place, library)
+        assert status(place, library, NOW_S)["current"]
+        assert status_lines(place, status(place, library, NOW_S))
     (place.binder / "fingerprint.json").write_bytes(b'{"folder": "../..", "sets": 1, "sections": [1]}')
     assert folder_of(place) is None
-    assert status(place, library)["render_again"]
+    assert status(place, library, NOW_S)["render_again"]
     assert render(place, library, NOW_S + 9)["sections"]
 
 
@@ -309,6 +309,7 @@ def test_the_command_renders_marks_and_identifies(state, manual):
     told = json.loads(manual(*here, "--binder-status", "--json").stdout)
     assert told["rendered"] == told["current"]
     assert told["printed"] is None
+    assert [(row["station"], row["word"]) for row in told["drills"]] == [("R", "never")]
     assert manual(*here, "--mark-printed").returncode == 2
     mark = next(one["current"] for one in told["sets"] if one["language"] == "de")
     done = manual(*here, "--mark-printed", mark, "--role", "shift_lead")
