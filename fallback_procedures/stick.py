@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.binder import Unprintable, flatten, folder_of, record_of, render
+from fallback_procedures.binder import Unprintable, fingerprint, flatten, folder_of, record_of, render, sections
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import load
 from fallback_procedures.place import STICK, STICK_JOURNAL, Place
@@ -265,7 +265,7 @@ def check(target: Path, place: Place, key: str = "") -> tuple[int, list[str]]:
         made, binder = "?", "?"
     lines = [_("stick of {at}, binder {mark}").format(at=clean(made, 30), mark=clean(binder, 20))]
     if place.manual is not None and place.manual.is_dir() and not place.stick:
-        now = status(place, load(place.manual, LANGUAGES), time.time())["current"]
+        now = fingerprint(sections(place, load(place.manual, LANGUAGES)))
         if now != binder:
             lines.append(_("OUT OF DATE: the binder is {mark} now; make the stick again").format(mark=now))
     ok, words = _signature(room, key)
