@@ -93,7 +93,8 @@ def _open_since(look: Look, event: str) -> str:
         at = seconds_of(one.line.get("at"))
         if one.event == event and at is not None:
             found.append(f"{one.site or '-'} {local_text(at, '%H:%M').split()[0]}")
-    return f"  ({_('said:')} {', '.join(found)})" if found else ""
+    said = _("said:")
+    return f"  ({said} {', '.join(found)})" if found else ""
 
 
 def stable(seat: Seat, given: str) -> Talk:

@@ -193,7 +193,8 @@ def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
         yield Check("binder", "FAIL", "no binder has been made; the daemon makes it, then print it")
         return
     if not binder.get("printed"):
-        yield Check("binder", "WARN", "the binder was never printed; print it, then `handwheel-manual --mark-printed`")
+        told = "the binder was never printed; print it, then `handwheel-manual --mark-printed MARK`"
+        yield Check("binder", "WARN", told)
         return
     age_s = _age_of_paper(state)
     old = age_s is not None and not 0 <= age_s <= PAPER_OLD_S
@@ -201,7 +202,7 @@ def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
     words = [f"printed {'at an unknown time' if age_s is None else f'{age_text(age_s)} ago'}"]
     words += [f"current: {clean(binder['current'], 20)}"] if same else ["not the current one"]
     words += ["telephone numbers grow old sooner than procedures"] if old else []
-    words += [] if same and not old else ["print it, then `handwheel-manual --mark-printed`"]
+    words += [] if same and not old else ["print it, then `handwheel-manual --mark-printed MARK`"]
     yield Check("binder", "PASS" if same and not old and age_s is not None else "WARN", "; ".join(words))
 
 
