@@ -99,6 +99,8 @@ def _open_since(look: Look, event: str) -> str:
 
 def stable(seat: Seat, given: str) -> Talk:
     """The station is stable by hand, by a person's judgement, once."""
+    if seat.look().period.stable:
+        raise Refused(_("the station was said to be stable by hand already"))
     prompt = _("Is every station at hand held by hand, in its limits? y keeps the time:")
     if (yield Ask(prompt)).lower() not in YES:
         raise Refused(_("nothing was done"))

@@ -248,3 +248,44 @@ def test_a_drill_over_an_open_real_period_says_so_first(state, manual):
     manual("--state", str(state.root), answers=LOST + "q\n")
     done = manual("--state", str(state.root), "--drill", answers="q\n")
     assert b"A REAL PERIOD IS OPEN" in done.stdout
+
+
+def test_a_night_at_a_lift_station_with_a_second_procedure_takes_under_two_hundred_keys(state, manual):
+    state.publish(moment(), age_s=190)
+    sheet = state.manual / "sheets" / "R.txt"
+    sheet.write_text(sheet.read_text() + "hand_stop_level = 0.70 m\nround_every = 5 min\n")
+    first = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n25\nu\n1.5\nd\ni\nd\nd\n"  # a wrong reading, taken back
+    second = "x\nP-17\ns\nx\n1\n9.0\nd\n1.0\nd\ni\ni\ni\ni\n0.9\nd\nd\nf\n"
+    end = "E P-03 R\n3\n1,4\n00:00\n\nH\n3\npump 2 rested\nS\ny\nL de\nh\n2\n3\nboth looked\nAUTO\nq\n"
+    typed = LOST + first + second + end
+    text = manual("--state", str(state.root), answers=typed).stdout.decode()
+    assert len(typed) < 270
+    assert "OTHER  2 P-17-1" in text
+    assert "All steps are marked. f ends the run, r begins the next round." in text
+    assert "F9  SHIFT HAND-OVER" in text
+    assert "Deutsch. Ein begonnener Durchgang" in text
+    lines = journal_of(state)
+    assert [line["kind"] for line in lines if line["kind"] not in ("reading", "done")] == [
+        "declared", "started", "undo", "not_met", "started", "not_met", "not_met", "not_met", "not_met", "finished",
+        "paper", "handed_over", "stable", "handed_back"]  # fmt: skip
+    assert next(line for line in lines if line["kind"] == "paper")["in_limits"] is True
+    assert lines[-2]["role"] == "maintenance"
+
+
+def test_a_wrong_form_says_what_is_expected_and_a_reading_of_words_takes_plain_input(state, manual):
+    state.publish(moment(), age_s=190)
+    answers = "P-12 R\ns\ng 16\nx\nq\n\n"
+    text = manual("--state", str(state.root), "--drill", answers="P-03 R\ns\nabc\n12:30\nx\nq\n\n").stdout.decode()
+    assert text.count("! hydrogen sulphide: a number in ppm, as 2.31 or 2,31") == 2
+    assert "[]" not in manual("--state", str(state.root), "--drill", answers=answers).stdout.decode()
+
+
+def test_a_step_waits_for_its_second_person_a_hold_for_its_role_and_words_are_taken_as_they_are(state, manual):
+    state.publish(moment(), age_s=190)
+    answers = "P-12 R\ns\ng 4\nd\ny\n2\nd\ng 9\no\n3\n2\ng 16\na fan and pump 2\nx\nq\n\n"
+    text = manual("--state", str(state.root), "--drill", answers=answers).stdout.decode()
+    assert "! a second person must verify step 4 first (y)" in text
+    kinds = [line["kind"] for line in journal_of(state)]
+    assert kinds[2:] == ["goto", "verified", "done", "goto", "released", "goto", "reading"]
+    assert journal_of(state)[6]["released_by"] == "duty_manager"
+    assert journal_of(state)[-1]["value"] == "a fan and pump 2"

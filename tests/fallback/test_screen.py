@@ -157,3 +157,33 @@ async def test_a_drill_begins_by_a_key_and_a_reading_out_of_limits_needs_a_reaso
     lines = read_lines(file)[0]
     assert all(line["drill"] for line in lines)
     assert (lines[-1]["kind"], lines[-1]["text"]) == ("done", "ventilated again")
+
+
+async def test_what_is_seen_handed_over_and_taken_back_by_keys_leaves_no_question_open(state):
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("e")
+        await typed(pilot, "99")
+        assert "a number from 1 to" in " ".join(shown(app))
+        await typed(pilot, "1 n")
+        assert "P-08 N" in " ".join(shown(app))
+        await pilot.press("e")
+        await typed(pilot, "1 N")
+        await typed(pilot, "y")
+        await pilot.press("u", "S")
+        await typed(pilot, "y")
+        await pilot.press("S")
+        assert app.talk is None
+        assert "stable by hand already" in " ".join(shown(app))
+        await pilot.press("H")
+        await typed(pilot, "3")
+        await typed(pilot, "quiet")
+        await pilot.press("L")
+        assert "Français" in " ".join(shown(app))
+        await pilot.press("h")
+        assert app.talk is None
+        assert all(line.startswith("EXERCICE ") for line in shown(app))
+    (file,) = (state.manual / "journal").glob("*.jsonl")
+    kinds = [line["kind"] for line in read_lines(file)[0]]
+    assert kinds == ["opened", "seen", "seen_over", "undo", "stable", "handed_over"]
