@@ -30,6 +30,7 @@ from fallback_procedures.questions import Seat
 from fallback_procedures.terminal import Gone, Terminal
 from fallback_procedures.words import _, clean, decimal_of, language
 
+TAKES_WORDS = ("v", "n", "g", "l")  # keys behind which a text stands even where words are asked
 YES_NO = ("y", "j", "o", "n", "yes", "ja", "oui", "no", "nein", "non")
 
 
@@ -162,8 +163,9 @@ class Console:
 
 def is_value(reading: Reading, answer: str) -> bool:
     """Whether a line answers the reading that is asked. Words are one too, but for a key with or without a text."""
+    word, _space, rest = answer.partition(" ")
     if reading.unit == "text":
-        return len(answer.split(" ", maxsplit=1)[0]) > 1
+        return len(word) > 1 or (bool(rest) and word not in TAKES_WORDS)
     if reading.unit == "yes/no":
         return answer.lower() in YES_NO
     return decimal_of(answer) is not None or (reading.unit == "HH:MM" and ":" in answer)
