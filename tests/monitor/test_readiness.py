@@ -1,5 +1,7 @@
 """Could the plant be run by hand tonight: binder per station, drills, and journals that are home."""
 
+import json
+
 import pytest
 
 from monitor import readiness
@@ -33,9 +35,15 @@ def test_what_changed_since_it_was_printed_is_told_station_by_station():
 
 
 def test_the_fallback_itself_is_asked_and_its_pages_are_understood(tmp_path):
-    told = readiness.binder_status(State(tmp_path).make())
+    state = State(tmp_path).make()
+    told = readiness.binder_status(state)
     assert told["current"]
-    assert list(readiness.stations(dict(told) | {"printed": "x"}))
+    assert not list(readiness.stations(told))
+    filed = {"mark": "1a2b3c4d", "sections": {"en/any/P-00": "another"}}
+    (state.binder / "printed.json").write_text(json.dumps({"format": 2, "sets": {"en/any": filed}}))
+    (look,) = readiness.stations(readiness.binder_status(state))
+    assert look.subject == "any"
+    assert "P-00" in look.words
 
 
 def test_a_drill_counts_for_its_station_until_a_year_is_over(tmp_path):
