@@ -43,7 +43,7 @@ def test_the_fallback_itself_is_asked_and_its_pages_are_understood(tmp_path):
     (state.binder / "printed.json").write_text(json.dumps({"format": 2, "sets": {"en/any": filed}}))
     (look,) = readiness.stations(readiness.binder_status(state))
     assert look.subject == "any"
-    assert "P-00" in look.words
+    assert look.n == len(readiness.binder_status(state)["reprint"]) > 20
 
 
 def test_a_drill_counts_for_its_station_until_a_year_is_over(tmp_path):
