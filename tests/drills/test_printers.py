@@ -14,6 +14,7 @@ from tests.fallback import cups
 
 pypdf = pytest.importorskip("pypdf")
 pytest.importorskip("typst")
+pytestmark = pytest.mark.drill
 EXAMPLE = Path(__file__).parents[2] / "config" / "example"
 
 
