@@ -187,6 +187,8 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
         stick.copy(pages, "manual/binder")
         if pages != manual / "binder" / ".":  # flat, so that a person finds the pages without us
             stick.write("manual/binder/fingerprint.json", json.dumps({**record_of(place), "folder": "."}).encode())
+            with contextlib.suppress(FileNotFoundError):
+                stick.write("manual/binder/printed.json", _plain(manual / "binder" / "printed.json"))
         said.append(_("pages: the binder {mark} of {at}").format(mark=told["rendered"], at=told["rendered_at"]))
     else:
         own = Place(stick.room / "manual")
