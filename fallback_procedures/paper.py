@@ -40,7 +40,7 @@ def content(
     `simulated`: the plant is a simulated one, and every page says so. `drill`: every line says DRILL.
     `beside`: the language of the sheet that stands before this one and holds where the two differ.
     """
-    digest = content_hash(procedure, sheet)
+    digest, sheet = content_hash(procedure, sheet), sheet.in_language(procedure.language)
     lacking, unsafe = missing(procedure, sheet), missing_safety(procedure, sheet)
     stamps = []
     if drill:

@@ -8,13 +8,15 @@ for a safety limit it counts as missing: a plausible number from a library is mo
     APPROVED    engineer  2026-11-01
 
     stop_level  = 0.60 m     # above the pump's minimum submergence
+    hand_bypasses    = low-level stop
+    hand_bypasses_de = Trockenlaufschutz     # words in the language of the page; a number is the same in all
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from fallback_procedures.lines import strange
@@ -33,7 +35,7 @@ from fallback_procedures.procedure import (
     values_of,
     with_values,
 )
-from fallback_procedures.words import ROLES, _, number_shown
+from fallback_procedures.words import LANGUAGES, ROLES, _, number_shown
 
 _HEAD = re.compile(r"SHEET +site +([\w.-]{1,40}) +(\S.*)")
 _TYPE = re.compile(r"TYPE +(\w+)")
@@ -41,6 +43,7 @@ _APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ROW = re.compile(r"([a-z][a-z0-9_]{0,40}) *= *(\S.*)")
 _COMMA = re.compile(r"-?[0-9]+,[0-9]+ +\S+$")
 _TAG_ROW = re.compile(r"tag_(p[0-9]{2})_([0-9]{1,2}[a-z]?)(?:_([2-9]))?")
+IN_LANGUAGE = tuple(f"_{one}" for one in LANGUAGES if one != "en")
 _QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
 
 
@@ -56,6 +59,11 @@ class Sheet:
     values: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)  # of each value in its file
+
+    def in_language(self, language: str) -> Sheet:
+        """The sheet as a page of that language shows it: words in it where the site has written them."""
+        own = {name: self.values[f"{name}_{language}"] for name in self.values if f"{name}_{language}" in self.values}
+        return replace(self, values={**self.values, **own}) if own else self
 
 
 def read_sheet(source: str | bytes) -> Sheet:
@@ -96,6 +104,12 @@ def read_sheet(source: str | bytes) -> Sheet:
                     break
             else:
                 wrong.append(Fault(number, 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'))
+    for row_name in [one for one in values if one.endswith(IN_LANGUAGE)]:
+        base = values.get(row_name[:-3], "")
+        if not base or _digits(base) != _digits(values[row_name]):
+            why = "says other figures than" if base else "has no row"
+            wrong.append(Fault(lines[row_name], f"{row_name} {why} {row_name[:-3]}; it is not used"))
+            del values[row_name]
     site, name = found.get("SHEET", ("", ""))
     kind = found.get("TYPE", ("",))[0]
     role, day = found.get("APPROVED", ("", ""))
@@ -111,6 +125,11 @@ def read_sheet(source: str | bytes) -> Sheet:
         wrong.append(Fault(heads["APPROVED"], f"there is no such day as {day}; the sheet counts as not approved"))
         role = day = ""
     return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)), lines)
+
+
+def _digits(text: str) -> list[str]:
+    """The figures in a text, in any order: words may stand elsewhere in another language, figures are the same."""
+    return sorted(re.findall(r"[0-9]+", text))
 
 
 @dataclass(frozen=True)
@@ -241,7 +260,8 @@ def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:
 
 def used(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
     """The site's values that this procedure uses: what its page depends on beside its own text."""
-    return {name: sheet.values[name] for name in values_of(procedure.source) if name in sheet.values}
+    own = sheet.in_language(procedure.language).values
+    return {name: own[name] for name in values_of(procedure.source) if name in own}
 
 
 def missing(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from fallback_procedures.view import due_words, spoken, unit_text
 from fallback_procedures.words import (
     _,
     event_text,
+    language,
     local_text,
     number_shown,
     role_text,
@@ -103,7 +104,7 @@ def _by_hand(look: Look, library: Library, width: int) -> list[str]:
     """What the journal does not know."""
     lines = [""]
     for site in sorted({run.site for run in look.period.open_runs() if run.site}):
-        told = library.sheet(site).values.get("hand_bypasses")
+        told = library.sheet(site).in_language(language()).values.get("hand_bypasses")
         if told:
             lines += wrapped(_("HAND bypasses at {site}: {what}").format(site=site, what=told), width)
     for text in (

@@ -92,6 +92,7 @@ def head_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) ->
 
 def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str, run: Run | None = None) -> list[str]:
     """A whole procedure or form to read; with a run, the time and role of each mark."""
+    sheet = sheet.in_language(procedure.language)
     lines = [*head_lines(procedure, sheet, width, language), "-" * width]
     for step in procedure.steps:
         mark = marked(run, step.number) if run else "[ ]"

@@ -200,3 +200,26 @@ def test_the_sheets_of_the_example_fit_the_library():
 def test_nothing_makes_the_reader_of_sheets_crash(source):
     sheet = read_sheet(source)
     assert sheet.site or sheet.faults
+
+
+TWO_TONGUES = """\
+SHEET       site R   Riverside
+APPROVED    engineer  2026-11-01
+hand_bypasses    = low-level stop at 0.60 m
+hand_bypasses_de = Trockenlaufschutz bei 0.60 m
+stop_level       = 0.60 m
+stop_level_de    = 0.90 m
+gate_fr          = porte nord
+"""
+
+
+def test_a_page_takes_the_words_of_a_sheet_in_its_language_and_figures_are_those_of_the_row_itself():
+    sheet = read_sheet(TWO_TONGUES)
+    assert [(fault.line, fault.text.split(";")[0]) for fault in sheet.faults] == [
+        (6, "stop_level_de says other figures than stop_level"),
+        (7, "gate_fr has no row gate"),
+    ]
+    library = load(None, ("de",))
+    for language, said in (("en", "low-level stop at 0.60 m"), ("de", "Trockenlaufschutz bei 0.60 m")):
+        own = used(library.get("P-03", language).procedure, sheet)
+        assert (own["hand_bypasses"], own["stop_level"]) == (said, "0.60 m")
