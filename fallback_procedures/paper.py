@@ -41,6 +41,9 @@ def content(
     `beside`: the language of the sheet that stands before this one and holds where the two differ.
     """
     digest, sheet = content_hash(procedure, sheet), sheet.in_language(procedure.language)
+    jumps = any(step.holds or step.notices for step in procedure.steps) and any(
+        target.step for step in procedure.steps for target in step.targets
+    )
     lacking, unsafe = missing(procedure, sheet), missing_safety(procedure, sheet)
     stamps = []
     if drill:
@@ -84,6 +87,7 @@ def content(
                 (_("Purpose"), procedure.purpose),
                 (_("When"), procedure.when),
                 (_("Needs"), procedure.needs),
+                (_("Rule"), _("who is sent to a step begins with the warnings and the HOLD above it") if jumps else ""),
                 (_("Owner"), f"{procedure.owner}; " + _("review by {date}").format(date=procedure.review_by)),
             )
             if text
