@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -54,10 +56,17 @@ APPROVED    shift_lead  2026-10-05
 tag_p04_1 = pump1.flow
 tag_p04_2 = pump1.flow
 """
-ANSWERS = {  # what a person answers wherever the console asks in its own order
+ANSWERS = {  # what a person answers wherever the console asks in its own order; of a list one after the other
     "Who judges so?": "2", "Why (one sentence)": "panel and SCADA agree", "Sites, with spaces": "G",
-    "Write LOST": "LOST", "Who hands back?": "2", "Write AUTO": "AUTO", "Why is the step done": "the shift lead agreed",
-    "econd role": "1", "eason": "the telephone says that all answer", "Write DRILL": "DRILL",
+    "Write LOST": "LOST", "Why is the step done": "the shift lead agreed",
+    "Who hands back?": "2", "Which second person agrees?": "1", "Not all is met. Why": "all answer by telephone",
+    "Write AUTO": "AUTO",
+    "Is every station at hand held": "y",
+    "Run or procedure on the paper": "P-04 G", "step:": "1", "display [m3/h]:": "82,75",
+    "When was it so": "", "When was it written down": "",
+    "y ends the drill": "y", "DRILL RECORD. Station": "", "What was played": "PLC lost at night",
+    "What was missing or wrong?": ["no lock in the box", ""], "Where (procedure": "P-04 step 2",
+    "What is to be changed?": "hang up three locks", "By whom?": "3", "Next drill due": "",
 }  # fmt: skip
 
 
@@ -69,6 +78,7 @@ class Console:
         self.process = subprocess.Popen([*command, *more], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, env=os.environ | {"TERM": "dumb"})  # fmt: skip
         self.text, self.read = "", 0
+        self.answers = {asked: list(one) if isinstance(one, list) else one for asked, one in ANSWERS.items()}
         self.listening = threading.Thread(target=self._listen)
         self.listening.start()
 
@@ -92,7 +102,8 @@ class Console:
         for line in lines:
             self.type(line)
         while (asked := self.asked(until, *ANSWERS)) != until:
-            self.type(ANSWERS[asked])
+            answer = self.answers[asked]
+            self.type(answer.pop(0) if isinstance(answer, list) else answer)
 
     def type(self, line):
         time.sleep(0.3)
@@ -113,6 +124,12 @@ class Console:
 @pytest.fixture
 def config(tmp_path):
     return tmp_path / "config"
+
+
+def a_minute_ago():
+    """As a person writes it, in the time of the plant."""
+    moment = datetime.fromtimestamp(time.time() - 60, ZoneInfo("Europe/Berlin"))
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def of(state, kind):
@@ -170,13 +187,20 @@ async def test_a_night_by_hand_in_which_daemon_and_console_die_comes_home_flagge
             two.say("140,25", "d", until="All steps are marked")
             bench.start()
             await bench.until(lambda s: s["sources"][0]["good"] == 4)
-            two.say("f", "x", "h", until="Handed back")
+            two.answers["When was it so"] = a_minute_ago()
+            two.say("E", until="Entered from paper: 1")
+            two.say("f", "x", "S all calm", until="Stable by hand after")
+            two.say("h", until="Handed back")
             two.kill()
             await waited(bench, lambda: of(state, "report"), "the daemon takes it in by itself")
             (period,) = of(state, "period")
-            assert (period["drill"], period["sites"], period["counts"]["entered"]) == (False, ["G"], 2)
-            assert [one["value"] for one in of(state, "reading")] == ["80.5 m3/h", "140.25 m3/h"]
-            assert by_hand(state, config)["value"].tolist() == [80.5, 140.25]
+            assert (period["drill"], period["sites"], period["counts"]["entered"]) == (False, ["G"], 3)
+            assert [one["value"] for one in of(state, "reading")] == ["80.5 m3/h", "140.25 m3/h", "82.75 m3/h"]
+            paper = of(state, "reading")[-1]
+            assert paper["occurred_at"] <= paper["recorded_at"] < paper["entered_at"]
+            assert sorted(by_hand(state, config)["value"]) == [80.5, 82.75, 140.25]
+            assert period["second_role"] == "operator"
+            assert period["stable_after"]
             assert period["procedures"][0]["approved"]
             text = (state.reports / f"{period['report']}_csv/deviations.csv").read_text()
             assert "OUT OF LIMITS: second flow 140.25 m3/h" in text
@@ -186,11 +210,16 @@ async def test_a_night_by_hand_in_which_daemon_and_console_die_comes_home_flagge
             drill.say("P-04 G", until="start")
             drill.say("s", until="flow on the local display")
             drill.say("999", "d", until="second flow")
-            drill.say("n not now", "f", "x", "q", until="")
+            drill.say("n not now", "f", "x", "q", until="Next drill due")
+            drill.type("")
             await asyncio.to_thread(drill.process.wait, PATIENCE_S)
             await waited(bench, lambda: len(of(state, "report")) == 2, "and the drill")
             assert [one["drill"] for one in of(state, "period")] == [False, True]
-            assert len(by_hand(state, config)) == 2  # a drill brings none
+            assert len(by_hand(state, config)) == 3  # a drill brings none
+
+            assert of(state, "period")[1]["next_due"]
+            text = (state.reports / f"{of(state, 'period')[1]['report']}_csv/corrections.csv").read_text()
+            assert "DRILL,P-04 step 2,,no lock in the box,hang up three locks" in text
 
             occurred = utc_text(parse_utc(period["start"]) // 60_000_000 * 60_000_000)
             words = ["--config", str(config), "--state", str(state.root)]
@@ -202,7 +231,7 @@ async def test_a_night_by_hand_in_which_daemon_and_console_die_comes_home_flagge
             assert await asyncio.to_thread(main, ["export", "values", FLOW, *words]) == 0
             rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
             flagged = sorted(float(row["value"]) for row in rows if "manual" in row["reasons"])
-            assert flagged == [79.0, 80.5, 140.25]
+            assert flagged == [79.0, 80.5, 82.75, 140.25]
             assert len(rows) > len(flagged)  # what was measured stands beside it
             assert verify(state).ok
         finally:
