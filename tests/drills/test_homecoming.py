@@ -189,7 +189,7 @@ async def test_a_night_by_hand_in_which_daemon_and_console_die_comes_home_flagge
             await bench.until(lambda s: s["sources"][0]["good"] == 4)
             two.answers["When was it so"] = a_minute_ago()
             two.say("E", until="Entered from paper: 1")
-            two.say("f", "x", "S all calm", until="Stable by hand after")
+            two.say("f", "S", until="Stable by hand after")
             two.say("h", until="Handed back")
             two.kill()
             await waited(bench, lambda: of(state, "report"), "the daemon takes it in by itself")
