@@ -193,11 +193,18 @@ class Desk:
 
     def again(self, now: Now, run_id: str, index: int = 0) -> Line:
         """Begin the next round of a REPEAT."""
+        return self._repeat(now, "round", run_id, index)
+
+    def until_met(self, now: Now, run_id: str, index: int = 0) -> Line:
+        """What ends a REPEAT has come: it falls due no more, until another round of it is begun."""
+        return self._repeat(now, "repeat_over", run_id, index)
+
+    def _repeat(self, now: Now, kind: str, run_id: str, index: int) -> Line:
         run = self.join().period().runs.get(run_id)
         if run is None or run.finished or not 0 <= index < len(run.procedure.repeats):
             raise Refused(_("nothing is to be repeated here"))
         repeat = run.procedure.repeats[index]
-        return self.keep(now, "round", procedure=run.procedure.id, run=run.id, step=repeat.first, repeat=index)
+        return self.keep(now, kind, procedure=run.procedure.id, run=run.id, step=repeat.first, repeat=index)
 
     def timer(self, now: Now, run_id: str) -> Line:
         """Start the timer of the step at hand."""

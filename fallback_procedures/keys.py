@@ -151,6 +151,8 @@ def run_keys(run: Run | None = None) -> list[Key]:
         Key("u", _("undo"), _("take the last entry of this run back, by a new entry"), ask.undo),
         Key("r", _("repeat"), _("begin the next round of a REPEAT"), ask.again,
             bool(run and run.procedure.repeats), True),
+        Key("m", _("until met"), _("what ends a REPEAT has come: it falls due no more"), ask.until_met,
+            bool(run and run.procedure.repeats), True),
         Key("l", _("note"), _("a note on this step"), period_acts.note, True, True),
         Key("w", _("whole"), _("the whole procedure, with time and role of each mark"), ask.whole),
         Key("p", _("print"), _("print it, or say where its file lies"), ask.print_opened),

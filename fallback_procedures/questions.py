@@ -19,7 +19,7 @@ from fallback_procedures.place import Look, Place, look, site_named, sites_to_as
 from fallback_procedures.run import Run
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.triggers import last_known, moment
-from fallback_procedures.view import document_lines, judged, out_lines, unit_text
+from fallback_procedures.view import document_lines, judged, out_lines, spoken, unit_text
 from fallback_procedures.words import LANGUAGES, ROLES, _, clean, language, role_text, use_language
 
 T = TypeVar("T")
@@ -281,11 +281,25 @@ def go_to(seat: Seat, given: str) -> Talk:
 
 def again(seat: Seat, given: str) -> Talk:
     """Begin the next round of a REPEAT."""
+    index = yield from _which_repeat(seat, given)
+    seat.desk.again(moment(), seat.run_id, index)
+    return ""
+
+
+def until_met(seat: Seat, given: str) -> Talk:
+    """What ends a REPEAT has come."""
+    index = yield from _which_repeat(seat, given)
+    until = spoken(seat.run().procedure.repeats[index].until, seat.run().sheet) if index >= 0 else ""
+    seat.desk.until_met(moment(), seat.run_id, index)
+    return _("It has come: {until}. That repeat falls due no more.").format(until=until)
+
+
+def _which_repeat(seat: Seat, given: str) -> Generator[Ask, str, int]:
     repeats = seat.run().procedure.repeats
     if len(repeats) > 1 and not given:
         given = yield Ask(_("which repeat (1 to {n})?").format(n=len(repeats)))
-    seat.desk.again(moment(), seat.run_id, int(given) - 1 if given.isdigit() else 0 if len(repeats) < 2 else -1)
-    return ""
+    number = int(given) if given.isdigit() and len(given) < 3 else 1 if len(repeats) == 1 else 0
+    return number - 1 if number <= len(repeats) else -1
 
 
 def timer(seat: Seat, _given: str) -> Reply:

@@ -57,6 +57,7 @@ class Run:
     readings: tuple[Taken, ...] = ()
     timers: dict[str, Line] = field(default_factory=dict)  # step -> the entry that started its timer
     rounds: dict[int, tuple[int, Line]] = field(default_factory=dict)  # repeat -> (rounds done, entry of the last one)
+    over: frozenset[int] = frozenset()  # repeats whose end has come
     began: dict[int, Line] = field(default_factory=dict)  # repeat -> the entry that marked its first step first
     started: Line = field(default_factory=dict)
     finished: bool = False
@@ -166,6 +167,8 @@ class Period:
         found = []
         for run in self.open_runs():
             for index, repeat in enumerate(run.procedure.repeats):
+                if index in run.over:
+                    continue
                 begun = run.rounds.get(index, (0, None))[1] or _reached(run, repeat)
                 since = elapsed(begun, wall_s, mono_s, boot_id) if begun else None
                 begin = elapsed(run.began.get(index, {}), wall_s, mono_s, boot_id)
@@ -319,14 +322,17 @@ def _stepped(run: Run, line: Line) -> Run:
         return _reach(_without(run, _from(run.procedure, number)), number) if run.procedure.step(number) else run
     if kind == "timer":
         return replace(run, timers={**run.timers, number: line})
-    if kind == "round":
+    if kind in ("round", "repeat_over"):
         index = line.get("repeat")
         if not isinstance(index, int) or not 0 <= index < len(run.procedure.repeats):
             return run
+        if kind == "repeat_over":
+            return replace(run, over=run.over | {index})
         repeat = run.procedure.repeats[index]
         again = _without(run, _range(run.procedure, repeat))
         count = run.rounds.get(index, (0, None))[0] + 1
-        return _reach(replace(again, rounds={**run.rounds, index: (count, line)}), repeat.first)
+        rounds = {**run.rounds, index: (count, line)}
+        return _reach(replace(again, rounds=rounds, over=run.over - {index}), repeat.first)
     return replace(run, finished=True) if kind == "finished" else run
 
 

@@ -28,7 +28,7 @@ AHEAD_US = 60_000_000  # clocks of two machines differ
 _FIRST_US = 1_577_836_800_000_000  # 2020: no journal is older, a clock that says so was never set
 KINDS = frozenset((
     "declared", "opened", "closed", "handed_back", "started", "done", "not_applicable", "not_met", "reading",
-    "released", "verified", "goto", "timer", "round", "undo", "note", "finished", "seen", "seen_over", "stable",
+    "released", "verified", "goto", "timer", "round", "repeat_over", "undo", "note", "finished", "seen", "seen_over", "stable",
     "handed_over", "drill_record", "paper",
 ))  # fmt: skip
 _CONTROL = re.compile(r"[^0-9a-zA-Z-]")

@@ -67,6 +67,7 @@ def a_night(here):
     here.stable(at(1500), "level falls")
     here.over(at(1600), "overflow", "R")
     here.hand_over(at(14_400), "operator", "pump 2 stays locked")
+    here.until_met(at(14_990), run)
     here.finish(at(15_000), run)
     here.transcribe(at(15_100), at(300).wall_s, at(310).wall_s, run_id=run, step="1", name="wet well level",
                     value="2,05", text="from form F1, sheet 1")  # fmt: skip
@@ -99,8 +100,8 @@ def test_the_golden_journals_hold_every_kind_of_entry():
     kinds = [line["kind"] for name in ("journal.jsonl", "journal_drill.jsonl") for line in read_lines(GOLDEN / name)[0]]
     assert set(kinds) == {
         "opened", "declared", "started", "reading", "done", "not_applicable", "not_met", "verified", "timer", "undo",
-        "round", "goto", "released", "note", "stable", "seen", "seen_over", "handed_over", "finished", "paper",
-        "handed_back", "closed", "drill_record"}  # fmt: skip
+        "round", "repeat_over", "goto", "released", "note", "stable", "seen", "seen_over", "handed_over", "finished",
+        "paper", "handed_back", "closed", "drill_record"}  # fmt: skip
     night = replay("golden", read_lines(GOLDEN / "journal.jsonl")[0])
     assert (night.declared, night.ended, night.sites, night.events) == (True, True, ("R",), ())
     assert night.minutes_to_stable() == 24.0
@@ -301,3 +302,22 @@ def test_escapes_in_a_journal_reach_no_screen():
     assert replay("x", lines).events[0].site == "·[2J·"
     told = replace(told, runs={key: replace(run, started={}, began={}) for key, run in told.runs.items()})
     assert "\x1b" not in repr(told) and "\\x1b" not in repr(told) and "202e" not in repr(told)
+
+
+def test_a_repeat_whose_end_has_come_falls_due_no_more_until_a_round_of_it_is_begun_or_it_is_taken_back(declared):
+    run = declared.start(at(10), CHECKED, RIVERSIDE, "R")
+    declared.again(at(20), run)
+
+    def due(seconds):
+        return [one.step for one in declared.period().due(at(seconds).wall_s, at(seconds).up_s, BOOT)]
+
+    assert "1" in due(30)
+    declared.until_met(at(40), run)
+    assert "1" not in due(50)
+    declared.undo(at(60), run)
+    assert "1" in due(70)
+    declared.until_met(at(80), run)
+    declared.again(at(90), run)
+    assert "1" in due(100)
+    with pytest.raises(Refused):
+        declared.until_met(at(110), run, 7)
