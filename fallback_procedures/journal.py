@@ -16,6 +16,7 @@ import json
 import os
 import stat
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ except ImportError:  # not on every system that a USB stick meets; there one scr
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
+LOCK_S = 2.0  # an entry takes some milliseconds; who holds the lock for longer is not waited for [s]
+N_LIMIT = 1_000_000  # no file of FILE_LIMIT holds more entries: a larger number is no number of ours
 FILE_LIMIT = 1_000_000_000  # bytes; a file longer than this is no journal of ours
 LINE_LIMIT = 2_000_000  # bytes; the longest entry of ours holds a whole procedure
 Line = dict[str, Any]
@@ -129,7 +132,7 @@ def _take(raw: bytes, lines: dict[bytes, Line]) -> int:
         return 1
     if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
         return 1
-    if type(line.get("n")) is not int or not 0 < line["n"] < 10**15:
+    if type(line.get("n")) is not int or not 0 < line["n"] <= N_LIMIT:
         return 1
     lines[raw] = line
     return 0
@@ -173,7 +176,8 @@ class Journal:
     def append(self, line: Line) -> Line:
         """Keep one entry and return it with its number. Never raises: `safe` and `where` say what became of it."""
         with _lock(self.path if self.path.exists() else self.memory / self.name):
-            line = {"format": FORMAT, "n": max((one["n"] for one in self.lines()), default=0) + 1, **line}
+            last = max((one["n"] for one in self.lines()), default=0)
+            line = {"format": FORMAT, "n": min(last + 1, N_LIMIT), **line}
             self.held[json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")] = line
             self._keep()
         return line
@@ -317,7 +321,11 @@ def alone(folder: Path | None) -> _lock:
 
 
 class _lock:
-    """Two manual screens may work on one period: they append one after the other. Without a lock the work goes on."""
+    """Two manual screens may work on one period: they append one after the other.
+
+    Without a lock the work goes on: who holds it for long, stopped or with bad intent, keeps nobody from writing. Two
+    entries of one number are two.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.handle = path, -1
@@ -327,9 +335,17 @@ class _lock:
             return
         try:
             self.handle = os.open(self.path, _OPEN | os.O_RDONLY)
-            fcntl.flock(self.handle, fcntl.LOCK_EX)
         except OSError:
-            pass
+            return
+        until = time.monotonic() + LOCK_S
+        while True:
+            try:
+                fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except OSError as fault:
+                if fault.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR) or time.monotonic() > until:
+                    return
+            time.sleep(0.01)
 
     def __exit__(self, *_exc: object) -> None:
         if self.handle >= 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, 
 from fallback_procedures.sheet import Sheet, read_sheet, used
 from fallback_procedures.words import LANGUAGES, _, clean
 
+FILES = 5_000  # of a folder that are read: a library in three languages has 90
 SHIPPED = shipped.FOLDER / "library"
 # What harms people first stands first: disinfection, sewage in cellars, pressure, power, everything else (P-01).
 CONSEQUENCE = ("P-01", "P-00", "P-08", "P-02", "P-07", "P-10", "P-03", "P-14", "P-04", "P-05", "P-06", "P-12", "P-16",
@@ -102,13 +103,22 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
             if entry is None:
                 notes.append(f"{path}: cannot be read")
             else:
+                before = entries.get((entry.id, entry.language))
+                if before and before.origin == "site":
+                    told = f"{before.path} is a copy of it too: keep one, take the other out of this folder"
+                    entry = replace(entry, procedure=None, faults=(Fault(1, told),))
                 entries[entry.id, entry.language] = entry
                 notes += [f"{path}: line {fault.line}: {fault.text}" for fault in entry.faults[:1]]
         for path in _texts(manual / "sheets", notes):
             raw = _bytes(path)
             sheet = read_sheet(raw) if raw is not None else Sheet(faults=(Fault(1, "cannot be read"),))
             notes += [f"{path}: line {fault.line}: {fault.text}" for fault in sheet.faults[:1]]
-            if sheet.site and sheet.site not in sheets:
+            if sheet.site in sheets:
+                notes.append(
+                    f"{path}: there is another sheet of site {sheet.site}; none is used until one is taken out"
+                )
+                sheets[sheet.site] = Sheet(sheet.site, sheet.name, sheet.site_type)
+            elif sheet.site:
                 sheets[sheet.site] = sheet
     return Library(entries, sheets, tuple(clean(note, 300) for note in notes))
 
@@ -161,7 +171,10 @@ def _meant(path: Path, text: str) -> bool:
 
 def _texts(folder: Path, notes: list[str]) -> list[Path]:
     try:
-        return sorted(path for path in folder.rglob("*.txt") if path.is_file())[:500]
+        found = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+        if len(found) > FILES:
+            notes.append(f"{folder}: {len(found)} files; only the first {FILES} are read, take out what is not needed")
+        return found[:FILES]
     except OSError as fault:
         notes.append(f"{folder}: cannot be listed ({fault.strerror})")
         return []

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from fallback_procedures.paper import Content, sheet_page, table
-from fallback_procedures.procedure import Fault, decode
+from fallback_procedures.procedure import SITE_ID, Fault, decode
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.words import ROLES, _, hostile, number_shown, role_text
 
-_HEAD = re.compile(r"SETPOINTS +site +([\w.-]{1,40}) +(\S.*)")
+_HEAD = re.compile(rf"SETPOINTS +site +({SITE_ID}) +(\S.*)")
 _APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ROW = re.compile(r"(-|[\w.:/-]{1,80})  +(\S.*?) += +(\S.*?)")
 _QUANTITY = re.compile(

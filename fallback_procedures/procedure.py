@@ -50,6 +50,7 @@ _UNITS = (
     "kvar W/m2 J/m2 kWh MWh kvarh ohm kohm Mohm Hz rpm 1/min 1/h starts/h Umdr. s min h d mm/s m/s2 dB dB(A)"
 )
 UNITS = tuple(_UNITS.split())  # of a reading; beside them a word that counts, as lamps or turns
+SITE_ID = r"[A-Za-z0-9_-]{1,40}"  # of a site: it names folders too
 TEXT_UNITS = ("HH:MM", "yes/no", "text")  # what is written there is no number
 
 VALUE = r"\{([a-z][a-z0-9_]{0,40})(?:=([^{}]{1,40}))?\}"

@@ -22,8 +22,8 @@ from decimal import Decimal
 from fallback_procedures.lines import strange
 from fallback_procedures.procedure import (
     LINE_LIMIT,
+    SITE_ID,
     SITE_TYPES,
-    UNITS,
     Fault,
     Limit,
     Procedure,
@@ -37,12 +37,16 @@ from fallback_procedures.procedure import (
 )
 from fallback_procedures.words import LANGUAGES, ROLES, _, number_shown
 
-_HEAD = re.compile(r"SHEET +site +([\w.-]{1,40}) +(\S.*)")
+_HEAD = re.compile(rf"SHEET +site +({SITE_ID}) +(\S.*)")
 _TYPE = re.compile(r"TYPE +(\w+)")
 _APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ROW = re.compile(r"([a-z][a-z0-9_]{0,40}) *= *(\S.*)")
 _COMMA = re.compile(r"-?[0-9]+,[0-9]+ +\S+$")
 _TAG_ROW = re.compile(r"tag_(p[0-9]{2})_([0-9]{1,2}[a-z]?)(?:_([2-9]))?")
+COUNTED = (  # what is counted, in the languages of the texts; other words are the same only where they are equal
+    ("lamps", "lampes", "Lampen"), ("persons", "personnes", "Personen"), ("turns", "tours", "Umdr."),
+    ("lines", "lignes", "Zeilen"), ("filters", "filtres", "Filter"), ("pumps", "pompes", "Pumpen"),
+)  # fmt: skip
 IN_LANGUAGE = tuple(f"_{one}" for one in LANGUAGES if one != "en")
 _QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
 
@@ -78,6 +82,7 @@ def read_sheet(source: str | bytes) -> Sheet:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     wrong: list[Fault] = []
+    twice: set[str] = set()
     for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
         line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if not line:
@@ -90,7 +95,8 @@ def read_sheet(source: str | bytes) -> Sheet:
         elif row and row.group(1).startswith("tag_") and not _TAG_ROW.fullmatch(row.group(1)):
             wrong.append(Fault(number, f"{row.group(1)}: a tag is named as tag_p03_3 = TAG (procedure, step), or _3_2"))
         elif row and row.group(1) in values:
-            wrong.append(Fault(number, f"{row.group(1)} stands twice; the first value is kept"))
+            wrong.append(Fault(number, f"{row.group(1)} stands twice; neither value is used"))
+            twice.add(row.group(1))
         elif row:
             values[row.group(1)], lines[row.group(1)] = " ".join(row.group(2).split()), number
         else:
@@ -104,6 +110,8 @@ def read_sheet(source: str | bytes) -> Sheet:
                     break
             else:
                 wrong.append(Fault(number, 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'))
+    for row_name in twice:
+        del values[row_name]
     for row_name in [one for one in values if one.endswith(IN_LANGUAGE)]:
         base = values.get(row_name[:-3], "")
         if not base or _digits(base) != _digits(values[row_name]):
@@ -244,8 +252,8 @@ def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
 
 
 def _same_unit(one: str, other: str) -> bool:
-    """The same unit, or two words that count: "6 lamps" on the sheet are 6 Lampen in the German text."""
-    return one == other or (one.isalpha() and other.isalpha() and one not in UNITS and other not in UNITS)
+    """The same unit, or the same counting word: "6 lamps" on the sheet are 6 Lampen in the German text."""
+    return one == other or any(one in words and other in words for words in COUNTED)
 
 
 def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:

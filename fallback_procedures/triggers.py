@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
-from fallback_procedures.procedure import Applies, Procedure
+from fallback_procedures.procedure import SITE_ID, Applies, Procedure
 from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of, word
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
@@ -24,6 +25,8 @@ STATUS_LIMIT = 5_000_000  # bytes; a plant of 10,000 assets has half of it
 LOOK_S = 0.4  # so often a screen looks: what is dead is said within 2 s, what is hung within 5 s [s]
 DEAD_S = 1.4  # the status is written each second; no process of that number and this old: dead [s]
 HUNG_S = 3.0  # the process is there and the status this old: hung [s]
+SITES = 5_000  # of one status
+TICK_S = 2.0  # a value may be newer than the status by so much [s]
 CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
 
 
@@ -165,6 +168,8 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
             "handwheel is BLIND since {age}; automation is probably still running; look at SCADA or the local panel"
         )
         return replace(base, word="blind", text=text.format(age=age_text(age)), age_s=age)
+    if _odd_sites(status):
+        return replace(base, word="unknown", text=_("what handwheel says of its sites cannot be read"), age_s=age)
     lost = [site for site in sites if site.lost_s is not None]
     if lost:
         words = ", ".join(f"{site.id} ({age_text(site.lost_s)})" for site in lost)
@@ -277,12 +282,23 @@ def for_site(procedure: Procedure, site: str, site_type: str) -> bool:
 def _sites(status: dict[str, Any], sheets: Library) -> tuple[Site, ...]:
     found = []
     rows = status.get("sites")
-    for row in rows[:500] if isinstance(rows, list) else ():
-        if isinstance(row, dict) and isinstance(row.get("id"), str):
+    for row in rows[:SITES] if isinstance(rows, list) else ():
+        if isinstance(row, dict) and re.fullmatch(SITE_ID, str(row.get("id"))):
             kind = row.get("type")
             found.append(Site(clean(row["id"], 40), clean(row.get("name", ""), 60),
                               kind if isinstance(kind, str) else "", _span(row.get("lost_s"))))  # fmt: skip
-    return tuple(found) if found else _of_sheets(sheets)
+    if found and not _odd_sites(status):
+        return tuple(found)
+    had = {site.id for site in found}
+    return (*found, *(site for site in _of_sheets(sheets) if site.id not in had))
+
+
+def _odd_sites(status: dict[str, Any]) -> bool:
+    """Whether a row of the sites says what no daemon of ours does; then nothing is claimed of any of them."""
+    rows = status.get("sites")
+    return rows is not None and not (isinstance(rows, list) and len(rows) <= SITES and all(
+        isinstance(row, dict) and isinstance(row.get("id"), str) and re.fullmatch(SITE_ID, row["id"])
+        and (row.get("lost_s") is None or _span(row["lost_s"]) is not None) for row in rows))  # fmt: skip
 
 
 def _of_sheets(library: Library) -> tuple[Site, ...]:
@@ -355,10 +371,10 @@ def _known(lines: list[str], status: dict[str, Any] | None, now: Now) -> list[Kn
         if taken is None:
             continue
         since = None
-        if here is not None:
+        if here is not None and here - taken >= -TICK_S:
             since = max(here - taken, 0.0)
             age = ago(since)
-        elif 0 <= now.wall_s - taken <= BELIEVED_S:
+        elif here is None and 0 <= now.wall_s - taken <= BELIEVED_S:
             age = _("about {age} ago by this machine's clock").format(age=age_text(now.wall_s - taken))
         else:
             age = _("age unknown")

@@ -23,13 +23,14 @@ FORMAT = 1
 LIMIT = 50_000_000  # bytes of a file, as the fallback writes at most
 LINE_LIMIT = 1_000_000  # bytes of an entry: the longest holds the text of a procedure
 ENTRIES = 400_000
+N_LIMIT = 1_000_000  # as the fallback takes it: a larger number is none of its own
 STEP_S = 2.0  # by so much two clocks may differ between two entries before one of them was set
 AHEAD_US = 60_000_000  # clocks of two machines differ
 _FIRST_US = 1_577_836_800_000_000  # 2020: no journal is older, a clock that says so was never set
 KINDS = frozenset((
     "declared", "opened", "closed", "handed_back", "started", "done", "not_applicable", "not_met", "reading",
-    "released", "verified", "goto", "timer", "round", "repeat_over", "undo", "note", "finished", "seen", "seen_over", "stable",
-    "handed_over", "drill_record", "paper",
+    "released", "verified", "goto", "timer", "round", "repeat_over", "undo", "note", "finished", "seen", "seen_over",
+    "stable", "handed_over", "drill_record", "paper",
 ))  # fmt: skip
 _CONTROL = re.compile(r"[^0-9a-zA-Z-]")
 
@@ -159,7 +160,7 @@ def _line(part: bytes) -> Line | None:
     if not isinstance(told, dict) or told.get("format", FORMAT) != FORMAT:
         return None
     n, kind, mono = told.get("n"), told.get("kind"), told.get("mono_s")
-    if type(n) is not int or not 0 < n < 2**31 or not isinstance(kind, str) or not 0 < len(kind) <= 40:
+    if type(n) is not int or not 0 < n <= N_LIMIT or not isinstance(kind, str) or not 0 < len(kind) <= 40:
         return None
     mono_s = float(mono) if is_number(mono) and abs(mono) < 1e12 else None
     boot = told.get("boot_id")

@@ -400,3 +400,27 @@ def test_a_power_cut_loses_no_entry_that_was_said_to_be_kept_and_a_disk_that_doe
             assert again.append({"kind": "note", "text": "on"})["n"] == len(found.get(again.name, [])) + 1 or ignoring
     assert not disk.unseen
     assert (lost > 0) == bool(ignoring)
+
+
+def test_a_lock_that_somebody_holds_for_ever_keeps_no_entry_from_being_kept(kept, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(journals, "LOCK_S", 0.2)
+    with kept.path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert kept.append({"kind": "note", "text": "four"})["n"] == 4
+    assert texts(anew(kept)) == ["one", "two", "three", "four"]
+
+
+def test_a_number_that_no_journal_reaches_is_no_entry_and_the_file_does_not_grow_by_being_looked_at(kept):
+    with kept.path.open("ab") as file:
+        file.write(b'{"format":1,"n":999999999999999,"kind":"note","text":"x"}\n')
+        file.write(b'{"format":1,"n":1000000,"kind":"note","text":"the last number there is"}\n')
+    other = anew(kept)
+    other.append({"kind": "note", "text": "four"})
+    other.append({"kind": "note", "text": "five"})
+    size = kept.path.stat().st_size
+    for _look in range(3):
+        other.tend()
+        assert texts(anew(kept))[:3] == ["one", "two", "three"]
+        assert {"four", "five"} <= set(texts(anew(kept)))
+    assert kept.path.stat().st_size == size

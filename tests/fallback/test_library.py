@@ -99,3 +99,24 @@ def test_a_missing_translation_is_given_in_english_and_says_so(tmp_path):
     assert entry.language == "en"
     stamps = content(entry.procedure, Sheet(), 0.0, "de")["stamps"]
     assert "TRANSLATION MISSING: shown in EN" in [one["text"] for one in stamps]
+
+
+def test_an_old_copy_in_another_folder_replaces_nothing_in_silence(tmp_path):
+    own, old = tmp_path / "procedures" / "P-03.txt", tmp_path / "procedures" / "old" / "P-03.txt"
+    sheet, older = tmp_path / "sheets" / "R.txt", tmp_path / "sheets" / "archive" / "riverside.txt"
+    for path in (own, old, sheet, older):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for path in (own, old):
+        shutil.copy(SHIPPED / "en" / "P-03.txt", path)
+    sheet.write_text(SHEET)
+    assert load(tmp_path).sheet("R").approved_by == "engineer"
+    older.write_text(SHEET.replace("0.60 m", "0.10 m"))
+    found = load(tmp_path)
+    assert found.get("P-03", "en").procedure is None
+    assert "is a copy of it too" in found.get("P-03", "en").faults[0].text
+    assert (found.sheet("R").values, found.sheet("R").approved_by) == ({}, "")
+    assert any("another sheet of site R" in note for note in found.notes)
+    old.unlink()
+    older.unlink()
+    assert load(tmp_path).get("P-03", "en").procedure
+    assert load(tmp_path).sheet("R").approved_by == "engineer"

@@ -1,5 +1,6 @@
 """Site values: what is the site's own, what is a default, what is missing, and that each says so."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -74,9 +75,20 @@ def test_an_unapproved_sheet_or_a_wrong_unit_counts_as_missing_for_safety():
 
 
 def test_each_fault_of_a_sheet_names_its_line_and_the_rest_is_read():
-    sheet = read_sheet(SHEET + "stop_level = 9.99 m\nSTOP LEVEL 3\n")
+    sheet = read_sheet(SHEET + "phone_manager = 0,5 m\nSTOP LEVEL 3\n")
     assert [fault.line for fault in sheet.faults] == [11, 12]
     assert sheet.values["stop_level"] == "0.60 m"
+
+
+def test_of_a_value_that_stands_twice_neither_is_used_and_a_unit_in_words_is_no_other_one():
+    sheet = read_sheet(SHEET + "stop_level = 9.99 m\n")
+    assert "neither value is used" in sheet.faults[0].text
+    assert missing_safety(SAMPLE, sheet) == ("stop_level",)
+    metres = replace(LEVEL, unit="metres")
+    feet = read_sheet(SHEET.replace("0.60 m", "2.6 feet").replace("2.20 m", "9.8 feet"))
+    assert bounds(metres, feet).origin == "missing"
+    lamps = replace(LEVEL, unit="Lampen")
+    assert bounds(lamps, read_sheet(SHEET.replace("0.60 m", "6 lamps").replace("2.20 m", "8 lamps"))).origin == "site"
 
 
 def test_numbers_are_shown_with_the_decimal_comma_of_the_reader():
@@ -107,7 +119,6 @@ def test_a_sheet_names_the_tag_of_a_reading_and_the_labels_of_the_plant():
     ("line", "told"),
     [
         ("stop_level = 0,60 m", "decimal point"),
-        ("stop_level = 9.99 m", "stands twice"),
         ("APPROVED    engineer  2026-11-02", "APPROVED stands twice"),
         ("TYPE        reservoir", "TYPE stands twice"),
         ("STOP LEVEL 3", "a sheet has SHEET"),

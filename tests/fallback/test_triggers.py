@@ -13,6 +13,7 @@ from fallback_procedures.run import replay
 from fallback_procedures.triggers import (
     Now,
     after_declaring,
+    known_values,
     last_known,
     moment,
     offers,
@@ -257,14 +258,28 @@ def test_a_status_that_cannot_be_believed_claims_nothing_and_everything_is_there
     assert {one.because for one in told.offers} <= {"handwheel is BLIND, age unknown"}
 
 
-@pytest.mark.parametrize("lost", [float("nan"), float("inf"), -5.0, "900", True, None, [9], 1e300])
-def test_a_site_whose_silence_is_no_length_of_time_is_not_lost(state, lost):
+@pytest.mark.parametrize("row", [
+    *({"lost_s": lost} for lost in (float("nan"), float("inf"), -5.0, "900", True, [9], 1e300)),
+    *({"id": name} for name in ("../../EVIL", "..", "a/b", "a\\b", "", 7, None, "x" * 41)),
+])  # fmt: skip
+def test_of_sites_told_of_in_a_way_that_no_daemon_does_nothing_is_claimed(state, row):
     state.publish(NOW)
     status = json.loads((state.manual / "status.json").read_text())
-    status["sites"][2]["lost_s"] = lost
+    status["sites"][2].update(row)
     (state.manual / "status.json").write_text(json.dumps(status))
-    known, offered, _where = seen(state)
-    assert (known.text, offered) == ("handwheel is running", {})
+    known, offered, where = seen(state)
+    assert (known.word, offered) == ("unknown", {})
+    assert {site for _id, site in where} <= {"", "N", "H", "R"}
+
+
+def test_a_value_from_after_the_clock_was_set_back_has_no_age(state):
+    state.publish(NOW)
+    row = "R-WW.level                     2.31 m         good       {}"
+    head = f"handwheel\nwritten x  boot {NOW.boot_id[:8]}\n\ntag value\n"
+    for taken, age in ((NOW.wall_s + 3600, "age unknown"), (NOW.wall_s + 1, "0s ago"), (NOW.wall_s - 60, "60s ago")):
+        (state.manual / "last_known.txt").write_text(head + row.format(utc_text(taken)) + "\n")
+        status = json.loads((state.manual / "status.json").read_text())
+        assert [one.age for one in known_values(state.manual, status, NOW)] == [age]
 
 
 def test_a_status_full_of_escapes_and_wrong_types_is_spoken_cleanly(state):
