@@ -13,7 +13,7 @@ from fallback_procedures.procedure import KEYWORDS, LINE_LIMIT, NOTICES, PARTS, 
 
 ITEM_LIMIT = 2_000  # characters of one item with its continued lines
 # Latin letters, digits and signs have their place, and a few more signs; no other script, no control, no odd space.
-_STRANGE = re.compile("[^ -~\u00a1-\u024f–—‑−…≤≥→’‘“”„•€‰Ωμ☐│─┼▲]|\u00ad")
+_STRANGE = re.compile("[^ -~\u00a1-\u0130\u0132-\u017e–—‑−…≤≥→’‘“”„•€‰Ωμ☐│─┼▲]|\u00ad")
 _KEY = re.compile("(" + "|".join(sorted(KEYWORDS, key=len, reverse=True)) + r")(?:( +)(.*))?$")
 _PART = re.compile("(" + "|".join(PARTS) + r"):(?: +(.*))?$")
 _LABEL = re.compile(r"[A-ZÀ-Þ][\w ]{0,20}?\s?:(?:\s|$)")

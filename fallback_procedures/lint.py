@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -273,6 +274,15 @@ def sentences(library: Library, entries: list[Entry]) -> list[str]:
     return told
 
 
+def _tomorrow(library: Library, entries: list[Entry]) -> list[str]:
+    """Approvals dated after today, by this machine's clock: somebody will approve, nobody has."""
+    today = time.strftime("%Y-%m-%d")
+    told = [(str(one.path), one.procedure.status.split()[-1]) for one in entries
+            if one.procedure and one.procedure.approved]  # fmt: skip
+    told += [(f"sheet of {sheet.site}", sheet.approved_on) for sheet in library.sheets.values()]
+    return [f"{where}: approved on {day}, which is after today" for where, day in told if day > today]
+
+
 def check(files: list[str], place: Place) -> int:
     """`--check`: 0 where nothing was found, 1 with one line per finding, 2 for a file that cannot be read."""
     library = load(place.manual)
@@ -285,7 +295,7 @@ def check(files: list[str], place: Place) -> int:
                 sys.stderr.write(f"handwheel-manual: {name}: cannot be read; name a procedure file\n")
                 return 2
             entries.append(entry)
-    lines = sentences(library, entries)
+    lines = [*sentences(library, entries), *_tomorrow(library, entries)]
     if not files:
         lines += [note for note in library.notes if "/sheets/" in note]
         english = [entry.procedure for entry in entries if entry.language == "en" and entry.procedure]

@@ -213,7 +213,7 @@ class Procedure:
 
     @property
     def unreviewed_translation(self) -> bool:
-        return self.language != "en" and "not yet reviewed" in self.translation
+        return "not yet reviewed" in self.translation
 
     @property
     def moves_the_plant(self) -> bool:

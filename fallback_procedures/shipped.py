@@ -29,7 +29,8 @@ def home() -> Path:
 def read(*parts: str) -> bytes:
     """A file of the program. Raises OSError where there is none."""
     loader: Any = __spec__.loader  # of this file: it reads its neighbours too, on a disk as in a zip
-    return bytes(loader.get_data(os.path.join(FOLDER, *parts)))
+    # in a zip under the name by which it was started: "../stick/x.pyz" is another path to it than the one without dots
+    return bytes(loader.get_data(os.path.join(os.path.dirname(__file__) if archive() else FOLDER, *parts)))
 
 
 def names(*parts: str) -> list[str]:

@@ -9,7 +9,6 @@ outside of it (`handwheel-journal`) and is never touched.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import errno
 import hashlib
@@ -34,6 +33,8 @@ from fallback_procedures.place import STICK, STICK_JOURNAL, Place
 from fallback_procedures.shelf import status
 from fallback_procedures.words import LANGUAGES, _, clean, local_text, utc_text
 
+_ED25519 = bytes.fromhex("302a300506032b6570032100")  # what stands before the 32 bytes of such a key (RFC 8410)
+_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/]{59}=)\n-----END PUBLIC KEY-----\n?")
 ROOM, SUMS, KEY, START = "handwheel", "SHA256SUMS", "ledger_key.pem", "START.txt"
 PROGRAM = "handwheel-manual.pyz"
 FILES = ("status.json", "last_known.txt", "last_known_minute.txt", "planned_stop.json")
@@ -259,7 +260,7 @@ def check(target: Path, place: Place, key: str = "") -> tuple[int, list[str]]:
             raise Unmade(_("{path}: was pulled while it was written; {old} is whole, make it again").format(
                 path=clean(target), old=old.name))  # fmt: skip
         raise Unmade(_("{path}: there is no stick of handwheel here").format(path=clean(target)))
-    faults = read_back(room)
+    faults = [*read_back(room), *_beside(target, room)]
     try:
         about = json.loads(read_plain(room / "manual" / STICK, 10_000))
         made, binder = str(about["made"]), str(about["binder"])
@@ -290,11 +291,26 @@ def read_back(room: Path) -> list[str]:
         except OSError as fault:
             faults.append(_("MISSING: {name} ({why})").format(name=name, why=fault.strerror))
     known = {*listed, SUMS, f"{SUMS}.sig", KEY}
-    for path, parts in plain_files(room, faults):
+    for path, parts in plain_files(room, faults, every=True):
         name = "/".join(parts)
         if name not in known:
             faults.append(_("NOT OF THIS STICK: {name}").format(name=path.name if len(name) > 150 else name))
     return faults
+
+
+def _beside(target: Path, room: Path) -> list[str]:
+    """What lies beside the folder of the stick and is not ours, or is not what we laid there."""
+    if room == target:
+        return []
+    faults = []
+    try:
+        if _plain(target / START) != _plain(room / START):
+            faults.append(_("CHANGED: {name}").format(name=START))
+        names = sorted(os.listdir(target))
+    except OSError as fault:
+        return [_("MISSING: {name} ({why})").format(name=START, why=fault.strerror)]
+    ours = (START, ROOM, f"{ROOM}.old", STICK_JOURNAL)
+    return faults + [_("NOT OF THIS STICK: {name}").format(name=name[:150]) for name in names if name not in ours]
 
 
 def _sums(room: Path) -> dict[str, str]:
@@ -322,11 +338,13 @@ def _digest(path: Path) -> str:
 def key_mark(room: Path) -> str:
     """The fingerprint of the key on a stick, as `handwheel ledger key` prints it; "?" where there is none."""
     try:
-        words = read_plain(room / KEY, 10_000).decode("ascii", "replace").split("-----")
-        public = base64.b64decode("".join(words[2].split()), validate=True)[-32:]
-    except (OSError, IndexError, binascii.Error, ValueError):
+        pem = _PEM.fullmatch(_plain(room / KEY).replace(b"\r\n", b"\n"))
+        told = base64.b64decode(pem.group(1), validate=True) if pem else b""
+    except (OSError, ValueError):
         return "?"
-    letters = base64.b32encode(hashlib.sha256(public).digest()).decode()[:20]
+    if len(told) != len(_ED25519) + 32 or not told.startswith(_ED25519):
+        return "?"
+    letters = base64.b32encode(hashlib.sha256(told[len(_ED25519) :]).digest()).decode()[:20]
     return "-".join(letters[at : at + 4] for at in range(0, 20, 4))
 
 
@@ -335,6 +353,8 @@ def _signature(room: Path, key: str) -> tuple[bool, str]:
     if not (room / f"{SUMS}.sig").is_file():
         return not key, _("NOT SIGNED: no key was at hand when it was made")
     mark = key_mark(room)
+    if mark == "?":  # another reader might take another key out of it
+        return False, _("THE KEY ON IT IS NONE OF OURS: {name}").format(name=KEY)
     if key and key.upper() != mark:
         return False, _("SIGNED BY ANOTHER KEY: {mark}").format(mark=mark)
     openssl = shutil.which("openssl")
@@ -365,10 +385,12 @@ def fat_name(name: str) -> str:
     return f"_{kept}" if _RESERVED.fullmatch(kept) else kept
 
 
-def plain_files(folder: Path, left_out: list[str], parts: tuple[str, ...] = ()) -> Iterator[tuple[Path, list[str]]]:
+def plain_files(
+    folder: Path, left_out: list[str], parts: tuple[str, ...] = (), every: bool = False
+) -> Iterator[tuple[Path, list[str]]]:
     """The plain files below a folder with the parts of their names; links, pipes and devices are left out, and said.
 
-    What is being written (.name.part) or was printed in haste (now/) is none of them.
+    What is being written (.name.part) or was printed in haste (now/) is none of them, but for `every`.
     """
     try:
         rows = sorted(os.scandir(folder), key=lambda row: row.name)
@@ -378,10 +400,10 @@ def plain_files(folder: Path, left_out: list[str], parts: tuple[str, ...] = ()) 
         left_out.append(f"{folder}: {fault.strerror}")
         return
     for row in rows:
-        if row.name.startswith(".") or (folder.name == "binder" and row.name == "now"):
+        if not every and (row.name.startswith(".") or (folder.name == "binder" and row.name == "now")):
             continue
         if row.is_dir(follow_symlinks=False) and len(parts) < 8:
-            yield from plain_files(Path(row.path), left_out, (*parts, row.name))
+            yield from plain_files(Path(row.path), left_out, (*parts, row.name), every)
         elif row.is_file(follow_symlinks=False):
             yield Path(row.path), [*parts, row.name]
         else:
@@ -402,7 +424,9 @@ def _plain(path: Path) -> bytes:
 
 def _replace(path: Path, raw: bytes) -> None:
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with contextlib.suppress(FileNotFoundError):
+        part.unlink()  # whatever lies there, a link too
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644), "wb") as file:
         file.write(raw)
         file.flush()
         os.fsync(file.fileno())

@@ -1,5 +1,6 @@
 """The USB stick: whole or not at all, readable by anybody, run by any Python from 3.9, never taken for live."""
 
+import base64
 import json
 import os
 import re
@@ -14,7 +15,7 @@ import pytest
 
 from fallback_procedures.journal import read_lines
 from fallback_procedures.place import find
-from fallback_procedures.stick import KEY, ROOM, START, SUMS, fat_name, plain_files, program
+from fallback_procedures.stick import KEY, ROOM, START, SUMS, fat_name, key_mark, plain_files, program
 from fallback_procedures.triggers import moment
 from monitor.ledger import open_ledger
 from monitor.state import State as MonitorState
@@ -159,6 +160,9 @@ def test_a_whole_stick_is_said_to_be_whole_and_that_nobody_signed_it(usb):
         (lambda room: (room / SUMS).write_text("rubbish"), f"{SUMS}: cannot be read"),
         (lambda room: (room / SUMS).write_text("0" * 64 + "  ../../etc/passwd\n"), f"{SUMS}: cannot be read"),
         (lambda room: swap_for_link(room / "manual/status.json"), "status.json"),
+        (lambda room: (room / ".hidden.exe").write_text("worm"), "NOT OF THIS STICK: .hidden.exe"),
+        (lambda room: (room.parent / "autorun.inf").write_text("x"), "NOT OF THIS STICK: autorun.inf"),
+        (lambda room: (room.parent / START).write_text("run: curl"), f"CHANGED: {START}"),
     ],
 )
 def test_what_was_changed_is_named(usb, harm, said):
@@ -206,6 +210,42 @@ def test_the_ledgers_key_signs_and_openssl_alone_tells_whether_it_did(usb, tmp_p
     assert alone.returncode == 0
     sums.write_text(sums.read_text().replace("library/en/F1.txt", "library/en/F9.txt", 1))
     assert "THE SIGNATURE IS WRONG" in manual("--check-stick", str(usb)).stdout
+
+
+@pytest.mark.parametrize("decoy", ["two blocks", "longer"])
+def test_a_key_file_in_which_two_readers_find_two_keys_is_no_key(usb, tmp_path, decoy):
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl on this machine")
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
+
+    for name in ("ours", "theirs"):
+        openssl("genpkey", "-algorithm", "ed25519", "-out", f"{name}.pem")
+        openssl("pkey", "-in", f"{name}.pem", "-pubout", "-out", f"{name}.pub")
+    ours, theirs = ((tmp_path / f"{name}.pub").read_text() for name in ("ours", "theirs"))
+    key = usb / ROOM / KEY
+    key.write_text(ours)
+    mark = key_mark(usb / ROOM)
+    blocks = [base64.b64decode(text.split("\n")[1]) for text in (theirs, ours)]
+    longer = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(blocks[0] + blocks[1][-32:]).decode()}\n"
+    key.write_text(
+        ours.replace("PUBLIC", "X OLD") + theirs if decoy == "two blocks" else longer + "-----END PUBLIC KEY-----\n"
+    )
+    openssl("pkeyutl", "-sign", "-inkey", "theirs.pem", "-rawin", "-in", str(usb / ROOM / SUMS), "-out",
+            str(usb / ROOM / f"{SUMS}.sig"))  # fmt: skip
+    for words in ((), ("--key", mark)):
+        done = manual("--check-stick", str(usb), *words)
+        assert (done.returncode, "THE KEY ON IT IS NONE OF OURS" in done.stdout) == (1, True)
+
+
+def test_a_link_on_the_stick_leads_no_writer_away_from_it(usb, published, tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (usb / f"{START}.part").symlink_to(tmp_path / "precious")
+    done = manual("--state", published, "--make-stick", str(usb))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert not (usb / START).is_symlink()
 
 
 def test_nothing_but_a_list_of_checksums_is_signed_and_no_key_is_made_for_it(tmp_path):
@@ -321,6 +361,14 @@ def test_the_program_needs_nothing_beside_it(tmp_path, word):
     assert title in done.stdout or word != "en"
     assert len([line for line in done.stdout.splitlines() if line[2:3] in ("P", "F")]) == 30
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone.pyz"]
+
+
+def test_the_program_is_found_by_a_way_round(tmp_path):
+    (tmp_path / "usb").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "usb" / "alone.pyz").write_bytes(program())
+    done = python("-I", "-S", "../usb/alone.pyz", "--show", "P-17", cwd=tmp_path / "empty")
+    assert (done.returncode, "Manual round" in done.stdout) == (0, True)
 
 
 def test_start_says_never_in_a_plant_pc_in_three_languages_and_reads_on_any_editor(usb):
