@@ -274,7 +274,7 @@ def test_a_night_at_a_lift_station_with_a_second_procedure_takes_under_two_hundr
 
 def test_a_wrong_form_says_what_is_expected_and_a_reading_of_words_takes_plain_input(state, manual):
     state.publish(moment(), age_s=190)
-    answers = "P-12 R\ns\ng 16\nx\nq\n\n"
+    answers = "P-12 R\ns\ng 23\nx\nq\n\n"
     text = manual("--state", str(state.root), "--drill", answers="P-03 R\ns\nabc\n12:30\nx\nq\n\n").stdout.decode()
     assert text.count("! hydrogen sulphide: a number in ppm, as 2.31 or 2,31") == 2
     assert "[]" not in manual("--state", str(state.root), "--drill", answers=answers).stdout.decode()
@@ -282,9 +282,9 @@ def test_a_wrong_form_says_what_is_expected_and_a_reading_of_words_takes_plain_i
 
 def test_a_step_waits_for_its_second_person_a_hold_for_its_role_and_words_are_taken_as_they_are(state, manual):
     state.publish(moment(), age_s=190)
-    answers = "P-12 R\ns\ng 4\nd\ny\n2\nd\ng 9\no\n3\n2\ng 16\na fan and pump 2\nx\nq\n\n"
+    answers = "P-12 R\ns\ng 6\nd\ny\n2\nd\ng 15\no\n3\n2\ng 23\na fan and pump 2\nx\nq\n\n"
     text = manual("--state", str(state.root), "--drill", answers=answers).stdout.decode()
-    assert "! a second person must verify step 4 first (y)" in text
+    assert "! a second person must verify step 6 first (y)" in text
     kinds = [line["kind"] for line in journal_of(state)]
     assert kinds[2:] == ["goto", "verified", "done", "goto", "released", "goto", "reading"]
     assert journal_of(state)[6]["released_by"] == "duty_manager"
