@@ -24,6 +24,7 @@ from fallback_procedures.textpage import PAPERS
 from fallback_procedures.words import _, clean, encodable, local_text
 
 FOLLOW_S = 20.0  # how long a print job is followed [s]
+STUCK_S = 3.0  # a job that is held or stopped, or whose queue is disabled, is not waited for longer than this [s]
 LP_S = 15.0  # how long `lp` may take to hand a job over [s]
 ASK_S = 5.0  # how long a question to the printer system may take [s]
 DEVICE_S = 20.0  # how long a device may take no byte before it counts as off [s]
@@ -84,7 +85,7 @@ def _why_refused(said: str) -> str:
 
 def _followed(job: str, queue: str, number: int, follow_s: float) -> Sent:
     deadline = time.monotonic() + follow_s
-    told = {"state": "unknown", "why": ""}
+    moving_s = time.monotonic()  # when it was last seen to be on its way
     while True:
         told = _job(job, number)
         if told["state"] == "completed":
@@ -98,7 +99,9 @@ def _followed(job: str, queue: str, number: int, follow_s: float) -> Sent:
         if told["state"] == "left":
             said = _("job {job} has left the queue; what became of it cannot be asked: look at the printer")
             return Sent("queued", (said.format(job=job),))
-        if time.monotonic() >= deadline:
+        if told["state"] == "processing" or (told["state"] == "pending" and not _disabled(queue)):
+            moving_s = time.monotonic()
+        if time.monotonic() >= deadline or time.monotonic() - moving_s > STUCK_S:
             break
         time.sleep(min(0.25, follow_s))
     why = {
@@ -106,7 +109,8 @@ def _followed(job: str, queue: str, number: int, follow_s: float) -> Sent:
         "stopped": _("the job is stopped"),
         "unknown": _("the printer system no longer answers"),
     }.get(told["state"], "")
-    reasons = "; ".join(part for part in (why, _queue_trouble(queue), told["why"]) if part)
+    every = [part for one in (why, _queue_trouble(queue), told["why"]) for part in one.split("; ")]
+    reasons = "; ".join(dict.fromkeys(part for part in every if part))
     said = _("QUEUED, NOT PRINTED: job {job}; look at the printer").format(job=job)
     if told["state"] == "processing":
         said = _("STILL PRINTING: job {job}; look at the printer").format(job=job)
@@ -132,6 +136,11 @@ def _job(job: str, number: int) -> dict[str, str]:
     return {"state": "pending" if here else "left", "why": ""}
 
 
+def _disabled(queue: str) -> bool:
+    told = _ask(_GET_PRINTER, f"/printers/{urllib.parse.quote(queue)}")
+    return told is not None and told.get("printer-state") == 5
+
+
 def _queue_trouble(queue: str) -> str:
     """Why a queue does not print: stopped, or what the printer says (no paper, cover open)."""
     told = _ask(_GET_PRINTER, f"/printers/{urllib.parse.quote(queue)}")
@@ -140,7 +149,7 @@ def _queue_trouble(queue: str) -> str:
     said = [_("the queue {name} is disabled").format(name=queue)] if told.get("printer-state") == 5 else []
     said += [clean(told.get("printer-state-message", ""), 80)]
     said += [clean(reason, 40) for reason in str(told.get("printer-state-reasons", "")).split() if reason != "none"]
-    return "; ".join(dict.fromkeys(word for word in said if word and word != "paused"))
+    return "; ".join(word for word in said if word and word != "paused")
 
 
 def _run(command: list[str], limit_s: float) -> subprocess.CompletedProcess[str]:

@@ -19,10 +19,10 @@ EXAMPLE = Path(__file__).parents[2] / "config" / "example"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     if why := cups.missing():
         pytest.skip(why)
-    running = cups.start(tmp_path_factory.mktemp("cups") / "server")
+    running = cups.start()
     yield running
     running.stop()
 
@@ -111,11 +111,11 @@ def test_a_queue_that_is_disabled_while_the_binder_prints_is_said(place, system)
     assert "paper jam" in " ".join(told.lines)
 
 
-def test_a_printer_system_that_is_killed_while_it_prints_is_said(place, tmp_path, monkeypatch):
+def test_a_printer_system_that_is_killed_while_it_prints_is_said(place, monkeypatch):
     """Nobody may call that printed; and the program does not wait for ever."""
     if why := cups.missing():
         pytest.skip(why)
-    own = cups.start(tmp_path / "server")
+    own = cups.start()
     monkeypatch.setenv("CUPS_SERVER", own.server)
     own.queue("slow", "sleep 60")
     found = []
@@ -129,3 +129,4 @@ def test_a_printer_system_that_is_killed_while_it_prints_is_said(place, tmp_path
     assert found[0].word == "queued"
     assert "the printer system no longer answers" in found[0].lines[0]
     assert time.monotonic() - began < FOLLOW_S * 3
+    own.stop()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 LIBRARY = Path("/usr/lib/cups")
 CUPS_PDF = Path("/usr/share/ppd/cups-pdf/CUPS-PDF_opt.ppd")
@@ -78,27 +82,34 @@ class Cups:
         self.tell("lpadmin", "-p", name, "-v", f"{name}:/", *options, "-E")
 
     def kill(self) -> None:
-        """Kill the server as a fault would."""
+        """Kill the server and what it started as a fault would."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.kill()
         self.process.wait(10)
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
 
     def stop(self) -> None:
-        """Stop the server and wait for it."""
+        """Stop the server, wait for it, and remove what it wrote."""
+        if self.process.poll() is not None:
+            shutil.rmtree(self.root, ignore_errors=True)
+            return
         self.process.terminate()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.kill()
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
-def start(root: Path) -> Cups:
-    """A cupsd with its folders below `root`, once it answers."""
+def start() -> Cups:
+    """A cupsd with its folders below one of its own, once it answers."""
+    root = Path(tempfile.mkdtemp(prefix="handwheel-cups-"))  # pytest's own folders are closed to the filters' user
+    root.chmod(0o755)
     for name in ("etc", "spool", "cache", "run", "tmp", "log", "bin/backend"):
         (root / name).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)  # the filters run as another user
-    for folder in root.parents:
-        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
     for part in LIBRARY.iterdir():
         if part.name != "backend":
             (root / "bin" / part.name).symlink_to(part)
@@ -117,5 +128,6 @@ def start(root: Path) -> Cups:
                 return cups
         except OSError:
             time.sleep(0.05)
+    told = (root / "log" / "error").read_text()[-500:]
     cups.stop()
-    raise RuntimeError(f"cupsd did not start: {(root / 'log' / 'error').read_text()[-500:]}")
+    raise RuntimeError(f"cupsd did not start: {told}")

@@ -29,10 +29,10 @@ def page(tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server():
     if why := cups.missing():
         pytest.skip(why)
-    running = cups.start(tmp_path_factory.mktemp("cups") / "server")
+    running = cups.start()
     yield running
     running.stop()
 
