@@ -165,8 +165,10 @@ class State:
     def make(self) -> "State":
         """Create the folders that are missing (mode 2770); raises UserError where the place cannot be written.
 
-        The root and history are 3770: who may put files there may not take away those of others.
+        The root and history are 3770: who may put files there may not take away those of others. What the fallback
+        believes (procedures, sheets, setpoints, facts, the status) is written by the daemon alone: 2750.
         """
+        believed = (self.manual, self.procedures, self.sheets, self.setpoints, self.facts)
         folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, self.manual,
                    self.procedures, self.sheets, self.setpoints, self.binder, self.facts, self.journal)  # fmt: skip
         for folder in folders:
@@ -175,6 +177,8 @@ class State:
                     folder.mkdir(parents=True)
                     folder.chmod(0o3770 if folder in (self.root, self.history) else 0o2770)
                     sync_folder(folder.parent)
+                if folder in believed and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+                    folder.chmod(0o2750)
             except OSError as fault:
                 why = fault.strerror or fault
                 raise UserError(

@@ -95,6 +95,9 @@ def publish_folder(settings: Settings, state: State) -> list[str]:
     published = (("procedures", state.procedures), ("sheets", state.sheets), ("setpoints", state.setpoints))
     for name, target in published:
         source = settings.folder / name
+        if target.is_symlink():  # somebody of the group could lead us to files that are not ours
+            target.unlink()
+        target.mkdir(mode=0o2750, exist_ok=True)
         wanted = {path.relative_to(source) for path in source.rglob("*.txt") if path.is_file()}
         for path in sorted(wanted):
             raw = (source / path).read_bytes()[:SIZE_LIMIT]

@@ -1,0 +1,35 @@
+"""The folders that the fallback believes: made equal to the configuration, written by the daemon alone, led nowhere."""
+
+import stat
+
+from monitor.daemon.publishing import publish_folder
+from monitor.settings import load
+from monitor.state import State
+from tests.monitor.plant_bench import configure
+
+
+def test_what_the_fallback_believes_is_the_daemons_to_write_also_where_it_was_not_before(tmp_path):
+    state = State(tmp_path / "state").make()
+    state.sheets.chmod(0o2770)
+    state.make()
+    for folder in (state.manual, state.procedures, state.sheets, state.setpoints, state.facts):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o2750
+    for folder in (state.journal, state.binder):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o2770
+
+
+def test_a_link_in_place_of_a_folder_leads_to_nobody_elses_files(tmp_path):
+    settings = load(configure(tmp_path / "config", 502))
+    (settings.folder / "sheets").mkdir(exist_ok=True)
+    (settings.folder / "sheets" / "G.txt").write_text("SHEET  site G  ours\n")
+    state = State(tmp_path / "state").make()
+    publish_folder(settings, state)
+    for path in state.sheets.iterdir():
+        path.unlink()
+    state.sheets.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "report.txt").write_text("not ours")
+    state.sheets.symlink_to(tmp_path / "elsewhere")
+    assert "sheets/G.txt" in publish_folder(settings, state)
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["report.txt"]
+    assert (state.sheets.is_symlink(), (state.sheets / "G.txt").read_text()) == (False, "SHEET  site G  ours\n")
