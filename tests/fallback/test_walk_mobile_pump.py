@@ -111,11 +111,12 @@ def driver(plant, gauge):
         "4": ("Set the pump", takes(10)), "5": ("Set the suction", takes(10)), "6": ("Set the discharge", takes(10)),
         "7": ("Set ramps", takes(10)), "8": ("Check the whole line", takes(10)), "9": ("Notify", takes(10)),
         "10": ("Read the wet well level", level), "11": ("IF the mobile pump is running", running),
-        "12": ("WHEN the level has reached", prime), "13": ("Start the mobile pump", start),
-        "14": ("Check the discharge", takes(10)), "15": ("WHILE the level rises", faster),
-        "16": ("Read the instruments", takes(20)), "17": ("IF the level has fallen to", stop),
-        "18": ("IF the level is above", takes(5)), "19": ("IF sewage flows over", takes(5)),
-        "20": ("Record level", until_the_next_round),
+        "12": ("WHEN the level has reached", prime), "13": ("Open the valve", takes(30)),
+        "14": ("Start the mobile pump", start), "15": ("Check the discharge", takes(10)),
+        "16": ("WHILE the level rises", faster), "17": ("Read the instruments", takes(20)),
+        "18": ("IF the level has fallen to", stop), "19": ("IF the mobile pump stands", takes(30)),
+        "20": ("IF the level is above", takes(5)), "21": ("IF sewage flows over", takes(5)),
+        "22": ("Record level", until_the_next_round),
     }  # fmt: skip
 
 
