@@ -169,7 +169,7 @@ class _Page:
                 rows.append((note.text("procedure", 20), note.text("step", 10), note.text("text"), TO_WRITE, TO_WRITE,
                              TO_WRITE))  # fmt: skip
         yield Paragraph(_("Each line is a question to those who own the procedure: does its text need to change?"))
-        head = (_("procedure"), _("step"), _("what was seen"), _("change"), _("who (role)"), _("until"))
+        head = (_("procedure"), _("step"), _("what was seen"), _("proposed change"), _("who (role)"), _("until"))
         yield Table(
             "corrections", head, tuple(rows), about=_("what may need to change in which procedure"), most=DEVIATIONS
         )

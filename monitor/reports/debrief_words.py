@@ -68,6 +68,9 @@ def deviation_words(one: Deviation) -> str:
         "not_ended": _("the run was never ended"), "unmet": _("handed back although: {text}"),
     }  # fmt: skip
     text = role_word(one.text) if one.kind == "released" else clean(one.text, 400)
+    if one.kind == "undone":
+        kind, _space, what = text.partition(" ")
+        text = f"{kind_words(kind)} {what}".strip()
     return words.get(one.kind, clean(one.kind, 20)).format(text=text or "-")
 
 
