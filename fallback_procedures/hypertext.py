@@ -130,7 +130,7 @@ def _step(page: Content, step: Content) -> str:
     parts = [f'<p class="hold">{text(said)}</p>' for said in step["repeats"]]
     parts += [f'<p class="{text(one["kind"])}"><strong>{text(one["word"])}</strong> {text(one["text"])}</p>'
               for one in step["notices"]]  # fmt: skip
-    parts += [f'<p class="hold">{text(hold)}</p>' for hold in step["holds"]]
+    parts += [f'<p class="hold">{text("   ".join(hold))}</p>' for hold in step["holds"]]
     mark = "<strong>(!)</strong> " if step["critical"] else ""
     place = f'<span class="fill">__:__ {text(page["time_word"])} ____ {text(page["initials_word"])}</span>'
     parts.append(f'<div{drill}><span class="box"></span><strong>{text(step["number"])}</strong> {mark}'
@@ -140,7 +140,7 @@ def _step(page: Content, step: Content) -> str:
         parts.append(f'<p class="reading">{text(reading["name"])} <span class="fill">________ {text(reading["unit"])}'
                      f"</span> {text(reading['limits'])}{judge}</p>")  # fmt: skip
     parts += [f'<p class="said"><strong>{text(word)}:</strong> {text(said)}</p>' for word, said in step["said"]]
-    parts += [f'<p class="reading"><strong>{text(step["second"])}</strong></p>'] if step["second"] else []
+    parts += [f'<p class="reading"><strong>{text("   ".join(step["second"]))}</strong></p>'] if step["second"] else []
     parts += [f'<p class="hold">{text(said)}</p>' for said in step["again"]]
     return f"<li>{''.join(parts)}</li>"
 

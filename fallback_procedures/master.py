@@ -138,7 +138,8 @@ def compared(master: Master, known: Iterable[tuple[str, str, str, str]]) -> list
     told = []
     for row in master.rows:
         value, quality, age = live.get(row.tag, ("", "", ""))
-        told.append(Compared(row.tag, row.what, row.shown, value, age, _differs(row, value, quality)))
+        seen = value if quality.split()[:1] in ([], ["good"]) else f"{value} ({quality})"
+        told.append(Compared(row.tag, row.what, row.shown, seen, age, _differs(row, value, quality)))
     return told
 
 
@@ -179,7 +180,7 @@ def master_page(
     code = f"HW:F10:r1:{master.approved_on or '0000-00-00'}:{master.sha256[:8]}"
     return sheet_page(
         "F10", _("Setpoint master list"), sheet, printed_s, master.sha256, code, simulated, ledger,
-        [table(head, rows, [30, 17, 21, 17, 19, 9], airy=True)],
+        [table(head, rows, [28, 22, 20, 15, 18, 9], airy=True)],
         draft=approval, revision=master.approved_on, state=_("approved") if master.approved else _("NOT A MASTER"),
         stamps=stamps, warnings=warnings, across="" if master.approved else _("NOT A MASTER"),
         facts=[[_("Use"), _("The approved value holds. A value that differs is called to the shift lead before a hand "

@@ -174,11 +174,11 @@ def _step(step: Step, sheet: Sheet, repeats: tuple[Repeat, ...]) -> Content:
         if text
     ]
     second = (
-        _("Second person") + f": {spoken(step.second_person, sheet)}   " + _("signature ________")
+        [_("Second person") + f": {spoken(step.second_person, sheet)}", _("signature ________")]
         if step.second_person
-        else ""
+        else []
     )
-    told = [step.text, second, *(notice.text for notice in step.notices), *(text for _word, text in said)]
+    told = [step.text, *second, *(notice.text for notice in step.notices), *(text for _word, text in said)]
     return {
         "again": [
             line
@@ -196,9 +196,10 @@ def _step(step: Step, sheet: Sheet, repeats: tuple[Repeat, ...]) -> Content:
             {"kind": one.kind, "word": notice_word(one.kind), "text": spoken(one.text, sheet)} for one in step.notices
         ],
         "holds": [
-            _("HOLD")
-            + f" ({hold_words(hold.role, hold.once)}): {spoken(hold.text, sheet)}   "
-            + _("signature ________ time __:__")
+            [
+                _("HOLD") + f" ({hold_words(hold.role, hold.once)}): {spoken(hold.text, sheet)}",
+                _("signature ________ time __:__"),
+            ]
             for hold in step.holds
         ],
         "number": step.number,

@@ -55,7 +55,7 @@ def _head(page: Content, width: int, number: str, last: str) -> list[str]:
     station = f"{page['simulated']}  {page['station']}".strip()
     return [
         *_two(station, count, width),
-        *wrapped(f"{page['id']}  {page['title']}", width),
+        *wrapped(f"{page['id']}  {page['title']}".strip(), width),
         *_two(f"{page['header']}  {page['draft']}".strip(), page["qr"], width),
         *_two(f"{page['printed_word']} {page['printed']}", page["hash"][:8], width),
         *(line for one in page["stamps"] for line in wrapped(f"*** {one['text']} ***", width)),
@@ -99,9 +99,14 @@ def _blocks(page: Content, width: int, room: int) -> list[list[str]]:
         blocks.append(_labelled(label, text, width))
     if page["sign"]:
         sign = ["", *(line for label in page["sign"] for line in ("", _line(f"{label}: ", width)))]
-        ends = 1 + len(page["ends"])  # no page of signatures alone: the last step goes with them
+        # no page of signatures alone: the last step goes with them, or the last rows of a table
+        ends = 1 + len(page["ends"]) + (2 if page["tables"] else 0)
         last = [line for block in blocks[-ends:] for line in block] + sign
-        blocks = [*blocks[:-ends], last] if page["blocks"] and len(last) <= room // 2 else [*blocks, sign]
+        blocks = (
+            [*blocks[:-ends], last]
+            if (page["blocks"] or page["tables"]) and len(last) <= room // 2
+            else [*blocks, sign]
+        )
     return blocks
 
 
@@ -117,7 +122,7 @@ def _step(page: Content, step: Content, width: int) -> list[str]:
     for notice in step["notices"]:
         block += wrapped(notice["text"], width, f"** {notice['word']}  ", "   ")
     for hold in step["holds"]:
-        block += wrapped(hold, width, "== ", "   ")
+        block += wrapped("   ".join(hold), width, "== ", "   ")
     place = f"__:__ {page['initials_word']} ____"
     mark = "(!)" if step["critical"] else "   "
     if wide:
@@ -133,7 +138,7 @@ def _step(page: Content, step: Content, width: int) -> list[str]:
     for word, text in step["said"]:
         block += wrapped(f"{word}: {text}", width, under, under + "  ")
     if step["second"]:
-        block += ["", *wrapped(step["second"], width, under, under + "  ")]
+        block += ["", *wrapped("   ".join(step["second"]), width, under, under + "  ")]
     for said in step["again"]:
         block += wrapped(said, width, "", "  ")
     return block

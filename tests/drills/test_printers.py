@@ -1,5 +1,8 @@
 """A real printer system: the whole binder through CUPS into PDF, each page counted; queues and servers that fail."""
 
+import re
+import shutil
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -15,6 +18,8 @@ from tests.fallback import cups
 pypdf = pytest.importorskip("pypdf")
 pytest.importorskip("typst")
 pytestmark = pytest.mark.drill
+PAGE = re.compile(r'<page width="([\d.]+)" height="([\d.]+)">(.*?)</page>', re.DOTALL)
+WORD = re.compile(r'xMin="([-\d.]+)" yMin="([-\d.]+)" xMax="([-\d.]+)" yMax="([-\d.]+)">')
 EXAMPLE = Path(__file__).parents[2] / "config" / "example"
 
 
@@ -101,6 +106,33 @@ def test_text_pages_come_out_whole_on_one_sheet_each(place, papers):
         rows: list[tuple[float, float]] = []
         page.extract_text(visitor_text=lambda text, cm, tm, font, size, rows=rows: rows.append((tm[4], tm[5])))
         assert all(0 <= x <= float(box.width) and 0 <= y <= float(box.height) for x, y in rows)
+
+
+def test_no_word_lies_on_another_or_outside_its_page(place, tell):
+    """All words of all sets, as boxes; what runs across the page (DRAFT) is meant to lie behind the others."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed")
+    count, wrong = 0, []
+    for one in record_of(place)["sets"]:
+        path = folder_of(place) / one["folder"] / "binder.pdf"
+        told = subprocess.run(["pdftotext", "-bbox", path, "-"], capture_output=True, check=True, timeout=120).stdout
+        for number, page in enumerate(PAGE.findall(told.decode()), 1):
+            count += 1
+            width, height = float(page[0]), float(page[1])
+            words = sorted((tuple(map(float, found[:4])) for found in WORD.findall(page[2])), key=lambda box: box[1])
+            words = [box for box in words if box[3] - box[1] < 30]
+            wrong += [(one["folder"], number, box) for box in words
+                      if min(box[0], box[1]) < 8 or box[2] > width - 8 or box[3] > height - 8]  # fmt: skip
+            for at, first in enumerate(words):
+                for second in words[at + 1 :]:
+                    if second[1] > first[3]:
+                        break
+                    across = min(first[2], second[2]) - max(first[0], second[0])
+                    down = min(first[3], second[3]) - second[1]
+                    if across > 1.5 and down > 0.45 * min(first[3] - first[1], second[3] - second[1]):
+                        wrong.append((one["folder"], number, first, second))
+    assert not wrong, wrong[:5]
+    tell(f"{record_of(place)['paper']}: {count} pages, no word on another")
 
 
 def test_a_queue_that_is_disabled_while_the_binder_prints_is_said(place, system):

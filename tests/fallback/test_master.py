@@ -53,7 +53,8 @@ def test_a_difference_is_marked_and_what_cannot_be_compared_is_not():
         ("-", "bad comms", None),
     ):
         row = compared(read_master(TEXT), [("R-M.press", live, quality, "1h ago")])[1]
-        assert (row.live, row.age, row.differs) == (live, "1h ago", differs)
+        shown = live if quality == "good" else f"{live} ({quality})"
+        assert (row.live, row.age, row.differs) == (shown, "1h ago", differs)
 
 
 def test_the_page_says_what_is_approved_what_was_seen_and_how_old_it_is():
