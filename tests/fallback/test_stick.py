@@ -394,7 +394,8 @@ def test_start_says_never_in_a_plant_pc_in_three_languages_and_reads_on_any_edit
 def test_a_stick_that_is_full_keeps_the_old_one_whole(usb, published, tmp_path):
     place = tmp_path / "small"
     place.mkdir()
-    with mounted(place, "-t", "tmpfs", "-o", "size=10m", "tmpfs"):
+    needed = sum(path.stat().st_size + 4096 for path in usb.rglob("*") if path.is_file())
+    with mounted(place, "-t", "tmpfs", "-o", f"size={needed * 3 // 2}", "tmpfs"):
         shutil.copytree(usb, place, dirs_exist_ok=True)
         before = (place / ROOM / SUMS).read_bytes()
         done = manual("--state", published, "--make-stick", str(place))
