@@ -255,7 +255,7 @@ def test_a_night_at_a_lift_station_with_a_second_procedure_takes_under_two_hundr
     sheet = state.manual / "sheets" / "R.txt"
     sheet.write_text(sheet.read_text() + "hand_stop_level = 0.70 m\nround_every = 5 min\n")
     first = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\n25\nu\n1.5\nd\ni\nd\nd\n"  # a wrong reading, taken back
-    second = "x\nP-17\ns\nx\n1\n9.0\nd\n1.0\nd\ni\ni\ni\ni\n0.9\nd\nd\nf\n"
+    second = "x\nP-17 R\ns\nx\n1\n9.0\nd\n1.0\nd\ni\ni\ni\ni\n0.9\nd\nd\nf\n"
     end = "E P-03 R\n3\n1,4\n00:00\n\nH\n3\npump 2 rested\nS\ny\nL de\nh\n2\n3\nboth looked\nAUTO\nq\n"
     typed = LOST + first + second + end
     text = manual("--state", str(state.root), answers=typed).stdout.decode()
