@@ -88,7 +88,7 @@ def test_the_letters_of_one_place_are_all_different():
 @given(text=st.text(max_size=300), width=st.integers(40, 120))
 def test_what_stands_in_a_journal_can_bring_no_escape_and_no_wider_line(text, width):
     procedure = next(one for one in TEXTS if one.id == "P-03")
-    step = procedure.steps[2]
+    step = procedure.step("3")
     run = Run(text or "x", procedure, Sheet(text), text, True, step.number, {"1": Mark("done", text, text, text)},
               readings=(Taken(step.readings[0].name, text, text, None, text, "3", 1),))  # fmt: skip
     lines = [harmless(line) for line in run_lines(run, width, 40)]

@@ -75,7 +75,7 @@ class Plant:
 
 def go_to(text, nth=0):
     """The nth step that a part of the page sends to."""
-    return re.findall(r"GO TO step (\d+)", text)[nth]
+    return re.findall(r"GO TO step (\d+[a-z]?)", text)[nth]
 
 
 def out(step, sheet, value, nth=0):
@@ -138,18 +138,40 @@ def level_of(sheet, name):
     return float(sheet.values[name].split()[0])
 
 
-def lift_station(plant, late_s, out_of_order=()):
-    """What the words of P-03 mean to somebody who is `late_s` behind the gauge. Returns acts, calls and records."""
+def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()):
+    """What the words of P-03 mean to somebody who is `late_s` behind the gauge. Returns acts, calls and records.
+
+    `unreadable`: nothing is seen of the gauge, so the ammeter tells when a pump draws air. `power_lost`: from, to [s].
+    """
     well, pumps, told = stations.WET_WELL, stations.SEWAGE, {"calls": 0, "overflow": 0, "second": 0, "chosen": ""}
+
+    def is_dark():
+        return bool(power_lost) and power_lost[0] <= plant.now - STATE.time_s < power_lost[1]
+
+    def level():
+        return 9.0 if unreadable else plant.board(well)  # not readable counts as above the alarm
 
     def read_level(step, sheet):
         yield 5
+        if unreadable:
+            yield go_to(step.if_not)
         told["before"] = plant.board(well)
         if how := out(step, sheet, told["before"]):
             if how == "low":
                 for name in plant.running(pumps):
                     plant.switch(name, False)
             yield go_to(step.if_not)
+
+    def dark(step, sheet):
+        if is_dark():
+            yield 20
+            for name in plant.running(pumps):
+                plant.switch(name, False)
+
+    def without_power(step, sheet):
+        yield 5
+        if is_dark():
+            yield go_to(step.text)
 
     def if_running(step, sheet):
         yield 5
@@ -162,13 +184,15 @@ def lift_station(plant, late_s, out_of_order=()):
         if not told["chosen"]:
             yield go_to(step.if_not)
         rest_s, alarm = level_of(sheet, "rest_time") * 60, level_of(sheet, "alarm_level")
-        while plant.now - plant.started.get(told["chosen"], [-1e9])[-1] < rest_s and plant.board(well) < alarm:
+        while plant.now - plant.started.get(told["chosen"], [-1e9])[-1] < rest_s and level() < alarm:
             yield 5
 
     def start(step, sheet):
-        while plant.board(well) < level_of(sheet, "start_level"):
+        while level() < level_of(sheet, "start_level"):
             yield 5
         yield late_s
+        if is_dark():
+            yield go_to(step.if_not)
         plant.switch(told["chosen"], True)
 
     def current(step, sheet):
@@ -176,6 +200,8 @@ def lift_station(plant, late_s, out_of_order=()):
         assert not out(step, sheet, round(plant.state.pumps[told["chosen"]].current_a, 1))
 
     def falls(step, sheet):
+        if unreadable:
+            yield go_to(step.if_not, 2)
         before = plant.board(well)
         yield step.timer.s
         told["rising"] = plant.board(well) >= before
@@ -183,6 +209,32 @@ def lift_station(plant, late_s, out_of_order=()):
             yield go_to(step.if_not)
         if plant.board(well) <= level_of(sheet, "hand_stop_level"):
             yield go_to(step.if_not, 1)
+
+    def draws_air():
+        return plant.running(pumps) and plant.state.level_m(well) < 0.80
+
+    def at_the_ammeter(seconds):
+        end = plant.now + seconds
+        while plant.now < end and not draws_air():
+            yield 5
+        if draws_air():
+            yield 10
+            for name in plant.running(pumps):
+                plant.switch(name, False)
+
+    def ammeter(step, sheet):
+        if unreadable:
+            yield from at_the_ammeter(step.timer.s)
+            if not plant.running(pumps):
+                yield go_to(step.if_not)
+
+    def none_runs(step, sheet):
+        yield 5
+        if unreadable or not plant.running(pumps):
+            yield go_to(step.text)
+
+    def record(step, sheet):  # the other person stays at the ammeter
+        yield from at_the_ammeter(240) if unreadable else takes(15)(step, sheet)
 
     def second(step, sheet):
         if told.get("rising") and (name := plant.rested_longest(pumps, out_of_order)):
@@ -195,9 +247,9 @@ def lift_station(plant, late_s, out_of_order=()):
 
     def notify(step, sheet):
         yield 5
-        if plant.board(well) > level_of(sheet, "alarm_level") or out_of_order == pumps:
+        if level() > level_of(sheet, "alarm_level") or out_of_order == pumps or is_dark():
             told["calls"] += 1
-            yield 60
+            yield from at_the_ammeter(60) if unreadable else takes(60)(step, sheet)
 
     def overflow(step, sheet):
         yield 5
@@ -217,11 +269,14 @@ def lift_station(plant, late_s, out_of_order=()):
     return told, {
         "1": ("Measure the gas", takes(60)), "2": ("Read the station sheet", takes(60)),
         "3": ("Read the wet well level", read_level), "4": ("IF a pump is running", if_running),
+        "2a": ("Set each pump that stands still", takes(30)), "3a": ("IF every lamp of the panel is dark", dark),
+        "3b": ("IF power is missing", without_power), "8a": ("WHILE the gauge is unreadable", ammeter),
+        "12a": ("IF every pump stands still", none_runs),
         "5": ("Select the free pump", select), "6": ("WHEN the level has reached", start),
         "7": ("Read the motor current", current), "8": ("WHILE a pump runs", falls),
         "9": ("IF the level still rises", second), "10": ("IF the second pump runs", takes(5)),
         "11": ("IF a level left its limits", notify), "12": ("IF sewage flows over", overflow),
-        "13": ("WHEN the level has fallen", stop), "14": ("Record start, stop", takes(15)),
+        "13": ("WHEN the level has fallen", stop), "14": ("Record start, stop", record),
     }  # fmt: skip
 
 
@@ -372,6 +427,27 @@ def test_a_late_hand_holds_the_wet_well_and_two_pumps_out_lead_to_the_call_and_t
     for name in plant.started:
         starts = plant.started[name]
         assert all(later - earlier >= 4 * 60 for earlier, later in pairwise(starts))
+
+
+def test_a_gauge_that_nobody_can_read_neither_drowns_the_station_nor_stops_the_round(monkeypatch):
+    plant = Plant(monkeypatch, stations.SEWAGE)
+    told, acts = lift_station(plant, 20, unreadable=True)
+    together(plant, 2.0, walk("P-03", "R", acts, visits := []))
+    assert max(plant.levels["R-T01"]) < 3.00
+    assert min(plant.levels["R-T01"]) > 0.60
+    assert told["calls"] >= 2
+    assert {"8a", "14"} <= set(visits)
+    assert not {"9", "13"} & set(visits[visits.index("8a") :]) or told["second"] == 0
+
+
+def test_without_power_every_switch_is_off_before_it_comes_back(monkeypatch):
+    plant = Plant(monkeypatch, stations.SEWAGE)
+    told, acts = lift_station(plant, 20, power_lost=(600, 2400))
+    together(plant, 1.5, walk("P-03", "R", acts, []))
+    dark = [at for name in plant.started for at in plant.started[name] if 600 <= at - STATE.time_s < 2400]
+    assert not dark
+    assert told["calls"] >= 3
+    assert len([name for name in plant.started if plant.started[name][-1] - STATE.time_s > 2400]) >= 1
 
 
 @pytest.mark.parametrize("sandy", [(), ("N-P02", "N-P03")])
