@@ -270,7 +270,7 @@ def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()
         "1": ("Measure the gas", takes(60)), "2": ("Read the station sheet", takes(60)),
         "3": ("Read the wet well level", read_level), "4": ("IF a pump is running", if_running),
         "2a": ("Set each pump that stands still", takes(30)), "3a": ("IF every lamp of the panel is dark", dark),
-        "3b": ("IF power is missing", without_power), "8a": ("WHILE the gauge is unreadable", ammeter),
+        "3b": ("IF power is missing", without_power), "8a": ("IF the gauge is unreadable", ammeter),
         "12a": ("IF every pump stands still", none_runs),
         "5": ("Select the free pump", select), "6": ("WHEN the level has reached", start),
         "7": ("Read the motor current", current), "8": ("WHILE a pump runs", falls),
