@@ -282,25 +282,31 @@ def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()
 
 def tank(plant, room):
     """What the words of P-05 mean; the control room of `room` then says how many wells it wants."""
-    water, seen = stations.CLEAR_WATER, {}
+    water, seen = stations.CLEAR_WATER, {"levels": []}
 
     def first(step, sheet):
         yield 30
-        seen["first"] = plant.board(water)
-        if out(step, sheet, seen["first"]):
+        seen["levels"].append((plant.now, plant.board(water)))
+        if out(step, sheet, plant.board(water)):
             yield go_to(step.if_not)
+
+    def wait(step, sheet):
+        seen["waited"] = span_s(step.timer, sheet)
+        yield seen["waited"]
 
     def again(step, sheet):
         yield 30
-        seen["change"] = plant.board(water) - seen["first"]
+        last_hour = [one for one in seen["levels"] if plant.now - one[0] <= 3600]
+        at, level = last_hour[-1] if last_hour[-1][1] != plant.board(water) else last_hour[0]
+        seen["change"] = (plant.board(water) - level) * 3600 / (plant.now - at)  # [m/h]
         if out(step, sheet, plant.board(water)):
             yield go_to(step.if_not)
 
     def hours(step, sheet):
         yield 120
-        now, change = plant.board(water), seen["change"] or -0.05
+        now, change = plant.board(water), seen["change"] or -0.05 * 3600 / seen["waited"]
         limit = level_of(sheet, "level_min") if change < 0 else level_of(sheet, "level_max")
-        if out(step, sheet, round(abs(now - limit) / abs(4 * change), 2)):
+        if out(step, sheet, round(abs(now - limit) / abs(change), 2)):
             yield go_to(step.if_not)
 
     def tell(step, sheet):
@@ -313,9 +319,11 @@ def tank(plant, room):
             room["wanted"] = max(0, runs - 1)
 
     return {
-        "1": ("Read the level", first), "2": ("Record level and time", takes(15)), "3": ("Wait 15 min", takes(900)),
+        "1": ("Read the level", first), "2": ("Record level and time", takes(15)),
+        "3": ("Wait at the safe place", wait),
         "4": ("Read the level again", again), "5": ("Calculate the hours", hours),
-        "6": ("Notify the control room", tell), "7": ("Check the locks", takes(120)),
+        "6": ("Notify the control room", tell), "6a": ("IF the level is below", takes(10)),
+        "7": ("Check the locks", takes(120)),
     }  # fmt: skip
 
 
@@ -394,7 +402,8 @@ def wells(plant, room, late_s, sandy=()):
 
     return {
         "1": ("Read the station sheet", takes(60)), "2": ("IF the running well pumps are enough", enough),
-        "3": ("Select the free well pump", select), "4": ("Measure the depth", dip),
+        "3": ("Select the free well pump", select), "3a": ("Set this pump to off", takes(30)),
+        "4": ("Measure the depth", dip),
         "5": ("Check the lamps", takes(60)),
         "6": ("Set the discharge valve", takes(240)), "7": ("IF the well has an outlet", open_waste),
         "8": ("Start the well pump", start), "9": ("Set the flow slowly", flow), "10": ("Wait 5 min", takes(300)),
