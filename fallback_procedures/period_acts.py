@@ -301,6 +301,8 @@ def leave(seat: Seat, _given: str) -> Reply | Talk:
     seat.left = True
     if period.declared and not period.ended:
         return _("The period stays open; start handwheel-manual again to go on.")
+    if period.events and not period.ended:
+        return _("What was seen stays open; start handwheel-manual again to go on.")
     if period.entries and not period.open_runs() and not period.ended:
         seat.desk.close(moment())
     return ""

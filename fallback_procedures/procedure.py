@@ -180,6 +180,11 @@ class Applies:
     event: str = ""
 
 
+# a selector's position, in capitals as on its plate; and the same said in a sentence
+_BY_HAND = re.compile(r"\b(HAND|LOCAL|MANU|MANUEL|ORT)\b(?! BACK)|\b(?:[Ii]n|[Tt]o|[Aa]uf|[Ee]n|[Ss]ur) "
+                      r"(?:Hand|Local|Ort|Manu|Manuel|local|manuel|hand position)\b")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Procedure:
     """A whole procedure or form. `source` is the text it was read from."""
@@ -218,10 +223,11 @@ class Procedure:
     @property
     def moves_the_plant(self) -> bool:
         """Whether it speaks of taking a drive by hand; such a one is never offered before CONTROL LOST is declared."""
-        told = [self.title]
+        told = [self.title, self.purpose, self.when]
         for step in self.steps:
-            told += [step.text, step.expect, step.if_not, step.if_twice, *(notice.text for notice in step.notices)]
-        return any(re.search(r"\b(HAND|LOCAL|MANU|MANUEL|ORT)\b(?! BACK)", text) for text in told)
+            told += [step.text, step.expect, step.if_not, step.if_twice, step.second_person]
+            told += [notice.text for notice in step.notices] + [hold.text for hold in step.holds]
+        return any(_BY_HAND.search(text) for text in told)
 
     def step(self, number: str) -> Step | None:
         """The step of that number, if there is one."""

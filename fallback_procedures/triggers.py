@@ -198,7 +198,11 @@ def _applying(
     for name in library.ids():
         versions = [entry.procedure for key, entry in library.entries.items() if key[0] == name and entry.procedure]
         entry = library.get(name, language)
-        if entry is None or entry.procedure is None:
+        if entry is None:
+            continue
+        if entry.procedure is None:
+            if known.word != "running" or (period and (period.events or period.declared)):
+                found.append(Offer(name, "", _("this file has faults: whether it applies cannot be told, read it")))
             continue
         by_hand = any(procedure.moves_the_plant for procedure in versions)
         for condition in entry.procedure.applies:

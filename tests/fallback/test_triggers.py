@@ -9,6 +9,7 @@ from fallback_procedures import place as places
 from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, load
 from fallback_procedures.place import Place
+from fallback_procedures.procedure import parse
 from fallback_procedures.run import replay
 from fallback_procedures.triggers import (
     Now,
@@ -359,3 +360,27 @@ def test_after_a_restart_a_stopped_or_wrong_clock_says_that_the_age_is_unknown(s
     _known, offered, _where = seen(state, entries=entries, now=Now(wall_s, 9.0, "another boot"))
     assert offered["P-01"] == "CONTROL LOST declared by shift lead age unknown"
     assert offered["P-13"].endswith("said by shift lead age unknown")
+
+
+def test_a_faulty_copy_of_a_site_is_offered_to_be_read_and_never_hidden(state):
+    own = state.manual / "procedures" / "P-08.txt"
+    own.parent.mkdir()
+    own.write_text((SHIPPED / "en" / "P-08.txt").read_text().replace("STATUS", "STATTUS"))
+    state.publish(NOW)
+    assert seen(state)[1] == {}
+    gas = [line("opened"), line("seen", 2, event="chlorine_gas", site="N", text="smell")]
+    assert "has faults" in seen(state, entries=gas)[1]["P-08"]
+    assert "has faults" in seen(state, alive=False, now=Now(NOW.wall_s + 9, NOW.mono_s + 9, NOW.boot_id))[1]["P-08"]
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("PURPOSE    ", "PURPOSE    Every pump goes to HAND. "),
+    ("HOLD       shift_lead   ", "HOLD       shift_lead   Put the pumps in hand position. "),
+])  # fmt: skip
+def test_what_takes_a_drive_by_hand_is_known_wherever_it_says_so(old, new):
+    text = (SHIPPED / "en" / "P-08.txt").read_text()
+    assert not parse(text)[0].moves_the_plant
+    assert old in text
+    made, faults = parse(text.replace(old, new, 1))
+    assert made, faults
+    assert made.moves_the_plant
