@@ -77,12 +77,12 @@ def with_metrics(folder, port):
 async def test_a_real_daemon_tells_of_sources_store_worker_and_jobs(tmp_path):
     port = free_port()
     async with modbus_server(device()) as server:
-        timetable = '[[job]]\nname = "binder"\nevery_s = 86400\n'
+        timetable = '[[job]]\nname = "verify"\nevery_s = 86400\n'
         config = with_metrics(configure(tmp_path / "config", server.port, timetable=timetable), port)
         bench = Bench(config, State(tmp_path / "state")).start()
         try:
             status = await bench.until(
-                lambda s: s["sources"][0]["good"] == 4 and "binder" in s["worker"]["jobs"] and s["disk"]
+                lambda s: s["sources"][0]["good"] == 4 and "verify" in s["worker"]["jobs"] and s["disk"]
             )
             early = parsed(metrics.text(status | {"disk": None}, [], 0.0, "1"))  # the disk is looked at after seconds
             assert ("handwheel_store_ok",) in early and ("handwheel_disk_used_ratio",) not in early
@@ -98,8 +98,8 @@ async def test_a_real_daemon_tells_of_sources_store_worker_and_jobs(tmp_path):
             assert found["handwheel_store_ok",] == 1
             assert found["handwheel_ledger_entries",] >= 2
             assert 0 < found["handwheel_disk_used_ratio",] <= 1
-            assert found["handwheel_job_ok", ("job", "binder")] == 1
-            assert abs(found["handwheel_job_last_success_timestamp_seconds", ("job", "binder")] - time.time()) < 60
+            assert found["handwheel_job_ok", ("job", "verify")] == 1
+            assert abs(found["handwheel_job_last_success_timestamp_seconds", ("job", "verify")] - time.time()) < 60
             assert found["handwheel_overload_total", ("what", "polls_lost")] == 0
             assert found["handwheel_tick_age_seconds",] < 30
             with socket.socket() as outside:
