@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from fallback_procedures.journal import Journal
 from fallback_procedures.library import Library
 from fallback_procedures.place import Look
-from fallback_procedures.run import Run
+from fallback_procedures.run import Run, where_lost
 from fallback_procedures.view import beside, due_words, marked, marked_by, repeat_lines, spoken, status_note, step_lines
 from fallback_procedures.words import _, age_text, language, local_text, role_text, seconds_of, wrapped
 
@@ -31,6 +31,7 @@ def mode_lines(look: Look, width: int) -> list[str]:
         text = _("MANUAL since {time} ({age})  CONTROL LOST declared by {role}").format(
             time=at, age=age, role=role_text(period.declared_by)
         )
+        text += f": {where_lost(period) if period.sites else _('all stations')}"
     elif period.entries and not period.ended:
         text = _("ROUND, CONTROL LOST is not declared")
     else:

@@ -15,7 +15,7 @@ from fallback_procedures.drills import a_year_after
 from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
-from fallback_procedures.run import Period, Run, Taken, go_on
+from fallback_procedures.run import Period, Run, Taken, go_on, where_lost
 from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, tag_of, used
 from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text, utc_text
 
@@ -77,16 +77,18 @@ class Desk:
         return self.journal.append({**head, **more})
 
     def declare(self, now: Now, text: str, sites: tuple[str, ...] = ()) -> Line:
-        """Somebody judges that control is lost. Without `sites`: everywhere."""
-        if self.join().period().declared:
-            raise Refused(_("CONTROL LOST is already declared"))
-        return self.keep(now, "declared", sites=list(sites), text=clean(text, 500))
+        """Somebody judges that control is lost, at first or at more sites. Without `sites`: everywhere."""
+        period = self.join().period()
+        new = tuple(site for site in sites if not period.lost_at(site))
+        if (sites and not new) or "" in period.lost:
+            raise Refused(_("CONTROL LOST is already declared: {where}").format(where=where_lost(period)))
+        return self.keep(now, "declared", sites=list(new), text=clean(text, 500))
 
     def start(self, now: Now, procedure: Procedure, sheet: Sheet, site: str = "") -> str:
         """Begin a run and return its id. Refused where it would be dangerous outside a drill."""
         period = self.join().period()
         if not self.drill:
-            why = cannot_start(procedure, sheet, period)
+            why = cannot_start(procedure, sheet, period, site)
             if why:
                 raise Refused(why)
         count = sum(run.procedure.id == procedure.id for run in period.runs.values()) + 1
@@ -216,18 +218,24 @@ class Desk:
     def undo(self, now: Now, run_id: str = "") -> Line:
         """Take back the newest entry of a run that is not taken back yet, by a new entry.
 
-        Without a run: the newest of what belongs to none (an event, its end, "stable", a line from paper).
+        Without a run: the newest of what belongs to none (CONTROL LOST at a site, an event, its end, "stable", a line
+        from paper).
         """
-        period = self.join().period()
-        gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
-        mine = [line for line in period.entries if line["n"] not in gone and (
-                line.get("run") == run_id and line["kind"] not in ("undo", "started", "note") if run_id
-                else not line.get("run") and line["kind"] in ("seen", "seen_over", "stable", "paper"))]  # fmt: skip
-        if not mine:
+        last = self.newest(run_id)
+        if last is None:
             raise Refused(_("there is nothing to undo"))
-        last = mine[-1]
         more = {"procedure": last.get("procedure"), "run": run_id, "step": last.get("step")} if run_id else {}
         return self.keep(now, "undo", **more, undoes=last["n"])
+
+    def newest(self, run_id: str = "") -> Line | None:
+        """The entry that undo would take back; None where there is none."""
+        period = self.join().period()
+        gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
+        said = ("declared", "seen", "seen_over", "stable", "paper")
+        mine = [line for line in period.entries if line["n"] not in gone and (
+                line.get("run") == run_id and line["kind"] not in ("undo", "started", "note") if run_id
+                else not line.get("run") and line["kind"] in said)]  # fmt: skip
+        return mine[-1] if mine else None
 
     def note(self, now: Now, text: str, run_id: str = "") -> Line:
         """Keep a sentence. Roles, no names."""
@@ -382,15 +390,21 @@ def checked(reading: Reading, value: str, sheet: Sheet) -> tuple[str, bool | Non
     ) if reading.limited else None
 
 
-def cannot_start(procedure: Procedure, sheet: Sheet, period: Period) -> str:
+def cannot_start(procedure: Procedure, sheet: Sheet, period: Period, site: str = "") -> str:
     """Why a real run may not begin; "" if it may. A drill may always begin."""
     if procedure.unreviewed_translation:
         return _("this translation is not yet reviewed: drill only; use --lang en for a real run")
     missing = missing_safety(procedure, sheet)
     if missing:
         return _("SITE VALUE MISSING - DO NOT USE") + f": {', '.join(missing)}. " + _("Without it: drill only.")
-    if procedure.moves_the_plant and not period.declared:
+    if not procedure.moves_the_plant:
+        return ""
+    if not period.declared:
         return _("first a person must declare CONTROL LOST (c)")
+    somewhere = not site and any(one.site or one.site_type for one in procedure.applies)
+    if not period.lost_at(site) or (somewhere and period.sites):
+        return _("CONTROL LOST is declared for {where} only, not for {site}: automation may still run there. First a "
+                 "person must declare it there (c)").format(where=where_lost(period), site=site or "?")  # fmt: skip
     return ""
 
 

@@ -90,9 +90,11 @@ def _quiet(key: Key) -> Key:
 
 def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
     declared = bool(seen and seen.period.declared)
+    everywhere_lost = bool(seen and declared and (not seen.period.sites or (
+        seen.known.sites and all(seen.period.lost_at(site.id) for site in seen.known.sites))))  # fmt: skip
     return [
         Key("c", _("CONTROL LOST"), _("a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
-            "automation is probably still running."), period_acts.declare, not declared, True),
+            "automation is probably still running."), period_acts.declare, not everywhere_lost, True),
         Key("h", _("HAND BACK"), _("hand back: every asset is in automatic again, the period ends"),
             period_acts.hand_back, declared),
         Key("e", _("seen"), _("what do you see: gas, overflow, mains lost ...; what is for it is offered"),
@@ -116,7 +118,7 @@ def list_keys(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
         Key("D", _("drill"), _("an exercise (DRILL), while no real period is open; every line and entry says so"),
             period_acts.begin_drill, not begun),
         Key("u", _("undo"), _("take back what was said last outside a run, by a new entry"), ask.undo,
-            bool(seen and (seen.period.events or seen.period.stable))),
+            bool(seen and (seen.period.declared or seen.period.events or seen.period.stable))),
         Key("q", _("leave"), _("leave; an open period goes on at the next start"), period_acts.leave),
     ]  # fmt: skip
 

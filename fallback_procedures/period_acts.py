@@ -29,6 +29,7 @@ from fallback_procedures.questions import (
     roles_told,
     word_asked,
 )
+from fallback_procedures.run import where_lost
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.triggers import moment
 from fallback_procedures.view import spoken, unit_text
@@ -37,10 +38,12 @@ from fallback_procedures.words import RELEASERS, _, event_text, language, local_
 
 def declare(seat: Seat, given: str) -> Talk:
     """A person judges that control is lost."""
-    if seat.look().period.declared:
-        raise Refused(_("CONTROL LOST is already declared"))
+    lost = seat.look().period
+    if lost.declared and not lost.sites:
+        raise Refused(_("CONTROL LOST is already declared: {where}").format(where=where_lost(lost)))
     means = _("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant.")
-    role = yield from role_asked(means + " " + _("Who judges so?"))
+    page = (_("CONTROL LOST is already declared: {where}").format(where=where_lost(lost)),) if lost.declared else ()
+    role = yield from role_asked(means + " " + _("Who judges so?"), page)
     why = given or (yield Ask(_("Why (one sentence):")))
 
     def read(text: str) -> tuple[str, ...]:
@@ -50,7 +53,7 @@ def declare(seat: Seat, given: str) -> Talk:
     yield from word_asked(_("Write LOST to declare it, anything else goes back:"), "LOST", _("nothing was declared"))
     seat.desk.role = role
     seat.desk.declare(moment(), why, sites)
-    return _("CONTROL LOST is declared.")
+    return _("CONTROL LOST is declared.") + f" {where_lost(seat.look().period)}"
 
 
 def note(seat: Seat, given: str) -> Talk:

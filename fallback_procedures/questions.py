@@ -16,7 +16,7 @@ from fallback_procedures.board import all_lines, table
 from fallback_procedures.desk import STANDS_IN, Desk, Refused
 from fallback_procedures.library import Library, load
 from fallback_procedures.place import Look, Place, look, site_named, sites_to_ask
-from fallback_procedures.run import Run
+from fallback_procedures.run import Line, Run, where_lost
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.triggers import last_known, moment
 from fallback_procedures.view import document_lines, judged, out_lines, spoken, unit_text
@@ -332,9 +332,31 @@ def not_met(seat: Seat, _given: str) -> Reply:
     return ""
 
 
-def undo(seat: Seat, _given: str) -> Reply:
-    seat.desk.undo(moment(), seat.run_id if seat.at_hand(seat.look()) else "")
+def undo(seat: Seat, _given: str) -> Reply | Talk:
+    here = seat.at_hand(seat.look())
+    last = seat.desk.newest(here.id if here else "")
+    if last and last["kind"] == "declared":
+        return _undo_lost(seat, last)
+    seat.desk.undo(moment(), here.id if here else "")
     return _("Taken back by a new entry.")
+
+
+def _undo_lost(seat: Seat, last: Line) -> Talk:
+    """CONTROL LOST was declared for a site where it is not so: what is done by hand there is told first."""
+    period = seat.look().period
+    sites = [site for site, line in period.lost.items() if line["n"] == last["n"]]
+    runs = [run.id for run in period.open_runs() if run.site in sites or "" in sites]
+    where = ", ".join(site or _("all stations") for site in sites)
+    prompt = _("y takes back that CONTROL LOST was declared for {where}; runs that go on there: {runs}:")
+    if (yield Ask(prompt.format(where=where, runs=", ".join(runs) or _("none")))).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    now = seat.desk.newest()
+    if now is None or now["n"] != last["n"]:
+        raise Refused(_("nothing was done"))  # another terminal has said something since
+    seat.desk.undo(moment())
+    period = seat.look().period
+    left = where_lost(period) if period.declared else _("CONTROL LOST is not declared")
+    return _("Taken back by a new entry.") + f" {left}"
 
 
 def whole(seat: Seat, _given: str) -> Reply:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from fallback_procedures.journal import Line
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Step, parse
 from fallback_procedures.sheet import Sheet, span_s
-from fallback_procedures.words import _, hostile, seconds_of, steps_text
+from fallback_procedures.words import _, hostile, local_text, role_text, seconds_of, steps_text
 
 BELIEVED_S = 366 * 86_400.0  # a wall clock further ahead of an entry than this is wrong, not late [s]
 
@@ -136,7 +136,7 @@ class Period:
     drill: bool
     declared: bool = False
     declared_by: str = ""
-    sites: tuple[str, ...] = ()
+    lost: dict[str, Line] = field(default_factory=dict)  # site ("" = all) -> the entry that declared CONTROL LOST there
     since: Line = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
@@ -144,6 +144,15 @@ class Period:
     shift: Line = field(default_factory=dict)  # the entry of the last shift hand-over
     entries: tuple[Line, ...] = ()
     ended: bool = False
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """The sites for which CONTROL LOST is declared; none where it is not, or for all."""
+        return () if "" in self.lost else tuple(self.lost)
+
+    def lost_at(self, site: str) -> Line | None:
+        """The entry that declared CONTROL LOST at a site ("" = anywhere); None where nobody has."""
+        return self.lost.get(site) or self.lost.get("") or (self.since if self.declared and not site else None)
 
     def age_s(self, wall_s: float, mono_s: float, boot_id: str) -> float | None:
         """How long it lasts. [s]"""
@@ -224,6 +233,19 @@ def safe(value: object) -> str:
     return "".join("·" if hostile(one) else one for one in str(value)[:2000])
 
 
+def where_lost(period: Period) -> str:
+    """Where CONTROL LOST is declared and since when, with the role where it is not that of the first."""
+    told: dict[int, tuple[Line, list[str]]] = {}
+    for site, line in period.lost.items():
+        told.setdefault(line["n"], (line, []))[1].append(site or _("all stations"))
+    words = []
+    for line, sites in told.values():
+        at, role = seconds_of(line.get("at")), word(line, "role")
+        words.append(f"{', '.join(sites)} {local_text(at, '%H:%M').split()[0] if at is not None else '?'}"
+                     + (f" ({role_text(role)})" if role != period.declared_by else ""))  # fmt: skip
+    return "; ".join(words)
+
+
 # -- the entries read from the beginning ---
 
 
@@ -253,9 +275,7 @@ def go_on(period: Period, lines: list[Line]) -> Period:
 def _told(period: Period, line: Line) -> Period:
     kind = line["kind"]
     if kind == "declared":
-        told = line.get("sites")
-        sites = tuple(safe(site) for site in told if isinstance(site, str)) if isinstance(told, list) else ()
-        return replace(period, declared=True, declared_by=word(line, "role"), sites=sites, since=line)
+        return _lost(period, line)
     if kind in ("handed_back", "closed"):
         return replace(period, ended=True)
     if kind == "started":
@@ -271,6 +291,16 @@ def _told(period: Period, line: Line) -> Period:
     if run is None:
         return period
     return replace(period, runs={**period.runs, run.id: replace(_stepped(run, line), last_n=line["n"])})
+
+
+def _lost(period: Period, line: Line) -> Period:
+    """CONTROL LOST at one site more; what is said twice keeps its first entry, and without a site it is for all."""
+    told = line.get("sites")
+    sites = [safe(site) for site in told if isinstance(site, str)] if isinstance(told, list) else []
+    lost = {**period.lost, **{site: line for site in sites or [""] if site not in period.lost}}
+    if period.declared:
+        return replace(period, lost=lost)
+    return replace(period, declared=True, declared_by=word(line, "role"), lost=lost, since=line)
 
 
 def _begun(line: Line) -> Run | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fallback_procedures.run import Line, Run, Taken, safe
+from fallback_procedures.run import Line, Run, Taken, safe, where_lost
 from fallback_procedures.view import due_words, spoken, unit_text
 from fallback_procedures.words import (
     _,
@@ -42,7 +42,8 @@ def _head(look: Look, width: int) -> list[str]:
     lines += wrapped(_("Station: {sites}   {kind} since {since}   now {now}").format(
         sites=sites, kind=kind, since=_time(period.since), now=local_text(look.now.wall_s)), width)  # fmt: skip
     if period.declared:
-        lines += wrapped(_("CONTROL LOST declared by {role}").format(role=role_text(period.declared_by)), width)
+        text = _("CONTROL LOST declared by {role}").format(role=role_text(period.declared_by))
+        lines += wrapped(f"{text}: {where_lost(period)}", width)
     if period.stable:
         lines += wrapped(_("stable by hand since {since}").format(since=_time(period.stable)), width)
     if period.shift:

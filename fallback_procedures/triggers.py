@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import SITE_ID, Applies, Procedure
-from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of, word
+from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of, where_lost, word
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
 STATUS_LIMIT = 5_000_000  # bytes; a plant of 10,000 assets has half of it
@@ -185,7 +185,7 @@ def offers(library: Library, known: Situation, period: Period | None, now: Now, 
 def after_declaring(
     library: Library, known: Situation, period: Period | None, now: Now, language: str = "en"
 ) -> tuple[str, ...]:
-    """Ids of what is for something that a person has seen, but moves the plant: only once CONTROL LOST is declared."""
+    """What is for something that a person has seen, but moves the plant: only once CONTROL LOST is declared there."""
     return _applying(library, known, period, now, language)[1]
 
 
@@ -207,9 +207,11 @@ def _applying(
         by_hand = any(procedure.moves_the_plant for procedure in versions)
         for condition in entry.procedure.applies:
             offered = _holding(name, condition, known, period, now)
-            if by_hand and not (period and period.declared):
-                waiting += [name] if offered and condition.condition == "seen" else []
-                continue
+            if by_hand:
+                here = [one for one in offered if period and period.lost_at(one.site)]
+                waiting += [f"{name} {one.site}".strip() for one in offered if one not in here
+                            and condition.condition == "seen"]  # fmt: skip
+                offered = here
             found += [one for one in offered if all((one.id, one.site) != (has.id, has.site) for has in found)]
     return found, tuple(dict.fromkeys(waiting))
 
@@ -220,6 +222,7 @@ def _holding(name: str, applies: Applies, known: Situation, period: Period | Non
         words = _("CONTROL LOST declared by {role} {age}").format(
             role=role_text(period.declared_by), age=ago(period.age_s(now.wall_s, now.up_s, now.boot_id))
         )
+        words += f": {where_lost(period)}" if period.sites else ""
         words += " (" + _("DRILL") + ")" if period.drill else ""
         return [Offer(name, site, words) for site in _matching(applies, known, period.sites)]
     if applies.condition == "seen" and period is not None:

@@ -203,7 +203,7 @@ def period_of(journal: Journal) -> Period:
     ended = next((line for line in standing if line.kind in ENDS), None)
     readings = tuple(_reading(line, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
     runs = _runs(standing)
-    sites = _sites(declared, standing)
+    sites = _sites(standing)
     undone = tuple((undo, by_n[n]) for n, undo in taken_back.items() if n in by_n)
     lies = [Doubt("limits", one.n, one.name) for one in readings if _contradicts(one)]
     strays = [line for line in standing if line.text("run") and line.text("run") not in runs]
@@ -223,10 +223,11 @@ def _of(lines: list[Line], kind: str) -> tuple[Line, ...]:
     return tuple(line for line in lines if line.kind == kind)
 
 
-def _sites(declared: Line | None, lines: list[Line]) -> tuple[str, ...]:
-    """The sites that were declared; else those of the runs and of the drill's record."""
-    if declared and (told := declared.texts("sites")):
-        return told
+def _sites(lines: list[Line]) -> tuple[str, ...]:
+    """The sites that were declared, one after the other; else those of the runs and of the drill's record."""
+    told = [line.texts("sites") for line in lines if line.kind == "declared"]
+    if told and all(told):  # one that names no site is for all
+        return tuple(dict.fromkeys(site for sites in told for site in sites))
     named = [line.text("site", 40) for line in lines if line.kind in ("started", "seen")]
     named += [line.text("station", 40) for line in lines if line.kind == "drill_record"]
     return tuple(dict.fromkeys(site for site in named if site))

@@ -7,7 +7,7 @@ missing stays missing: no data is never healthy, and what is old carries its age
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -466,7 +466,11 @@ def open_period(journals: Iterable[str]) -> Period | None:
             if entry.get("kind") == "declared" and at is not None:
                 sites = tuple(str(site) for site in entry.get("sites") or ())
                 role, words = str(entry.get("role") or ""), str(entry.get("text") or "")
-                period = Period(at, role, entry.get("drill") is True, sites, words)
+                if period:  # one site more; without one it is for all
+                    both = tuple(dict.fromkeys((*period.sites, *sites))) if period.sites and sites else ()
+                    period = replace(period, sites=both)
+                else:
+                    period = Period(at, role, entry.get("drill") is True, sites, words)
             elif entry.get("kind") == "handed_back":
                 period = None
         if period:

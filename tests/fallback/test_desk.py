@@ -298,7 +298,8 @@ def test_escapes_in_a_journal_reach_no_screen():
              {"format": 1, "n": 3, "kind": "started", "run": evil, "site": evil, "source": TEXT, "values": {"a": evil}},
              {"format": 1, "n": 4, "kind": "reading", "run": evil, "name": evil, "value": evil, "unit": evil},
              {"format": 1, "n": 5, "kind": "done", "run": evil, "step": "1", "role": evil, "text": evil}]  # fmt: skip
-    told = replace(replay("x", lines), entries=(), since={}, events=())
+    told = replace(replay("x", lines), entries=(), since={}, events=(), lost={})
+    assert replay("x", lines).sites == ("·[2J·",)
     assert replay("x", lines).events[0].site == "·[2J·"
     told = replace(told, runs={key: replace(run, started={}, began={}) for key, run in told.runs.items()})
     assert "\x1b" not in repr(told) and "\\x1b" not in repr(told) and "202e" not in repr(told)

@@ -102,7 +102,7 @@ def test_only_a_person_brings_the_hand_procedures_and_only_for_the_sites_named(s
     state.publish(NOW, age_s=190)
     _known, offered, where = seen(state, entries=[line("declared", sites=["R"], text="all agree")])
     assert next(iter(offered)) == "P-01"
-    assert offered["P-01"] == "CONTROL LOST declared by shift lead 3m ago"
+    assert offered["P-01"].startswith("CONTROL LOST declared by shift lead 3m ago: R ")
     assert ("P-03", "R") in where
     assert not {"P-04", "P-07"} & set(offered)
     assert next(reversed(offered)) == "P-18"
@@ -329,9 +329,12 @@ def test_a_hand_procedure_for_what_was_seen_waits_for_control_lost_and_is_told_a
         return after_declaring(library, situation(status, why, NOW, True, library), replay("x", entries), NOW)
 
     assert "P-03" not in seen(state, entries=entries)[1]
-    assert "P-03" in waiting()
+    assert "P-03 R" in waiting()
     entries.append(line("declared", 2, sites=["N"], text=""))
-    assert "P-03" not in waiting()
+    assert "P-03 R" in waiting(), "at R the automation may still run"
+    assert ("P-03", "R") not in seen(state, entries=entries)[2]
+    entries.append(line("declared", 3, sites=["R"], text=""))
+    assert not waiting()
     assert ("P-03", "R") in seen(state, entries=entries)[2]
 
 
