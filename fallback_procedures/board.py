@@ -31,7 +31,7 @@ def mode_lines(look: Look, width: int) -> list[str]:
         text = _("MANUAL since {time} ({age})  CONTROL LOST declared by {role}").format(
             time=at, age=age, role=role_text(period.declared_by)
         )
-        text += f": {where_lost(period) if period.sites else _('all stations')}"
+        text += ": " + (where_lost(period) if period.sites else _("all stations"))
     elif period.entries and not period.ended:
         text = _("ROUND, CONTROL LOST is not declared")
     else:
