@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fallback_procedures.run import Line, Period, elapsed, word
-from fallback_procedures.triggers import Now, Situation, known_values
-from fallback_procedures.words import _, age_text, decimal_of, number_shown, role_text
+from fallback_procedures.triggers import Now, Situation, ago, known_values
+from fallback_procedures.words import _, age_text, decimal_of, event_text, number_shown, role_text
 
 if TYPE_CHECKING:
     from fallback_procedures.library import Library
@@ -79,6 +79,18 @@ def conditions(look: Look, library: Library, second_role: str = "") -> list[Cond
             found.append(Condition(_("{run} has no open HOLD").format(run=run.id), False, why))
         why = _("step {n}").format(n=run.cursor) if run.cursor else _("all steps marked")
         found.append(Condition(_("{run} has ended").format(run=run.id), False, why))
+    for event in look.period.events:  # what stands open in the journal is open at the plant
+        what = event_text(event.event) + (f" ({event.site})" if event.site else "")
+        role = role_text(word(event.line, "role"))
+        since = ago(elapsed(event.line, look.now.wall_s, look.now.up_s, look.now.boot_id))
+        why = _("said by {role} {age}; e says that it is over").format(role=role, age=since)
+        found.append(Condition(_("over: {event}").format(event=what), False, why))
+    newest = {(run.procedure.id, run.site): run for run in look.period.runs.values()}
+    for run in newest.values():
+        left = [step.number for step in run.procedure.steps if step.number not in run.marks] if run.finished else []
+        if left:
+            why = _("not marked: {steps}").format(steps=" ".join(left))
+            found.append(Condition(_("{run} was done to its end").format(run=run.id), False, why))
     found.append(Condition(_("a second person agrees"), bool(second_role),
                            role_text(second_role) if second_role else _("nobody was named")))  # fmt: skip
     return found
@@ -101,7 +113,7 @@ def _compared(look: Look, library: Library) -> list[Condition]:
         run = look.period.runs.get(word(line, "run"))
         tolerance, own = _tolerance(tag, word(line, "unit"), library.sheet(run.site if run else ""))
         source = _("of the sheet") if own else _("DEFAULT, NOT YOUR SITE")
-        text = _("{tag}: manual and live agree within {tolerance} ({source})").format(
+        text = _("{tag}: read by hand and measured agree within {tolerance} ({source})").format(
             tag=tag, tolerance=number_shown(tolerance), source=source
         )
         by_hand = f"{number_shown(word(line, 'value'))} {word(line, 'unit')}"
@@ -110,9 +122,12 @@ def _compared(look: Look, library: Library) -> list[Condition]:
         if row is None:
             found.append(Condition(text, None, _("handwheel has no value of it")))
             continue
-        why = _("by hand {manual} {age}, live {live} {live_age}").format(
-            manual=by_hand, age=_old(read_s), live=row.value, live_age=_old(row.age_s)
+        why = _("by hand {manual} {age}, measured {value} {value_age}").format(
+            manual=by_hand, age=_old(read_s), value=number_shown(row.value), value_age=_old(row.age_s)
         )
+        if look.place.stick:
+            found.append(Condition(text, None, why + "; " + _("nothing on a stick is live")))
+            continue
         new = read_s is not None and read_s <= COMPARED_S and row.age_s is not None and row.age_s <= FRESH_S
         found.append(Condition(text, _agree(line, row.value, tolerance) if new and row.quality in GOOD else None, why))
     return found

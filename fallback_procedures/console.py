@@ -5,7 +5,7 @@ languages. What a key does and asks stands in keys.py and questions.py, which th
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from fallback_procedures import questions
@@ -26,7 +26,7 @@ from fallback_procedures.desk import Refused
 from fallback_procedures.keys import Act, find, help_lines, key_line, keys
 from fallback_procedures.place import Look, notes_at_start
 from fallback_procedures.procedure import Reading
-from fallback_procedures.questions import Seat
+from fallback_procedures.questions import Ask, Seat
 from fallback_procedures.terminal import Gone, Terminal
 from fallback_procedures.words import _, clean, decimal_of, language
 
@@ -154,11 +154,26 @@ class Console:
                 ask = next(talk)
                 while True:
                     self.terminal.say(*ask.page, *ask.note)
-                    ask = talk.send(self.terminal.ask(ask.prompt))
+                    ask = talk.send(self.terminal.ask(ask.prompt, changes(ask)))
             except StopIteration as end:
                 talk = end.value
         self.terminal.say(*(talk if isinstance(talk, list) else [talk] if talk else []))
         return isinstance(talk, list)
+
+
+def changes(ask: Ask) -> Callable[[], str] | None:
+    """What tells the lines of a page that have changed while its question stands; None for a page that stays."""
+    anew = ask.anew
+    shown = {line.split(" (")[0] for line in ask.page}  # what stands in brackets is an age, it changes all the time
+
+    def told() -> str:
+        now = {line.split(" (")[0]: line for line in (anew() if anew else ())}
+        fresh = [line for key, line in now.items() if key not in shown]
+        shown.clear()
+        shown.update(now)
+        return "  ".join(fresh)
+
+    return told if anew else None
 
 
 def is_value(reading: Reading, answer: str) -> bool:

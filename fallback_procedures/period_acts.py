@@ -107,6 +107,13 @@ def stable(seat: Seat, given: str) -> Talk:
     prompt = _("Is every station at hand held by hand, in its limits? y keeps the time:")
     if (yield Ask(prompt)).lower() not in YES:
         raise Refused(_("nothing was done"))
+    against = [_("OUT OF LIMITS NOW") + "  " + line for line in shift.out_of_limits(seat.look())]
+    against += [_("SEEN AND NOT OVER") + "  " + line for line in shift.not_over(seat.look())]
+    if against:
+        why = yield Ask(_("Why is it stable all the same (one sentence; Enter alone: it is not)?"), note=tuple(against))
+        if not why:
+            raise Refused(_("nothing was done"))
+        given = f"{given} {why}".strip()
     seat.desk.stable(moment(), given)
     minutes = seat.look().period.minutes_to_stable()
     told = "?" if minutes is None else f"{minutes:.0f}"
@@ -268,20 +275,32 @@ def hand_back(seat: Seat, _given: str) -> Talk:
     period = seat.look().period
     if not period.declared:
         raise Refused(_("CONTROL LOST was not declared"))
-    page = [_("HAND BACK. Conditions:"), *map(condition_line, conditions(seat.look(), seat.library))]
-    page += [f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}" for run in period.runs.values()]
-    role = yield from role_asked(_("Who hands back?"), tuple(page))
+
+    def page() -> tuple[str, ...]:
+        look = seat.look()
+        told = [f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}" for run in look.period.runs.values()]
+        return (_("HAND BACK. Conditions:"), *map(condition_line, conditions(look, seat.library)), *told)
+
+    ask = Ask(f"{_('Who hands back?')} {roles_told()}:", page(), anew=page)
+    role = yield from asked(ask, role_named)
     prompt = _("Which second person agrees? (Enter: nobody) {roles}:").format(roles=roles_told(RELEASERS))
     second = yield from asked(Ask(prompt), lambda text: role_named(text, RELEASERS) if text else "")
-    found = conditions(seat.look(), seat.library, second)
-    unmet = [f"{one.text}: {one.why}" for one in found if one.met is not True]
+    told: set[str] = set()
     why = ""
-    if unmet:
-        open_ones = tuple(condition_line(one) for one in found if one.met is not True)
-        why = yield Ask(_("Not all is met. Why all the same?"), note=open_ones)
-        if not why:
-            raise Refused(_("a condition is not met: hand back with a reason only"))
-    yield from word_asked(_("Write AUTO when every asset is back in automatic:"), "AUTO", _("nothing was handed back"))
+    while True:  # what has changed while a question stood is asked anew
+        found = [one for one in conditions(seat.look(), seat.library, second) if one.met is not True]
+        unmet = [f"{one.text}: {one.why}" for one in found]
+        if told and {one.text for one in found} <= told:
+            break
+        if {one.text for one in found} - told:
+            open_ones = tuple(map(condition_line, found))
+            why = yield Ask(_("Not all is met. Why all the same?"), note=open_ones)
+            if not why:
+                raise Refused(_("a condition is not met: hand back with a reason only"))
+        told = {one.text for one in found} | {""}
+        yield from word_asked(
+            _("Write AUTO when every asset is back in automatic:"), "AUTO", _("nothing was handed back")
+        )
     if seat.desk.drill:
         yield from drill_record(seat)
     seat.desk.role = role

@@ -28,11 +28,15 @@ YES = ("y", "j", "o")
 
 @dataclass(frozen=True)
 class Ask:
-    """One question. `page` is what a person reads before it, `note` what stands right above it."""
+    """One question. `page` is what a person reads before it, `note` what stands right above it.
+
+    `anew` gives the page as it is now, where it may change while the question stands.
+    """
 
     prompt: str
     page: tuple[str, ...] = ()
     note: tuple[str, ...] = ()
+    anew: Callable[[], tuple[str, ...]] | None = None
 
 
 Reply = Union[str, list]  # one sentence, or a page of lines to read
@@ -79,7 +83,7 @@ def asked(ask: Ask, read: Callable[[str], T]) -> Generator[Ask, str, T]:
     """Ask until the answer can be read; an empty one that cannot be read ends the act."""
     note = ask.note
     while True:
-        text = yield Ask(ask.prompt, ask.page, note)
+        text = yield Ask(ask.prompt, ask.page, note, ask.anew)
         try:
             return read(text)
         except Refused as fault:

@@ -86,6 +86,8 @@ class ManualScreen(App[int]):
         seen, before = self.seat.look(), margin(self.seat.desk.drill)
         width, height = max(self.size.width - len(before), 20), self.size.height
         self.seat.width = width
+        if self.talk and self.asked.anew:
+            self.page = list(self.asked.anew())
         head = [*mode_lines(seen, width), *wrapped(_("WHY") + "  " + why_line(seen), width), "-" * width]
         foot = self.foot_lines(seen, width)
         room = max(height - len(head) - len(foot), 3)

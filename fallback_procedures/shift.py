@@ -68,18 +68,27 @@ def _runs(look: Look, width: int) -> list[str]:
     return lines if len(lines) > 2 else [*lines, "  " + _("none")]
 
 
-def _warnings(look: Look, width: int) -> list[str]:
-    """What is out of limits, held or seen and not over."""
-    runs = look.period.open_runs()
-    out = [f"{run.id} {taken.name}: {_value(taken)}" for run in runs for taken in _newest(run).values()
-           if taken.in_limits is False]  # fmt: skip
-    held = [_("{run}: {role} must release step {n}").format(run=run.id, role=role_text(role), n=run.cursor)
-            for run in runs for role in [run.waiting_for()] if role]  # fmt: skip
+def out_of_limits(look: Look) -> list[str]:
+    """The newest readings of open runs that lie out of their limits."""
+    return [f"{run.id} {taken.name}: {_value(taken)}" for run in look.period.open_runs()
+            for taken in _newest(run).values() if taken.in_limits is False]  # fmt: skip
+
+
+def not_over(look: Look) -> list[str]:
+    """What was seen, with its time, and is not over."""
     events = []
     for event in look.period.events:
         site = f" ({event.site})" if event.site else ""
         text = f": {event.text}" if event.text else ""
         events.append(f"{_time(event.line)}  {event_text(event.event)}{site}{text}")
+    return events
+
+
+def _warnings(look: Look, width: int) -> list[str]:
+    """What is out of limits, held or seen and not over."""
+    runs, out, events = look.period.open_runs(), out_of_limits(look), not_over(look)
+    held = [_("{run}: {role} must release step {n}").format(run=run.id, role=role_text(role), n=run.cursor)
+            for run in runs for role in [run.waiting_for()] if role]  # fmt: skip
     lines = []
     for title, rows in ((_("OUT OF LIMITS NOW"), out), (_("HELD"), held), (_("SEEN AND NOT OVER"), events)):
         lines += ["", title]

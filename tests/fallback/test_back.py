@@ -6,9 +6,13 @@ import pytest
 
 from fallback_procedures import place as places
 from fallback_procedures.back import Watch, conditions
-from fallback_procedures.desk import desk
+from fallback_procedures.console import changes
+from fallback_procedures.desk import Refused, desk
+from fallback_procedures.journal import read_lines
 from fallback_procedures.library import load
+from fallback_procedures.period_acts import hand_back, stable
 from fallback_procedures.place import Place
+from fallback_procedures.questions import Seat
 from fallback_procedures.sheet import read_sheet
 from fallback_procedures.shift import page_lines
 from fallback_procedures.triggers import moment
@@ -17,6 +21,7 @@ from fallback_procedures.words import use_language, utc_text
 from .conftest import SHEET
 from .test_desk import P03, a_night
 
+GAS = "over: chlorine gas: alarm, smell or burning eyes (N)"
 TAGGED = SHEET + "tag_p03_1 = R-WW.level\n"
 
 
@@ -41,26 +46,36 @@ def by_hand(state):
     return here, run, look
 
 
+def to_its_end(here, run):
+    """Every step is marked, then the run ends."""
+    here.done(moment(), run)
+    here.done(moment(), run)
+    here.read(moment(), run, "7.8")
+    here.done(moment(), run)
+    here.not_met(moment(), run)
+    here.finish(moment(), run)
+
+
 def met(seen, library, second="operator"):
     return {one.text: one.met for one in conditions(seen, library, second)}
 
 
 def test_all_is_met_when_data_have_come_and_agree_and_every_run_has_ended(by_hand):
     here, run, look = by_hand
-    here.finish(moment(), run)
+    to_its_end(here, run)
     found = conditions(*look(), second_role="shift_lead")
     assert [(one.text, one.met) for one in found] == [
         ("handwheel has answered for 5 min", True),
         ("data of R have come for 5 min", True),
-        ("R-WW.level: manual and live agree within 5 % (DEFAULT, NOT YOUR SITE)", True),
+        ("R-WW.level: read by hand and measured agree within 5 % (DEFAULT, NOT YOUR SITE)", True),
         ("a second person agrees", True),
     ]
-    assert found[2].why == "by hand 1.50 m (0s ago), live 1.52 m (2s ago)"
+    assert found[2].why == "by hand 1.50 m (0s ago), measured 1.52 m (2s ago)"
 
 
 def test_a_dead_daemon_cannot_tell_and_nothing_is_claimed(by_hand, state):
     here, run, look = by_hand
-    here.finish(moment(), run)
+    to_its_end(here, run)
     look()
     (state.manual / "status.json").unlink()
     seen = places.look(Place(state.manual), load(state.manual), here, "en")
@@ -111,7 +126,9 @@ def test_a_reading_that_is_older_than_a_quarter_of_an_hour_is_compared_with_noth
     _here, _run, look = by_hand
     seen, library = look()
     later = replace(seen, now=replace(seen.now, mono_s=seen.now.mono_s + 1000, wall_s=seen.now.wall_s + 1000))
-    assert met(later, library)["R-WW.level: manual and live agree within 5 % (DEFAULT, NOT YOUR SITE)"] is None
+    assert (
+        met(later, library)["R-WW.level: read by hand and measured agree within 5 % (DEFAULT, NOT YOUR SITE)"] is None
+    )
 
 
 def test_the_tag_of_a_reading_is_kept_with_it_and_survives_the_sheet(by_hand):
@@ -159,3 +176,85 @@ def test_a_hand_over_page_of_nothing_is_a_page_too(state):
 def test_notes_of_the_shift_before_are_not_said_again(state, tmp_path):
     here = a_night(desk(tmp_path / "journal", moment(), "operator", False))
     assert here.period().shift["text"] == "pump 2 stays locked"
+
+
+def test_what_was_seen_and_is_not_over_stands_in_the_way(by_hand):
+    here, run, look = by_hand
+    to_its_end(here, run)
+    here.seen(moment(), "chlorine_gas", "N", "smell at the door")
+    told = {one.text: one for one in conditions(*look(), second_role="operator")}
+    assert told[GAS].met is False
+    assert "said by operator 0s ago" in told[GAS].why
+    here.over(moment(), "chlorine_gas", "N")
+    assert all(met(*look()).values())
+
+
+def test_a_run_that_ended_with_steps_unmarked_is_said_until_it_was_done_again(by_hand):
+    here, run, look = by_hand
+    here.done(moment(), run)
+    here.finish(moment(), run)
+    told = {one.text: one for one in conditions(*look())}
+    assert (told["P-03-1 was done to its end"].met, told["P-03-1 was done to its end"].why) == (
+        False, "not marked: 2 3 4")  # fmt: skip
+    again = here.start(moment(), P03, read_sheet(TAGGED), "R")
+    here.read(moment(), again, "1.50")
+    to_its_end(here, again)
+    assert not [text for text in met(*look()) if "done to its end" in text]
+
+
+def test_nothing_on_a_stick_is_called_live_or_agrees(by_hand, state):
+    _here, _run, look = by_hand
+    seen, library = look()
+    told = {one.text: one for one in conditions(replace(seen, place=Place(state.manual, stick="23 Nov")), library)}
+    one = next(told[text] for text in told if text.startswith("R-WW.level"))
+    assert one.met is None
+    assert one.why.endswith("nothing on a stick is live")
+    assert not [one for one in told.values() if "live 1" in one.why]
+
+
+def test_the_conditions_are_looked_at_anew_while_the_question_stands(by_hand, state):
+    here, run, look = by_hand
+    to_its_end(here, run)
+    _seen, library = look()
+    seat = Seat(Place(state.manual), library, here)
+    talk = hand_back(seat, "")
+    ask = next(talk)
+    news = changes(ask)
+    assert not [line for line in ask.page if "over:" in line]
+    here.seen(moment(), "overflow", "R")
+    assert [line[:3] for line in ask.anew() if "over:" in line] == ["[ ]"]
+    assert news().startswith("[ ] over: sewage or water overflows")
+    assert news() == ""
+    here.over(moment(), "overflow", "R")
+    talk.send("2")
+    assert "AUTO" in talk.send("1").prompt, "all is met"
+    here.seen(moment(), "chlorine_gas", "N")  # while AUTO is typed
+    assert "Why all the same" in talk.send("AUTO").prompt
+    assert "AUTO" in talk.send("gone to look, a false alarm").prompt
+    with pytest.raises(StopIteration):
+        talk.send("AUTO")
+    ended = read_lines(next((state.manual / "journal").glob("*.jsonl")))[0][-1]
+    assert ended["kind"] == "handed_back"
+    assert [one.startswith(GAS) for one in ended["unmet"]] == [True]
+
+
+def test_stable_by_hand_is_asked_again_where_a_reading_or_an_event_speaks_against_it(by_hand, state):
+    here, run, look = by_hand
+    _seen, library = look()
+    seat = Seat(Place(state.manual), library, here)
+    here.read(moment(), run, "2.90")
+    here.seen(moment(), "chlorine_gas", "N")
+    talk = stable(seat, "")
+    next(talk)
+    ask = talk.send("y")
+    assert "OUT OF LIMITS NOW  P-03-1 wet well level: 2.90 m" in ask.note[0]
+    assert "SEEN AND NOT OVER" in ask.note[1] and "chlorine gas" in ask.note[1]
+    with pytest.raises(Refused):
+        talk.send("")
+    assert not here.period().stable
+    talk = stable(seat, "")
+    next(talk)
+    talk.send("y")
+    with pytest.raises(StopIteration):
+        talk.send("held by the second pump")
+    assert here.period().stable["text"] == "held by the second pump"

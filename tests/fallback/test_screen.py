@@ -175,6 +175,8 @@ async def test_what_is_seen_handed_over_and_taken_back_by_keys_leaves_no_questio
         await typed(pilot, "y")
         await pilot.press("u", "S")
         await typed(pilot, "y")
+        assert "Why is it stable all the same" in " ".join(shown(app)), "the gas is not over"
+        await typed(pilot, "nobody is inside")
         await pilot.press("S")
         assert app.talk is None
         assert "stable by hand already" in " ".join(shown(app))
