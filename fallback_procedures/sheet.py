@@ -241,7 +241,10 @@ def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
                     span.value,
                     f"{sheet.values[span.value]!r} is no time as 30 s, 15 min or 4 h; {procedure.id} needs one",
                 )
-    for name in sheet.values:
+    for name, value in sheet.values.items():
+        short = name.startswith("phone_") and not name.endswith("_mobile") and len(re.findall("[0-9]", value)) < 6
+        if short and f"{name}_mobile" not in sheet.values:
+            say(name, f"{value!r} is a number inside the plant; add {name}_mobile for when its exchange is dead")
         row = _TAG_ROW.fullmatch(name)
         if row:
             procedure_id = f"{row.group(1)[0].upper()}-{row.group(1)[1:]}"

@@ -31,7 +31,7 @@ stop_level         = 0.60 m
 alarm_level        = 2.20 m
 full_load_current  = 9.5 A
 hand_bypasses      = the low-level stop   # staff gauge
-phone_shift_lead   = 2200
+phone_shift_lead   = +44 7700 900200
 """
 
 

@@ -234,3 +234,9 @@ def test_a_page_takes_the_words_of_a_sheet_in_its_language_and_figures_are_those
     for language, said in (("en", "low-level stop at 0.60 m"), ("de", "Trockenlaufschutz bei 0.60 m")):
         own = used(library.get("P-03", language).procedure, sheet)
         assert (own["hand_bypasses"], own["stop_level"]) == (said, "0.60 m")
+
+
+def test_a_number_that_only_the_plant_can_dial_has_another_beside_it():
+    inside = SHEET + "phone_manager = 2201\n"
+    assert ["phone_manager_mobile" in fault.text for fault in disagreements(read_sheet(inside), [])] == [True]
+    assert disagreements(read_sheet(inside + "phone_manager_mobile = +44 7700 900201\n"), []) == []
