@@ -348,7 +348,8 @@ def one(place: Place, wanted: str, options: argparse.Namespace) -> int:
 
 def on_paper(place: Place, wanted: str, options: argparse.Namespace) -> int:
     """Print one procedure or form, or BINDER; 1 where it cannot be said that it was printed."""
-    from fallback_procedures.binder import Unprintable, Wanted, print_one
+    from fallback_procedures.binder import Unprintable
+    from fallback_procedures.copies import Wanted, print_one
 
     how = Wanted(options.printer, options.device, options.encoding, options.width, options.drill, options.paper)
     try:

@@ -190,7 +190,8 @@ def binder_state(seat: Seat, _given: str) -> Reply:
 
 def print_opened(seat: Seat, _given: str) -> Reply:
     """Print what is read, or the procedure of the run at hand."""
-    from fallback_procedures.binder import Unprintable, Wanted, print_one
+    from fallback_procedures.binder import Unprintable
+    from fallback_procedures.copies import Wanted, print_one
 
     how = Wanted(drill=seat.desk.drill)
     name, site = seat.opened or (seat.run().procedure.id, seat.run().site)

@@ -11,23 +11,12 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from fallback_procedures.binder import (
-    Plant,
-    Section,
-    Unprintable,
-    fingerprint,
-    folder_of,
-    gaps_page,
-    read_record,
-    record_of,
-    section_pages,
-    sections,
-    sets,
-    write_record,
-)
+from fallback_procedures.binder import Unprintable, folder_of, read_record, record_of, write_record
+from fallback_procedures.contents import gaps_page
 from fallback_procedures.drills import Due, due, due_lines, history
 from fallback_procedures.library import Library
 from fallback_procedures.place import Place
+from fallback_procedures.sets import Plant, Section, fingerprint, section_pages, sections, sets
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.words import _, clean, language, use_language, utc_text
 

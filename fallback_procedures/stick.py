@@ -26,10 +26,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.binder import Unprintable, fingerprint, flatten, folder_of, record_of, render, sections
+from fallback_procedures.binder import Unprintable, flatten, folder_of, record_of, render
 from fallback_procedures.journal import read_plain
 from fallback_procedures.library import load
 from fallback_procedures.place import STICK, STICK_JOURNAL, Place
+from fallback_procedures.sets import fingerprint, sections
 from fallback_procedures.shelf import status
 from fallback_procedures.words import LANGUAGES, _, clean, local_text, utc_text
 

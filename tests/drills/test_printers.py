@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fallback_procedures.binder import Wanted, folder_of, print_one, record_of, render
+from fallback_procedures.binder import folder_of, record_of, render
+from fallback_procedures.copies import Wanted, print_one
 from fallback_procedures.library import load
 from fallback_procedures.place import Place
 from fallback_procedures.printing import FOLLOW_S, send

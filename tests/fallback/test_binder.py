@@ -15,22 +15,13 @@ from pathlib import Path
 import pytest
 
 from fallback_procedures import binder as rendering
-from fallback_procedures.binder import (
-    RENEW_S,
-    Unprintable,
-    Wanted,
-    fingerprint,
-    flatten,
-    folder_of,
-    print_one,
-    record_of,
-    render,
-    sections,
-    sets,
-)
+from fallback_procedures import copies
+from fallback_procedures.binder import RENEW_S, Unprintable, flatten, folder_of, record_of, render
+from fallback_procedures.copies import Wanted, print_one
 from fallback_procedures.library import SHIPPED, Library, load
 from fallback_procedures.paper import can_make_pdf
 from fallback_procedures.place import Place
+from fallback_procedures.sets import fingerprint, sections, sets
 from fallback_procedures.shelf import identify, keep_standing, mark_printed, status, status_lines
 from fallback_procedures.triggers import moment
 
@@ -57,7 +48,8 @@ def few(place: Place) -> Library:
 @pytest.fixture
 def text_only(monkeypatch):
     """Most of this needs no PDF, which takes seconds."""
-    monkeypatch.setattr(rendering, "can_make_pdf", lambda: False)
+    for module in (rendering, copies):
+        monkeypatch.setattr(module, "can_make_pdf", lambda: False)
 
 
 def marks(place: Place) -> dict[str, str]:

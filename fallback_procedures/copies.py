@@ -1,0 +1,102 @@
+"""One sheet or one set on paper, now: what lies ready is sent; only what is not current is written, as text."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fallback_procedures.binder import Unprintable, folder_of, record_of, replace_file
+from fallback_procedures.journal import memory_folder
+from fallback_procedures.library import Library
+from fallback_procedures.paper import Content, can_make_pdf, pdf
+from fallback_procedures.place import Place, sites_of
+from fallback_procedures.printing import Sent, send, write_device
+from fallback_procedures.sets import Section, as_text, holding, masters, plant_now, section_pages, sites
+from fallback_procedures.textpage import WIDTH, strip, text_pages
+from fallback_procedures.words import _, clean
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How a page is asked for: on which printer or device, as an exercise or not."""
+
+    printer: str = ""
+    device: str = ""
+    encoding: str = "cp437"
+    width: int = WIDTH
+    drill: bool = False
+    paper: str = ""
+
+
+def print_one(place: Place, library: Library, name: str, site: str, wanted: str, how: Wanted = Wanted()) -> Sent:
+    """Send one section (or BINDER, a whole set) to the printer, or say where its file lies. Raises Unprintable."""
+    known = sites(place, library)
+    if name == "BINDER":
+        return _print_set(place, site, wanted, how)
+    entry = library.get(name, wanted)
+    if entry is None or entry.procedure is None:
+        raise Unprintable(_("there is no {id}").format(id=clean(name, 10)))
+    places = sites_of(library, known, name)
+    chosen = site or (places[0] if len(places) == 1 else "")
+    master = masters(place).get(chosen) if name == "F10" else None
+    holds = None if master else holding(library, entry)
+    section = Section(entry.procedure, library.sheet(chosen), chosen, wanted, holds, master)
+    if how.device:
+        pages = section_pages(section, time.time(), plant_now(place, library), how.drill)
+        return write_device(how.device, _device_pages(pages, how.width), how.encoding)
+    path = _file_of(place, library, section, known.simulated, how)
+    sent = send(path, how.printer, how.paper or record_of(place).get("paper", "a4"), f"{name} {chosen}")
+    return Sent(sent.word, (_("file: {path}").format(path=path), *sent.lines))
+
+
+def _device_pages(pages: list[Content], width: int) -> list[str]:
+    if width >= WIDTH:
+        return [text for page in pages for text in text_pages(page)]
+    return [strip(page, width) for page in pages]
+
+
+def _print_set(place: Place, site: str, wanted: str, how: Wanted) -> Sent:
+    folder = folder_of(place)
+    rows = [one for one in record_of(place).get("sets", []) if one["language"] == wanted and site in ("", one["site"])]
+    if folder is None or not rows:
+        raise Unprintable(_("no binder is rendered here; first: handwheel-manual --render STATE"))
+    if len(rows) > 1:
+        named = " ".join(one["site"] for one in rows)
+        raise Unprintable(_("which station? --site takes one of: {names}").format(names=named))
+    path = folder / rows[0]["folder"] / ("binder.pdf" if record_of(place).get("pdf") else "binder.txt")
+    if how.device:
+        return write_device(how.device, path.with_suffix(".txt").read_text("utf-8").split("\f"), how.encoding)
+    sent = send(path, how.printer, how.paper or record_of(place).get("paper", "a4"), f"binder {site} {wanted}", 300.0)
+    told = _("When this set is filed: handwheel-manual --mark-printed {mark}").format(mark=rows[0]["mark"])
+    return Sent(sent.word, (_("file: {path}").format(path=path), *sent.lines, told))
+
+
+def _file_of(place: Place, library: Library, section: Section, simulated: bool, how: Wanted) -> Path:
+    """The rendered file where it is current, else a text page written now (into memory where the disk refuses)."""
+    record, folder = record_of(place), folder_of(place)
+    current = record.get("simulated", False) == simulated and any(
+        row.get("file") == section.stem and row.get("sha256") == section.sha256 for row in record.get("sections") or []
+    )
+    fits = how.paper in ("", record.get("paper"))
+    if current and fits and folder and not how.drill:
+        for ending in (".pdf", ".txt"):
+            path = folder / f"{section.stem}{ending}"
+            if path.is_file():
+                return path
+    now_s = time.time()
+    pages = section_pages(section, now_s, plant_now(place, library), how.drill)
+    blob, ending = as_text(pages).encode(), ".txt"
+    if how.drill and can_make_pdf():  # an exercise is no moment of need
+        blob, ending = pdf(f"{pages[0]['id']} {pages[0]['title']}", pages, now_s, how.paper or "a4"), ".pdf"
+    there = place.manual is not None and place.manual.is_dir()  # a state folder that is gone is never made anew
+    for base in (place.binder if there else None, memory_folder()):
+        if base is not None:
+            path = base / "now" / f"{section.stem.replace('/', '_')}{'_DRILL' if how.drill else ''}{ending}"
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path, blob)
+                return path
+            except OSError:
+                continue
+    raise Unprintable(_("no page can be written anywhere; read it with --show {id}").format(id=section.procedure.id))
