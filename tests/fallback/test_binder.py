@@ -120,9 +120,9 @@ def test_what_did_not_change_is_taken_over_and_what_did_is_not(place, state, tex
     render(place, library, NOW_S + RENEW_S + 61)
     assert (folder_of(place) / "en/R/P-03.txt").stat().st_ino != (before / "en/R/P-03.txt").stat().st_ino
     sheet = state.manual / "sheets" / "R.txt"
-    sheet.write_text(sheet.read_text().replace("phone_shift_lead   = 2200", "phone_shift_lead   = 2299"))
+    sheet.write_text(sheet.read_text() + "phone_manager = +44 7700 900299\n")
     render(place, few(place), NOW_S + RENEW_S + 62)
-    assert "2299" in (folder_of(place) / "en/R/F11.txt").read_text()
+    assert "+44 7700 900299" in (folder_of(place) / "en/R/F11.txt").read_text()
 
 
 def test_old_folders_go_and_the_one_that_counts_stays(place, text_only):
