@@ -12,8 +12,11 @@ from fallback_procedures.journal import Journal
 from fallback_procedures.library import Library
 from fallback_procedures.place import Look
 from fallback_procedures.run import Run, where_lost
+from fallback_procedures.triggers import Offer
 from fallback_procedures.view import beside, due_words, marked, marked_by, repeat_lines, spoken, status_note, step_lines
 from fallback_procedures.words import _, age_text, language, local_text, role_text, seconds_of, wrapped
+
+DANGERS = ("chlorine_gas", "barrier_lost")  # seen: people's lives depend on what is done next
 
 
 def margin(drill: bool) -> str:
@@ -38,8 +41,16 @@ def mode_lines(look: Look, width: int) -> list[str]:
         text = _("READING, CONTROL LOST is not declared")
     if look.known.simulated:
         text = _("SIMULATED") + "  " + text
-    first, *rest = wrapped(text, width - len(clock) - 2)
-    return [beside(first, clock, width), *rest, *(wrapped(f"! {look.warning}", width) if look.warning else [])]
+    right = _("you: {role}").format(role=role_text(look.role)) + f"  {clock}"
+    first, *rest = wrapped(text, max(width - len(right) - 2, 12))
+    told = [f"! {one}" for one in (look.warning, real_text(look)) if one]
+    return [beside(first, right, width), *rest, *(line for one in told for line in wrapped(one, width))]
+
+
+def real_text(look: Look) -> str:
+    """In a drill: that a real period is open; "" where none is."""
+    told = _("A REAL PERIOD IS OPEN: leave the drill with q and start handwheel-manual without --drill")
+    return told if look.real else ""
 
 
 def why_line(look: Look) -> str:
@@ -60,18 +71,22 @@ def list_lines(look: Look, library: Library, width: int, at: str = "") -> tuple[
         mark = ">" if first == "run" and second == at else " "
         lines.extend(wrapped(text, width, f"{mark}{len(chosen):>2} ", "    "))
 
+    def offered(offers: Iterable[Offer]) -> None:
+        because = ""
+        for offer in offers:
+            entry = library.get(offer.id, language())
+            if entry is None:
+                continue
+            if offer.because != because:
+                because = offer.because
+                lines.extend(wrapped(_("because {why}").format(why=because) + ":", width, " ", "  "))
+            numbered(f"{offer.id} {offer.site}".strip() + f"  {entry.title}", offer.id, offer.site)
+
+    offered(one for one in look.offers if one.event in DANGERS)  # a danger to life stands before all that runs
     for run in look.period.open_runs():
         numbered(f"{run_place(run)}  {run.procedure.title}", "run", run.id)
     lines.append(_("PROCEDURES THAT APPLY"))
-    because = ""
-    for offer in look.offers:
-        entry = library.get(offer.id, language())
-        if entry is None:
-            continue
-        if offer.because != because:
-            because = offer.because
-            lines += wrapped(_("because {why}").format(why=because) + ":", width, " ", "  ")
-        numbered(f"{offer.id} {offer.site}".strip() + f"  {entry.title}", offer.id, offer.site)
+    offered(one for one in look.offers if one.event not in DANGERS)
     if not look.offers:
         unknown = _("cannot tell; all procedures follow, by consequence")
         lines += wrapped(unknown if look.to_read else _("none"), width, " ", " ")
@@ -114,26 +129,35 @@ def run_place(run: Run) -> str:
 
 
 def other_line(look: Look, at: str) -> str:
-    """The other open runs with the number that changes to them; "" where there is none."""
-    runs = list(enumerate(look.period.open_runs(), 1))
-    others = [f"{number} {run_place(run)}" for number, run in runs if run.id != at]
-    return _("OTHER") + "  " + "  ".join(others) if others else ""
+    """The other open runs and how to change to them; "" where there is none."""
+    others = [run_place(run) for run in look.period.open_runs() if run.id != at]
+    return _("OTHER") + "  " + "  ".join(others) + "  " + _("(x, then its number)") if others else ""
 
 
 def run_title(run: Run, width: int) -> list[str]:
     """The head of a run: id, site, title, how far; that it is a draft."""
     order = [step.number for step in run.procedure.steps]
-    at = _("step {n} of {last}").format(n=run.cursor, last=order[-1]) if run.cursor else _("all steps marked")
+    at = _("step {n} of {last}").format(n=run.cursor, last=order[-1]) if run.cursor else behind_text(run)
     site = f" {run.site}" if run.site else ""
     lines = [beside(f"{run.id}{site}  {run.procedure.title}", at, width)]
     return lines + (wrapped(status_note(run.procedure), width) if not run.procedure.approved else [])
+
+
+def behind_text(run: Run) -> str:
+    """How it stands behind the last step: all are marked, or which are not."""
+    left = run.left()
+    return _("not marked: {steps}").format(steps=" ".join(left)) if left else _("all steps marked")
 
 
 def at_hand_lines(run: Run, width: int) -> list[str]:
     """The step at hand, whole; behind the last one: what to do next."""
     if run.step is not None:
         return step_lines(run.step, run.sheet, width, marked(run, run.cursor), run)
-    lines = wrapped(_("All steps are marked. f ends the run, r begins the next round."), width)
+    left = run.left()
+    text = _("All steps are marked. f ends the run, r begins the next round.")
+    if left:
+        text = _("Behind the last step. Not marked: {steps}. g goes there, r begins the next round, f ends the run.")
+    lines = wrapped(text.format(steps=" ".join(left)), width)
     for one in run.procedure.repeats:
         lines += repeat_lines(one, run.sheet, width)
     if run.procedure.hand_back:

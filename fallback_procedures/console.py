@@ -19,19 +19,19 @@ from fallback_procedures.board import (
     margin,
     mode_lines,
     other_line,
+    real_text,
     run_title,
     why_line,
 )
-from fallback_procedures.desk import Refused
+from fallback_procedures.desk import Moved, Refused
 from fallback_procedures.keys import Act, find, help_lines, key_line, keys
 from fallback_procedures.place import Look, notes_at_start
 from fallback_procedures.procedure import Reading
-from fallback_procedures.questions import Ask, Seat
+from fallback_procedures.questions import NO, YES, Ask, Seat
 from fallback_procedures.terminal import Gone, Terminal
 from fallback_procedures.words import _, clean, decimal_of, language
 
 TAKES_WORDS = ("v", "n", "g", "l")  # keys behind which a text stands even where words are asked
-YES_NO = ("y", "j", "o", "n", "yes", "ja", "oui", "no", "nein", "non")
 
 
 @dataclass
@@ -42,12 +42,14 @@ class Console:
     terminal: Terminal
     told_late: set[tuple[str, str]] = field(default_factory=set)  # what was told to be late already
     shown: tuple[object, ...] = ()  # where the person was, as it was shown last
+    told_moved: str = ""  # what somebody else has done to the run at hand, as it was told
+    told_real: str = ""  # the real period of which it was told in a drill
     told_word: str = ""  # what was told of handwheel: running, blind, ...
 
     def work(self) -> int:
         """Until the person leaves or the terminal is gone; what was recorded stays recorded either way."""
         self.terminal.margin = margin(self.seat.desk.drill)
-        for note in notes_at_start(self.seat.place, self.seat.library, self.seat.desk.drill):
+        for note in notes_at_start(self.seat.place, self.seat.library):
             self.terminal.say(f"! {note}")
         resumed = self.seat.resume()
         if resumed:
@@ -59,6 +61,8 @@ class Console:
                 interrupted = False
             except Refused as fault:
                 self.terminal.say(f"! {fault}")
+                if isinstance(fault, Moved):
+                    self.shown = ()  # the step that the run is at now is told
             except KeyboardInterrupt:
                 if interrupted:
                     return 0
@@ -73,12 +77,15 @@ class Console:
         seen = self.look()
         run = self.seat.at_hand(seen)
         acts = [entry["n"] for entry in seen.period.entries if entry["kind"] not in ("reading", "note")]
-        now = (self.seat.run_id, self.seat.opened, acts, seen.period.drill, language())
+        now = (self.seat.run_id, self.seat.opened, acts, seen.period.drill, seen.real, language())
         if now != self.shown:
             self.shown = now
             self.terminal.say(*self.lines(seen))
+        elif seen.real:
+            self.terminal.say(f"! {real_text(seen)}")
         elif not self.seat.desk.journal.safe:
             self.terminal.say(kept_line(self.seat.desk.journal, len(seen.period.entries), self.terminal.width))
+        self.seat.show(seen)
         digits = "" if self.seat.run_id or self.seat.opened else _("number or id opens")
         self.terminal.say(*key_lines(key_line(keys(self.seat, seen), digits), self.terminal.width))
         prompt = questions.reading_prompt(run) if run else ""
@@ -96,6 +103,13 @@ class Console:
     def news(self) -> str:
         """What has become late since it was told last; before it, that handwheel has died or is back."""
         seen = self.look()
+        moved = self.seat.news(seen)
+        if moved != self.told_moved:
+            self.told_moved = moved
+            return f"! {moved}" if moved else ""
+        if seen.real and not self.told_real:
+            self.told_real = seen.real
+            return f"! {real_text(seen)}"
         if seen.known.word != self.told_word:
             self.told_word = seen.known.word
             return why_line(seen)
@@ -129,6 +143,8 @@ class Console:
         key = find(keys(self.seat, seen), word) if len(word) == 1 else None
         if waiting and is_value(waiting[0], answer):
             return self.carry_out(questions.take, answer)
+        if word.isdigit() and run and not self.seat.opened:
+            raise Refused(_("{word} is no key in a run: x opens the list, where a number opens").format(word=word[:4]))
         if word.isdigit() and not rest:
             return self.carry_out(lambda seat, text: questions.choose(seat, int(text)), word[:4])
         if word == "?":
@@ -137,7 +153,8 @@ class Console:
         if key and (not rest or key.takes):
             return self.carry_out(key.act, rest.strip())
         if word.upper() in seen.period.runs:
-            self.seat.run_id = word.upper()
+            self.seat.run_id, self.seat.opened = word.upper(), None
+            self.terminal.say(questions.now_at(seen.period.runs[word.upper()]))
         elif word.upper() in {name for name, _language in self.seat.library.entries}:
             return self.carry_out(questions.open_typed, answer)
         elif waiting:
@@ -182,5 +199,5 @@ def is_value(reading: Reading, answer: str) -> bool:
     if reading.unit == "text":
         return len(word) > 1 or (bool(rest) and word not in TAKES_WORDS)
     if reading.unit == "yes/no":
-        return answer.lower() in YES_NO
+        return answer.lower() in (*YES, *NO)
     return decimal_of(answer) is not None or (reading.unit == "HH:MM" and ":" in answer)

@@ -15,7 +15,7 @@ from fallback_procedures.drills import a_year_after
 from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
-from fallback_procedures.run import Period, Run, Taken, go_on, where_lost
+from fallback_procedures.run import Period, Run, Stand, Taken, go_on, where_lost
 from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, tag_of, used
 from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text, utc_text
 
@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 
 ENDS = ("handed_back", "closed")  # entries that end a period
 STANDS_IN = {"shift_lead": "duty_manager"}  # who releases where the role that a HOLD names cannot be reached
+ON_A_STEP = ("done", "not_applicable", "not_met", "verified", "reading", "released", "goto", "round", "repeat_over",
+             "timer", "undo", "finished")  # entries that mean what stood on the person's screen  # fmt: skip
 UNNAMED = "unnamed.jsonl"  # a journal that gets its name with its first entry; no file of that name is ever made
 
 
 class Refused(Exception):
     """An act that may not be done now; the message says why and what to do instead."""
+
+
+class Moved(Refused):
+    """The run is no longer where the person saw it: somebody else went on with it meanwhile."""
 
 
 @dataclass
@@ -40,6 +46,8 @@ class Desk:
     role: str = "operator"
     drill: bool = False
     watch: Watch = field(default_factory=Watch)
+    shown: Stand | None = None  # the run as it stands on this person's screen; None: nobody looks (a program)
+    beside: str = ""  # the real period beside which a person has said that this drill goes on
     _told: Period = field(default_factory=lambda: Period("", False))  # as it was told last
 
     def period(self) -> Period:
@@ -56,10 +64,23 @@ class Desk:
             self.journal = open_journal(folder, self.drill) or (Journal(folder, UNNAMED) if lines else self.journal)
         return self
 
+    def real(self) -> str:
+        """The real period that is open while this is a drill; "" for none."""
+        found = open_journal(self.journal.folder, False) if self.drill else None
+        return found.name if found else ""
+
     def keep(self, now: Now, kind: str, **more: Any) -> Line:
         """Write one entry. A file begins with its first entry and is named after its time."""
+        if self.drill and kind not in (*ENDS, "drill_record") and self.real() not in ("", self.beside):
+            raise Refused(_("A REAL PERIOD IS OPEN: nothing was recorded; q leaves the drill, D says that it goes on"))
         if self.join().journal.lines():
-            return self._append(now, kind, more)
+            if self.shown is None or kind not in ON_A_STEP or more.get("run") != self.shown.run:
+                return self._append(now, kind, more)
+            with alone(self.journal.folder):  # of two that mark one step at the same moment one is told
+                self._run(self.shown.run, kind, str(more.get("name", "")))
+                line = self._append(now, kind, more)
+                self.shown = self.period().runs[self.shown.run].stand
+                return line
         with alone(self.journal.folder):  # two that begin at the same moment begin one period
             if not self.join().journal.lines():
                 self.journal.name = new_name(self.journal.folder, now)
@@ -76,13 +97,16 @@ class Desk:
         }
         return self.journal.append({**head, **more})
 
-    def declare(self, now: Now, text: str, sites: tuple[str, ...] = ()) -> Line:
-        """Somebody judges that control is lost, at first or at more sites. Without `sites`: everywhere."""
+    def declare(self, now: Now, text: str, sites: tuple[str, ...] = (), role: str = "") -> Line:
+        """Somebody in that `role` (else: who sits here) judges that control is lost, at first or at more sites.
+
+        Without `sites`: everywhere.
+        """
         period = self.join().period()
         new = tuple(site for site in sites if not period.lost_at(site))
         if (sites and not new) or "" in period.lost:
             raise Refused(_("CONTROL LOST is already declared: {where}").format(where=where_lost(period)))
-        return self.keep(now, "declared", sites=list(new), text=clean(text, 500))
+        return self.keep(now, "declared", role=role or self.role, sites=list(new), text=clean(text, 500))
 
     def start(self, now: Now, procedure: Procedure, sheet: Sheet, site: str = "") -> str:
         """Begin a run and return its id. Refused where it would be dangerous outside a drill."""
@@ -105,31 +129,49 @@ class Desk:
         if not self.join().journal.lines():
             self.keep(now, "opened", text="")
 
-    def _at(self, run_id: str) -> tuple[Run, Step]:
+    def _run(self, run_id: str, kind: str = "", name: str = "") -> Run:
+        """An open run, where the person saw it; Moved where somebody else went on with it meanwhile."""
         run = self.join().period().runs.get(run_id)
-        if run is None or run.finished:
+        if run is None:
             raise Refused(_("this run is not open"))
+        told = moved(self.shown, run, kind, name)
+        if told:
+            raise Moved(told)
+        if run.finished and kind != "undo":  # its end can be taken back
+            raise Refused(_("this run is not open"))
+        return run
+
+    def _at(self, run_id: str) -> tuple[Run, Step]:
+        run = self._run(run_id)
         step = run.step
         if step is None:
-            raise Refused(_("all steps are marked: f ends the run, r repeats, g goes to a step"))
+            raise Refused(_("behind the last step: f ends the run, r repeats, g goes to a step"))
         role = run.waiting_for()
         if role:
             raise Refused(_("HOLD: {role} must release step {n} first").format(role=role_text(role), n=step.number))
         return run, step
 
-    def done(self, now: Now, run_id: str, reason: str = "") -> Line:
-        """Mark the step at hand done; refused while a reading is open, or lies outside its limits without a reason."""
+    def ready(self, run_id: str) -> Run:
+        """The run whose step at hand can be marked done; Refused where a reading or a second person is waited for."""
         run, step = self._at(run_id)
         if run.open_readings():
             raise Refused(_("first the reading: {name}").format(name=run.open_readings()[0].name))
         if run.needs_verifying():
             raise Refused(_("a second person must verify step {n} first (y)").format(n=step.number))
-        if not run.out_of_limits():
-            return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=step.number)
-        if not clean(reason):
-            raise Refused(_("OUT OF LIMITS: done with a reason only; g goes to another step"))
-        return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=step.number,
-                         text=clean(reason, 500))  # fmt: skip
+        return run
+
+    def done(self, now: Now, run_id: str, reason: str = "", goto: str = "") -> Line:
+        """Mark the step at hand done, and go on at `goto` where its action is a GO TO.
+
+        Refused while a reading is open, or lies outside its limits without a reason.
+        """
+        run = self.ready(run_id)
+        more = {"goto": goto} if goto else {}
+        if run.out_of_limits():
+            if not clean(reason):
+                raise Refused(_("OUT OF LIMITS: done with a reason only; g goes to another step"))
+            more["text"] = clean(reason, 500)
+        return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=run.cursor, **more)
 
     def not_applicable(self, now: Now, run_id: str, reason: str) -> Line:
         """Leave the step at hand out, with a reason."""
@@ -141,9 +183,9 @@ class Desk:
 
     def not_met(self, now: Now, run_id: str) -> Line:
         """The condition of a step with IF is not met: go on. What a HOLD holds is then not done, so it stays held."""
-        run = self.join().period().runs.get(run_id)
-        step = run.step if run and not run.finished else None
-        if run is None or step is None or step.branch is None or step.branch.word != "IF":
+        run = self._run(run_id)
+        step = run.step
+        if step is None or step.branch is None or step.branch.word != "IF":
             raise Refused(_("this step has no IF"))
         return self.keep(now, "not_met", procedure=run.procedure.id, run=run.id, step=step.number)
 
@@ -160,6 +202,7 @@ class Desk:
     def read(self, now: Now, run_id: str, value: str, name: str = "") -> Taken:
         """Take the next open reading of the step at hand, or that of `name`. Both "2.31" and "2,31" are understood."""
         run, step = self._at(run_id)
+        self._run(run_id, "reading", name)
         wanted = [one for one in step.readings if one.name == name] if name else list(run.open_readings())
         if not wanted:
             wanted = [one for one in step.readings if not name][-1:]
@@ -178,9 +221,9 @@ class Desk:
 
     def release(self, now: Now, run_id: str, role: str) -> Line:
         """Release the HOLD before the step at hand; the role it names does so, or who stands in for that role."""
-        run = self.join().period().runs.get(run_id)
-        asked = run.waiting_for() if run else None
-        if run is None or asked is None:
+        run = self._run(run_id)
+        asked = run.waiting_for()
+        if asked is None:
             raise Refused(_("nothing is held here"))
         if role not in (asked, STANDS_IN.get(asked)):
             raise Refused(_("only {role} releases this step").format(role=role_text(asked)))
@@ -188,8 +231,8 @@ class Desk:
 
     def go_to(self, now: Now, run_id: str, number: str) -> Line:
         """Go on at another step, as a GO TO in the text or a person says."""
-        run = self.join().period().runs.get(run_id)
-        if run is None or run.finished or run.procedure.step(number) is None:
+        run = self._run(run_id)
+        if run.procedure.step(number) is None:
             raise Refused(_("there is no step {n}").format(n=clean(number, 10)))
         return self.keep(now, "goto", procedure=run.procedure.id, run=run.id, step=number)
 
@@ -202,8 +245,8 @@ class Desk:
         return self._repeat(now, "repeat_over", run_id, index)
 
     def _repeat(self, now: Now, kind: str, run_id: str, index: int) -> Line:
-        run = self.join().period().runs.get(run_id)
-        if run is None or run.finished or not 0 <= index < len(run.procedure.repeats):
+        run = self._run(run_id)
+        if not 0 <= index < len(run.procedure.repeats):
             raise Refused(_("nothing is to be repeated here"))
         repeat = run.procedure.repeats[index]
         return self.keep(now, kind, procedure=run.procedure.id, run=run.id, step=repeat.first, repeat=index)
@@ -221,6 +264,8 @@ class Desk:
         Without a run: the newest of what belongs to none (CONTROL LOST at a site, an event, its end, "stable", a line
         from paper).
         """
+        if run_id:
+            self._run(run_id, "undo")
         last = self.newest(run_id)
         if last is None:
             raise Refused(_("there is nothing to undo"))
@@ -247,11 +292,8 @@ class Desk:
 
     def finish(self, now: Now, run_id: str) -> Line:
         """End a run."""
-        run = self.join().period().runs.get(run_id)
-        if run is None or run.finished:
-            raise Refused(_("this run is not open"))
-        left = [step.number for step in run.procedure.steps if step.number not in run.marks]
-        return self.keep(now, "finished", procedure=run.procedure.id, run=run.id, left=left)
+        run = self._run(run_id)
+        return self.keep(now, "finished", procedure=run.procedure.id, run=run.id, left=run.left())
 
     def seen(self, now: Now, event: str, site: str = "", text: str = "") -> Line:
         """A person has seen something that a procedure is for, and says so."""
@@ -335,19 +377,47 @@ class Desk:
                          minutes=None if spent is None else round(spent, 1), gaps=kept[:200],
                          next_due=next_due or a_year_after(now.wall_s), content=content)  # fmt: skip
 
-    def hand_back(self, now: Now, text: str = "", second_role: str = "", unmet: list[str] | None = None) -> Line:
-        """The plant is back in automation: the period ends. Conditions that are not met need a reason, and are kept."""
+    def hand_back(self, now: Now, text: str = "", second_role: str = "", unmet: list[str] | None = None,
+                  role: str = "") -> Line:  # fmt: skip
+        """The plant is back in automation, says somebody in that `role` (else: of who sits here): the period ends.
+
+        Conditions that are not met need a reason, and are kept.
+        """
         if not self.join().period().declared:
             raise Refused(_("CONTROL LOST was not declared; x leaves"))
         if unmet and not clean(text):
             raise Refused(_("a condition is not met: hand back with a reason only"))
         second = second_role and _role(second_role, RELEASERS)
-        return self.keep(now, "handed_back", text=clean(text, 500), second_role=second,
+        return self.keep(now, "handed_back", role=role or self.role, text=clean(text, 500), second_role=second,
                          unmet=[clean(one, 300) for one in unmet or []])  # fmt: skip
 
     def close(self, now: Now, text: str = "") -> Line:
         """End a journal that was never a period of CONTROL LOST (a round while blind)."""
         return self.keep(now, "closed", text=clean(text, 500))
+
+
+def moved(saw: Stand | None, run: Run, kind: str = "", name: str = "") -> str:
+    """What somebody else has done to a run since a person saw it, in words, where an act of that kind would hit
+    something that was not on their screen; "" where it is as they saw it."""
+    if saw is None or saw.run != run.id:
+        return ""
+    now = run.stand
+    if run.finished and saw.last_n != now.last_n:
+        return _("somebody else has ended {run}").format(run=run.id)
+    if (saw.step, saw.reached) != (now.step, now.reached):
+        at = run.cursor or _("behind the last step")
+        if saw.step in run.marks:
+            return _("somebody else has marked step {n}; the run is at step {at}").format(n=saw.step, at=at)
+        return _("somebody else has gone on with the run; it is at step {at}").format(at=at)
+    if saw.freed != now.freed:
+        return _("somebody else has released step {n}; look again").format(n=saw.step)
+    new = [one for one in run.readings if one.n > saw.last_n and one.n in run.fresh and one.name == name]
+    if kind == "reading" and new:
+        return _("somebody else has read {name}: {value} {unit}").format(name=name, value=new[-1].value,
+                                                                        unit=new[-1].unit)  # fmt: skip
+    if kind == "undo" and saw.last_n != now.last_n:
+        return _("somebody else has recorded something in this run; look again")
+    return ""
 
 
 def _role(role: str, known: tuple[str, ...] = ROLES) -> str:
@@ -393,7 +463,7 @@ def checked(reading: Reading, value: str, sheet: Sheet) -> tuple[str, bool | Non
 def cannot_start(procedure: Procedure, sheet: Sheet, period: Period, site: str = "") -> str:
     """Why a real run may not begin; "" if it may. A drill may always begin."""
     if procedure.unreviewed_translation:
-        return _("this translation is not yet reviewed: drill only; use --lang en for a real run")
+        return _("this translation is not yet reviewed: drill only; L changes to English for a real run")
     missing = missing_safety(procedure, sheet)
     if missing:
         return _("SITE VALUE MISSING - DO NOT USE") + f": {', '.join(missing)}. " + _("Without it: drill only.")
@@ -410,7 +480,7 @@ def cannot_start(procedure: Procedure, sheet: Sheet, period: Period, site: str =
 
 def desk(folder: Path | None, now: Now, role: str, drill: bool) -> Desk:
     """The desk of the period (or drill) that is open, or of a new one whose file begins with its first act."""
-    return Desk(open_journal(folder, drill) or Journal(folder, new_name(folder, now)), role, drill)
+    return Desk(open_journal(folder, drill) or Journal(folder, UNNAMED), role, drill)
 
 
 def open_journal(folder: Path | None, drill: bool) -> Journal | None:

@@ -69,8 +69,8 @@ def help_lines(run: Run | None = None) -> list[str]:
         _("If this screen is dead: another terminal, handwheel-manual --plain; then the printed binder; then F11."),
         _("Without this program: the printed binder. Without it: the text files beside this program (library/)."),
         _("Every entry is on disk before it is shown. Roles are stored, names are not; initials stay on paper."),
-        _("A number opens what stands in the list, or changes to that run. On the full screen the space bar does what "
-          "the step asks next."),
+        _("A number opens what stands in the list, or changes to that run; in a run it is a value and never a key: x "
+          "comes before. On the full screen the space bar does what the step asks next."),
         *(line for title, group in groups for line in (title, *(f" {key.letter}  {key.help}" for key in group))),
     ]  # fmt: skip
 
@@ -79,6 +79,10 @@ def next_act(run: Run) -> Act:
     """What the step at hand asks next."""
     if run.waiting_for():
         return ask.release
+    if run.condition_open():
+        return ask.done  # which asks first whether it is so
+    if run.timer_waits():
+        return ask.timer
     if run.open_readings():
         return ask.take
     return ask.verify if run.needs_verifying() else ask.done
@@ -92,7 +96,10 @@ def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
     declared = bool(seen and seen.period.declared)
     everywhere_lost = bool(seen and declared and (not seen.period.sites or (
         seen.known.sites and all(seen.period.lost_at(site.id) for site in seen.known.sites))))  # fmt: skip
+    beside = [Key("D", _("drill goes on"), _("a real period is open: the drill goes on beside it"),
+                  period_acts.go_on_with_drill)] if seen and seen.real else []  # fmt: skip
     return [
+        *beside,
         Key("c", _("CONTROL LOST"), _("a person declares CONTROL LOST. A dark handwheel alone is BLIND: "
             "automation is probably still running."), period_acts.declare, not everywhere_lost, True),
         Key("h", _("HAND BACK"), _("hand back: every asset is in automatic again, the period ends"),
@@ -108,6 +115,7 @@ def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
         Key("k", _("last known"), _("last known values with their age, never live"), ask.last_values),
         Key("l", _("note"), _("a note: one sentence, roles and no names"), period_acts.note, True, True),
         Key("b", _("binder"), _("which printed pages are out of date"), ask.binder_state),
+        Key("R", _("role"), _("who you are: the role that your entries carry"), ask.next_role, True, True),
         Key("L", "/".join(LANGUAGES), _("the next language: en, fr, de"), ask.next_language, True, True),
     ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fallback_procedures import shift
 from fallback_procedures.back import Condition, conditions
+from fallback_procedures.board import list_lines
 from fallback_procedures.desk import Refused, checked, desk
 from fallback_procedures.drills import a_year_after, due, due_lines, history
 from fallback_procedures.place import Look, no_drill_now, site_named
@@ -33,7 +34,17 @@ from fallback_procedures.run import where_lost
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.triggers import moment
 from fallback_procedures.view import spoken, unit_text
-from fallback_procedures.words import RELEASERS, _, event_text, language, local_text, moment_typed, seconds_of, utc_text
+from fallback_procedures.words import (
+    RELEASERS,
+    _,
+    event_text,
+    language,
+    local_text,
+    moment_typed,
+    role_text,
+    seconds_of,
+    utc_text,
+)
 
 
 def declare(seat: Seat, given: str) -> Talk:
@@ -49,16 +60,20 @@ def declare(seat: Seat, given: str) -> Talk:
     def read(text: str) -> tuple[str, ...]:
         return tuple(site_named(part, seat.look().known) for part in text.split())
 
-    sites = yield from asked(Ask(_("Sites, with spaces between; Enter for all:")), read)
-    yield from word_asked(_("Write LOST to declare it, anything else goes back:"), "LOST", _("nothing was declared"))
-    seat.desk.role = role
-    seat.desk.declare(moment(), why, sites)
-    return _("CONTROL LOST is declared.") + f" {where_lost(seat.look().period)}"
+    known = [site.id for site in seat.look().known.sites]
+    told = " ".join(known)
+    sites = yield from asked(Ask(_("Sites ({sites}), with spaces between; Enter for all:").format(sites=told)), read)
+    where = _("at {sites}").format(sites=" ".join(sites)) if sites else _("at ALL sites: {sites}").format(sites=told)
+    prompt = _("CONTROL LOST {where}. Write LOST to declare it, Enter alone goes back:").format(where=where)
+    yield from word_asked(prompt, "LOST", _("nothing was declared"))
+    seat.desk.declare(moment(), why, sites, role)
+    told = where_lost(seat.look().period)
+    return _("CONTROL LOST is declared.") + f" {told}; " + _("you: {role}").format(role=role_text(seat.desk.role))
 
 
 def note(seat: Seat, given: str) -> Talk:
     """Keep a sentence, of the run at hand or of the period."""
-    text = given or (yield Ask(_("note:")))
+    text = given or (yield Ask(_("note (roles, no names):")))
     seat.desk.note(moment(), text, seat.run_id)
     return _("kept")
 
@@ -86,7 +101,27 @@ def seen(seat: Seat, given: str) -> Talk:
         seat.desk.over(moment(), event, site)
         return _("It is over.")
     seat.desk.seen(moment(), event, site)
-    return _("Kept. What is for it stands in the list.")
+    return _for_it(seat, event)
+
+
+def _for_it(seat: Seat, event: str) -> str:
+    """The procedures for what was seen, with their numbers in the list."""
+    look = seat.look()
+    rows = list_lines(look, seat.library, seat.width)[1]
+    ids = [one.id for one in look.offers if one.event == event]
+    ids += [run.procedure.id for run in look.period.open_runs()
+            if any(one.event == event for one in run.procedure.applies)]  # fmt: skip
+    told = []
+    for number, (first, second) in enumerate(rows, 1):
+        if first in ids or (first == "run" and look.period.runs[second].procedure.id in ids):
+            told.append(f"{number} {second}" if first == "run" else f"{number} {first} {second}".strip())
+    lines = [_("Kept.")]
+    if told:
+        lines.append(_("For it, in the list (x): {offers}.").format(offers=", ".join(told)))
+    if look.after_declaring:
+        ids_told = ", ".join(look.after_declaring)
+        lines.append(_("after CONTROL LOST is declared (c): {ids}").format(ids=ids_told))
+    return " ".join(lines)
 
 
 def _open_since(look: Look, event: str) -> str:
@@ -133,13 +168,19 @@ def hand_over(seat: Seat, _given: str) -> Talk:
     )  # each line of a drill says so here anyway
     while True:
         typed = yield Ask(prompt, shown, told)
-        if typed.lower() != "p":
+        if typed.lower() == "p":
+            told = tuple(_printed(seat, page))
+            continue
+        try:
+            role = role_named(typed)
             break
-        shown, told = (), tuple(_printed(seat, page))
-    role = role_named(typed)
-    text = yield Ask(_("One sentence for the next shift (Enter: none):"))
+        except Refused as fault:
+            if not typed:
+                raise
+            told = (f"! {fault}",)
+    text = yield Ask(_("One sentence for the next shift (Enter: none; roles, no names):"))
     seat.desk.hand_over(moment(), role, text)
-    return _("The shift is handed over.")
+    return _("The shift is handed over.") + " " + _("you: {role}").format(role=role_text(role))
 
 
 def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
@@ -167,7 +208,8 @@ def from_paper(seat: Seat, given: str) -> Talk:
     first = _("Run or procedure on the paper, with its site (P-03 R); Enter: {here}").format(
         here=here.id if here else _("none")
     )
-    procedure, sheet, run_id = _on_paper(seat, given or (yield Ask(first + ":")))
+    named = partial(_on_paper, seat)
+    procedure, sheet, run_id = named(given) if given else (yield from asked(Ask(first + ":"), named))
     step = None
     if procedure:
         step = yield from asked(Ask(_("step:")), lambda text: _step_of(procedure, text))
@@ -237,10 +279,18 @@ def begin_drill(seat: Seat, _given: str) -> Talk:
     look = seat.look()
     no_drill_now(look)
     rows = due(history(seat.place.journal), [site.id for site in look.known.sites], look.now.wall_s, seat.library)
-    yield from word_asked(_("Write DRILL to begin an exercise, anything else goes back:"), "DRILL",
+    yield from word_asked(_("Write DRILL to begin an exercise, Enter alone goes back:"), "DRILL",
                           _("nothing was done"), tuple(due_lines(rows)))  # fmt: skip
     no_drill_now(seat.look())
     seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, True), ""
+    return _("DRILL: nothing here is real; q leaves the drill.")
+
+
+def go_on_with_drill(seat: Seat, _given: str) -> Talk:
+    """A real period was opened while this drill went on: whoever trains says that it goes on, once for that period."""
+    prompt = _("A REAL PERIOD IS OPEN. Write DRILL if this exercise goes on beside it, Enter alone goes back:")
+    yield from word_asked(prompt, "DRILL", _("nothing was done"))
+    seat.desk.beside = seat.desk.real()
     return _("DRILL: nothing here is real; q leaves the drill.")
 
 
@@ -299,13 +349,14 @@ def hand_back(seat: Seat, _given: str) -> Talk:
                 raise Refused(_("a condition is not met: hand back with a reason only"))
         told = {one.text for one in found} | {""}
         yield from word_asked(
-            _("Write AUTO when every asset is back in automatic:"), "AUTO", _("nothing was handed back")
+            _("Write AUTO when every asset is back in automatic, Enter alone goes back:"),
+            "AUTO",
+            _("nothing was handed back"),
         )
     if seat.desk.drill:
         yield from drill_record(seat)
-    seat.desk.role = role
-    seat.desk.hand_back(moment(), why, second, unmet)
-    seat.desk, seat.run_id = desk(seat.place.journal, moment(), role, seat.desk.drill), ""
+    seat.desk.hand_back(moment(), why, second, unmet, role)
+    seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, seat.desk.drill), ""
     return _("Handed back. The period has ended.")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from fallback_procedures import shipped
 from fallback_procedures.back import Watch
-from fallback_procedures.desk import Desk, Refused, open_journal
+from fallback_procedures.desk import Desk, Refused
 from fallback_procedures.journal import catch_up, read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.procedure import values_of
@@ -120,6 +120,8 @@ class Look:
     after_declaring: tuple[str, ...] = ()  # ids of what fits what was seen, but waits for CONTROL LOST
     to_read: tuple[str, ...] = ()  # ids of all procedures, where what applies cannot be told: to be read
     place: Place = Place(None)
+    role: str = "operator"  # of who sits here
+    real: str = ""  # in a drill: the real period that is open
     watch: Watch = field(default_factory=Watch)
 
 
@@ -146,7 +148,7 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     to_read = tuple(library.ids()) if in_doubt else ()
     desk.watch.take(known, now)
     return Look(now, status, known, period, tuple(applying), tuple(due), warning, waiting, to_read, place,
-                desk.watch)  # fmt: skip
+                desk.role, desk.real(), desk.watch)  # fmt: skip
 
 
 def sites_of(library: Library, known: Situation, name: str) -> list[str]:
@@ -188,9 +190,6 @@ def no_drill_now(seen: Look) -> None:
         raise Refused(_("a real period is open: no drill now"))
 
 
-def notes_at_start(place: Place, library: Library, drill: bool) -> list[str]:
-    """What a person must know before anything else: what is missing, what is faulty, a real period under a drill."""
-    notes = [note for note in (place.note, *library.notes) if note]
-    if drill and open_journal(place.journal, False):
-        notes.insert(0, _("A REAL PERIOD IS OPEN: leave the drill with q and start handwheel-manual without --drill"))
-    return notes
+def notes_at_start(place: Place, library: Library) -> list[str]:
+    """What a person must know before anything else: what is missing, what is faulty."""
+    return [note for note in (place.note, *library.notes) if note]

@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Callable, TypeVar, Union
 
-from fallback_procedures.board import all_lines, table
-from fallback_procedures.desk import STANDS_IN, Desk, Refused
+from fallback_procedures.board import all_lines, run_place, table
+from fallback_procedures.desk import STANDS_IN, Desk, Moved, Refused, checked, moved
 from fallback_procedures.library import Library, load
 from fallback_procedures.place import Look, Place, look, site_named, sites_to_ask
+from fallback_procedures.procedure import Reading, Step
 from fallback_procedures.run import Line, Run, where_lost
-from fallback_procedures.sheet import missing_safety
+from fallback_procedures.sheet import bounds, limits_text, missing_safety, span_s
 from fallback_procedures.triggers import last_known, moment
-from fallback_procedures.view import document_lines, judged, out_lines, spoken, unit_text
-from fallback_procedures.words import LANGUAGES, ROLES, _, clean, language, role_text, use_language
+from fallback_procedures.view import document_lines, entry_text, judged, out_lines, span_text, spoken, unit_text
+from fallback_procedures.words import LANGUAGES, ROLES, _, clean, decimal_of, language, role_text, use_language
 
 T = TypeVar("T")
-YES = ("y", "j", "o")
+YES = ("y", "j", "o", "yes", "ja", "oui")
+NO = ("n", "no", "nein", "non")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Seat:
     run_id: str = ""
     opened: tuple[str, str] | None = None  # a procedure that is read, with its site
     chosen: list[tuple[str, str]] = field(default_factory=list)  # what the numbers in the list mean
+    asking: str = ""  # the reading that was asked on the screen
     left: bool = False
 
     def look(self) -> Look:
@@ -66,13 +69,26 @@ class Seat:
             raise Refused(_("this run is not open"))
         return run
 
+    def show(self, seen: Look) -> None:
+        """What this person sees now: their next act is meant for that step and that reading."""
+        run = self.at_hand(seen)
+        self.desk.shown = run.stand if run else None
+        self.asking = run.open_readings()[0].name if run and run.open_readings() else ""
+
+    def news(self, seen: Look) -> str:
+        """What somebody else has done to the run at hand since this person saw it."""
+        run = seen.period.runs.get(self.run_id)
+        return moved(self.desk.shown, run) if run else ""
+
     def resume(self) -> str:
         """Go on with the run that was worked at last, and say so; "" where none is open."""
         runs = self.look().period.open_runs()
         if not runs:
             return ""
-        self.run_id = max(runs, key=lambda run: run.last_n).id
-        return _("Resumed: {runs}").format(runs=", ".join(run.id for run in runs))
+        last = max(runs, key=lambda run: run.last_n)
+        self.run_id = last.id
+        told = _("Resumed: {runs}").format(runs=", ".join(run.id for run in runs))
+        return told if len(runs) == 1 else told + "; " + now_at(last)
 
     def at_hand(self, seen: Look) -> Run | None:
         run = seen.period.runs.get(self.run_id)
@@ -86,10 +102,24 @@ def asked(ask: Ask, read: Callable[[str], T]) -> Generator[Ask, str, T]:
         text = yield Ask(ask.prompt, ask.page, note, ask.anew)
         try:
             return read(text)
+        except Moved:
+            raise
         except Refused as fault:
             if not text:
                 raise
             note = (f"! {fault}",)
+
+
+def now_at(run: Run) -> str:
+    """Which run is at hand now: "now P-05-1 H 2/7"."""
+    return _("now {run}").format(run=run_place(run))
+
+
+def yes_or_no(text: str) -> bool:
+    """An answer that is either."""
+    if text.lower() not in (*YES, *NO):
+        raise Refused(_("answer y or n"))
+    return text.lower() in YES
 
 
 def roles_told(known: tuple[str, ...] = ROLES) -> str:
@@ -114,9 +144,13 @@ def role_asked(question: str, page: tuple[str, ...] = (), known: tuple[str, ...]
 
 
 def word_asked(prompt: str, word: str, otherwise: str, page: tuple[str, ...] = ()) -> Generator[Ask, str, None]:
-    """A word that nobody types by accident; anything else ends the act with `otherwise`."""
-    if (yield Ask(prompt, page)) != word:
-        raise Refused(otherwise)
+    """A word that nobody types by accident, asked until it is right; Enter alone ends the act with `otherwise`."""
+
+    def read(text: str) -> None:
+        if text != word:
+            raise Refused(_("not {word}; Enter alone goes back").format(word=word) if text else otherwise)
+
+    yield from asked(Ask(prompt, page), read)
 
 
 # -- reading ---
@@ -129,7 +163,7 @@ def choose(seat: Seat, number: int) -> Reply | Talk:
     first, second = seat.chosen[number - 1]
     if first == "run":
         seat.run_id, seat.opened = second, None
-        return ""
+        return now_at(seat.run())
     return open_one(seat, first, second)
 
 
@@ -168,11 +202,13 @@ def opened_lines(seat: Seat) -> list[str]:
 
 def open_typed(seat: Seat, given: str) -> Talk:
     """All procedures and forms, and the one that a person names."""
-    typed = given or (yield Ask(_("id to open:"), tuple(all_lines(seat.library, seat.width))))
-    name, _space, site = typed.partition(" ")
-    if not name:
-        return ""
-    opened = open_one(seat, name.upper(), site.strip())
+
+    def read(text: str) -> Reply | Talk:
+        name, _space, site = text.partition(" ")
+        return open_one(seat, name.upper(), site.strip()) if name else ""
+
+    ask = Ask(_("id to open:"), tuple(all_lines(seat.library, seat.width)))
+    opened = read(given) if given else (yield from asked(ask, read))
     return (yield from opened) if isinstance(opened, Generator) else opened
 
 
@@ -199,6 +235,12 @@ def print_opened(seat: Seat, _given: str) -> Reply:
         return "  ".join(print_one(seat.place, seat.library, name, site, language(), how).lines)
     except Unprintable as fault:
         raise Refused(str(fault)) from fault
+
+
+def next_role(seat: Seat, given: str) -> Talk:
+    """Who sits here."""
+    seat.desk.role = role_named(given) if given else (yield from role_asked(_("Who are you?")))
+    return _("you: {role}").format(role=role_text(seat.desk.role))
 
 
 def next_language(seat: Seat, given: str) -> Reply:
@@ -233,8 +275,16 @@ def to_list(seat: Seat, _given: str) -> Reply:
 def reading_prompt(run: Run) -> str:
     """The reading that is asked now, with its unit; "" where none is."""
     waiting = () if run.waiting_for() else run.open_readings()
-    unit = unit_text(waiting[0].unit) if waiting else ""
-    return waiting[0].name + (f" [{unit}]" if unit else "") if waiting else ""
+    if not waiting:
+        return ""
+    timer = ", " + _("timer not started (t)") if run.timer_waits() else ""
+    return asked_for(waiting[0]) + timer
+
+
+def asked_for(reading: Reading) -> str:
+    """The name of a reading with its unit: "wet well level [m]"."""
+    unit = unit_text(reading.unit)
+    return reading.name + (f" [{unit}]" if unit else "")
 
 
 def take(seat: Seat, given: str) -> Reply | Talk:
@@ -242,45 +292,132 @@ def take(seat: Seat, given: str) -> Reply | Talk:
     run = seat.run()
     if run.waiting_for() or not (run.step and run.step.readings):
         raise Refused(_("this step has no reading, or is held"))
-    return "  ".join(_taken(seat, given)) if given else _take_all(seat)
+    return _take_given(seat, given) if given else _take_all(seat)
 
 
-def _taken(seat: Seat, value: str, name: str = "") -> list[str]:
+def _take_given(seat: Seat, value: str) -> Talk:
+    """A value for the reading that was asked on the screen."""
+    run = seat.run()
+    names = [one.name for one in run.step.readings] if run.step else []
+    name = seat.asking if seat.asking in names else run.open_readings()[0].name if run.open_readings() else names[-1]
+    doubt = _far_off(run, name, value)
+    if doubt and (yield Ask(doubt)).lower() not in YES:
+        raise Refused(_("nothing was kept"))
+    return "  ".join(_taken(seat, value, name))
+
+
+def _taken(seat: Seat, value: str, name: str) -> list[str]:
     taken = seat.desk.read(moment(), seat.run_id, value, name)
     return judged(taken, seat.run())
 
 
-def _take_all(seat: Seat) -> Talk:
-    run, told = seat.run(), list[str]()
-    while True:
-        waiting = run.open_readings()
-        last = run.step.readings[-1].name if run.step else ""
-        name = waiting[0].name if waiting else last
-        ask = Ask(f"{reading_prompt(run) or name}:", note=tuple(told))
-        told = yield from asked(ask, partial(_taken, seat, name=name))
+def _far_off(run: Run, name: str, value: str) -> str:
+    """The question whether a value ten times outside its limits has this unit at all; "" for any other."""
+    reading = next((one for one in run.step.readings if one.name == name), None) if run.step else None
+    number = decimal_of(value)
+    if reading is None or number is None or not number or not reading.limited:
+        return ""
+    band = bounds(reading, run.sheet)
+    low, high = decimal_of(band.low or ""), decimal_of(band.high or "")
+    if (high is None or high <= 0 or number < 10 * high) and (low is None or low <= 0 or 10 * number > low):
+        return ""
+    return _("{value} {unit}, and {limits}: really {unit}? y keeps it:").format(
+        value=value, unit=reading.unit, limits=limits_text(reading, run.sheet))  # fmt: skip
+
+
+def _take_all(seat: Seat, told: tuple[str, ...] = ()) -> Generator[Ask, str, str]:
+    """Each open reading of the step at hand; without one the last again."""
+    step = seat.run().step
+    while step is not None:
+        waiting = seat.run().open_readings()
+        told = tuple((yield from _take_one(seat, waiting[0] if waiting else step.readings[-1], told)))
         run = seat.run()
         if not run.open_readings() or run.readings[-1].in_limits is False:
-            return "  ".join(told)
+            break
+    return "  ".join(told)
+
+
+def _take_one(seat: Seat, reading: Reading, note: tuple[str, ...]) -> Generator[Ask, str, list[str]]:
+    while True:
+        run = seat.run()
+        ask = Ask(f"{reading_prompt(run) or asked_for(reading)}:", note=note)
+        value = yield from asked(ask, partial(_readable, reading, run))
+        doubt = _far_off(run, reading.name, value)
+        if not doubt or (yield Ask(doubt)).lower() in YES:
+            return _taken(seat, value, reading.name)
+        note = (_("nothing was kept"),)
+
+
+def _readable(reading: Reading, run: Run, text: str) -> str:
+    checked(reading, text, run.sheet)
+    return text
 
 
 def done(seat: Seat, given: str) -> Talk:
+    """Mark the step at hand done; with an IF it is asked first whether it is so."""
+    run = seat.run()
+    if run.condition_open() and not run.waiting_for() and run.step:
+        return (yield from _condition(seat, run.step, given))
+    yield from _tick(seat, given)
+    return ""
+
+
+def _tick(seat: Seat, given: str, goto: str = "") -> Generator[Ask, str, None]:
     """Mark the step at hand done; with a reading out of limits a reason is asked."""
-    lines = out_lines(seat.run())
+    lines = out_lines(seat.desk.ready(seat.run_id))
     if lines and not given:
         given = yield Ask(_("Why is the step done all the same?"), note=tuple(lines))
-    seat.desk.done(moment(), seat.run_id, given)
-    return ""
+    seat.desk.done(moment(), seat.run_id, given, goto)
+
+
+def _condition(seat: Seat, step: Step, given: str) -> Talk:
+    """A step with IF: where it is not so it is passed, where it is so all that it asks for is asked, one after the
+    other, and it is marked; an action that is a GO TO is followed."""
+    branch, goto, run = step.branch, gone_to(step), seat.run()
+    condition = spoken(branch.condition if branch else "", run.sheet)
+    then = _("y: GO TO step {n}").format(n=goto) if goto else _("y: do it, then it is marked")
+    prompt = _("IF {condition}: is it so now? {then}; n: not met:").format(condition=condition, then=then)
+    if not (yield from asked(Ask(prompt), yes_or_no)):
+        seat.desk.not_met(moment(), seat.run_id)
+        return _("Step {n}: condition not met.").format(n=step.number)
+    told = timer(seat, "") if run.timer_waits() else ""
+    if run.open_readings():
+        told = yield from _take_all(seat, (told,) if told else ())
+        if seat.run().open_readings() or seat.run().out_of_limits():
+            return told
+    elif told:
+        return told
+    if seat.run().needs_verifying():
+        yield from verify(seat, "")
+    yield from _tick(seat, given, goto)
+    return _("Step {n} is marked. GO TO step {goto}.").format(n=step.number, goto=goto) if goto else told
+
+
+def gone_to(step: Step) -> str:
+    """The step that the action of a condition sends to, where it begins with a GO TO; else ""."""
+    action = step.branch.action if step.branch else ""
+    found = next((one.step for one in step.targets if one.leave and one.step), "")
+    return found if found and action.startswith(f"GO TO step {found}") else ""
 
 
 def not_applicable(seat: Seat, given: str) -> Talk:
-    reason = given or (yield Ask(_("reason:")))
+    """Leave the step at hand out; asked once, because a word typed by mistake may begin with the letter of this key."""
+    number = seat.run().cursor
+    if not given and not (yield from asked(Ask(_("Leave step {n} out? y/n:").format(n=number)), yes_or_no)):
+        raise Refused(_("nothing was done"))
+    reason = given or (yield Ask(_("reason (roles, no names):")))
     seat.desk.not_applicable(moment(), seat.run_id, reason)
-    return ""
+    return _("Step {n} is left out.").format(n=number)
 
 
 def go_to(seat: Seat, given: str) -> Talk:
-    number = given or (yield Ask(_("step:")))
-    seat.desk.go_to(moment(), seat.run_id, number.strip())
+    def go(number: str) -> None:
+        seat.desk.go_to(moment(), seat.run_id, number.strip())
+
+    if given:
+        go(given)
+    else:
+        yield from asked(Ask(_("step:")), go)
     return ""
 
 
@@ -294,22 +431,30 @@ def again(seat: Seat, given: str) -> Talk:
 def until_met(seat: Seat, given: str) -> Talk:
     """What ends a REPEAT has come."""
     index = yield from _which_repeat(seat, given)
-    until = spoken(seat.run().procedure.repeats[index].until, seat.run().sheet) if index >= 0 else ""
+    until = spoken(seat.run().procedure.repeats[index].until, seat.run().sheet)
     seat.desk.until_met(moment(), seat.run_id, index)
     return _("It has come: {until}. That repeat falls due no more.").format(until=until)
 
 
 def _which_repeat(seat: Seat, given: str) -> Generator[Ask, str, int]:
     repeats = seat.run().procedure.repeats
-    if len(repeats) > 1 and not given:
-        given = yield Ask(_("which repeat (1 to {n})?").format(n=len(repeats)))
-    number = int(given) if given.isdigit() and len(given) < 3 else 1 if len(repeats) == 1 else 0
-    return number - 1 if number <= len(repeats) else -1
+
+    def read(text: str) -> int:
+        number = int(text) if text.isdigit() and len(text) < 3 else 1 if len(repeats) == 1 else 0
+        if not 0 < number <= len(repeats):
+            raise Refused(_("nothing is to be repeated here"))
+        return number - 1
+
+    if given or len(repeats) < 2:
+        return read(given)
+    return (yield from asked(Ask(_("which repeat (1 to {n})?").format(n=len(repeats))), read))
 
 
-def timer(seat: Seat, _given: str) -> Reply:
+def timer(seat: Seat, _given: str) -> str:
     seat.desk.timer(moment(), seat.run_id)
-    return _("The timer runs.")
+    step, sheet = seat.run().step, seat.run().sheet
+    length_s = span_s(step.timer, sheet) if step and step.timer else None
+    return _("The timer runs: {time}.").format(time=span_text(length_s or 0))
 
 
 def release(seat: Seat, _given: str) -> Talk:
@@ -342,8 +487,9 @@ def undo(seat: Seat, _given: str) -> Reply | Talk:
     last = seat.desk.newest(here.id if here else "")
     if last and last["kind"] == "declared":
         return _undo_lost(seat, last)
-    seat.desk.undo(moment(), here.id if here else "")
-    return _("Taken back by a new entry.")
+    gone = seat.desk.undo(moment(), here.id if here else "")["undoes"]
+    line = next(one for one in seat.look().period.entries if one["n"] == gone)
+    return _("Taken back by a new entry: {what}.").format(what=entry_text(line))
 
 
 def _undo_lost(seat: Seat, last: Line) -> Talk:
@@ -372,7 +518,7 @@ def whole(seat: Seat, _given: str) -> Reply:
 def finish(seat: Seat, _given: str) -> Talk:
     """End the run at hand."""
     run = seat.run()
-    left = [step.number for step in run.procedure.steps if step.number not in run.marks]
+    left = run.left()
     prompt = _("Steps {steps} are not marked. y ends the run all the same:").format(steps=", ".join(left))
     if left and (yield Ask(prompt)).lower() not in YES:
         raise Refused(_("nothing was done"))

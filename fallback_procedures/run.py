@@ -15,6 +15,7 @@ from fallback_procedures.procedure import Procedure, Reading, Repeat, Step, pars
 from fallback_procedures.sheet import Sheet, span_s
 from fallback_procedures.words import _, hostile, local_text, role_text, seconds_of, steps_text
 
+MOVES = ("done", "not_applicable", "not_met", "goto", "round")  # entries that bring a run to another step
 BELIEVED_S = 366 * 86_400.0  # a wall clock further ahead of an entry than this is wrong, not late [s]
 
 
@@ -42,6 +43,21 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Stand:
+    """Where a run stood when a person saw it: what they say then is meant for this step and for no other.
+
+    `reached` is the entry that brought the run there, `last_n` the newest of the run, `freed` how many HOLDs were
+    released.
+    """
+
+    run: str
+    step: str
+    reached: int
+    freed: int
+    last_n: int
+
+
+@dataclass(frozen=True)
 class Run:
     """One execution of a procedure, as the entries tell it. `cursor` is the step at hand, "" behind the last one."""
 
@@ -58,15 +74,36 @@ class Run:
     timers: dict[str, Line] = field(default_factory=dict)  # step -> the entry that started its timer
     rounds: dict[int, tuple[int, Line]] = field(default_factory=dict)  # repeat -> (rounds done, entry of the last one)
     over: frozenset[int] = frozenset()  # repeats whose end has come
-    began: dict[int, Line] = field(default_factory=dict)  # repeat -> the entry that marked its first step first
+    entered: dict[int, Line] = field(default_factory=dict)  # repeat -> the entry that first led to one of its steps
     started: Line = field(default_factory=dict)
     finished: bool = False
     last_n: int = 0
+    reached: int = 0  # number of the entry that brought it to the step at hand
     fresh: tuple[int, ...] = ()  # numbers of the readings taken since the step at hand was reached
 
     @property
     def step(self) -> Step | None:
         return self.procedure.step(self.cursor)
+
+    @property
+    def stand(self) -> Stand:
+        return Stand(self.id, self.cursor, self.reached, self.released.count(self.cursor), self.last_n)
+
+    def left(self) -> list[str]:
+        """The steps that are not marked."""
+        return [step.number for step in self.procedure.steps if step.number not in self.marks]
+
+    def timer_waits(self) -> bool:
+        """Whether the step at hand has a timer that nobody has started."""
+        step = self.step
+        return bool(step and step.timer and span_s(step.timer, self.sheet) and step.number not in self.timers)
+
+    def condition_open(self) -> bool:
+        """Whether the step at hand has an IF and nothing yet says that it is so: no reading but a "no", no timer."""
+        step = self.step
+        if step is None or step.branch is None or step.branch.word != "IF" or step.number in self.timers:
+            return False
+        return all(taken.value == "no" for taken in self.readings if taken.n in self.fresh)
 
     def waiting_for(self) -> str | None:
         """The role that must release the step at hand, if it stands behind a HOLD."""
@@ -178,9 +215,9 @@ class Period:
             for index, repeat in enumerate(run.procedure.repeats):
                 if index in run.over:
                     continue
-                begun = run.rounds.get(index, (0, None))[1] or _reached(run, repeat)
+                begun = run.rounds.get(index, (0, None))[1] or run.entered.get(index)
                 since = elapsed(begun, wall_s, mono_s, boot_id) if begun else None
-                begin = elapsed(run.began.get(index, {}), wall_s, mono_s, boot_id)
+                begin = elapsed(run.entered.get(index, {}), wall_s, mono_s, boot_id)
                 every_s = span_s(repeat.every, run.sheet)
                 if repeat.then and since is not None and begin is not None and begin - since >= repeat.for_s:
                     every_s = span_s(repeat.then, run.sheet)  # the last round began behind the time of the first rhythm
@@ -197,11 +234,6 @@ class Period:
                     text = _("timer of step {n}").format(n=number)
                     found.append(Due(run.id, text, None if since is None else length_s - since, number))
         return sorted(found, key=lambda due: (due.in_s is not None, due.in_s or 0.0))
-
-
-def _reached(run: Run, repeat: Repeat) -> Line | None:
-    """The round before the first repeat counts from the start of the run once its first step is marked."""
-    return run.started if repeat.first in run.marks else None
 
 
 def elapsed(line: Line, wall_s: float, mono_s: float, boot_id: str) -> float | None:
@@ -290,7 +322,15 @@ def _told(period: Period, line: Line) -> Period:
     run = period.runs.get(word(line, "run"))
     if run is None:
         return period
-    return replace(period, runs={**period.runs, run.id: replace(_stepped(run, line), last_n=line["n"])})
+    run = replace(_stepped(run, line), last_n=line["n"])
+    if kind in MOVES:
+        run = replace(run, reached=line["n"], entered={**_entered(run, line), **run.entered})
+    return replace(period, runs={**period.runs, run.id: run})
+
+
+def _entered(run: Run, line: Line) -> dict[int, Line]:
+    """The repeats that the step at hand belongs to: their first round counts from the entry that led there."""
+    return {index: line for index, one in enumerate(run.procedure.repeats) if run.cursor in _range(run.procedure, one)}
 
 
 def _lost(period: Period, line: Line) -> Period:
@@ -312,8 +352,10 @@ def _begun(line: Line) -> Run | None:
     for part in (line.get("values"), line.get("tags")):
         values.update({str(key): safe(value) for key, value in part.items()} if isinstance(part, dict) else {})
     site, role = word(line, "site"), word(line, "sheet_approved_by")
-    return Run(word(line, "run"), procedure, Sheet(site, approved_by=role, values=values), site,
-               bool(line.get("drill")), procedure.steps[0].number, started=line, last_n=line["n"])  # fmt: skip
+    run = Run(word(line, "run"), procedure, Sheet(site, approved_by=role, values=values), site,
+              bool(line.get("drill")), procedure.steps[0].number, started=line, last_n=line["n"],
+              reached=line["n"])  # fmt: skip
+    return replace(run, entered=_entered(run, line))
 
 
 @lru_cache(maxsize=64)
@@ -335,9 +377,9 @@ def _stepped(run: Run, line: Line) -> Run:
     kind, number = line["kind"], word(line, "step")
     if kind in ("done", "not_applicable", "not_met"):
         mark = Mark(kind, word(line, "role"), word(line, "at"), word(line, "text"))
-        begins = {index: line for index, one in enumerate(run.procedure.repeats) if one.first == number}
-        marked = replace(run, marks={**run.marks, number: mark}, began={**begins, **run.began})
-        return _reach(marked, _after(marked, number))
+        marked = replace(run, marks={**run.marks, number: mark})
+        goes = word(line, "goto")
+        return _gone_to(marked, goes) if goes else _reach(marked, _after(marked, number))
     if kind == "reading":
         within = line.get("in_limits")
         taken = Taken(word(line, "name"), word(line, "value"), word(line, "unit"),
@@ -349,7 +391,7 @@ def _stepped(run: Run, line: Line) -> Run:
     if kind == "verified":
         return replace(run, verified={**run.verified, number: word(line, "verified_by")})
     if kind == "goto":
-        return _reach(_without(run, _from(run.procedure, number)), number) if run.procedure.step(number) else run
+        return _gone_to(run, number)
     if kind == "timer":
         return replace(run, timers={**run.timers, number: line})
     if kind in ("round", "repeat_over"):
@@ -364,6 +406,11 @@ def _stepped(run: Run, line: Line) -> Run:
         rounds = {**run.rounds, index: (count, line)}
         return _reach(replace(again, rounds=rounds, over=run.over - {index}), repeat.first)
     return replace(run, finished=True) if kind == "finished" else run
+
+
+def _gone_to(run: Run, number: str) -> Run:
+    """The run at the step that it was sent to, which is to be done again with all behind it."""
+    return _reach(_without(run, _from(run.procedure, number)), number) if run.procedure.step(number) else run
 
 
 def _reach(run: Run, number: str) -> Run:

@@ -61,16 +61,23 @@ class ManualScreen(App[int]):
         self.talk: Talk | None = None  # the act that asks now, its question and what is typed
         self.asked = Ask("")
         self.text = ""
-        notes = "  ".join(notes_at_start(place, self.seat.library, drill)[:2])
+        notes = "  ".join(notes_at_start(place, self.seat.library)[:2])
         self.said = notes or self.seat.resume() or _("? helps, q leaves")
         self.charset = sys.stdout.encoding or "ascii"
         self.told: list[str] = []  # what each row of the screen shows
 
     def on_mount(self) -> None:
-        self.set_interval(LOOK_S, self.draw)
+        self.set_interval(LOOK_S, self.tick)
         loop = asyncio.get_running_loop()
         for signal_number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(signal_number, self.exit, 0)  # the terminal is left as it was found
+        self.seat.show(self.draw())
+
+    def tick(self) -> None:
+        """Nobody has pressed a key: what somebody else did to the run is said, and the next key is not for its step."""
+        news = self.seat.news(self.seat.look())
+        if news and not self.talk:
+            self.said = f"! {news}"
         self.draw()
 
     def on_resize(self, _event: Resize) -> None:
@@ -81,7 +88,7 @@ class ManualScreen(App[int]):
 
     # -- drawing ---
 
-    def draw(self) -> None:
+    def draw(self) -> Look:
         """Read everything anew and show it."""
         seen, before = self.seat.look(), margin(self.seat.desk.drill)
         width, height = max(self.size.width - len(before), 20), self.size.height
@@ -96,6 +103,7 @@ class ManualScreen(App[int]):
         self.tell([encodable(harmless(before + line), self.charset) for line in lines])
         for row, line in enumerate(self.query(Static)):
             line.set_class(row < len(head) - 1 and seen.period.declared and not seen.period.ended, "banner")
+        return seen
 
     def tell(self, lines: list[str]) -> None:
         """Show the rows; one that has not changed is not sent again, because the way may be slow."""
@@ -136,9 +144,12 @@ class ManualScreen(App[int]):
         """Runs, procedures that apply with their reason, and the last known values."""
         lines, self.seat.chosen = list_lines(seen, self.seat.library, width, self.seat.run_id)
         if not self.seat.run_id or width < LEFT:
-            rows = last_known(self.seat.place.manual, seen.status, seen.now)[:8]
+            rows = last_known(self.seat.place.manual, seen.status, seen.now)
+            at_work = {run.site for run in seen.period.open_runs()} | set(seen.period.sites)
+            rows.sort(key=lambda row: row[0].partition("-")[0] not in at_work)
             lines += ["", _("LAST KNOWN VALUES - not live")] if rows else []
-            lines += [f" {tag[: width - 24]} {value} {age}"[:width] for tag, value, _quality, age in rows]
+            lines += [f" {tag[: width - 24]} {value} {age}"[:width] for tag, value, _quality, age in rows[:8]]
+            lines += [" " + _("{n} more: k").format(n=len(rows) - 8)] if len(rows) > 8 else []
         return lines
 
     def foot_lines(self, seen: Look, width: int) -> list[str]:
@@ -180,7 +191,9 @@ class ManualScreen(App[int]):
             self.said = f"! {fault}"
         if self.seat.left:
             self.exit(0)
-        self.draw()
+        drawn = self.draw()
+        if not self.talk:
+            self.seat.show(drawn)
 
     def press(self, key: str) -> None:
         """One key, where it means something."""
@@ -202,6 +215,11 @@ class ManualScreen(App[int]):
                 self.carry_out(next_act(run))
         elif key == "escape":
             self.carry_out(questions.to_list)
+        elif key.isdigit() and run and not self.seat.opened:
+            if not run.open_readings() or run.waiting_for():
+                raise Refused(_("{word} is no key in a run: x opens the list, where a number opens").format(word=key))
+            self.carry_out(questions.take)
+            self.text = key  # the value begins with it
         elif key.isdigit():
             self.carry_out(lambda seat, _text: questions.choose(seat, int(key)))
         else:

@@ -76,11 +76,12 @@ class Situation:
 
 @dataclass(frozen=True)
 class Offer:
-    """A procedure that applies at a site ("" = all), with the reason in words."""
+    """A procedure that applies at a site ("" = all), with the reason in words, and what was seen if it is for that."""
 
     id: str
     site: str
     because: str
+    event: str = ""
 
 
 def moment() -> Now:
@@ -226,7 +227,7 @@ def _holding(name: str, applies: Applies, known: Situation, period: Period | Non
         words += " (" + _("DRILL") + ")" if period.drill else ""
         return [Offer(name, site, words) for site in _matching(applies, known, period.sites)]
     if applies.condition == "seen" and period is not None:
-        return [Offer(name, site, _said(event, period, now)) for event in period.events
+        return [Offer(name, site, _said(event, period, now), event.event) for event in period.events
                 if event.event == applies.event
                 for site in _where(applies, known, event.site)]  # fmt: skip
     if applies.condition == "telemetry_lost" and known.word == "running":

@@ -8,12 +8,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
-from fallback_procedures.run import Due, Run, Taken
+from fallback_procedures.run import Due, Line, Run, Taken, word
 from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety, span_s
 from fallback_procedures.words import (
     _,
     age_text,
     clean,
+    event_text,
     hostile,
     local_text,
     number_shown,
@@ -27,15 +28,15 @@ from fallback_procedures.words import (
 def spoken(text: str, sheet: Sheet) -> str:
     """A sentence of a procedure with its site values, the fixed words of the format in the reader's language."""
     text = filled(text, sheet)
-    for fixed, word in (
+    for fixed, told in (
         ("GO TO step", _("GO TO step")),
         ("REFER TO step", _("REFER TO step")),
         ("GO TO", _("GO TO")),
         ("REFER TO", _("REFER TO")),
     ):
-        text = text.replace(fixed, word)
-    for fixed, word in (("IF", _("IF")), ("WHEN", _("WHEN")), ("WHILE", _("WHILE")), ("THEN", _("THEN"))):
-        text = " ".join(word if part == fixed else part for part in text.split(" "))
+        text = text.replace(fixed, told)
+    for fixed, told in (("IF", _("IF")), ("WHEN", _("WHEN")), ("WHILE", _("WHILE")), ("THEN", _("THEN"))):
+        text = " ".join(told if part == fixed else part for part in text.split(" "))
     return text
 
 
@@ -152,15 +153,15 @@ def step_lines(
         lines += wrapped(spoken(notice.text, sheet), width, f"{notice_word(notice.kind)}  ", "    ")
     for index, hold in enumerate(step.holds):
         freed = run is not None and run.released.count(step.number) > index
-        word = _("released") if freed else _("needs {role}").format(role=hold_words(hold.role, hold.once))
-        lines += wrapped(_("HOLD") + f" ({word}): {spoken(hold.text, sheet)}", width, "", "    ")
+        state = _("released") if freed else _("needs {role}").format(role=hold_words(hold.role, hold.once))
+        lines += wrapped(_("HOLD") + f" ({state}): {spoken(hold.text, sheet)}", width, "", "    ")
     label = f"{mark} {step.number:>3}  "
     critical = "(!) " if step.second_person else ""
     lines += wrapped(critical + spoken(step.text, sheet), width, label, " " * len(label))
     under = " " * len(label)
     for reading in step.readings:
-        lines += reading_lines(reading, sheet, width, under, run)
-    for word, text in (
+        lines += reading_lines(reading, step.number, sheet, width, under, run)
+    for label_text, text in (
         (_("Expect"), step.expect),
         (_("If not"), step.if_not),
         (_("If twice"), step.if_twice),
@@ -168,15 +169,24 @@ def step_lines(
         (_("Timer"), span_words(step.timer, sheet) if step.timer else ""),
     ):
         if text:
-            lines += wrapped(f"{word}: {spoken(text, sheet)}", width, under, under + "  ")
+            lines += wrapped(f"{label_text}: {spoken(text, sheet)}", width, under, under + "  ")
     return lines
 
 
-def reading_lines(reading: Reading, sheet: Sheet, width: int, under: str, run: Run | None) -> list[str]:
-    """A reading with its blank or its newest value, and its limits."""
+def reading_lines(
+    reading: Reading, step: str, sheet: Sheet, width: int, under: str, run: Run | None = None
+) -> list[str]:
+    """A reading with its value, else its blank, and its limits; one of a step before or a round before says so."""
     taken = newest(run, reading.name) if run else None
-    value = value_text(taken) if taken else f"________ {unit_text(reading.unit)}".rstrip()
-    return wrapped(f"{reading.name}: {value}   {limits_text(reading, sheet)}".rstrip(), width, under, under + "  ")
+    value, before = f"________ {unit_text(reading.unit)}".rstrip(), ""
+    if run and taken and taken.step == step and (taken.n in run.fresh if run.cursor == step else step in run.marks):
+        value = value_text(taken)
+    elif taken:
+        at = seconds_of(taken.at)
+        when = local_text(at, "%H:%M").split()[0] if at is not None else "?"
+        before = "   (" + _("before, at {time}: {value}").format(time=when, value=value_text(taken)) + ")"
+    text = f"{reading.name}: {value}   {limits_text(reading, sheet)}".rstrip() + before
+    return wrapped(text, width, under, under + "  ")
 
 
 def unit_text(unit: str) -> str:
@@ -191,11 +201,11 @@ def newest(run: Run, name: str) -> Taken | None:
 
 def value_text(taken: Taken) -> str:
     """A reading as it was taken, with the word on its limits."""
-    word = {True: _("in limits"), False: _("OUT OF LIMITS"), None: ""}[taken.in_limits]
+    judged = {True: _("in limits"), False: _("OUT OF LIMITS"), None: ""}[taken.in_limits]
     answers = {"yes": _("yes"), "no": _("no")}
     if taken.unit in ("yes/no", "text", "HH:MM"):
         return answers.get(taken.value, taken.value) if taken.unit == "yes/no" else taken.value
-    return f"{number_shown(taken.value)} {taken.unit} {word}".rstrip()
+    return f"{number_shown(taken.value)} {taken.unit} {judged}".rstrip()
 
 
 def judged(taken: Taken, run: Run) -> list[str]:
@@ -253,6 +263,30 @@ def mark_lines(run: Run, number: str, width: int) -> list[str]:
     mark = run.marks.get(number)
     reason = f": {clean(mark.reason)}" if mark and mark.reason else ""
     return wrapped(marked_by(run, number) + reason, width, "          ", "          ") if mark else []
+
+
+def entry_text(line: Line) -> str:
+    """What an entry that can be taken back has said."""
+    step = word(line, "step")
+    if line["kind"] in ("reading", "paper"):
+        return clean(f"{word(line, 'name')} {word(line, 'value')} {word(line, 'unit')}".strip() or word(line, "text"))
+    if line["kind"] in ("seen", "seen_over"):
+        event = event_text(word(line, "event"))
+        return event if line["kind"] == "seen" else _("it is over: {event}").format(event=event)
+    told = {
+        "done": _("step {n} done"),
+        "not_applicable": _("step {n} left out"),
+        "not_met": _("step {n}, condition not met"),
+        "verified": _("step {n} verified"),
+        "released": _("step {n} released"),
+        "goto": _("gone to step {n}"),
+        "timer": _("timer of step {n}"),
+        "round": _("round begun at step {n}"),
+        "repeat_over": _("the end of a repeat"),
+        "finished": _("the end of the run"),
+        "stable": _("stable by hand"),
+    }
+    return told.get(line["kind"], "{n}").format(n=step)
 
 
 def harmless(text: str) -> str:

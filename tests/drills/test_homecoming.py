@@ -57,8 +57,8 @@ tag_p04_1 = pump1.flow
 tag_p04_2 = pump1.flow
 """
 ANSWERS = {  # what a person answers wherever the console asks in its own order; of a list one after the other
-    "Who judges so?": "2", "Why (one sentence)": "panel and SCADA agree", "Sites, with spaces": "G",
-    "Write LOST": "LOST", "Why is the step done": "the shift lead agreed",
+    "Who judges so?": "2", "Why (one sentence)": "panel and SCADA agree", ", with spaces between": "G",
+    "y keeps it": "y", "Write LOST": "LOST", "Why is the step done": "the shift lead agreed",
     "Who hands back?": "2", "Which second person agrees?": "1", "Not all is met. Why": "all answer by telephone",
     "Write AUTO": "AUTO",
     "Is every station at hand held": "y",

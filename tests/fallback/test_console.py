@@ -49,8 +49,9 @@ def test_a_period_is_run_from_declaring_to_handing_back_line_by_line(state, manu
 
 
 def test_declaring_is_confirmed_once_and_anything_else_goes_back(state, manual):
-    done = manual("--state", str(state.root), answers="c\n2\nI think so\n\nlost\nP-03\nR\ns\n\nq\n")
+    done = manual("--state", str(state.root), answers="c\n2\nI think so\n\nlost\n\nP-03\ns\n\nq\n")
     assert b"nothing was declared" in done.stdout
+    assert b"! not LOST; Enter alone goes back" in done.stdout
     assert b"first a person must declare CONTROL LOST" in done.stdout
     assert journal_of(state) == []
 
@@ -69,7 +70,7 @@ def test_a_drill_says_so_on_every_line_and_needs_no_declaration(state, manual):
 
 
 def test_a_drill_begins_from_the_list_only_while_no_real_period_is_open(state, manual):
-    text = manual("--state", str(state.root), answers="D\nno\nD\nDRILL\nP-03 R\ns\nx\nq\n").stdout.decode()
+    text = manual("--state", str(state.root), answers="D\nno\n\nD\nDRILL\nP-03 R\ns\nx\nq\n").stdout.decode()
     assert "D drill" in text
     assert "! nothing was done" in text
     assert "DRILL READING" in text
@@ -254,13 +255,13 @@ def test_a_night_at_a_lift_station_with_a_second_procedure_takes_under_two_hundr
     state.publish(moment(), age_s=190)
     sheet = state.manual / "sheets" / "R.txt"
     sheet.write_text(sheet.read_text() + "hand_stop_level = 0.70 m\nround_every = 5 min\n")
-    first = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\nd\n25\nu\n1.5\nd\ni\ni\ni\nd\nd\n"  # a wrong reading, taken back
+    first = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\nd\n20\nu\n1.5\nd\ni\ni\ni\nd\nd\n"  # a wrong reading, taken back
     second = "x\nP-17 R\ns\nx\n1\n9.0\nd\n1.0\nd\ni\ni\ni\ni\ni\ni\n0.9\nd\nd\nf\n"
     end = "E P-03 R\n3\n1,4\n00:00\n\nH\n3\npump 2 rested\nS\ny\nL de\nh\n2\n3\nboth looked\nAUTO\nq\n"
     typed = LOST + first + second + end
     text = manual("--state", str(state.root), answers=typed).stdout.decode()
     assert len(typed) < 270
-    assert "OTHER  2 P-17-1" in text
+    assert "OTHER  P-17-1 R 1/10  (x, then its number)" in text
     assert "All steps are marked. f ends the run, r begins the next round." in text
     assert "F9  SHIFT HAND-OVER" in text
     assert "Deutsch. Ein begonnener Durchgang" in text

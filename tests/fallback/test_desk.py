@@ -196,7 +196,7 @@ def test_stable_is_said_once_and_counted_from_the_declaration_or_the_start_of_th
     assert here.period().minutes_to_stable() == 10.0
     with pytest.raises(Refused, match="already"):
         here.stable(at(800))
-    drill = desk(tmp_path / "journal", at(0), "operator", True)
+    drill = desk(tmp_path / "drill", at(0), "operator", True)
     drill.note(at(40), "begin")
     drill.declare(at(100), "all agree")
     drill.stable(at(700))
@@ -301,7 +301,7 @@ def test_escapes_in_a_journal_reach_no_screen():
     told = replace(replay("x", lines), entries=(), since={}, events=(), lost={})
     assert replay("x", lines).sites == ("·[2J·",)
     assert replay("x", lines).events[0].site == "·[2J·"
-    told = replace(told, runs={key: replace(run, started={}, began={}) for key, run in told.runs.items()})
+    told = replace(told, runs={key: replace(run, started={}, entered={}) for key, run in told.runs.items()})
     assert "\x1b" not in repr(told) and "\\x1b" not in repr(told) and "202e" not in repr(told)
 
 

@@ -57,6 +57,17 @@ def test_a_hand_procedure_starts_only_after_control_lost_was_declared(tmp_path):
     assert here.start(at(4), SAMPLE, RIVERSIDE, "R") == "P-03-1"
 
 
+@pytest.fixture
+def declared_late(tmp_path):
+    """A run whose repeat begins at its second step."""
+    text = (GOLDEN / "procedures" / "2_readings_and_branches.txt").read_text().replace("steps 1 to 4", "steps 2 to 4")
+    here = desk(tmp_path / "journal", at(0), "operator", False)
+    here.declare(at(1), "all agree")
+    name = here.start(at(2), parse(text)[0], RIVERSIDE, "R")
+    here.read(at(3), name, "1.0")
+    return here, name
+
+
 def test_a_missing_safety_limit_or_an_unreviewed_translation_allows_a_drill_only(tmp_path):
     german = parse((GOLDEN / "procedures" / "4_deutsch.txt").read_bytes())[0]
     here = desk(tmp_path / "journal", at(0), "operator", False)
@@ -66,6 +77,9 @@ def test_a_missing_safety_limit_or_an_unreviewed_translation_allows_a_drill_only
     with pytest.raises(Refused, match="not yet reviewed"):
         here.start(at(2), german, RIVERSIDE, "R")
     drill = desk(tmp_path / "journal", at(3), "operator", True)
+    with pytest.raises(Refused, match="A REAL PERIOD IS OPEN"):
+        drill.start(at(4), SAMPLE, Sheet("R"), "R")
+    drill.beside = drill.real()
     drill.start(at(4), SAMPLE, Sheet("R"), "R")
     assert [line["drill"] for line in drill.period().entries] == [True, True]
     assert here.period().runs == {}
@@ -243,6 +257,23 @@ def vars_of(now):
     return now.wall_s, now.mono_s, now.boot_id
 
 
+def test_a_repeat_falls_due_although_its_first_step_was_left_by_a_go_to(started):
+    here, name = started
+    here.read(at(3), name, "9.0")
+    here.go_to(at(4), name, "4")
+    assert dues(here, at(602)) == [(name, "steps 1 to 4 again", 300)]
+    here.undo(at(603), name)
+    assert dues(here, at(602)) == [(name, "steps 1 to 4 again", 300)]
+
+
+def test_a_repeat_counts_from_the_moment_its_range_was_entered_and_not_before(declared_late):
+    here, name = declared_late
+    assert dues(here, at(60)) == []
+    here.done(at(100), name)
+    here.go_to(at(110), name, "4")
+    assert dues(here, at(200)) == [(name, "steps 2 to 4 again", 800)]
+
+
 def test_several_procedures_run_in_one_period_and_a_second_terminal_sees_them(started, tmp_path):
     here, name = started
     other = desk(tmp_path / "journal", at(5), "maintenance", False)
@@ -389,7 +420,7 @@ class Acts(RuleBasedStateMachine):
 
     @invariant()
     def both_see_the_same_and_the_entries_tell_it(self):
-        first, second = (one.period() for one in self.desks)
+        first, second = (one.join().period() for one in self.desks)
         assert first == second
         assert replace(first, name="x") == self.told[-1]
         assert [line["n"] for line in first.entries] == list(range(1, len(self.kept) + 1))

@@ -45,6 +45,7 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
         await pilot.press("u", "space")
         await typed(pilot, "pumped out first")
         await pilot.press("n")
+        await typed(pilot, "y")
         await typed(pilot, "sheet is wet")
         lines = shown(app)
         assert len(lines) <= size[1]

@@ -187,7 +187,7 @@ def test_a_quiet_screen_and_a_key_send_only_the_lines_that_change(state, screen)
     terminal.until("q leave")
     terminal.quiet()
     terminal.type("l")
-    terminal.until("note: ")
+    terminal.until("no names): ")
     clocks = len(re.findall(rb"\d\d:\d\d:\d\d", terminal.raw))
     assert len(terminal.raw) < 900 + 400 * clocks
     terminal.type("\x1b")

@@ -15,6 +15,7 @@ from fallback_procedures.run import replay
 from .conftest import GOLDEN, ROOT, State
 
 KINDS = {"l": "note", "u": "undo", "g": "goto", "d": "done", "y": "released", "r": "round"}
+IS_IT_SO = "is it so now?"
 
 
 class Typist:
@@ -98,9 +99,9 @@ def killed_while_typing(state: State, draw: random.Random, within_s: float) -> i
     alive = True
     while alive:
         key = next_key(person.screen, draw)
-        kind = KINDS.get(key[0], "reading")
+        kind = "done" if IS_IT_SO in person.screen else KINDS.get(key[0], "reading")
         alive = person.types(key)
-        if alive and key != "o" and "\n! " not in person.screen:
+        if alive and key != "o" and IS_IT_SO not in person.screen and "\n! " not in person.screen:
             confirmed.append(kind)
     timer.join()
     person.end()
@@ -116,7 +117,7 @@ def killed_while_typing(state: State, draw: random.Random, within_s: float) -> i
 def next_key(screen: str, draw: random.Random) -> str:
     """What the screen asks for; now and then something else."""
     asked = screen.rstrip().rsplit("\n", 1)[-1]
-    if "has released it now" in asked:
+    if "has released it now" in asked or IS_IT_SO in screen:
         return "y"
     other = draw.random()
     if other < 0.1:

@@ -1,0 +1,314 @@
+"""Two people at one run: what each says is meant for what stood on their own screen, and is refused where it has moved.
+
+Beside it what a person at one desk can no longer do by accident: a digit, an IF, a timer, a role, a value.
+"""
+
+import pytest
+
+from fallback_procedures.console import Console
+from fallback_procedures.desk import Moved, Refused, desk
+from fallback_procedures.journal import read_lines
+from fallback_procedures.library import load
+from fallback_procedures.place import Place
+from fallback_procedures.questions import Seat
+from fallback_procedures.run import replay
+from fallback_procedures.sheet import read_sheet
+from fallback_procedures.terminal import Gone
+from fallback_procedures.triggers import moment
+
+from .conftest import SHEET
+
+OWN = """PROCEDURE  P-03  Sewage lift station by hand
+REVISION   7   2026-09-02
+STATUS     APPROVED by engineer on 2026-09-02
+OWNER      operations
+REVIEW BY  2027-09-02
+PURPOSE    Keeps the wet well in its limits.
+WHEN       Level control is lost.
+APPLIES    control_lost site_type=lift_station
+NEEDS      Two persons.
+
+[ ] 1  Read the wet well level on the staff gauge.
+       Reading: wet well level ________ m   safety limits {stop_level} to {alarm_level}
+       If not: GO TO step 5.
+[ ] 2  IF a pump is running THEN GO TO step 4.
+[ ] 3  Start pump 1 at its panel.
+[ ] 4  Read the motor current after 30 s.
+       Reading: motor current ________ A   limits 2.0 to 9.5
+       Timer: 30 s
+[ ] 5  IF the level rises THEN notify the shift lead.
+       Second person: hears the call.
+REPEAT     steps 1 to 5 every 15 min until P-18 is started.
+
+HAND BACK  Level sensor equals manual reading.
+END        P-03
+"""
+RIVERSIDE = read_sheet(SHEET)
+
+
+@pytest.fixture
+def running(state):
+    """A declared period with a run at R; the desk that began it."""
+    (state.manual / "procedures").mkdir()
+    (state.manual / "procedures" / "P-03.txt").write_text(OWN)
+    state.publish(moment(), age_s=190)
+    here = desk(state.manual / "journal", moment(), "operator", False)
+    here.declare(moment(), "all agree", ("R",))
+    here.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
+    return here
+
+
+class Typed:
+    """A console whose lines come from a list; a function in it is what somebody else does meanwhile."""
+
+    live, width, margin = False, 79, ""
+
+    def __init__(self, *lines):
+        self.lines, self.said = list(lines), []
+
+    def say(self, *lines):
+        self.said += lines
+
+    def ask(self, prompt, tick=None):
+        self.said.append(prompt)
+        while self.lines:
+            line = self.lines.pop(0)
+            if not callable(line):
+                return line
+            line()
+            if tick:
+                self.said.append(tick())
+        raise Gone
+
+
+def console(state, *lines, drill=False):
+    """All that the console says to these lines."""
+    place, terminal = Place(state.manual), Typed(*lines)
+    seat = Seat(place, load(state.manual, ("en",)), desk(place.journal, moment(), "operator", drill))
+    Console(seat, terminal).work()
+    return "\n".join(terminal.said)
+
+
+def kept(state):
+    (path,) = (state.manual / "journal").glob("*.jsonl")
+    return read_lines(path)[0]
+
+
+def kinds(state):
+    return [line["kind"] for line in kept(state)][2:]
+
+
+def at_step(here, number):
+    here.go_to(moment(), "P-03-1", number)
+
+
+def test_an_act_on_a_step_that_somebody_else_has_marked_is_refused_and_says_where_the_run_is(state, running):
+    at_step(running, "3")
+    other = desk(state.manual / "journal", moment(), "operator", False)
+    other.shown = running.period().runs["P-03-1"].stand
+    running.done(moment(), "P-03-1")
+    for act in (lambda: other.done(moment(), "P-03-1"), lambda: other.not_applicable(moment(), "P-03-1", "wet"),
+                lambda: other.timer(moment(), "P-03-1"), lambda: other.read(moment(), "P-03-1", "3"),
+                lambda: other.undo(moment(), "P-03-1"), lambda: other.go_to(moment(), "P-03-1", "1"),
+                lambda: other.finish(moment(), "P-03-1"), lambda: other.again(moment(), "P-03-1")):  # fmt: skip
+        with pytest.raises(Moved, match="somebody else has marked step 3; the run is at step 4"):
+            act()
+    other.shown = running.period().runs["P-03-1"].stand
+    running.again(moment(), "P-03-1")
+    running.go_to(moment(), "P-03-1", "4")
+    with pytest.raises(Moved, match="gone on with the run"):
+        other.read(moment(), "P-03-1", "3")
+    assert kinds(state) == ["goto", "done", "round", "goto"]
+
+
+def test_of_two_that_mark_one_step_at_the_same_moment_one_is_told(state, running, monkeypatch):
+    at_step(running, "3")
+    other = desk(state.manual / "journal", moment(), "operator", False)
+    other.shown = running.period().runs["P-03-1"].stand
+    ready = other.ready
+
+    def meanwhile(run_id):
+        found = ready(run_id)
+        running.done(moment(), run_id)  # between the look of the other and its entry
+        return found
+
+    monkeypatch.setattr(other, "ready", meanwhile)
+    with pytest.raises(Moved, match="somebody else has marked step 3"):
+        other.done(moment(), "P-03-1")
+    assert kinds(state) == ["goto", "done"]
+
+
+def test_a_value_is_kept_under_the_reading_that_was_asked_or_not_at_all(state, running):
+    other = desk(state.manual / "journal", moment(), "operator", False)
+    other.shown = running.period().runs["P-03-1"].stand
+    running.read(moment(), "P-03-1", "1.5")
+    with pytest.raises(Moved, match=r"somebody else has read wet well level: 1.5 m"):
+        other.read(moment(), "P-03-1", "1.6", "wet well level")
+
+
+def test_on_the_console_a_tick_and_a_value_meant_for_another_step_are_refused_and_the_new_step_is_shown(state, running):
+    def marked():
+        running.read(moment(), "P-03-1", "1.5")
+        running.done(moment(), "P-03-1")
+        running.not_met(moment(), "P-03-1")
+        running.done(moment(), "P-03-1")
+
+    told = console(state, marked, "1,6", "x", "q")
+    assert "! somebody else has marked step 1; the run is at step 4" in told
+    assert told.count("! somebody else has marked step 1") == 2, "while it waits, and when the value comes"
+    assert "step 4 of 5" in told.rsplit("! somebody else", 1)[1]
+    assert kinds(state) == ["reading", "done", "not_met", "done"]
+
+
+async def test_on_the_full_screen_a_key_meant_for_another_step_is_refused_and_the_new_step_is_shown(state, running):
+    screen = pytest.importorskip("fallback_procedures.screen")
+    at_step(running, "2")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(80, 30)) as pilot:
+        assert "step 2 of 5" in " ".join(app.told)
+        running.not_met(moment(), "P-03-1")
+        app.tick()
+        assert "! somebody else has marked step 2; the run is at step 3" in " ".join(app.told)
+        await pilot.press("d")
+        assert "! somebody else has marked step 2; the run is at step 3" in " ".join(app.told)
+        assert kinds(state) == ["goto", "not_met"]
+        await pilot.press("d")
+        assert kinds(state) == ["goto", "not_met", "done"]
+        assert "step 4 of 5" in " ".join(app.told)
+        running.timer(moment(), "P-03-1")
+        await pilot.press("3")
+        assert app.talk
+        running.read(moment(), "P-03-1", "3.5")
+        await pilot.press(".", "6", "enter")
+        assert "! somebody else has read motor current: 3.5 A" in " ".join(app.told)
+    assert kinds(state)[-2:] == ["timer", "reading"]
+
+
+def test_a_digit_in_a_run_is_a_value_or_nothing_and_never_another_run(state, running):
+    running.start(moment(), load(state.manual).get("P-17", "en").procedure, RIVERSIDE)
+    at_step(running, "3")
+    told = console(state, "2", "x", "1", "q", "q")
+    assert "! 2 is no key in a run: x opens the list, where a number opens" in told
+    assert "OTHER  P-17-1 1/10  (x, then its number)" in told
+    assert "now P-03-1 R 3/5" in told
+
+
+async def test_a_digit_on_the_full_screen_begins_the_value_that_is_asked(state, running):
+    screen = pytest.importorskip("fallback_procedures.screen")
+    running.start(moment(), load(state.manual).get("P-17", "en").procedure, RIVERSIDE)
+    running.note(moment(), "back here", "P-03-1")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("1", ".", "5", "enter")
+        assert kept(state)[-1]["value"] == "1.5"
+        await pilot.press("space")
+        await pilot.press("2")
+        assert "2 is no key in a run" in " ".join(app.told)
+        assert app.seat.run_id == "P-03-1"
+
+
+def test_an_if_is_asked_and_a_go_to_that_is_met_is_followed(state, running):
+    at_step(running, "2")
+    told = console(state, "d", "perhaps", "y", "u", "d", "n", "x", "q")
+    assert "IF a pump is running: is it so now? y: GO TO step 4; n: not met:" in told
+    assert "! answer y or n" in told
+    assert "Step 2 is marked. GO TO step 4." in told
+    assert "Taken back by a new entry: step 2 done." in told
+    assert "Step 2: condition not met." in told
+    lines = kept(state)[2:]
+    assert [line["kind"] for line in lines] == ["goto", "done", "undo", "not_met"]
+    assert lines[1]["goto"] == "4"
+    assert replay("x", kept(state)[:4]).runs["P-03-1"].cursor == "4"
+    assert replay("x", kept(state)).runs["P-03-1"].cursor == "3"
+
+
+async def test_space_asks_the_if_starts_the_timer_and_then_the_value(state, running):
+    screen = pytest.importorskip("fallback_procedures.screen")
+    at_step(running, "2")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await pilot.press("space", "y", "enter", "space")
+        assert "The timer runs: 30 s." in " ".join(app.told)
+        await pilot.press("space", "3", "enter", "space")
+        await pilot.press("space", "y", "enter", "2", "enter")
+    assert kinds(state) == ["goto", "done", "timer", "reading", "done", "verified", "done"]
+
+
+def test_a_value_before_the_timer_was_started_is_asked_with_that_word(state, running):
+    at_step(running, "4")
+    assert "motor current [A], timer not started (t) >" in console(state, "x", "q")
+
+
+def test_a_value_ten_times_outside_is_asked_again_and_one_of_the_round_before_says_so(state, running):
+    told = console(state, "175", "n", "v", "175", "n", "1.75", "d", "r", "x", "q")
+    assert told.count("175 m, and safety limits 0.60 .. 2.20 m: really m? y keeps it:") == 2
+    assert [line["value"] for line in kept(state) if line["kind"] == "reading"] == ["1.75"]
+    shown = " ".join(told.rsplit("step 1 of 5", 1)[1].split())
+    assert "wet well level: ________ m safety limits 0.60 .. 2.20 m (before, at " in shown
+    assert "1.75 m in limits)" in shown
+
+
+def test_behind_the_last_step_what_is_not_marked_is_named(state, running):
+    at_step(running, "5")
+    told = console(state, "n nobody there", "x", "q")
+    assert "not marked: 1 2 3 4" in told
+    assert "All steps are marked" not in told
+
+
+def test_the_role_of_a_declaration_is_that_of_the_entry_and_the_person_stays_who_they_are(state):
+    state.publish(moment(), age_s=190)
+    told = console(state, "c", "2", "all agree", "R", "lost", "LOST", "l level looked at", "R", "3", "l gate shut", "q")
+    assert [(line["kind"], line["role"]) for line in kept(state)] == [
+        ("declared", "shift_lead"), ("note", "operator"), ("note", "maintenance")]  # fmt: skip
+    assert "CONTROL LOST at R. Write LOST to declare it, Enter alone goes back:" in told
+    assert "! not LOST; Enter alone goes back" not in told.split("Write LOST")[0]
+    assert "you: maintenance" in told
+
+
+def test_declaring_everywhere_says_so_before_the_word(state):
+    state.publish(moment(), age_s=190)
+    assert "CONTROL LOST at ALL sites: N H R. Write LOST" in console(state, "c", "2", "all agree", "", "", "q")
+
+
+def test_a_question_stays_open_after_a_wrong_answer(state, running):
+    told = console(state, "g", "66", "4", "x", "a", "P-99", "P-17", "x", "q")
+    assert "there is no step 66" in told
+    assert kinds(state) == ["goto"]
+
+
+def test_danger_to_life_is_named_with_its_number_and_stands_before_the_runs(state, running):
+    told = console(state, "x", "e", "1 N", "", "q")
+    assert "Kept. For it, in the list (x): 1 P-08 N." in told
+    listed = told.rsplit("Kept.", 1)[1]
+    assert listed.index("P-08 N") < listed.index("P-03-1 R")
+
+
+def test_a_drill_under_which_a_real_period_opens_says_so_and_records_nothing_until_that_is_confirmed(state):
+    state.publish(moment(), age_s=190)
+    real = desk(state.manual / "journal", moment(), "operator", False)
+
+    def happens():
+        real.declare(moment(), "all agree", ("R",))
+
+    told = console(state, "l first", happens, "l second", "D", "DRILL", "l third", "q", "", "q", drill=True)
+    assert told.count("! A REAL PERIOD IS OPEN: leave the drill") >= 2
+    assert "! A REAL PERIOD IS OPEN: nothing was recorded" in told
+    drilled = [line for path in (state.manual / "journal").glob("*.jsonl") for line in read_lines(path)[0]
+               if line["drill"]]  # fmt: skip
+    assert [line["text"] for line in drilled if line["kind"] == "note"] == ["first", "third"]
+
+
+def test_a_real_period_and_a_drill_that_were_opened_in_the_same_second_have_a_file_each(state):
+    now = moment()
+    real, drill = (desk(state.manual / "journal", now, "operator", what) for what in (False, True))
+    drill.note(now, "drill")
+    real.declare(now, "all agree")
+    files = [read_lines(path)[0] for path in sorted((state.manual / "journal").glob("*.jsonl"))]
+    assert sorted({line["drill"] for line in lines} for lines in files) == [{False}, {True}]
+
+
+def test_a_second_person_is_asked_before_the_reason(state, running):
+    other = desk(state.manual / "journal", moment(), "operator", False)
+    at_step(other, "5")
+    with pytest.raises(Refused, match="a second person must verify step 5 first"):
+        other.ready("P-03-1")
