@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fallback_procedures.back import Watch
-from fallback_procedures.drills import a_year_after
+from fallback_procedures.drills import a_year_after, lies_ahead
 from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
@@ -369,6 +369,8 @@ class Desk:
             raise Refused(_("only a drill has a drill record"))
         if not clean(station):
             raise Refused(_("which station was it?"))
+        if next_due and not lies_ahead(next_due, now.wall_s):
+            raise Refused(_("the next drill lies ahead: a date as 2027-11-23, tomorrow to five years on"))
         spent = period.minutes_to_stable() if minutes is None else minutes
         kept = [{key: clean(gap.get(key, ""), 300) for key in ("where", "gap", "change", "role")} for gap in gaps]
         content = {run.procedure.id: str(run.started.get("sha256", "")) for run in period.runs.values()}

@@ -5,7 +5,6 @@ Each is a talk as in questions.py; what is kept is an entry of the desk.
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Generator
 from functools import partial
@@ -15,7 +14,7 @@ from fallback_procedures import shift
 from fallback_procedures.back import Condition, conditions
 from fallback_procedures.board import list_lines
 from fallback_procedures.desk import Refused, checked, desk
-from fallback_procedures.drills import a_year_after, due, due_lines, history
+from fallback_procedures.drills import a_year_after, due, due_lines, history, lies_ahead
 from fallback_procedures.place import Look, no_drill_now, site_named
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
 from fallback_procedures.questions import (
@@ -297,8 +296,21 @@ def go_on_with_drill(seat: Seat, _given: str) -> Talk:
 def drill_record(seat: Seat) -> Generator[Ask, str, None]:
     """What the drill has shown (form F7), in a few questions."""
     period, now = seat.look().period, moment()
-    at = next((run.site for run in period.runs.values() if run.site), " ".join(period.sites))
-    station = (yield Ask(_("DRILL RECORD. Station (Enter: {site}):").format(site=at or "-"))) or at
+    known = seat.look().known
+    ids = [site.id for site in known.sites]
+    at = next((run.site for run in period.runs.values() if run.site), period.sites[0] if len(period.sites) == 1 else "")
+    at = at if at in ids or not ids else ""
+
+    def named(text: str) -> str:
+        site = site_named(text or at, known)
+        if not site:
+            raise Refused(_("which station was it?"))
+        return site
+
+    done = any(mark.kind == "done" for run in period.runs.values() for mark in run.marks.values())
+    note = () if done else (_("No step was done: it is recorded so, and does not count for the next date."),)
+    prompt = _("DRILL RECORD. Station ({sites}; Enter: {site}):").format(sites=" ".join(ids) or "-", site=at or "-")
+    station = yield from asked(Ask(prompt, note=note), named)
     scenario = yield Ask(_("What was played, in one sentence:"))
     gaps: list[dict[str, str]] = []
     while True:
@@ -311,13 +323,13 @@ def drill_record(seat: Seat) -> Generator[Ask, str, None]:
         gaps.append({"where": where, "gap": gap, "change": change, "role": role})
 
     def date(text: str) -> str:
-        if text and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])", text):
-            raise Refused(_("a date as 2027-11-23"))
+        if text and not lies_ahead(text, moment().wall_s):
+            raise Refused(_("the next drill lies ahead: a date as 2027-11-23, tomorrow to five years on"))
         return text
 
     planned = a_year_after(now.wall_s)
     day = yield from asked(Ask(_("Next drill due (Enter: {date}):").format(date=planned)), date)
-    seat.desk.record_drill(moment(), station or "-", scenario, gaps, next_due=day or planned)
+    seat.desk.record_drill(moment(), station, scenario, gaps, next_due=day or planned)
 
 
 def hand_back(seat: Seat, _given: str) -> Talk:

@@ -1,16 +1,17 @@
 """When a station was last run by hand as an exercise, and when that is due again: told by the ledger's drills.
 
-Twelve months are the default (practice, 4.1); the record of a drill may name an earlier day. Standard library only: the
-screen says it too.
+Twelve months are the default (practice, 4.1); the record of a drill may name another day, until five years on. A drill
+counts for the station that its record names, if a step was done in it: the rule of fallback_procedures/drills.py, which
+reads the journals that lie on this machine. Standard library only: the screen says it too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monitor.words import _, age_text, clean, day_text, parse_utc
+from monitor.words import _, age_text, clean, day_text, parse_utc, utc_text
 
-EVERY_US = 366 * 86_400_000_000
+FURTHEST_YEARS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +40,29 @@ class Due:
 def due_drills(periods: Iterable[Mapping[str, Any]], sites: Sequence[str]) -> list[Due]:
     """The next drill of each site, the most urgent first; `periods` are the data of ledger entries `period`.
 
-    A drill that names no station counts for the only one that there is, else for none.
+    `drilled` names the stations for which a drill counts. A day that lies not ahead of the drill is not believed.
     """
     found: dict[str, tuple[int, int]] = {}
     for data in periods:
         start_us = _time_us(data.get("start"))
         if data.get("drill") is not True or start_us is None:
             continue
-        named = data.get("sites")
-        told = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+        told = data.get("drilled")
+        due_us = _after(start_us, 1)
         asked_us = _time_us(f"{clean(data.get('next_due'), 20)}T00:00:00Z")
-        due_us = min(start_us + EVERY_US, asked_us) if asked_us and asked_us > start_us else start_us + EVERY_US
-        for site in told or (sites if len(sites) == 1 else ()):
+        if asked_us and start_us < asked_us <= _after(start_us, FURTHEST_YEARS):
+            due_us = asked_us
+        for site in [one for one in told if isinstance(one, str)] if isinstance(told, list) else []:
             found[site] = max(found.get(site, (0, 0)), (start_us, due_us))
     rows = [Due(site, found[site][0] if site in found else None, found.get(site, (0, 0))[1]) for site in sites]
     return sorted(rows, key=lambda one: (one.due_us, one.site))
+
+
+def _after(us: int, years: int) -> int:
+    """The beginning of the same day so many years later (UTC [us])."""
+    day = utc_text(us)[:10]
+    day = f"{int(day[:4]) + years}{day[4:] if day[4:] != '-02-29' else '-02-28'}"
+    return _time_us(f"{day}T00:00:00Z") or us
 
 
 def _time_us(text: object) -> int | None:

@@ -43,7 +43,7 @@ def looks(state: State, settings: Settings, now_us: int) -> Iterator[Look]:
     yield judged_binder(told)
     yield from stations(told)
     periods = list(entries(state, ("period",))) if state.ledger.is_file() else []
-    yield from drills(periods, settings, now_us)
+    yield from drills(periods, settings, now_us, told)
     yield from brought_home(state, periods)
 
 
@@ -91,9 +91,16 @@ def stations(told: Mapping[str, Any]) -> Iterator[Look]:
         yield Look("binder", WARN, words, site, len(names))
 
 
-def drills(periods: Iterable[Record], settings: Settings, now_us: int) -> Iterator[Look]:
-    """The next drill of each station."""
-    for one in due_drills((record.data for record in periods), [site.id for site in settings.sites]):
+def drills(
+    periods: Iterable[Record], settings: Settings, now_us: int, told: Mapping[str, Any] | None = None
+) -> Iterator[Look]:
+    """The next drill of each station: of the ledger, and of a journal that the fallback has and nobody took in yet."""
+    rows = (told or {}).get("drills")
+    journals = [{"drill": True, "start": f"{one.get('last')}T00:00:00Z", "drilled": [one.get("station")],
+                 "next_due": one.get("due")} for one in (rows if isinstance(rows, list) else ())
+                if isinstance(one, dict) and one.get("last")]  # fmt: skip
+    known = [*journals, *(record.data for record in periods)]
+    for one in due_drills(known, [site.id for site in settings.sites]):
         yield Look("drill", WARN if one.overdue(now_us) else PASS, one.words(now_us), one.site)
 
 

@@ -111,6 +111,7 @@ def _told(
         "handed_back_by": end.role if end and end.kind == "handed_back" else None,
         "second_role": (end.text("second_role", 24) or None) if end else None, "unmet": list(period.unmet),
         "doubts": sorted({doubt.word for doubt in doubts}),
+        "drilled": list(period.drilled),
         "next_due": next((due for one in period.records if (due := one.text("next_due", 10))), None),
         "clock_off": clock_off,
         "changes": before.n if before else None, "origin": origin or None, "report": report_stem(period),

@@ -4,9 +4,13 @@ import json
 
 import pytest
 
-from fallback_procedures.desk import desk
+from fallback_procedures.desk import Refused, desk
 from fallback_procedures.drills import due, due_lines, history
 from fallback_procedures.library import load
+from fallback_procedures.period_acts import drill_record
+from fallback_procedures.place import Place
+from fallback_procedures.questions import Seat
+from fallback_procedures.triggers import moment
 from fallback_procedures.words import seconds_of
 
 from .test_desk import P03, RIVERSIDE, a_drill, a_night, at
@@ -86,3 +90,33 @@ def test_the_state_of_the_binder_says_which_drills_are_due(state, manual):
     assert (
         "DRILLS\n  R: in order; last drill 2026-11-23, next due 2027-11-23; the procedures have changed since" in text
     )
+
+
+def test_a_drill_without_a_step_done_is_said_and_does_not_count(tmp_path):
+    a_drill(desk(tmp_path, at(0), "operator", True))
+    here = desk(tmp_path, at(200 * 86_400), "operator", True)
+    here.start(at(200 * 86_400), P03, RIVERSIDE, "R")
+    here.record_drill(at(200 * 86_400 + 60), "R", "begun and left", [])
+    (row,) = due(history(tmp_path), ["R"], NOVEMBER + 201 * 86_400.0)
+    assert (row.last, row.due, row.idle) == ("2026-11-23", "2027-11-23", "2027-06-11")
+    assert due_lines([row])[0].endswith("no step was done in the drill of 2027-06-11: it does not count")
+
+
+def test_the_next_drill_lies_ahead_and_not_further_than_five_years(tmp_path):
+    here = desk(tmp_path, at(0), "operator", True)
+    here.start(at(0), P03, RIVERSIDE, "R")
+    for day in ("2020-01-01", "2026-11-23", "2031-11-24", "2027-02-30", "soon"):
+        with pytest.raises(Refused, match="lies ahead"):
+            here.record_drill(at(60), "R", "level control lost", [], next_due=day)
+    here.record_drill(at(60), "R", "level control lost", [], next_due="2026-11-24")
+
+
+def test_the_station_of_a_drill_is_one_that_there_is(state):
+    here = desk(state.manual / "journal", moment(), "operator", True)
+    here.start(moment(), P03, RIVERSIDE, "R")
+    seat = Seat(Place(state.manual), load(state.manual), here)
+    talk = drill_record(seat)
+    ask = next(talk)
+    assert "does not count" in ask.note[0]
+    assert "there is no site x" in talk.send("x").note[0]
+    assert "What was played" in talk.send("r").prompt

@@ -4,12 +4,18 @@ import json
 
 import pytest
 
+from fallback_procedures import drills as by_hand
+from fallback_procedures.desk import desk
 from monitor import readiness
 from monitor.ledger import Draft, Ledger, entries
 from monitor.lock import hold_lock
+from monitor.periods.entries import OWN, known_of, rows_of
+from monitor.periods.journal import journal_of
+from monitor.periods.period import period_of
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import utc_text
+from tests.fallback.test_desk import P03, RIVERSIDE, at
 from tests.monitor.journals import START_US, a_night
 from tests.monitor.plant_bench import GOLDEN
 
@@ -49,7 +55,7 @@ def test_the_fallback_itself_is_asked_and_its_pages_are_understood(tmp_path):
 def test_a_drill_counts_for_its_station_until_a_year_is_over(tmp_path):
     state = State(tmp_path).make()
     start = utc_text(START_US)
-    data = {"sha256": "ab", "drill": True, "start": start, "end": start, "sites": ["G"]}
+    data = {"sha256": "ab", "drill": True, "start": start, "end": start, "drilled": ["G"]}
     with hold_lock(state):
         ledger = Ledger(state)
         ledger.append_many([Draft("period", data, START_US, "worker")])
@@ -58,7 +64,7 @@ def test_a_drill_counts_for_its_station_until_a_year_is_over(tmp_path):
     (soon,) = readiness.drills(records, SETTINGS, START_US + 30 * DAY_US)
     (late,) = readiness.drills(records, SETTINGS, START_US + 400 * DAY_US)
     assert (soon.word, late.word) == ("PASS", "WARN")
-    assert "last drill 2025-11-23, due since 2026-11-24 (34d)" in late.words
+    assert "last drill 2025-11-23, due since 2026-11-23 (35d)" in late.words
 
 
 def test_a_journal_that_has_ended_and_is_not_in_the_ledger_is_said(tmp_path):
@@ -70,3 +76,37 @@ def test_a_journal_that_has_ended_and_is_not_in_the_ledger_is_said(tmp_path):
     (look,) = readiness.brought_home(state, [])
     assert (look.word, look.n) == ("WARN", 1)
     assert "night.jsonl" in look.words
+
+
+@pytest.mark.parametrize(("station", "steps", "next_due", "expected"), [
+    ("G", 1, "", ("2026-11-23", "2027-11-23")), ("G", 1, "2030-02-01", ("2026-11-23", "2030-02-01")),
+    ("G", 0, "", ("", "")), ("x", 1, "", ("", ""))])  # fmt: skip
+def test_the_fallback_the_ledger_and_both_together_say_the_same_of_a_drill(
+    tmp_path, station, steps, next_due, expected
+):
+    state = State(tmp_path).make()
+    here = desk(state.journal, at(0), "operator", True)
+    run = here.start(at(0), P03, RIVERSIDE, "G")
+    if steps:
+        here.read(at(60), run, "1.2")
+        here.done(at(70), run)
+    here.record_drill(at(900), station, "level control lost", [], next_due=next_due)
+    here.close(at(910))
+    now_us = int(at(1000).wall_s * 1e6)
+    (row,) = by_hand.due(by_hand.history(state.journal), ["G"], now_us / 1e6)
+    assert (row.last, row.due) == expected
+    assert (row.idle == "2026-11-23") is (station == "G" and not steps)
+    raw = here.journal.path.read_bytes()
+    data = rows_of(period_of(journal_of("x.jsonl", raw, now_us)), known_of([]), SETTINGS, now_us, role=None,
+                   via="worker", clock_off=OWN, altered=False)[0]["data"]  # fmt: skip
+    told = {"drills": [{"station": row.station, "last": row.last, "due": row.due, "word": row.word}]}
+    with hold_lock(state):
+        ledger = Ledger(state)
+        ledger.append_many([Draft("period", data, now_us, "worker")])
+        ledger.close()
+    records = list(entries(state, ("period",)))
+    answers = {look.words for from_ledger in (records, []) for from_journal in (told, {})
+               for look in readiness.drills(from_ledger, SETTINGS, now_us, from_journal)
+               if from_ledger or from_journal}  # fmt: skip
+    words = f"last drill {row.last}, next due {row.due}" if row.last else "no drill is on record"
+    assert answers == {words}

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from monitor.drills import EVERY_US, due_drills
+from monitor.drills import due_drills
 from monitor.screen import overview, reports
 from monitor.screen.room import Entry, Past, Report, RoomState
 from monitor.screen.text import View
@@ -16,7 +16,8 @@ def entry(n, days_ago, **more):
     start_us = NOW_US - days_ago * DAY_US
     data = {
         "sha256": "ab", "drill": True, "start": utc_text(start_us), "end": utc_text(start_us + 3_600_000_000),
-        "sort": "drill", "sites": ["R"], "stable_after": "24 min", "unmet": [], "report": f"{n}_debrief_drill",
+        "sort": "drill", "sites": ["R"], "drilled": ["R"], "stable_after": "24 min", "unmet": [],
+        "report": f"{n}_debrief_drill",
     }  # fmt: skip
     return Entry(n, "period", NOW_US, "", "", "", data | more)
 
@@ -52,18 +53,21 @@ def test_a_period_with_strange_data_draws_and_a_round_is_called_one():
 def test_the_overview_says_whose_drill_is_due():
     assert "drill due: N, R" in told(overview.lines(room(), View(100, 30)))
     assert "drill due: N" in told(overview.lines(room(entry(1, 5)), View(100, 30)))
-    assert "drill due" not in told(overview.lines(room(entry(1, 5, sites=["R", "N"])), View(100, 30)))
-    assert "drill due: R" in told(overview.lines(room(entry(1, 400), entry(2, 5, sites=["N"])), View(100, 30)))
+    assert "drill due" not in told(overview.lines(room(entry(1, 5, drilled=["R", "N"])), View(100, 30)))
+    assert "drill due: R" in told(overview.lines(room(entry(1, 400), entry(2, 5, drilled=["N"])), View(100, 30)))
 
 
 def test_a_drill_is_due_after_a_year_or_at_the_day_that_its_record_names():
-    early = {"drill": True, "start": "2026-01-10T10:00:00.000Z", "sites": ["R"], "next_due": "2026-06-01"}
+    early = {"drill": True, "start": "2026-01-10T10:00:00.000Z", "drilled": ["R"], "next_due": "2026-06-01"}
     (due,) = due_drills([early], ["R"])
     assert utc_text(due.due_us) == "2026-06-01T00:00:00.000Z"
-    (due,) = due_drills([early | {"next_due": "2031-06-01"}], ["R"])
-    assert due.due_us - due.last_us == EVERY_US
-    (due,) = due_drills([early | {"sites": []}], ["R"])
-    assert due.last_us is not None
-    assert due_drills([early | {"drill": False}, early | {"start": "x"}], ["R"])[0].last_us is None
+    (due,) = due_drills([early | {"next_due": "2030-06-01"}], ["R"])
+    assert utc_text(due.due_us) == "2030-06-01T00:00:00.000Z"
+    for strange in ("2031-06-01", "2020-01-01", "soon", None):
+        (due,) = due_drills([early | {"next_due": strange}], ["R"])
+        assert utc_text(due.due_us) == "2027-01-10T00:00:00.000Z"
+    for none in ({"drilled": []}, {"drilled": "R"}, {"drill": False}, {"start": "x"}):
+        assert due_drills([early | none], ["R"])[0].last_us is None
+    assert due_drills([early | {"start": "9999-12-31T10:00:00.000Z"}], ["R"])[0].last_us
     first, second = due_drills([early], ["R", "N"])
     assert (first.site, first.last_us, second.site) == ("N", None, "R")
