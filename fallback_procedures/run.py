@@ -266,10 +266,12 @@ def safe(value: object) -> str:
 
 
 def where_lost(period: Period) -> str:
-    """Where CONTROL LOST is declared and since when, with the role where it is not that of the first."""
+    """Where CONTROL LOST is declared; of several times since when each, with the role where it is not the first's."""
     told: dict[int, tuple[Line, list[str]]] = {}
     for site, line in period.lost.items():
         told.setdefault(line["n"], (line, []))[1].append(site or _("all stations"))
+    if len(told) == 1:  # since when and by whom stands beside it
+        return ", ".join(sites for _line, some in told.values() for sites in some)
     words = []
     for line, sites in told.values():
         at, role = seconds_of(line.get("at")), word(line, "role")

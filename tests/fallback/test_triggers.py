@@ -102,7 +102,7 @@ def test_only_a_person_brings_the_hand_procedures_and_only_for_the_sites_named(s
     state.publish(NOW, age_s=190)
     _known, offered, where = seen(state, entries=[line("declared", sites=["R"], text="all agree")])
     assert next(iter(offered)) == "P-01"
-    assert offered["P-01"].startswith("CONTROL LOST declared by shift lead 3m ago: R ")
+    assert offered["P-01"].startswith("CONTROL LOST declared by shift lead 3m ago: R")
     assert ("P-03", "R") in where
     assert not {"P-04", "P-07"} & set(offered)
     assert next(reversed(offered)) == "P-18"
