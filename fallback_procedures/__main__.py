@@ -349,11 +349,21 @@ def one(place: Place, wanted: str, options: argparse.Namespace) -> int:
 def on_paper(place: Place, wanted: str, options: argparse.Namespace) -> int:
     """Print one procedure or form, or BINDER; 1 where it cannot be said that it was printed."""
     from fallback_procedures.binder import Unprintable
-    from fallback_procedures.copies import Wanted, print_one
+    from fallback_procedures.copies import Wanted, WhichSite, print_one
 
     how = Wanted(options.printer, options.device, options.encoding, options.width, options.drill, options.paper)
+    library, name, site = load(place.manual), options.print_id.upper(), options.site
     try:
-        sent = print_one(place, load(place.manual), options.print_id.upper(), options.site, wanted, how)
+        try:
+            sent = print_one(place, library, name, site, wanted, how)
+        except WhichSite as which:
+            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+                raise
+            tell(_("Which site ({sites})?").format(sites=" ".join(which.sites)))
+            site = clean(sys.stdin.readline(200), 40).strip()
+            if not site:
+                raise
+            sent = print_one(place, library, name, site, wanted, how)
     except Unprintable as fault:
         return refuse(fault)
     tell(*sent.lines)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fallback_procedures.binder import Unprintable, folder_of, record_of, replace_file
+from fallback_procedures.desk import Refused
 from fallback_procedures.journal import memory_folder
 from fallback_procedures.library import Library
 from fallback_procedures.paper import Content, can_make_pdf, pdf
-from fallback_procedures.place import Place, sites_of
+from fallback_procedures.place import Place, site_named, sites_of, sites_to_ask
 from fallback_procedures.printing import Sent, send, write_device
 from fallback_procedures.sets import Section, as_text, holding, masters, plant_now, section_pages, sites
 from fallback_procedures.textpage import WIDTH, strip, text_pages
@@ -29,6 +30,14 @@ class Wanted:
     paper: str = ""
 
 
+class WhichSite(Unprintable):
+    """Each of these sites has a page of its own; without its values a page may not be used."""
+
+    def __init__(self, sites: list[str]) -> None:
+        super().__init__(_("which station? --site takes one of: {names}").format(names=" ".join(sites)))
+        self.sites = sites
+
+
 def print_one(place: Place, library: Library, name: str, site: str, wanted: str, how: Wanted = Wanted()) -> Sent:
     """Send one section (or BINDER, a whole set) to the printer, or say where its file lies. Raises Unprintable."""
     known = sites(place, library)
@@ -37,6 +46,13 @@ def print_one(place: Place, library: Library, name: str, site: str, wanted: str,
     entry = library.get(name, wanted)
     if entry is None or entry.procedure is None:
         raise Unprintable(_("there is no {id}").format(id=clean(name, 10)))
+    asked = sites_to_ask(library, known, name)
+    if not site and len(asked) > 1:
+        raise WhichSite(asked)
+    try:
+        site = site_named(site, known)
+    except Refused as fault:
+        raise Unprintable(str(fault)) from fault
     places = sites_of(library, known, name)
     chosen = site or (places[0] if len(places) == 1 else "")
     master = masters(place).get(chosen) if name == "F10" else None

@@ -15,6 +15,7 @@ from fallback_procedures.back import Condition, conditions
 from fallback_procedures.board import list_lines
 from fallback_procedures.desk import Refused, checked, desk
 from fallback_procedures.drills import a_year_after, due, due_lines, history, lies_ahead
+from fallback_procedures.library import load
 from fallback_procedures.place import Look, no_drill_now, site_named
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
 from fallback_procedures.questions import (
@@ -277,7 +278,8 @@ def begin_drill(seat: Seat, _given: str) -> Talk:
     """From here on an exercise, asked once; when each station's next one is due is told before."""
     look = seat.look()
     no_drill_now(look)
-    rows = due(history(seat.place.journal), [site.id for site in look.known.sites], look.now.wall_s, seat.library)
+    rows = due(history(seat.place.journal), [site.id for site in look.known.sites], look.now.wall_s,
+               load(seat.place.manual))  # fmt: skip
     yield from word_asked(_("Write DRILL to begin an exercise, Enter alone goes back:"), "DRILL",
                           _("nothing was done"), tuple(due_lines(rows)))  # fmt: skip
     no_drill_now(seat.look())

@@ -201,15 +201,33 @@ def opened_lines(seat: Seat) -> list[str]:
 
 
 def open_typed(seat: Seat, given: str) -> Talk:
-    """All procedures and forms, and the one that a person names."""
+    """All procedures and forms, and the one that a person names: by its id, its number in the list, or by the code on
+    a sheet in the hand, of which it is said whether it is current."""
 
     def read(text: str) -> Reply | Talk:
         name, _space, site = text.partition(" ")
+        if name.upper().startswith("HW:"):
+            return sheet_in_hand(seat, name)
+        if name.isdigit() and not site and len(name) < 5:
+            return choose(seat, int(name))
         return open_one(seat, name.upper(), site.strip()) if name else ""
 
     ask = Ask(_("id to open:"), tuple(all_lines(seat.library, seat.width)))
     opened = read(given) if given else (yield from asked(ask, read))
     return (yield from opened) if isinstance(opened, Generator) else opened
+
+
+def sheet_in_hand(seat: Seat, code: str) -> Reply:
+    """Whether the sheet with this code is the current one; letters may be typed as they come."""
+    from fallback_procedures.shelf import identify
+
+    parts = code.split(":")
+    if len(parts) > 2 and parts[1].upper() not in ("BINDER", "GAPS"):
+        code = ":".join(["HW", parts[1].upper(), *(part.lower() for part in parts[2:])])
+    word, said = identify(seat.place, load(seat.place.manual), code)
+    if word == "no code":
+        raise Refused(said)
+    return [said]
 
 
 def last_values(seat: Seat, _given: str) -> Reply:
@@ -221,7 +239,8 @@ def last_values(seat: Seat, _given: str) -> Reply:
 def binder_state(seat: Seat, _given: str) -> Reply:
     from fallback_procedures.shelf import status, status_lines
 
-    return status_lines(seat.place, status(seat.place, seat.library, moment().wall_s))
+    whole = load(seat.place.manual)  # what is on the shelf is on it in every language
+    return status_lines(seat.place, status(seat.place, whole, moment().wall_s))
 
 
 def print_opened(seat: Seat, _given: str) -> Reply:

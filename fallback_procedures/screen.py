@@ -175,7 +175,7 @@ class ManualScreen(App[int]):
             return key_line(keys(self.seat, seen), "") + "  " + _("arrows scroll")
         if self.seat.at_hand(seen):
             return key_line(keys(self.seat, seen), _("space next"))
-        return key_line(keys(self.seat, seen), _("1-9 open"))
+        return key_line(keys(self.seat, seen), _("1-9 open") + (_(", a 10 and more") if self.seat.chosen[9:] else ""))
 
     # -- keys ---
 

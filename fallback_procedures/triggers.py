@@ -148,7 +148,8 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
         return replace(base, text=_("state of handwheel unknown: {why}").format(why=why))
     age = now.mono_s - written if boot == now.boot_id else None
     if age is None:
-        text = _("handwheel is BLIND: no data since this machine started; age of its last word unknown")
+        text = _("handwheel is BLIND: no data since this machine started; age of its last word unknown; automation is "
+                 "probably still running; look at SCADA or the local panel")  # fmt: skip
         return replace(base, word="blind", text=text)
     if age < -1:
         text = _("state of handwheel unknown: its clock is ahead of this machine")

@@ -190,7 +190,8 @@ def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
     """Is there paper, is it the current one, and how old is it?"""
     binder = (read(state) or {}).get("binder") or {}
     if not binder.get("current"):
-        yield Check("binder", "FAIL", "no binder has been made; the daemon makes it, then print it")
+        word = readiness.judged_binder(binder).word
+        yield Check("binder", word, "no binder has been made; the daemon makes it, then print it")
         return
     if not binder.get("printed"):
         told = "the binder was never printed; print it, then `handwheel-manual --mark-printed MARK`"
@@ -203,7 +204,8 @@ def look_at_binder(settings: Settings, state: State) -> Iterator[Check]:
     words += [f"current: {clean(binder['current'], 20)}"] if same else ["not the current one"]
     words += ["telephone numbers grow old sooner than procedures"] if old else []
     words += [] if same and not old else ["print it, then `handwheel-manual --mark-printed MARK`"]
-    yield Check("binder", "PASS" if same and not old and age_s is not None else "WARN", "; ".join(words))
+    word = readiness.judged_binder(binder).word  # the word of the audit
+    yield Check("binder", "WARN" if word == "PASS" and (old or age_s is None) else word, "; ".join(words))
 
 
 def look_at_readiness(settings: Settings, state: State) -> Iterator[Check]:

@@ -18,12 +18,15 @@ from fallback_procedures import binder as rendering
 from fallback_procedures import copies
 from fallback_procedures.binder import RENEW_S, Unprintable, flatten, folder_of, record_of, render
 from fallback_procedures.copies import Wanted, print_one
+from fallback_procedures.desk import Refused, desk
 from fallback_procedures.library import SHIPPED, Library, load
 from fallback_procedures.paper import can_make_pdf
 from fallback_procedures.place import Place
+from fallback_procedures.questions import Seat, binder_state, open_typed
 from fallback_procedures.sets import fingerprint, sections, sets
 from fallback_procedures.shelf import identify, keep_standing, mark_printed, status, status_lines
 from fallback_procedures.triggers import moment
+from fallback_procedures.words import LANGUAGES, use_language
 
 from .conftest import ROOT, SHEET
 
@@ -383,3 +386,40 @@ def test_a_flat_binder_is_one_that_a_person_finds(place, text_only):
     assert (place.binder / "en" / "R" / "binder.txt").is_file()
     assert (place.binder / "index.html").is_file()
     assert len(sets(sections(place, few(place)))) == len(record_of(place)["sets"])
+
+
+def test_the_keys_b_and_a_say_of_paper_what_the_command_line_says_in_every_language(state, manual):
+    state.publish(moment())
+    manual("--state", str(state.root), "--render", str(state.root))
+    known = json.loads((state.manual / "binder" / "known.json").read_text())
+    manual("--state", str(state.root), "--mark-printed", *known)
+    for spoken in LANGUAGES:
+        use_language(spoken)
+        seat = Seat(Place(state.manual), load(state.manual, (spoken,)), desk(None, moment(), "operator", False))
+        told = binder_state(seat, "")
+        if spoken == "de":
+            done = manual("--state", str(state.root), "--lang", "de", "--binder-status")
+            assert told == done.stdout.decode().splitlines()
+        assert not [line for line in told if "F11" in line], "nothing is to be printed again"
+    code = next(one for row in known.values() for one in row["codes"] if one.startswith("HW:P-03:"))
+    use_language("en")
+    for typed in (code, code.upper()):
+        with pytest.raises(StopIteration) as end:
+            next(open_typed(seat, typed))
+        assert end.value.value[0].startswith("CURRENT: ")
+    with pytest.raises(Refused, match="no code of a sheet"):
+        next(open_typed(seat, "HW:P-03"))
+    seat.chosen = [("P-00", "")] * 11 + [("P-03", "R")]
+    with pytest.raises(StopIteration):
+        next(open_typed(seat, "12"))
+    assert seat.opened == ("P-03", "R")
+
+
+def test_a_page_that_each_site_has_of_its_own_is_not_printed_without_a_site(state, manual):
+    state.publish(moment())
+    done = manual("--state", str(state.root), "--print", "P-05")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.decode().splitlines() == ["handwheel-manual: which station? --site takes one of: N H"]
+    done = manual("--state", str(state.root), "--print", "P-05", "--site", "X")
+    assert done.returncode == 2
+    assert b"there is no site X; sites are N H R" in done.stderr

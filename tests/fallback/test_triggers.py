@@ -139,6 +139,7 @@ def test_a_status_of_another_start_of_the_machine_is_blind_with_an_unknown_age(s
     state.publish(Now(NOW.wall_s, NOW.mono_s, "another boot"))
     known, offered, _where = seen(state)
     assert (known.word, known.age_s) == ("blind", None)
+    assert "automation is probably still running; look at SCADA or the local panel" in known.text
     assert offered == {"P-17": "handwheel is BLIND, age unknown"}
 
 
