@@ -148,7 +148,8 @@ class ManualScreen(App[int]):
             at_work = {run.site for run in seen.period.open_runs()} | set(seen.period.sites)
             rows.sort(key=lambda row: row[0].partition("-")[0] not in at_work)
             lines += ["", _("LAST KNOWN VALUES - not live")] if rows else []
-            lines += [f" {tag[: width - 24]} {value} {age}"[:width] for tag, value, _quality, age in rows[:8]]
+            for tag, value, _quality, age in rows[:8]:
+                lines += wrapped(f"{tag} {value} {age}", width, " ", "   ")
             lines += [" " + _("{n} more: k").format(n=len(rows) - 8)] if len(rows) > 8 else []
         return lines
 

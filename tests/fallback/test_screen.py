@@ -80,6 +80,23 @@ async def test_a_drill_is_declared_run_and_handed_back_by_keys(state, size, lang
     assert [gap["role"] for gap in record["gaps"]] == ["shift_lead"]
 
 
+async def test_last_known_values_begin_with_the_site_at_work_have_whole_names_and_say_how_many_more(state):
+    state.publish(moment(), age_s=190)
+    rows = [
+        f"{site}-P0{n}.running_hours  {n}.5 h  good  2026-11-23T13:22:07.000Z" for site in "HR" for n in range(1, 7)
+    ]
+    (state.manual / "last_known.txt").write_text("\n".join(rows) + "\n")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(100, 60)) as pilot:
+        await pilot.press("c")
+        for answer in ("2", "all agree", "R", "LOST"):
+            await typed(pilot, answer)
+        told = "\n".join(shown(app))
+    assert "R-P06.running_hours 6.5 h" in told
+    assert told.index("R-P06") < told.index("H-P01.running_hours")
+    assert "4 more: k" in told
+
+
 async def test_an_answer_taken_back_changes_nothing_and_a_refusal_is_said(state):
     state.publish(moment(), age_s=190)
     app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
