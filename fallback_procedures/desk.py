@@ -15,7 +15,7 @@ from fallback_procedures.drills import a_year_after, lies_ahead
 from fallback_procedures.journal import Journal, Line, alone, names
 from fallback_procedures.library import content_hash
 from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
-from fallback_procedures.run import Period, Run, Stand, Taken, go_on, where_lost
+from fallback_procedures.run import Period, Run, Stand, Taken, go_on, taken_back, where_lost
 from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, tag_of, used
 from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text, utc_text
 
@@ -275,7 +275,7 @@ class Desk:
     def newest(self, run_id: str = "") -> Line | None:
         """The entry that undo would take back; None where there is none."""
         period = self.join().period()
-        gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
+        gone = taken_back(list(period.entries))
         said = ("declared", "seen", "seen_over", "stable", "paper")
         mine = [line for line in period.entries if line["n"] not in gone and (
                 line.get("run") == run_id and line["kind"] not in ("undo", "started", "note") if run_id
@@ -490,7 +490,9 @@ def open_journal(folder: Path | None, drill: bool) -> Journal | None:
     for name in reversed(names(folder)):
         journal = Journal(folder, name)
         lines = journal.lines()
-        if lines and bool(lines[0].get("drill")) == drill and not any(line["kind"] in ENDS for line in lines):
+        if not lines or lines[0]["drill"] != drill:
+            continue
+        if not any(line["kind"] in ENDS and line["drill"] == drill for line in lines):
             return journal
     return None
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fallback_procedures.journal import Line, names, read_lines
 from fallback_procedures.procedure import is_date
-from fallback_procedures.run import number_of
+from fallback_procedures.run import number_of, taken_back
 from fallback_procedures.words import _, clean, local_text, seconds_of, utc_text
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def history(folder: Path | None) -> list[Drill]:
     found = []
     for name in names(folder):
         lines = read_lines(folder / name)[0] if folder else []
-        undone = {
-            line.get("undoes") for line in lines if line["kind"] == "undo" and isinstance(line.get("undoes"), int)
-        }
+        undone = taken_back(lines)
         standing = [line for line in lines if line["n"] not in undone]
         steps = sum(line["kind"] == "done" for line in standing)
         found += [_drill(line, steps) for line in standing if line["kind"] == "drill_record"]

@@ -19,7 +19,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fallback_procedures.words import _, clean
 
@@ -31,7 +31,7 @@ except ImportError:  # not on every system that a USB stick meets; there one scr
 FORMAT = 1
 LOCK_S = 2.0  # an entry takes some milliseconds; who holds the lock for longer is not waited for [s]
 N_LIMIT = 1_000_000  # no file of FILE_LIMIT holds more entries: a larger number is no number of ours
-FILE_LIMIT = 1_000_000_000  # bytes; a file longer than this is no journal of ours
+FILE_LIMIT = 16_000_000  # bytes: an act each minute for a month; what stands behind them is no journal of ours
 LINE_LIMIT = 2_000_000  # bytes; the longest entry of ours holds a whole procedure
 Line = dict[str, Any]
 
@@ -93,13 +93,13 @@ def read_lines(path: Path) -> tuple[list[Line], int]:
 
 
 def _raw_lines(path: Path) -> tuple[dict[bytes, Line], int]:
-    """The whole entries of a plain file, each with its bytes; none of a link, a pipe or what is too long to be ours."""
+    """The whole entries of a plain file, each with its bytes; none of a link or a pipe, or behind FILE_LIMIT."""
     try:
         handle = os.open(path, _OPEN | os.O_RDONLY)
     except OSError:
         return {}, 0
     told = os.fstat(handle)
-    if not stat.S_ISREG(told.st_mode) or told.st_size > FILE_LIMIT or path.is_symlink():
+    if not stat.S_ISREG(told.st_mode) or path.is_symlink():
         os.close(handle)
         return {}, 0
     with open(handle, "rb") as file:
@@ -109,7 +109,7 @@ def _raw_lines(path: Path) -> tuple[dict[bytes, Line], int]:
             read = _Read((told.st_dev, told.st_ino))
             file.seek(0)
         rest = b""
-        for raw in iter(lambda: file.readline(LINE_LIMIT), b""):
+        for raw in iter(lambda: file.readline(min(LINE_LIMIT, max(FILE_LIMIT - file.tell(), 0))), b""):
             rest = (rest + raw)[: LINE_LIMIT + 1]
             if raw.endswith(b"\n"):
                 read.at, read.last = file.tell(), raw[-64:]
@@ -127,15 +127,21 @@ def _take(raw: bytes, lines: dict[bytes, Line]) -> int:
     if not raw:
         return 0
     try:
-        line = json.loads(raw.decode()) if len(raw) <= LINE_LIMIT else None
+        line = json.loads(raw.decode(), parse_constant=_no_constant) if len(raw) <= LINE_LIMIT else None
     except (ValueError, RecursionError):
         return 1
-    if not isinstance(line, dict) or not isinstance(line.get("kind"), str):
+    if not isinstance(line, dict) or not isinstance(line.get("kind"), str) or line.get("format", FORMAT) != FORMAT:
+        return 1
+    if not isinstance(line.get("drill"), bool):  # it says neither that it is an exercise nor that it is real
         return 1
     if type(line.get("n")) is not int or not 0 < line["n"] <= N_LIMIT:
         return 1
     lines[raw] = line
     return 0
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
 
 
 @dataclass
@@ -278,6 +284,8 @@ def _write(path: Path, raw: bytes) -> None:
         told = os.fstat(handle)
         if not stat.S_ISREG(told.st_mode):
             raise OSError(errno.EINVAL, "is no plain file", os.fspath(path))
+        if told.st_size + len(blob) > FILE_LIMIT:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         if told.st_size:
             os.lseek(handle, told.st_size - 1, os.SEEK_SET)
             blob = blob if os.read(handle, 1) == b"\n" else b"\n" + blob

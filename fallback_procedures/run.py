@@ -285,12 +285,17 @@ def where_lost(period: Period) -> str:
 
 def replay(name: str, lines: list[Line]) -> Period:
     """The period that these entries tell. An entry of an unknown kind changes nothing and is kept."""
-    undone = {line["undoes"] for line in lines if line["kind"] == "undo" and isinstance(line.get("undoes"), int)}
+    undone = taken_back(lines)
     period = Period(name, bool(lines and lines[0].get("drill")), entries=tuple(lines), since=lines[0] if lines else {})
     for line in lines:
         if line["n"] not in undone:
             period = _told(period, line)
     return period
+
+
+def taken_back(lines: list[Line]) -> set[int]:
+    """The numbers of the entries that an undo has taken back."""
+    return {line["undoes"] for line in lines if line["kind"] == "undo" and type(line.get("undoes")) is int}
 
 
 def go_on(period: Period, lines: list[Line]) -> Period:
@@ -308,6 +313,8 @@ def go_on(period: Period, lines: list[Line]) -> Period:
 
 def _told(period: Period, line: Line) -> Period:
     kind = line["kind"]
+    if bool(line.get("drill")) != period.drill:  # an entry of a drill among real ones, or the other way round
+        return period
     if kind == "declared":
         return _lost(period, line)
     if kind in ("handed_back", "closed"):

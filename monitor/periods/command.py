@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
-from monitor.periods.entries import OWN, UNKNOWN, known_of
+from monitor.periods.entries import OWN, UNKNOWN, known_of, off_s, tag_doubts
 from monitor.periods.journal import journal_of, raw_of
 from monitor.periods.period import Period, period_of
 from monitor.periods.taking import CLOCK_OFF, JOURNAL, settle
@@ -26,8 +26,6 @@ from monitor.words import _, clean, local_text, utc_text
 if TYPE_CHECKING:
     from monitor.plant import Settings
 
-_DAY_S = 86_400.0
-
 
 def command(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     """0 when all of it is in the ledger, 1 when nobody agreed or something cannot be read."""
@@ -37,8 +35,8 @@ def command(args: argparse.Namespace, settings: "Settings", state: State) -> int
     if path.is_dir() and path.resolve() in (state.root.resolve(), state.manual.resolve(), state.journal.resolve()):
         return _own(args, settings, state)
     allowed_role("import", settings)
-    if args.clock_off is not None and not -3_650 * _DAY_S < args.clock_off < 3_650 * _DAY_S:
-        raise UserError(_("import period: --clock-off: seconds of ten years at most are expected"))
+    if args.clock_off is not None:
+        _off(str(args.clock_off))
     faults = 0
     for one in _journals(path):
         faults += _bring(one, args, settings, state)
@@ -128,18 +126,23 @@ def _bring(path: Path, args: argparse.Namespace, settings: "Settings", state: St
 def _clock_off(args: argparse.Namespace) -> str:
     """How far the clock of the other machine was ahead, as an entry says it."""
     if args.clock_off is not None:
-        return f"{args.clock_off:g} s"
+        return _off(str(args.clock_off))
     if not args.yes and sys.stdin.isatty():
         words = _("How many seconds was the clock of that machine ahead (-: behind)? Enter: not known: ")
         answer = input(words).strip().replace(",", ".")
         if answer:
-            try:
-                return f"{float(answer):g} s"
-            except ValueError:
-                words = _("import period: {word} is no number of seconds").format(word=clean(answer, 20))
-                raise UserError(words) from None
+            return _off(answer)
     print(_("how far the clock of that machine was off is not known: each sample will say so"))
     return UNKNOWN
+
+
+def _off(text: str) -> str:
+    """So many seconds as an entry says them. Raises UserError for what no clock can be off."""
+    try:
+        return f"{off_s(text):.10g} s"
+    except ValueError:
+        words = _("import period: {word}: seconds of ten years at most are expected; nothing was brought in")
+        raise UserError(words.format(word=clean(text, 20))) from None
 
 
 def _show(period: Period, settings: "Settings") -> None:
@@ -159,6 +162,6 @@ def _show(period: Period, settings: "Settings") -> None:
         print("  " + _("stable by hand after {span}").format(span=span_words(60 * stable)))
     if period.drill:
         print("  " + _("a drill: it brings no sample"))
-    for doubt in period.doubts[:12]:
+    for doubt in [*period.doubts, *tag_doubts(period, settings)][:12]:
         where = "" if doubt.n is None else _("entry {n}").format(n=doubt.n) + ": "
         print(f"  ! {where}{doubt_words(doubt)}")

@@ -1,8 +1,9 @@
 """What the ledger is told of a period: one entry of it, and one for each reading that a tag measures. Pure.
 
 Words of people stay in the journal, of which a copy is kept by its SHA-256: the ledger has counts, roles and times. The
-same journal is entered once. One to which lines from paper were added since is entered anew, refers to its earlier
-entry, and brings only what is new. A drill brings no reading, ever.
+same journal is entered once. One to which lines from paper were added since, or with which another machine went on, is
+entered anew, refers to its earlier entry, and brings only what is new. A drill brings no reading, ever. Who vouches for
+a reading is who brings it in: the role that the journal names is told as what the journal says.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from drivers.record import Tag
 from monitor.ledger import Record
 from monitor.periods.journal import AHEAD_US, Doubt
 from monitor.periods.period import Deviation, Period, Reading
-from monitor.plant import ROLES, Settings
+from monitor.plant import Settings
 from monitor.readings import states_of
 from monitor.words import clean, number_text, utc_text
 
@@ -29,35 +30,47 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the ledger has already: periods by SHA-256 and by key, readings by entry of a journal and by their words."""
+    """What the ledger has already: periods by SHA-256 and by key, readings by entry of a journal and by their words.
+
+    An entry of a journal is (key of the period, number) -> the marks of its entries of that number.
+    """
 
     shas: Mapping[str, Record]
-    keys: Mapping[str, Record]
-    numbers: frozenset[tuple[str, int]]
+    keys: Mapping[str, Sequence[Record]]
+    marks: Mapping[tuple[str, int], frozenset[str]]
     readings: frozenset[tuple[str, str, str]]
 
-    def altered(self, period: Period, raw: bytes) -> bool:
-        """Whether what was entered before stands no more as it stood: a journal is only ever added to."""
-        before = self.keys.get(period.journal.key)
-        if before is None:
-            return False
-        size = before.data.get("bytes")
-        return type(size) is not int or hashlib.sha256(raw[:size]).hexdigest() != before.data["sha256"]
+    def has(self, period: Period, one: Reading) -> bool:
+        """Whether this very entry was taken in before."""
+        return one.line.mark in self.marks.get((period.journal.key, one.n), ())
+
+    def before(self, period: Period, raw: bytes) -> tuple[Record | None, bool]:
+        """The entry of this period as it was before, and whether that stands no more as it stood (altered).
+
+        A journal is only ever added to, by one machine.
+        """
+        earlier = self.keys.get(period.journal.key, ())
+        for one in reversed(earlier):
+            size = one.data.get("bytes")
+            if type(size) is int and hashlib.sha256(raw[:size]).hexdigest() == one.data["sha256"]:
+                return one, False
+        return (earlier[-1], True) if earlier else (None, False)
 
 
 def known_of(records: Iterable[Record]) -> Known:
     """From the entries `period` and `reading` of the ledger."""
-    shas, keys = dict[str, Record](), dict[str, Record]()
-    numbers, readings = set[tuple[str, int]](), set[tuple[str, str, str]]()
+    shas, keys = dict[str, Record](), dict[str, list[Record]]()
+    marks, readings = dict[tuple[str, int], set[str]](), set[tuple[str, str, str]]()
     for one in records:
         if one.kind == "period":
             shas[str(one.data["sha256"])] = one
-            keys[str(one.data.get("key"))] = one
+            keys.setdefault(str(one.data.get("key")), []).append(one)
         elif one.kind == "reading":
             readings.add(_identity(one.data))
             if one.data.get("period"):
-                numbers.add((str(one.data["period"]), int(one.data.get("n") or 0)))
-    return Known(shas, keys, frozenset(numbers), frozenset(readings))
+                place = (str(one.data["period"]), int(one.data.get("n") or 0))
+                marks.setdefault(place, set()).add(str(one.data.get("mark")))
+    return Known(shas, keys, {place: frozenset(some) for place, some in marks.items()}, frozenset(readings))
 
 
 def _identity(data: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -66,32 +79,30 @@ def _identity(data: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def rows_of(
     period: Period, known: Known, settings: Settings, now_us: int, *, role: str | None, via: str, clock_off: str,
-    altered: bool = False, origin: str = "",
+    before: Record | None = None, altered: bool = False, origin: str = "",
 ) -> list[Row]:  # fmt: skip
     """The rows of monitor.ledger.Draft for a period that the ledger does not have; the first one is the period's own.
 
     `clock_off`: how far the clock that wrote it was ahead ("12 s"), or UNKNOWN; readings are moved by it, nothing else.
     """
     readings = [] if period.drill else list(_readings(period, known, settings, now_us, clock_off))
-    data = _told(period, known, readings, clock_off, altered, origin)
+    data = _told(period, readings, clock_off, before, altered, origin)
     head = {"at_us": now_us, "via": via}
     site = period.sites[0] if len(period.sites) == 1 and period.sites[0] in {one.id for one in settings.sites} else None
     rows: list[Row] = [{"kind": "period", "data": data, "role": role, "site": site, **head}]
     site_of = {asset.id: asset.site for asset in settings.assets}
-    for one, tag, told in readings:
-        by = one.role if one.role in ROLES else None
-        rows.append({"kind": "reading", "data": told, "role": by, "site": site_of.get(tag.asset),
+    for _one, tag, told in readings:
+        rows.append({"kind": "reading", "data": told, "role": role, "site": site_of.get(tag.asset),
                      "asset": tag.asset, **head})  # fmt: skip
     return rows
 
 
 def _told(
-    period: Period, known: Known, readings: Sequence[tuple[Reading, Tag, Row]], clock_off: str, altered: bool,
+    period: Period, readings: Sequence[tuple[Reading, Tag, Row]], clock_off: str, before: Record | None, altered: bool,
     origin: str,
 ) -> Row:  # fmt: skip
     """The data of the entry of a period."""
     journal, end, stable = period.journal, period.ended, period.minutes_to_stable
-    before = known.keys.get(journal.key)
     taken = [one for one in period.readings if not one.taken_back]
     counts = {
         "entries": len(journal.lines), "runs": len(period.runs), "readings": len(taken),
@@ -141,7 +152,41 @@ def _text(us: int | None) -> str | None:
 
 def off_us(clock_off: str) -> int:
     """Microseconds by which the clock that wrote a journal was ahead; 0 where that is not known."""
-    return 0 if clock_off == UNKNOWN else round(float(clock_off.removesuffix(" s")) * 1e6)
+    return 0 if clock_off == UNKNOWN else round(off_s(clock_off.removesuffix(" s")) * 1e6)
+
+
+def off_s(text: str) -> float:
+    """So many seconds as a clock can be off. ValueError for what is no number, or more than ten years."""
+    found = float(text)
+    if not abs(found) < 10 * _YEAR_US / 1e6:
+        raise ValueError(f"{text} s are more than ten years")
+    return found
+
+
+def foreign(period: Period, one: Reading, site: str | None) -> str:
+    """Why a journal may not speak for a tag of that site; "" where it may.
+
+    The sheet of the run has named the tag, and the tag is of the site that was run: a journal is a file that others can
+    write to.
+    """
+    run = period.runs.get(one.run)
+    if not one.named:
+        return "no sheet of a run names its tag"
+    if run is not None and run.site != site:
+        return f"the tag is of site {clean(site, 20)}, the run is of {clean(run.site, 20) or 'no site'}"
+    if run is None and period.sites and site not in period.sites:
+        return f"the tag is of site {clean(site, 20)}, which was not run by hand"
+    return ""
+
+
+def tag_doubts(period: Period, settings: Settings) -> list[Doubt]:
+    """Readings of tags for which their journal may not speak; a drill speaks for none."""
+    if period.drill:
+        return []
+    sites = {asset.id: asset.site for asset in settings.assets}
+    site_of = {tag.name: sites.get(tag.asset) for tag in settings.tags}
+    return [Doubt("tag", one.n, f"{one.tag}: {why}") for one in period.readings if one.tag in site_of
+            and not one.taken_back and (why := foreign(period, one, site_of[one.tag]))]  # fmt: skip
 
 
 def _readings(
@@ -149,11 +194,13 @@ def _readings(
 ) -> Iterable[tuple[Reading, Tag, Row]]:
     """The readings that name a tag of this plant and are not entered yet, each with what its entry says."""
     tags, off = {tag.name: tag for tag in settings.tags}, off_us(clock_off)
+    sites = {asset.id: asset.site for asset in settings.assets}
     key, seen = period.journal.key, set(known.readings)
+    shared = Counter(line.n for line in period.journal.lines)
     doubted = period.clock_doubted or clock_off == UNKNOWN
     for one in period.readings:
         tag = tags.get(one.tag)
-        if tag is None or one.taken_back or one.number is None or (key, one.n) in known.numbers:
+        if tag is None or one.taken_back or one.number is None or known.has(period, one):
             continue
         if one.occurred_us is None or one.recorded_us is None or one.entered_us is None:
             continue
@@ -162,9 +209,13 @@ def _readings(
             "tag": tag.name, "value": f"{one.value} {one.unit}", "occurred_at": utc_text(occurred_us),
             "recorded_at": utc_text(one.recorded_us - off), "entered_at": utc_text(one.entered_us - off),
             "outside_limits": not tag.holds(one.number), "in_limits": one.in_limits, "period": key, "n": one.n,
-            "procedure": one.procedure, "step": one.step, "paper": one.paper, "clock_doubted": doubted,
+            "mark": one.line.mark, "procedure": one.procedure, "step": one.step, "paper": one.paper,
+            "clock_doubted": doubted, "role_in_journal": one.line.role or None,
         }  # fmt: skip
-        if kept_out := _kept_out(one, tag, occurred_us, now_us):
+        if shared[one.n] > 1 or (key, one.n) in known.marks:
+            told["doubt"] = "twice"
+        why = foreign(period, one, sites.get(tag.asset))
+        if kept_out := why or _kept_out(one, tag, occurred_us, now_us):
             told["kept_out"] = kept_out
         if _identity(told) not in seen:
             seen.add(_identity(told))

@@ -1,14 +1,17 @@
 """A journal of the fallback as it lies there: hostile input, whatever wrote it, from whichever machine.
 
-What is no entry is counted, never guessed at. An entry of a kind that is not known here is kept and counted. Entries of
-a drill and of a real period are never mixed: those of the other sort than the first one are set aside. Times stay as
-they were written; what speaks against the clock that wrote them is a doubt.
+What is no entry is counted, never guessed at; fallback_procedures/journal.py takes the same lines for entries. What is
+equal byte for byte is one entry; what differs is two, also under one number. An entry of a kind that is not known here
+is kept and counted. Entries of a drill and of a real period are never mixed: those of the other sort than the first one
+are set aside. Times stay as they were written; what speaks against the clock that wrote them is a doubt.
 """
 
 import hashlib
 import json
 import math
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,9 +23,9 @@ from monitor.state import read_plain
 from monitor.words import _, clean, parse_utc
 
 FORMAT = 1
-LIMIT = 50_000_000  # bytes of a file, as the fallback writes at most
-LINE_LIMIT = 1_000_000  # bytes of an entry: the longest holds the text of a procedure
-ENTRIES = 400_000
+LIMIT = 16_000_000  # bytes of a file, as the fallback writes at most: an act each minute for a month
+LINE_LIMIT = 2_000_000  # bytes of an entry: the longest holds the text of a procedure
+ENTRIES = 100_000  # of a file: an entry of the fallback has more than 160 bytes
 N_LIMIT = 1_000_000  # as the fallback takes it: a larger number is none of its own
 STEP_S = 2.0  # by so much two clocks may differ between two entries before one of them was set
 AHEAD_US = 60_000_000  # clocks of two machines differ
@@ -33,13 +36,24 @@ KINDS = frozenset((
     "stable", "handed_over", "drill_record", "paper",
 ))  # fmt: skip
 _CONTROL = re.compile(r"[^0-9a-zA-Z-]")
+_FIELDS = frozenset((
+    "drill", "undoes", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet", "values",
+    "tags", "source", "repeat", "left", "occurred", "recorded", "run", "procedure", "revision", "step", "name", "value",
+    "unit", "tag", "site", "language", "sha256", "event", "to", "scenario", "station", "next_due", "second_role",
+    "released_by", "verified_by", "goto",
+))  # fmt: skip
+_SOURCE, _TEXT, _ITEMS = 200_000, 2_000, 400  # characters of a procedure and of a text, items of a list: what is held
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry. `at_us` is UTC [us] by the clock that wrote it, None where it is no time; `mono_s` within `boot`."""
+    """One entry. `at_us` is UTC [us] by the clock that wrote it, None where it is no time; `mono_s` within `boot`.
+
+    `mark` tells it from every other one, also of its number: of its bytes as they stand in the file.
+    """
 
     n: int
+    mark: str
     kind: str
     at_us: int | None
     mono_s: float | None
@@ -103,16 +117,17 @@ def raw_of(path: Path) -> bytes:
 
 def journal_of(name: str, raw: bytes, now_us: int) -> Journal:
     """The journal that these bytes are, seen at `now_us` (UTC [us]). Raises UserError where they hold no entry."""
-    found, torn, doubts = _lines(raw)
-    if not found:
+    told, torn = _lines(raw)
+    if not told:
         words = _("{file}: holds no entry of a journal")
         raise UserError(words.format(file=clean(name, 80)))
-    told = [found[n] for n in sorted(found)]
-    drill = is_drill(told[0].data)
-    if not isinstance(told[0].data.get("drill"), bool):
-        doubts.append(Doubt("no_sort", told[0].n))
-    own = [line for line in told if is_drill(line.data) == drill]
-    aside = [line for line in told if is_drill(line.data) != drill]
+    if len(told) > ENTRIES:
+        words = _("{file}: has more entries than a journal can have ({n}); look what it is")
+        raise UserError(words.format(file=clean(name, 80), n=ENTRIES))
+    drill = told[0].data["drill"]
+    own = [line for line in told if line.data["drill"] == drill]
+    aside = [line for line in told if line.data["drill"] != drill]
+    doubts = [Doubt("twice", n, str(count)) for n, count in Counter(line.n for line in told).items() if count > 1][:50]
     doubts += [Doubt("mixed", line.n, line.kind) for line in aside[:20]]
     doubts += [*_numbers(told), *_clock(own, now_us)]
     unknown = sum(line.kind not in KINDS for line in own)
@@ -121,32 +136,27 @@ def journal_of(name: str, raw: bytes, now_us: int) -> Journal:
     if unknown:
         strange = sorted({clean(line.kind, 20) for line in own if line.kind not in KINDS})
         doubts.append(Doubt("unknown", None, f"{unknown}: {', '.join(strange[:5])}"))
-    key = hashlib.sha256(json.dumps(dict(told[0].data), sort_keys=True).encode("utf-8", "replace")).hexdigest()[:16]
     sha256 = hashlib.sha256(raw).hexdigest()
-    return Journal(clean(name, 80), sha256, len(raw), key, drill, tuple(own), tuple(aside), torn, unknown,
+    return Journal(clean(name, 80), sha256, len(raw), told[0].mark, drill, tuple(own), tuple(aside), torn, unknown,
                    tuple(doubts))  # fmt: skip
 
 
-def is_drill(data: Mapping[str, Any]) -> bool:
-    """Whether an entry is of a drill: what does not plainly say that it is real counts as an exercise."""
-    return data.get("drill") is not False
-
-
-def _lines(raw: bytes) -> tuple[dict[int, Line], int, list[Doubt]]:
-    """The entries by number, how many lines are none, and what is odd about numbers."""
-    found: dict[int, Line] = {}
-    torn, doubts = 0, list[Doubt]()
-    for part in raw.split(b"\n"):
-        if not part.strip():
+def _lines(raw: bytes) -> tuple[list[Line], int]:
+    """The entries in the order of their numbers, those of one number as they stand; and how many lines are none."""
+    found: dict[str, Line] = {}
+    torn = start = 0
+    while start < len(raw) and len(found) <= ENTRIES:
+        end = raw.find(b"\n", start)
+        end = len(raw) if end < 0 else end
+        part, start = raw[start:end][: LINE_LIMIT + 1].strip(), end + 1
+        if not part:
             continue
-        line = _line(part) if len(found) < ENTRIES else None
+        line = _line(part)
         if line is None:
             torn += 1
-        elif line.n not in found:
-            found[line.n] = line
-        elif found[line.n].data != line.data and len(doubts) < 50:
-            doubts.append(Doubt("twice", line.n, line.kind))
-    return found, torn, doubts
+        else:
+            found.setdefault(line.mark, line)
+    return sorted(found.values(), key=lambda line: line.n), torn
 
 
 def _line(part: bytes) -> Line | None:
@@ -159,15 +169,32 @@ def _line(part: bytes) -> Line | None:
         return None
     if not isinstance(told, dict) or told.get("format", FORMAT) != FORMAT:
         return None
-    n, kind, mono = told.get("n"), told.get("kind"), told.get("mono_s")
-    if type(n) is not int or not 0 < n <= N_LIMIT or not isinstance(kind, str) or not 0 < len(kind) <= 40:
+    n, kind, mono, drill = told.get("n"), told.get("kind"), told.get("mono_s"), told.get("drill")
+    if type(n) is not int or not 0 < n <= N_LIMIT or not isinstance(kind, str) or not isinstance(drill, bool):
         return None
     mono_s = float(mono) if is_number(mono) and abs(mono) < 1e12 else None
     boot = told.get("boot_id")
-    boot = _CONTROL.sub("", boot)[:40] if isinstance(boot, str) else ""
+    boot = sys.intern(_CONTROL.sub("", boot)[:40]) if isinstance(boot, str) else ""
     role = told.get("role")
-    return Line(n, clean(kind, 40), time_us(told.get("at")), mono_s, boot,
-                clean(role, 24) if isinstance(role, str) else "", told)  # fmt: skip
+    return Line(n, hashlib.sha256(part).hexdigest()[:16], sys.intern(kind[:_TEXT]), time_us(told.get("at")), mono_s,
+                boot, sys.intern(clean(role, 24)) if isinstance(role, str) else "", _held(told))  # fmt: skip
+
+
+def _held(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that somebody here reads, of no more than they can be: what else stands in an entry stays there."""
+    return {sys.intern(name): _short(value, _SOURCE if name == "source" else _TEXT)
+            for name, value in told.items() if name in _FIELDS}  # fmt: skip
+
+
+def _short(value: Any, limit: int, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return value[:limit]
+    if isinstance(value, list):
+        return [_short(one, limit, depth + 1) for one in value[:_ITEMS]] if depth < 2 else None
+    if isinstance(value, dict):
+        some = list(value.items())[:_ITEMS]
+        return {name[:limit]: _short(one, limit, depth + 1) for name, one in some} if depth < 2 else None
+    return value
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

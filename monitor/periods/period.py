@@ -16,6 +16,7 @@ ENDS = ("handed_back", "closed")
 MARKS = ("done", "not_applicable", "not_met")
 SILENT_S = 1_800.0  # people who run a plant by hand speak to each other every half hour (practice, P-01)
 LATE_S, LATE_SHARE = 60.0, 0.25  # a round is late by more than both: a minute, and a quarter of its time
+CLOCK_S = 1.0  # a timer that a person sees end on the screen may be this short between two entries
 AFTER_END = ("paper", "undo", "note", "drill_record")
 
 
@@ -56,8 +57,7 @@ class Run:
 class Reading:
     """A value that a person took: into the journal, or from a paper log, with its three times (UTC [us])."""
 
-    n: int
-    role: str
+    line: Line
     run: str
     procedure: str
     step: str
@@ -69,12 +69,17 @@ class Reading:
     limits_from: str
     in_limits: bool | None
     tag: str
+    named: bool  # the sheet of its run named the tag; a line from paper outside of a run has none that could
     occurred_us: int | None
     recorded_us: int | None
     entered_us: int | None
     paper: bool = False
     taken_back: bool = False
     text: str = ""
+
+    @property
+    def n(self) -> int:
+        return self.line.n
 
     @property
     def number(self) -> float | None:
@@ -203,20 +208,21 @@ class Period:
 
 def period_of(journal: Journal) -> Period:
     """What the entries of a journal tell."""
-    lines, by_n = journal.lines, {line.n: line for line in journal.lines}
+    lines = journal.lines
     undos = [line for line in lines if line.kind == "undo"]
     taken_back = {line.data.get("undoes"): line for line in undos if type(line.data.get("undoes")) is int}
     standing = [line for line in lines if line.n not in taken_back]
     declared = next((line for line in standing if line.kind == "declared"), None)
     ended = next((line for line in standing if line.kind in ENDS), None)
-    readings = tuple(_reading(line, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
     runs = _runs(standing)
+    readings = tuple(_reading(line, runs, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
     sites = _sites(standing)
-    undone = tuple((undo, by_n[n]) for n, undo in taken_back.items() if n in by_n)
+    undone = tuple((taken_back[line.n], line) for line in lines if line.n in taken_back)
     lies = [Doubt("limits", one.n, one.name) for one in readings if _contradicts(one)]
     strays = [line for line in standing if line.text("run") and line.text("run") not in runs]
     strange = [Doubt("stray", strays[0].n, str(len(strays)))] if strays else []
-    after = [line for line in standing if ended and line.n > ended.n and line.kind not in (*AFTER_END, *ENDS)]
+    after = [] if ended is None else standing[standing.index(ended) + 1 :]
+    after = [line for line in after if line.kind not in (*AFTER_END, *ENDS)]
     strange += [Doubt("after_end", after[0].n, str(len(after)))] if after else []
     found = Period(
         journal, declared, lines[0], standing[-1] if standing else lines[-1], ended, sites, runs, readings,
@@ -261,17 +267,19 @@ def _runs(lines: list[Line]) -> dict[str, Run]:
     return {name: replace(run, marks=tuple(marks.get(name, ())), finished=ends.get(name)) for name, run in runs.items()}
 
 
-def _reading(line: Line, taken_back: bool) -> Reading:
-    paper = line.kind == "paper"
+def _reading(line: Line, runs: Mapping[str, Run], taken_back: bool) -> Reading:
+    paper, run, tag = line.kind == "paper", runs.get(line.text("run", 40)), line.text("tag", 100)
+    tags = run.started.data.get("tags") if run else None
+    named = tag in tags.values() if isinstance(tags, dict) else paper and not line.text("run", 40)
     limits = line.data.get("limits")
     low, high = limits if isinstance(limits, list) and len(limits) == 2 else (None, None)
     within = line.data.get("in_limits")
     occurred, recorded = (line.data.get(name) for name in ("occurred", "recorded"))
     return Reading(
-        line.n, line.role, line.text("run", 40), line.text("procedure", 20), line.text("step", 10),
+        line, line.text("run", 40), line.text("procedure", 20), line.text("step", 10),
         line.text("name", 100), line.text("value", 200), line.text("unit", 20),
         clean(low, 20) if isinstance(low, str) else "", clean(high, 20) if isinstance(high, str) else "",
-        line.text("limits_from", 40), within if isinstance(within, bool) else None, line.text("tag", 100),
+        line.text("limits_from", 40), within if isinstance(within, bool) else None, tag, named,
         time_us(occurred) if paper else line.at_us, time_us(recorded) if paper else line.at_us, line.at_us, paper,
         taken_back, line.text("text"),
     )  # fmt: skip
@@ -302,21 +310,20 @@ def _seen(lines: list[Line]) -> tuple[tuple[Line, Line | None], ...]:
 
 def _silences(lines: list[Line], ended: Line | None) -> Iterator[tuple[Line, Line, float]]:
     """Neighbouring entries of the period between which nothing was recorded for long."""
-    during = [line for line in lines if ended is None or line.n <= ended.n]
+    during = lines if ended is None else lines[: lines.index(ended) + 1]
     for before, after in pairwise(during):
         if (span_s := elapsed_s(before, after)) is not None and span_s > SILENT_S:
             yield before, after, span_s
 
 
 def _deviations(period: Period, lines: list[Line]) -> Iterator[Deviation]:
-    """What differs from the procedures, in the order of the entries."""
-    found = [*_of_steps(period, lines), *_of_rounds(period, lines), *_of_readings(period, lines)]
-    for undo, gone in period.undone:
-        found.append(
-            _deviation("undone", undo, f"{gone.kind} {gone.text('name', 60) or gone.text('step', 10)}".strip())
-        )
-    for line in period.holds:
-        found.append(_deviation("released", line, line.text("released_by", 24)))
+    """What differs from the procedures, in the order of the entries.
+
+    Not what was taken back, nor a HOLD that its role released, nor a step whose condition was not met: so it is meant.
+    """
+    found = [*_of_steps(period, lines), *_of_timers(period, lines), *_of_rounds(period, lines)]
+    found += [_deviation("out_of_limits", one.line, f"{one.name} {one.value} {one.unit}") for one in period.readings
+              if one.in_limits is False and not one.taken_back]  # fmt: skip
     end = period.ended
     for run in period.runs.values():
         if run.finished is None:
@@ -343,7 +350,7 @@ def _of_steps(period: Period, lines: list[Line]) -> Iterator[Deviation]:
             verified[place] = line.n
         elif run is None or line.kind not in MARKS:
             continue
-        elif line.kind == "not_applicable":
+        elif line.kind == "not_applicable" and place[1] not in run.text.asks:
             yield _deviation("not_applicable", line, line.text("text"))
         elif line.kind == "done":
             if reason := line.text("text"):
@@ -367,22 +374,30 @@ def _of_rounds(period: Period, lines: list[Line]) -> Iterator[Deviation]:
             yield _deviation("late", line, f"{(took_s - due_s) / 60:.0f}")
 
 
-def _of_readings(period: Period, lines: list[Line]) -> Iterator[Deviation]:
-    by_n = {line.n: line for line in lines}
-    for one in period.readings:
-        if one.in_limits is False and not one.taken_back and one.n in by_n:
-            yield _deviation("out_of_limits", by_n[one.n], f"{one.name} {one.value} {one.unit}")
+def _of_timers(period: Period, lines: list[Line]) -> Iterator[Deviation]:
+    """Steps that were marked done before their timer had run, or without it."""
+    begun: dict[tuple[str, str], Line] = {}
+    for line in lines:
+        place, run = (line.text("run", 40), line.text("step", 10)), period.runs.get(line.text("run", 40))
+        if line.kind == "timer":
+            begun[place] = line
+        elif line.kind in MARKS and run is not None and (length_s := run.text.timers.get(place[1])):
+            first = begun.pop(place, None)
+            ran_s = elapsed_s(first, line) if first else 0.0
+            if line.kind == "done" and ran_s is not None and ran_s < length_s - CLOCK_S:
+                length = f"{length_s / 60:g} min" if length_s >= 120 else f"{length_s:g} s"
+                yield _deviation("timer_short" if first else "no_timer", line, length)
 
 
-def what_followed(period: Period) -> dict[int, Line]:
-    """After each entry of a run the next act in it: what was done when a reading was out of limits."""
+def what_followed(period: Period) -> dict[str, Line]:
+    """After each entry of a run (by its mark) the next act in it: what was done when a reading was out of limits."""
     acts = (*MARKS, "goto", "reading", "note", "round", "finished", "undo")
-    found: dict[int, Line] = {}
+    found: dict[str, Line] = {}
     after: dict[str, Line] = {}
     for line in reversed(period.journal.lines):
         if run := line.text("run", 40):
             if run in after:
-                found[line.n] = after[run]
+                found[line.mark] = after[run]
             if line.kind in acts:
                 after[run] = line
     return found

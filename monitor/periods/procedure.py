@@ -19,6 +19,7 @@ _SPAN = r"(\{[^}]{1,60}\}|[0-9]{1,4}\s*(?:s|min|h)\b)"
 _REPEAT = re.compile(
     rf"REPEAT steps? ([0-9]+[a-z]?)(?: to ([0-9]+[a-z]?))? every {_SPAN}(?: for {_SPAN},? then every {_SPAN})?"
 )
+_TIMER = re.compile(rf"\s+Timer:\s*{_SPAN}")
 _LENGTH = re.compile(r"([0-9]{1,4}(?:[.,][0-9]{1,3})?)\s*(s|min|h)")
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3_600.0}
 _LIMIT = 200_000  # characters of a text that are looked at
@@ -47,12 +48,15 @@ class Text:
     approved: bool = False
     steps: Mapping[str, str] = field(default_factory=dict)  # number -> the words of the step
     verified: frozenset[str] = frozenset()  # steps that a second person verifies
+    asks: frozenset[str] = frozenset()  # steps with a condition: IF, or WHILE
+    timers: Mapping[str, float] = field(default_factory=dict)  # number -> how long its timer runs [s], where known
     repeats: tuple[Repeat, ...] = ()
 
 
 def text_of(source: str, values: Mapping[str, str]) -> Text:
     """What a procedure's text says; `values` are those of the site."""
     title, approved, steps, verified = "", False, dict[str, list[str]](), set[str]()
+    timers = dict[str, float]()
     step, in_words = "", False
     for line in source[:_LIMIT].splitlines():
         if found := _STEP.match(line):
@@ -62,6 +66,8 @@ def text_of(source: str, values: Mapping[str, str]) -> Text:
             in_words = False
             if "Second person" in line[:40]:
                 verified.add(step)
+            elif (found := _TIMER.match(line)) and (length_s := _span_s(found[1], values)):
+                timers[step] = length_s
         elif _KEYWORD.match(line):
             in_words = False
             if found := _HEAD.match(line):
@@ -73,7 +79,8 @@ def text_of(source: str, values: Mapping[str, str]) -> Text:
         elif in_words and line.strip() and step:
             steps[step].append(line)
     words = {number: clean(" ".join(part.strip() for part in parts), 300) for number, parts in steps.items()}
-    return Text(title, approved, words, frozenset(verified), tuple(_repeats(source[:_LIMIT], values)))
+    asks = frozenset(number for number, told in words.items() if told.startswith(("IF ", "WHILE ")))
+    return Text(title, approved, words, frozenset(verified), asks, timers, tuple(_repeats(source[:_LIMIT], values)))
 
 
 def _repeats(source: str, values: Mapping[str, str]) -> list[Repeat]:

@@ -7,17 +7,18 @@ has no such entry is gone on with at the next run: nothing is there twice, and n
 """
 
 import hashlib
+import re
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from drivers.errors import UserError
 from drivers.record import Reason
 from monitor.ledger import Record, entries
-from monitor.periods.entries import OWN, UNKNOWN, Known, known_of, off_us, rows_of
-from monitor.periods.journal import journal_of, raw_of
+from monitor.periods.entries import OWN, UNKNOWN, Known, known_of, off_us, rows_of, tag_doubts
+from monitor.periods.journal import Doubt, journal_of, raw_of
 from monitor.periods.period import Period, period_of
 from monitor.plant import Settings
 from monitor.progress import Tell, silent
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from monitor.transfer.staging import Facts
     from monitor.transfer.taking import Taken
 
-FILES = 2_000  # journals of a folder that are looked at
+FILES = 2_000  # journals that the ledger does not know and that are looked at in one go
+FAULTS = 5  # files that are no journals, of which each is named
+_NAMED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z(-[0-9]+)?\.jsonl")  # as the fallback names them
 GAPS = 200  # entries of gaps of one period: the longest
 JOURNAL, CLOCK_OFF = "journal.jsonl", "clock_off="  # of a staged import: its file, and what was asked about it
 SAME_S = 60.0  # a gap of telemetry that is shorter is none
@@ -53,14 +56,20 @@ def take_waiting(state: State, settings: Settings, now_us: int, tell: Tell = sil
     for record in unfinished(records):
         told.append(finish(state, settings, record, records, now_us, made, tell))
     known = known_of(records)
-    for path in sorted(state.journal.glob("*.jsonl"))[:FILES]:
+    faults, looked, left = list[str](), 0, 0
+    for path in _newest_first(state):
+        if looked >= FILES:
+            left += 1
+            continue
+        looked += 1
         try:
             raw = raw_of(path)
             if hashlib.sha256(raw).hexdigest() in known.shas:
+                looked -= 1  # is at home: takes nobody's place
                 continue
             period = period_of(journal_of(path.name, raw, now_us))
         except UserError as fault:
-            told.append(str(fault))
+            faults.append(str(fault))
             continue
         if period.ended is None:
             continue
@@ -68,8 +77,20 @@ def take_waiting(state: State, settings: Settings, now_us: int, tell: Tell = sil
         made.more = True
         told.append(_("{journal}: taken in").format(journal=period.journal.name))
         break  # one after the other: what the next one brings depends on this one
+    told += faults[:FAULTS]
+    if len(faults) > FAULTS:
+        told.append(_("{n} more files there are no journals").format(n=len(faults) - FAULTS))
+    if left:
+        words = _("{n} older files were not looked at: {most} newer ones are not in the ledger; take those away")
+        told.append(words.format(n=left, most=FILES))
     made.words = "; ".join(one for one in told if one) or _("no journal waits")
     return made
+
+
+def _newest_first(state: State) -> list[Path]:
+    """The files of the journal folder: those that are named as the fallback does it, then the others."""
+    return sorted(state.journal.glob("*.jsonl"), key=lambda path: (bool(_NAMED.fullmatch(path.name)), path.name),
+                  reverse=True)  # fmt: skip
 
 
 def unfinished(records: Iterable[Record]) -> list[Record]:
@@ -84,10 +105,39 @@ def enter(
     via: str, clock_off: str, origin: str = "",
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Keep the bytes of a journal, and make the entries of its period."""
+    before, altered = known.before(period, raw)
+    rows = rows_of(doubted(state, settings, period), known, settings, now_us, role=role, via=via, clock_off=clock_off,
+                   before=before, altered=altered, origin=origin)  # fmt: skip
     keep(state, raw)
-    altered = known.altered(period, raw)
-    return rows_of(period, known, settings, now_us, role=role, via=via, clock_off=clock_off, altered=altered,
-                   origin=origin)  # fmt: skip
+    return rows
+
+
+def doubted(state: State, settings: Settings, period: Period) -> Period:
+    """The period with what speaks against it beside the journal itself: foreign tags, and what was real meanwhile."""
+    more = [*tag_doubts(period, settings)[:50], *_meanwhile(state, period)]
+    return replace(period, doubts=(*period.doubts, *more))
+
+
+def _meanwhile(state: State, period: Period) -> Iterator[Doubt]:
+    """A drill while the plant was really run by hand, or handwheel itself was blind: it may have been no exercise."""
+    for one in entries(state, ("period", "gap")) if state.ledger.is_file() else ():
+        if one.data.get("key") == period.journal.key or not _overlap(period, one.data):
+            continue
+        if one.kind == "gap" and period.drill and one.data.get("source") == "all":
+            yield Doubt("blind_meanwhile", None, f"{one.data['start']} - {one.data['end']}")
+        elif one.kind == "period" and one.data["drill"] is not period.drill and one.data.get("sort") != "paper":
+            yield Doubt("real_meanwhile" if period.drill else "drill_meanwhile", None, str(one.n))
+
+
+def _overlap(period: Period, data: Mapping[str, Any]) -> bool:
+    """Whether a period and what an entry tells were at one time; also where one of them lasted no time at all."""
+    try:
+        start_us, end_us = (parse_utc(str(data[edge])) for edge in ("start", "end"))
+    except (ValueError, OverflowError):
+        return False
+    if period.sort == "paper" or period.start_us is None or period.end_us is None:
+        return False
+    return start_us <= period.end_us and end_us >= period.start_us
 
 
 def keep(state: State, raw: bytes) -> Path:
@@ -127,7 +177,7 @@ def finish(
         mine = [one for one in records if one.kind == "reading" and one.data.get("period") == record.data["key"]]
         added = add_samples(state, settings, record, mine)
         gaps = list(_gaps(state, settings, record, {str(one.data["tag"]) for one in mine}, now_us, tell))
-    document = debrief.build(period, settings, record, [*gap_records(state, period), *gaps])
+    document = debrief.build(doubted(state, settings, period), settings, record, [*gap_records(state, period), *gaps])
     files = write_report(document, state.reports, str(record.data["report"]))
     digests = {path.relative_to(state.reports).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
                for path in files.values()}  # fmt: skip
@@ -182,6 +232,7 @@ def _sample(one: Record) -> tuple[Any, ...]:
         part for part in (data.get("procedure"), "step" if data.get("step") else "", data.get("step")) if part
     )
     words = "from paper" if data.get("paper") else "read by a person"
+    words += ", another entry has its number" if data.get("doubt") else ""
     detail = (f"{words}, {clean(where, 40)}, recorded {data['recorded_at']}, entered {data.get('entered_at')}, "
               f"ledger entry {one.n}")  # fmt: skip
     value = float(str(data["value"]).split(" ", maxsplit=1)[0])
@@ -249,13 +300,13 @@ def take_staged(
     except UserError as fault:
         raise Unfit(str(fault)) from fault
     known = known_of(entries(state, ("period", "reading")))
+    there = sum(known.has(period, one) for one in period.readings)
     if period.journal.sha256 in known.shas:
-        return Taken(0, len(period.readings)), []
+        return Taken(0, there), []
     clock_off = facts.answers.removeprefix(CLOCK_OFF) if facts.answers.startswith(CLOCK_OFF) else UNKNOWN
     rows = enter(state, settings, period, raw, known, now_us, role=entry.role, via="import", clock_off=clock_off,
                  origin=facts.id)  # fmt: skip
-    entered = len(rows) - 1
-    return Taken(entered, sum(bool(one.tag) for one in period.readings) - entered), rows
+    return Taken(len(rows) - 1, there), rows
 
 
 def settle(state: State, settings: Settings, ledger: "Ledger", now_us: int, tell: Tell = silent) -> list[str]:

@@ -96,7 +96,7 @@ def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tupl
     from monitor.periods.entries import report_stem
     from monitor.periods.journal import read
     from monitor.periods.period import period_of
-    from monitor.periods.taking import gap_records, kept, of_period
+    from monitor.periods.taking import doubted, gap_records, kept, of_period
     from monitor.reports import debrief
 
     taken = list(entries(state, ("period",))) if state.ledger.is_file() else []
@@ -113,6 +113,7 @@ def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tupl
         period = period_of(read(path.absolute(), now_us))
         record = next((one for one in taken if one.data["sha256"] == period.journal.sha256), None)
     gaps = of_period(state, record) if record else []
+    period = doubted(state, settings, period)
     return debrief.build(period, settings, record, [*gap_records(state, period), *gaps]), report_stem(period)
 
 

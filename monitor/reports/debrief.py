@@ -1,7 +1,8 @@
 """The debrief of a time run by hand, or of a drill: what happened, what differed, what to correct in which procedure.
 
 Read within 72 hours by those who were there (practice, P-18). It tells of the station and of the procedures: who did
-what stands there by role, how fast anybody worked stands nowhere, and nobody is compared with anybody.
+what stands there by role, to the minute, how fast anybody worked stands nowhere, and nobody is compared with anybody.
+What was mistyped and taken back, and what people noted, is shown as that and corrects nobody.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 from monitor.labels import role_word
 from monitor.ledger import Record
 from monitor.periods.entries import OWN, UNKNOWN
-from monitor.periods.journal import Line, elapsed_s, number_of
+from monitor.periods.journal import Doubt, Line, elapsed_s, number_of
 from monitor.periods.period import Period, Reading, Run, what_followed
 from monitor.plant import Settings
 from monitor.reports.debrief_words import (
@@ -23,6 +24,7 @@ from monitor.reports.debrief_words import (
     doubt_words,
     event_words,
     kind_words,
+    question_words,
     sort_word,
     span_words,
     within_word,
@@ -34,18 +36,19 @@ from monitor.words import _, clean, language, local_text, parse_utc
 TO_WRITE = "_" * 12  # room for a hand
 TIMELINE, READINGS, DEVIATIONS = 300, 300, 150  # rows on the pages; the CSV files have all
 PLOTS = 24
-_CORRECTED = ("not_applicable", "done_all_the_same", "out_of_limits", "late", "not_verified", "steps_left", "not_ended")
+_CORRECTED = ("not_applicable", "done_all_the_same", "out_of_limits", "late", "timer_short", "no_timer", "not_verified",
+              "steps_left", "not_ended")  # fmt: skip
 
 
 def build(
     period: Period, settings: Settings, record: Record | None = None, gaps: Sequence[Mapping[str, Any]] = ()
 ) -> Document:
     """The document of one period. `record`: its ledger entry; `gaps`: what telemetry missed meanwhile, as entries."""
-    page = _Page(period, settings)
+    page = _Page(period, settings, record)
     return Document(
         title=_("Debrief: {what}").format(what=sort_word(period.sort)),
         subtitle=settings.utility + (f", {', '.join(page.sites)}" if page.sites else ""),
-        meta=page.meta(record),
+        meta=page.meta(),
         sections=(
             Section(_("In short"), tuple(page.short())),
             Section(_("What to correct in which procedure"), tuple(page.corrections())),
@@ -68,8 +71,8 @@ def build(
 class _Page:
     """One period and how its times are told."""
 
-    def __init__(self, period: Period, settings: Settings) -> None:
-        self._period, self._zone = period, ZoneInfo(settings.time_zone)
+    def __init__(self, period: Period, settings: Settings, record: Record | None) -> None:
+        self._period, self._zone, self._record = period, ZoneInfo(settings.time_zone), record
         names = {site.id: site.name for site in settings.sites}
         self.sites = [f"{clean(one, 20)} {names.get(one, '')}".strip() for one in period.sites]
         self._followed = what_followed(period)
@@ -77,7 +80,7 @@ class _Page:
     # -- how things are told ---
 
     def _at(self, us: int | None) -> str:
-        return local_text(us, self._zone, "%Y-%m-%d %H:%M:%S")
+        return local_text(us, self._zone, "%Y-%m-%d %H:%M")  # to the minute: nobody is timed
 
     def _line_at(self, line: Line | None) -> str:
         return "-" if line is None else self._at(line.at_us)
@@ -86,8 +89,8 @@ class _Page:
         found = self._period.runs.get(run)
         return found.step_text(step) if found else ""
 
-    def meta(self, record: Record | None) -> tuple[tuple[str, str], ...]:
-        journal = self._period.journal
+    def meta(self) -> tuple[tuple[str, str], ...]:
+        journal, record = self._period.journal, self._record
         off = str(record.data.get("clock_off")) if record else OWN
         told = [
             (_("journal"), journal.name),
@@ -119,7 +122,7 @@ class _Page:
             (_("lasted"), span_words(whole_s), _("from its beginning until it ended")),
             (_("stable by hand after"), "-" if stable is None else span_words(stable * 60), _("as a person judged it")),
             (_("readings out of limits"), str(out), _("of {n}").format(n=len(taken))),
-            (_("deviations"), str(sum(one.kind != "released" for one in period.deviations)),
+            (_("deviations"), str(len(period.deviations)),
              _("in {n} runs").format(n=len(period.runs))),
         ))  # fmt: skip
         began = _("CONTROL LOST declared") if period.declared else _("begun")
@@ -147,12 +150,10 @@ class _Page:
     def _when(self, line: Line | None) -> tuple[Cell, ...]:
         if line is None:
             return (_("not recorded"), "-", "-")
-        span_s = elapsed_s(self._period.since, line)
-        after = "" if span_s is None else _("after {span}").format(span=span_words(span_s))
-        return self._at(line.at_us), role_word(line.role), "; ".join(x for x in (after, line.text("text")) if x)
+        return self._at(line.at_us), role_word(line.role), line.text("text")
 
     def corrections(self) -> Iterable[Block]:
-        """From deviations, notes at a step and the gaps of a drill: where, what was seen, and room for who and when."""
+        """From deviations and the gaps of a drill: where, what was seen, and room for who and when."""
         period = self._period
         rows: list[tuple[Cell, ...]] = []
         for gap in period.gaps:
@@ -163,11 +164,7 @@ class _Page:
         for (procedure, step, _kind), some in groupby(sorted(told, key=place), key=place):
             same = list(some)
             times = f" ({len(same)}x)" if len(same) > 1 else ""
-            rows.append((procedure or "-", step, deviation_words(same[0]) + times, TO_WRITE, TO_WRITE, TO_WRITE))
-        for note in period.notes:
-            if note.text("procedure", 20):
-                rows.append((note.text("procedure", 20), note.text("step", 10), note.text("text"), TO_WRITE, TO_WRITE,
-                             TO_WRITE))  # fmt: skip
+            rows.append((procedure or "-", step, question_words(same[0]) + times, TO_WRITE, TO_WRITE, TO_WRITE))
         yield Paragraph(_("Each line is a question to those who own the procedure: does its text need to change?"))
         head = (_("procedure"), _("step"), _("what was seen"), _("proposed change"), _("who (role)"), _("until"))
         yield Table(
@@ -177,12 +174,17 @@ class _Page:
     def deviations(self) -> Iterable[Block]:
         rows: list[tuple[Cell, ...]] = []
         for one in self._period.deviations:
-            after = self._followed.get(one.line.n) if one.kind == "out_of_limits" else None
+            after = self._followed.get(one.line.mark) if one.kind == "out_of_limits" else None
             then = self._act(after) if after else ""
-            rows.append((self._line_at(one.line), one.procedure or "-", one.step, deviation_words(one), then,
-                         role_word(one.line.role)))  # fmt: skip
-        head = (_("when"), _("procedure"), _("step"), _("what differed"), _("what was done then"), _("by the role"))
+            rows.append((self._line_at(one.line), one.procedure or "-", one.step, deviation_words(one), then))
+        head = (_("when"), _("procedure"), _("step"), _("what differed"), _("what was done then"))
         yield Table("deviations", head, tuple(rows), about=_("what differed from the procedures"), most=DEVIATIONS)
+        back = [(gone.text("procedure", 20) or "-", gone.text("step", 10), self._act(gone))
+                for _undo, gone in self._period.undone]  # fmt: skip
+        if back:
+            yield Paragraph(_("Taken back by who entered it, and no deviation:"), "note")
+            columns = (_("procedure"), _("step"), _("what was taken back"))
+            yield Table("taken_back", columns, tuple(back), about=_("what was taken back"), most=DEVIATIONS)
 
     def _act(self, line: Line) -> str:
         parts = [kind_words(line.kind), line.text("step", 10), line.text("name", 60), line.text("value", 40),
@@ -296,7 +298,10 @@ class _Page:
             yield Paragraph(_("Telemetry was missing meanwhile:"))
             yield Table("telemetry", (_("from"), _("to"), _("source"), _("tag")), tuple(rows),
                         about=_("when telemetry was missing meanwhile"), most=READINGS)  # fmt: skip
-        told = [(one.n, doubt_words(one)) for one in period.doubts]
+        words = {one.word for one in period.doubts}
+        entered = self._record.data.get("doubts") if self._record else ()
+        more = [Doubt(one) for one in entered if one not in words] if isinstance(entered, list) else []
+        told = [(one.n, doubt_words(one)) for one in (*period.doubts, *more)]
         yield Paragraph(_("What speaks against this record:"))
         yield Table("doubts", (_("entry"), _("what speaks against the record")), tuple(told),
                     about=_("what speaks against the record"), most=DEVIATIONS)  # fmt: skip

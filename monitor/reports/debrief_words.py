@@ -1,6 +1,5 @@
 """The words of a debrief: kinds of entries, deviations, doubts and events as a reader says them."""
 
-from monitor.labels import role_word
 from monitor.periods.journal import Doubt
 from monitor.periods.period import Deviation
 from monitor.words import _, clean
@@ -14,12 +13,10 @@ def sort_word(sort: object) -> str:
 
 
 def span_words(seconds: float | None) -> str:
-    """A span of time for people: "42 s", "24 min", "3 h 05 min", "4 d 2 h"; "-" where it is not known."""
+    """A span of time for people: "24 min", "3 h 05 min", "4 d 2 h", never seconds; "-" where it is not known."""
     if seconds is None:
         return "-"
     minutes = round(seconds / 60)
-    if seconds < 120:
-        return f"{seconds:.0f} s"
     if minutes < 120:
         return f"{minutes} min"
     if minutes < 2_880:
@@ -63,16 +60,20 @@ def deviation_words(one: Deviation) -> str:
     words = {
         "not_applicable": _("step left out: {text}"),
         "done_all_the_same": _("out of limits, done all the same: {text}"),
-        "out_of_limits": _("OUT OF LIMITS: {text}"), "undone": _("taken back: {text}"),
+        "out_of_limits": _("OUT OF LIMITS: {text}"),
+        "timer_short": _("done before its timer of {text} had run"),
+        "no_timer": _("done without its timer of {text}"),
         "late": _("a round came {text} min late"), "not_verified": _("done without the independent verification"),
-        "released": _("HOLD released by {text}"), "steps_left": _("ended with steps left: {text}"),
+        "steps_left": _("ended with steps left: {text}"),
         "not_ended": _("the run was never ended"), "unmet": _("handed back although: {text}"),
     }  # fmt: skip
-    text = role_word(one.text) if one.kind == "released" else clean(one.text, 400)
-    if one.kind == "undone":
-        kind, _space, what = text.partition(" ")
-        text = f"{kind_words(kind)} {what}".strip()
-    return words.get(one.kind, clean(one.kind, 20)).format(text=text or "-")
+    return words.get(one.kind, clean(one.kind, 20)).format(text=clean(one.text, 400) or "-")
+
+
+def question_words(one: Deviation) -> str:
+    """What differed, without the reason that a person gave: words about people correct no procedure."""
+    words = {"not_applicable": _("a step was left out"), "done_all_the_same": _("done although out of limits")}
+    return words.get(one.kind) or deviation_words(one)
 
 
 def doubt_words(one: Doubt) -> str:
@@ -80,10 +81,9 @@ def doubt_words(one: Doubt) -> str:
     words = {
         "torn": _("{found} lines are torn or no entries (a power cut, or a hand)"),
         "unknown": _("entries of a kind that is not known here, kept: {found}"),
-        "twice": _("two different entries have this number; the first one counts ({found})"),
+        "twice": _("{found} different entries have this number; all of them count"),
         "missing": _("entries are missing: {found}"),
         "mixed": _("an entry of the other sort, set aside ({found})"),
-        "no_sort": _("the first entry does not say whether this is a drill; nothing of it becomes a sample"),
         "boots": _("the machine was started anew meanwhile: {found} boots"),
         "no_time": _("{found} entries have no time"),
         "future": _("{found} entries lie in the future; the clock was wrong, or is"),
@@ -92,7 +92,12 @@ def doubt_words(one: Doubt) -> str:
         "clock_back": _("the clock runs back by {found} s before this entry"),
         "mono_back": _("the machine's own count runs back by {found} s within one boot"),
         "clock_unknown": _("the clock of another machine; how far it was off is not known"),
-        "altered": _("what was taken in before stands no more as it stood: entries were changed"),
+        "altered": _("what was taken in before stands otherwise here: entries were changed, or two machines went on "
+                     "with one journal"),
+        "tag": _("this journal may not speak for a tag, nothing of it becomes a sample ({found})"),
+        "real_meanwhile": _("a drill while the plant was run by hand (ledger entry {found}): was all of it drill?"),
+        "drill_meanwhile": _("a drill went on meanwhile (ledger entry {found}): real acts may stand in its journal"),
+        "blind_meanwhile": _("a drill while handwheel itself did not run ({found}): was all of it drill?"),
         "limits": _("the entry contradicts its own limits: {found}"),
         "stray": _("{found} entries belong to runs that never began"),
         "after_end": _("{found} entries were written after the end"),

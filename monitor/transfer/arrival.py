@@ -74,9 +74,18 @@ def _take(
             taken = taking.take_values(state, settings, folder, facts, origin, now_us, tell)
         else:
             taken, rows = records.take(state, settings, folder, facts, entry.role or "", now_us)
-    except (staging.Unfit, ValueError, TypeError, KeyError, RecursionError) as fault:
+    except (
+        staging.Unfit,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as fault:
         # whoever may write into the folder may have made it by hand: one that cannot be read holds up no other
-        made.ledger.append({"kind": "import", "data": {**base, "stage": "refused", "why": clean(fault, 300)}, **by})
+        why = clean(fault, 300) or type(fault).__name__
+        made.ledger.append({"kind": "import", "data": {**base, "stage": "refused", "why": why}, **by})
         made.folders.append(folder)
         return str(fault)
     done = {**base, "stage": "done", "added": taken.added, "there": taken.there}

@@ -31,7 +31,7 @@ def kept(tmp_path, memory):
     made = Journal(tmp_path / "manual" / "journal", NAME, memory)
     (tmp_path / "manual").mkdir()
     for text in ("one", "two", "three"):
-        made.append({"kind": "note", "text": text})
+        made.append({"drill": False, "kind": "note", "text": text})
     return made
 
 
@@ -119,13 +119,13 @@ def test_a_full_file_is_said_and_the_entry_is_kept_in_memory(kept):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (kept.path.stat().st_size + 20, hard))
     try:
-        kept.append({"kind": "note", "text": "still working"})
+        kept.append({"drill": False, "kind": "note", "text": "still working"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "MEMORY ONLY (No space left on device)" in kept.where
     assert kept.path.read_bytes().endswith(b"\n\n\n"), "no torn piece was left behind"
     assert texts(anew(kept)) == ["one", "two", "three", "still working"]
-    kept.append({"kind": "note", "text": "back"})
+    kept.append({"drill": False, "kind": "note", "text": "back"})
     assert kept.safe
     assert [line["n"] for line in read_lines(kept.path)[0]] == [1, 2, 3, 4, 5]
     assert not (kept.memory / NAME).exists()
@@ -138,10 +138,10 @@ def test_a_disk_of_one_megabyte_runs_full_and_what_follows_is_kept_and_caught_up
     with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
         (disk / "manual").mkdir()
         made = Journal(disk / "manual" / "journal", NAME, memory)
-        made.append({"kind": "note", "text": "first"})
+        made.append({"drill": False, "kind": "note", "text": "first"})
         Filler(disk).fill(leave=8192)
         while made.safe:
-            made.append({"kind": "note", "text": "x" * 900})
+            made.append({"drill": False, "kind": "note", "text": "x" * 900})
         assert "MEMORY ONLY (No space left on device)" in made.where
         before = len(made.lines())
         assert len(anew(made).lines()) == before
@@ -158,9 +158,9 @@ def test_a_disk_that_turned_read_only_is_said_and_the_entry_is_kept_in_memory(tm
     with mounted(disk, "-t", "tmpfs", "-o", "size=1m", "tmpfs"):
         (disk / "manual").mkdir()
         made = Journal(disk / "manual" / "journal", NAME, memory)
-        made.append({"kind": "note", "text": "first"})
+        made.append({"drill": False, "kind": "note", "text": "first"})
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        made.append({"kind": "note", "text": "second"})
+        made.append({"drill": False, "kind": "note", "text": "second"})
         assert "MEMORY ONLY (Read-only file system)" in made.where
         subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
         catch_up_with = anew(made)
@@ -175,7 +175,7 @@ from pathlib import Path
 from fallback_procedures.journal import Journal
 journal = Journal(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
 for text in sys.argv[4:]:
-    journal.append({{"kind": "note", "text": text}})
+    journal.append({{"drill": False, "kind": "note", "text": text}})
     print(journal.safe, journal.where, flush=True)
 """
 
@@ -215,43 +215,52 @@ def test_an_entry_is_written_then_forced_and_a_new_file_is_forced_into_its_folde
 
 def test_a_middle_line_of_garbage_is_passed_over_and_nothing_else_is_lost(kept):
     first, *rest = kept.path.read_bytes().splitlines(keepends=True)
-    garbage = [b"\x00\xff{{{ \x1b[31m\n", b"[1, 2]\n", b'{"n": true, "kind": "note"}\n',
-               b'{"n": 1e400, "kind": "note"}\n', b"[" * 100_000 + b"\n", b"\n"]  # fmt: skip
+    garbage = [b"\x00\xff{{{ \x1b[31m\n", b"[1, 2]\n", b'{"n": true, "drill": false, "kind": "note"}\n',
+               b'{"n": 1e400, "drill": false, "kind": "note"}\n', b"[" * 100_000 + b"\n", b"\n"]  # fmt: skip
     kept.path.write_bytes(b"".join([first, *garbage, *rest]))
     after = anew(kept)
     assert texts(after) == ["one", "two", "three"]
     assert after.torn() == 5
-    assert after.append({"kind": "note", "text": "four"})["n"] == 4
+    assert after.append({"drill": False, "kind": "note", "text": "four"})["n"] == 4
 
 
 def test_two_entries_of_one_number_are_two_entries(kept):
     with kept.path.open("ab") as file:
-        file.write(b'{"n": 2, "kind": "note", "text": "also two"}\n')
+        file.write(b'{"n": 2, "drill": false, "kind": "note", "text": "also two"}\n')
     after = anew(kept)
     assert texts(after) == ["one", "two", "also two", "three"]
-    assert after.append({"kind": "note", "text": "four"})["n"] == 4
-    assert b'{"n": 2, "kind": "note", "text": "also two"}\n' in kept.path.read_bytes()
+    assert after.append({"drill": False, "kind": "note", "text": "four"})["n"] == 4
+    assert b'{"n": 2, "drill": false, "kind": "note", "text": "also two"}\n' in kept.path.read_bytes()
 
 
 def test_a_huge_line_is_no_entry_and_what_follows_it_is_read(kept):
     with kept.path.open("ab") as file:
-        file.write(b'{"n": 4, "kind": "note", "text": "' + b"x" * 5_000_000 + b'"}\n')
+        file.write(b'{"n": 4, "drill": false, "kind": "note", "text": "' + b"x" * 5_000_000 + b'"}\n')
     after = anew(kept)
-    assert after.append({"kind": "note", "text": "four"})["n"] == 4
+    assert after.append({"drill": False, "kind": "note", "text": "four"})["n"] == 4
     assert texts(anew(kept)) == ["one", "two", "three", "four"]
     assert after.torn() == 1
 
 
-def test_a_file_that_is_far_too_long_is_no_journal(kept):
-    os.truncate(kept.path, journals.FILE_LIMIT + 1)
-    assert anew(kept).lines() == []
+def test_what_stands_behind_the_longest_journal_is_not_read_and_nothing_is_written_there(kept):
+    with kept.path.open("ab") as file:
+        file.write(b"x" * journals.FILE_LIMIT + b"\n" + b'{"n": 4, "drill": false, "kind": "handed_back"}\n')
+    size, after = kept.path.stat().st_size, anew(kept)
+    assert texts(after) == ["one", "two", "three"]
+    for text in ("four", "five"):
+        after.append({"drill": False, "kind": "note", "text": text})
+        assert "MEMORY ONLY (File too large)" in after.where
+    assert kept.path.stat().st_size == size
+    assert texts(anew(kept)) == ["one", "two", "three", "four", "five"]
 
 
 def test_what_another_process_adds_or_takes_away_is_seen(kept):
     other = Journal(kept.folder, kept.name, kept.memory)
-    other.append({"kind": "note", "text": "four"})
+    other.append({"drill": False, "kind": "note", "text": "four"})
     assert texts(kept) == ["one", "two", "three", "four"]
-    kept.path.write_bytes(b"".join(kept.path.read_bytes().splitlines(keepends=True)[:1]) + b'{"n": 9, "kind": "x"}\n')
+    kept.path.write_bytes(
+        b"".join(kept.path.read_bytes().splitlines(keepends=True)[:1]) + b'{"n": 9, "drill": false, "kind": "x"}\n'
+    )
     assert [line["n"] for line in read_lines(kept.path)[0]] == [1, 9]
 
 
@@ -262,7 +271,7 @@ def test_a_link_that_somebody_planted_is_neither_read_nor_written(kept, tmp_path
     kept.path.symlink_to(victim)
     after = anew(kept)
     assert after.lines() == []
-    after.append({"kind": "note", "text": "x"})
+    after.append({"drill": False, "kind": "note", "text": "x"})
     assert not after.safe
     assert len(victim.read_bytes().splitlines()) == 3
 
@@ -273,7 +282,7 @@ def test_a_pipe_or_a_folder_in_place_of_the_file_stops_nobody(tmp_path, memory, 
     folder.mkdir()
     make(folder / NAME)
     made = Journal(folder, NAME, memory)
-    made.append({"kind": "note", "text": "x"})
+    made.append({"drill": False, "kind": "note", "text": "x"})
     assert "MEMORY ONLY" in made.where
     assert texts(made) == ["x"]
 
@@ -281,13 +290,13 @@ def test_a_pipe_or_a_folder_in_place_of_the_file_stops_nobody(tmp_path, memory, 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of somebody else")
 def test_what_somebody_else_laid_into_the_memory_folder_is_not_believed(kept, tmp_path):
     kept.memory.mkdir()
-    (kept.memory / NAME).write_text('{"n": 4, "kind": "declared", "role": "shift_lead", "sites": []}\n')
+    (kept.memory / NAME).write_text('{"n": 4, "drill": false, "kind": "declared", "role": "shift_lead", "sites": []}\n')
     assert len(anew(kept).lines()) == 4
     os.chown(kept.memory, 12345, 12345)
     assert len(anew(kept).lines()) == 3
     (tmp_path / "b").write_text("")
     lost = Journal(tmp_path / "b", NAME, kept.memory)
-    lost.append({"kind": "note", "text": "x"})
+    lost.append({"drill": False, "kind": "note", "text": "x"})
     assert "WRITE ON PAPER" in lost.where
 
 
@@ -348,7 +357,7 @@ def test_a_long_period_is_read_on_and_not_read_anew(kept):
     assert len(kept.lines()) == 3
     read = journals._seen[kept.path]
     with kept.path.open("ab") as file:
-        file.write(json.dumps({"n": 4, "kind": "note", "text": "four"}).encode())
+        file.write(json.dumps({"n": 4, "drill": False, "kind": "note", "text": "four"}).encode())
     assert texts(kept) == ["one", "two", "three", "four"]
     assert journals._seen[kept.path] is read
 
@@ -397,7 +406,10 @@ def test_a_power_cut_loses_no_entry_that_was_said_to_be_kept_and_a_disk_that_doe
         assert ignoring or all(n == list(range(1, len(n) + 1)) for n in found.values())
         if folder.parent.is_dir():
             again = Journal(folder, next(iter(found), NAME), tmp_path / "memory")
-            assert again.append({"kind": "note", "text": "on"})["n"] == len(found.get(again.name, [])) + 1 or ignoring
+            assert (
+                again.append({"drill": False, "kind": "note", "text": "on"})["n"] == len(found.get(again.name, [])) + 1
+                or ignoring
+            )
     assert not disk.unseen
     assert (lost > 0) == bool(ignoring)
 
@@ -407,17 +419,17 @@ def test_a_lock_that_somebody_holds_for_ever_keeps_no_entry_from_being_kept(kept
     monkeypatch.setattr(journals, "LOCK_S", 0.2)
     with kept.path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert kept.append({"kind": "note", "text": "four"})["n"] == 4
+        assert kept.append({"drill": False, "kind": "note", "text": "four"})["n"] == 4
     assert texts(anew(kept)) == ["one", "two", "three", "four"]
 
 
 def test_a_number_that_no_journal_reaches_is_no_entry_and_the_file_does_not_grow_by_being_looked_at(kept):
     with kept.path.open("ab") as file:
-        file.write(b'{"format":1,"n":999999999999999,"kind":"note","text":"x"}\n')
-        file.write(b'{"format":1,"n":1000000,"kind":"note","text":"the last number there is"}\n')
+        file.write(b'{"format":1,"n":999999999999999,"drill":false,"kind":"note","text":"x"}\n')
+        file.write(b'{"format":1,"n":1000000,"drill":false,"kind":"note","text":"the last number there is"}\n')
     other = anew(kept)
-    other.append({"kind": "note", "text": "four"})
-    other.append({"kind": "note", "text": "five"})
+    other.append({"drill": False, "kind": "note", "text": "four"})
+    other.append({"drill": False, "kind": "note", "text": "five"})
     size = kept.path.stat().st_size
     for _look in range(3):
         other.tend()

@@ -48,9 +48,10 @@ class Maker:
         self.lines.append({**head, **more})
         return self
 
-    def start(self, run="P-03-1", source=SOURCE, **more):
-        return self.act("started", procedure=run[:4], revision="4", run=run, site="G", language="en",
-                        sha256="ab" * 32, source=source, values={}, sheet_approved_by="shift_lead", **more)  # fmt: skip
+    def start(self, run="P-03-1", source=SOURCE, tag="pump1.flow", **more):
+        said = {"procedure": run[:4], "revision": "4", "run": run, "site": "G", "language": "en", "sha256": "ab" * 32}
+        said |= {"source": source, "values": {}, "tags": {"tag_p03_3": tag}, "sheet_approved_by": "shift_lead"}
+        return self.act("started", **said | more)
 
     def done(self, step, run="P-03-1", kind="done", **more):
         return self.act(kind, procedure=run[:4], run=run, step=step, **more)
@@ -79,7 +80,7 @@ def a_night(*, drill=False, start_us=START_US, tag="pump1.flow", unit="m3/h", en
     else:
         made.act("declared", role="shift_lead", sites=["G"], text="panel, SCADA and telephone agree: control lost")
     made.act("seen", event="mains_lost", site="G", text="no lamp is lit")
-    made.start().read("7", step="1", name="hydrogen sulphide", unit="ppm", limits=(None, "5"), within=False)
+    made.start(tag=tag).read("7", step="1", name="hydrogen sulphide", unit="ppm", limits=(None, "5"), within=False)
     made.done("1", text="shift lead agreed, door open for ten minutes")
     made.done("2").act(
         "note", procedure="P-03", run="P-03-1", step="2", text="label S1 is not on the panel: <b>#panel</b>"

@@ -56,16 +56,30 @@ def test_the_debrief_tells_times_deviations_and_what_was_done_about_what_was_out
     assert len(table(told, "timeline").rows) == 32
 
 
-def test_what_to_correct_comes_from_deviations_notes_and_the_gaps_of_a_drill_with_room_for_a_hand():
+def test_what_to_correct_comes_from_deviations_and_the_gaps_of_a_drill_with_room_for_a_hand():
     rows = table(document(a_night(drill=True)), "corrections").rows
     assert rows[0] == ("P-03 step 2", "", "no lock in the box", "hang up three locks", "maintenance", "_" * 12)
     assert ("P-03", "2", "done without the independent verification", *["_" * 12] * 3) in rows
-    assert ("P-03", "2", "label S1 is not on the panel: <b>#panel</b>", *["_" * 12] * 3) in rows
+    assert ("P-03", "", "ended with steps left: 3", *["_" * 12] * 3) in rows
 
 
 def test_no_person_and_no_speed_of_a_person_stands_in_it():
     told = render_text(document(a_night()))
     assert not re.search(r"per (person|operator)|average|fastest|slowest|rank", told)
+    assert not re.search(r"[0-9]{1,2}:[0-9]{2}:[0-9]{2}", told)
+    assert not re.search(r"\b[0-9]+ s\b", told)
+
+
+def test_what_was_taken_back_stands_apart_and_what_people_noted_corrects_nobody():
+    made = a_night()
+    made.lines[4]["text"] = made.lines[6]["text"] = "Miller said so"  # the reason of a step, and a note
+    assert [made.lines[n]["kind"] for n in (4, 6)] == ["done", "note"]
+    told = document(made)
+    assert table(told, "taken_back").rows == (("P-03", "3", "reading 3 flow on the local display 17 m3/h"),)
+    assert not [row for row in table(told, "deviations").rows if "taken back" in str(row) or "17 m3/h" in str(row)]
+    assert "by the role" not in table(told, "deviations").head
+    where = {one.name for one in told.tables() if "Miller" in str(one.rows)}
+    assert where == {"events", "deviations", "timeline"}
 
 
 def test_unapproved_procedures_and_a_journal_that_goes_on_are_said_first():

@@ -20,7 +20,7 @@ from monitor.progress import silent
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import parse_utc, utc_text
-from tests.monitor.journals import START_US, a_night
+from tests.monitor.journals import START_US, Maker, a_night
 from tests.monitor.transfer_bench import configured
 
 FLOW = "pump1.flow"
@@ -162,7 +162,9 @@ def test_lines_from_paper_that_are_added_later_make_a_new_entry_that_refers_to_t
     assert len(of(state, "report")) == 2
 
 
-def test_a_journal_whose_earlier_entries_were_changed_is_entered_with_that_doubt_and_changes_no_sample(state, config):
+def test_a_journal_whose_earlier_entries_were_changed_is_entered_with_that_doubt_and_takes_no_sample_away(
+    state, config
+):
     made = a_night()
     made.write(state.journal)
     run(state, config)
@@ -170,7 +172,94 @@ def test_a_journal_whose_earlier_entries_were_changed_is_entered_with_that_doubt
     made.write(state.journal)
     run(state, config)
     assert "altered" in of(state, "period")[1]["doubts"]
-    assert sorted(samples(state, config)["value"]) == [80.1, 81.5, 82.75, 84.0, 97.25]
+    found = samples(state, config)
+    assert sorted(found["value"]) == [80.1, 81.5, 82.75, 84.0, 88.0, 97.25]
+    assert [row.value for row in found.itertuples() if "another entry has its number" in row.detail] == [88.0]
+    assert [one["value"] for one in of(state, "reading") if one.get("doubt")] == ["88.0 m3/h"]
+
+
+def test_two_machines_that_went_on_with_one_journal_bring_both_their_readings_and_none_twice(
+    state, config, tmp_path, capsys
+):
+    one, other = (
+        Maker().act("declared", sites=["G"]).start().read("80.5", tag=FLOW, unit="m3/h", limits=("60", "90"))
+        for _ in "ab"
+    )
+    one.read("81.5", tag=FLOW, unit="m3/h", limits=("60", "90")).act("handed_back").write(state.journal)
+    run(state, config)
+    other.wait(240).read("82.5", tag=FLOW, unit="m3/h", limits=("60", "90")).read(
+        "83.5", tag=FLOW, unit="m3/h", limits=("60", "90")
+    ).act("handed_back")
+    path = other.write(tmp_path / "stick")
+    assert handwheel(config, state, "import", "period", str(path), "--clock-off", "40", "--yes") == 0
+    assert "2 brought in, 1 were there already" in capsys.readouterr().out
+    assert sorted(samples(state, config)["value"]) == [80.5, 81.5, 82.5, 83.5]
+    first, second = entries(state, ("period",))
+    assert (second.data["changes"], second.data["doubts"]) == (first.n, ["altered"])
+    assert [row.get("doubt") for row in of(state, "reading")] == [None, None, "twice", None]
+    text = (state.reports / f"{second.data['report']}.txt").read_text()
+    assert "two machines went on" in " ".join(text.split())
+    occurred = utc_text(START_US + 60_000_000)
+    one.act("paper", step="3", name="flow", value="84.5", unit="m3/h", tag=FLOW, occurred=occurred, recorded=occurred)
+    one.write(state.journal)
+    run(state, config)
+    third = list(entries(state, ("period",)))[2]
+    assert (third.data["changes"], third.data["doubts"], third.data["counts"]["entered"]) == (first.n, [], 1)
+
+
+def test_what_was_recorded_twice_under_one_number_comes_home_whole(state, config):
+    made = Maker().act("declared", sites=["G"]).start()
+    made.read("80.5", tag=FLOW, unit="m3/h", limits=("60", "90")).read(
+        "81.5", tag=FLOW, unit="m3/h", limits=("60", "90")
+    ).act("note", text="x")
+    made.act("handed_back")
+    for line, n in zip(made.lines[2:], (3, 3, 4, 4), strict=True):
+        line["n"] = n
+    made.write(state.journal)
+    run(state, config)
+    assert samples(state, config)["value"].tolist() == [80.5, 81.5]
+    assert of(state, "period")[0]["doubts"] == ["twice"]
+
+
+def test_a_drill_that_went_on_while_the_plant_was_run_by_hand_or_handwheel_was_blind_is_doubted(state, config):
+    with hold_lock(state):
+        ledger = Ledger(state)
+        dark = {"source": "all", "start": utc_text(START_US - HOUR_US), "end": utc_text(START_US + HOUR_US)}
+        ledger.append_many([Draft("gap", dark, START_US + HOUR_US, "daemon")])
+        ledger.close()
+    a_night(drill=True).write(state.journal, "2025-11-23T011100Z.jsonl")
+    run(state, config)
+    assert of(state, "period")[0]["doubts"] == ["blind_meanwhile"]
+    a_night().write(state.journal)
+    run(state, config)
+    assert of(state, "period")[1]["doubts"] == ["drill_meanwhile"]
+    a_night(drill=True, start_us=START_US + HOUR_US // 2).write(state.journal, "2025-11-23T021100Z.jsonl")
+    run(state, config)
+    assert of(state, "period")[2]["doubts"] == ["blind_meanwhile", "real_meanwhile"]
+    text = (state.reports / f"{of(state, 'period')[2]['report']}.txt").read_text()
+    assert "a drill while the plant was run by hand" in " ".join(text.split()).replace("DRILL ", "")
+    a_night(start_us=START_US + 24 * HOUR_US - 10**9).write(state.journal, "2025-11-24T011100Z.jsonl")
+    run(state, config)
+    assert of(state, "period")[3]["doubts"] == ["future"]
+
+
+def test_files_that_are_none_and_journals_that_are_at_home_hold_up_no_newer_one(state, config, monkeypatch, capsys):
+    monkeypatch.setattr(taking, "FILES", 5)
+    for hour in range(6):
+        a_night(start_us=START_US - (30 - hour) * HOUR_US).write(state.journal, f"2025-11-2{hour}T000000Z.jsonl")
+    run(state, config)
+    for number in range(9):
+        (state.journal / f"0{number}.jsonl").write_text("x\n")
+        (state.journal / f"z{number}.jsonl").write_text("x\n")
+    a_night().write(state.journal, "2025-11-20T120000Z.jsonl")
+    words = run(state, config)["words"]
+    assert len(of(state, "period")) == 7
+    assert words.count("holds no entry") == 5
+    assert "13 older files were not looked at: 5 newer ones are not in the ledger" in words
+    a_night(start_us=START_US - 9 * HOUR_US).write(state.journal, "0000.jsonl")  # behind the others: said
+    assert not run(state, config)["ledger"]
+    handwheel(config, state, "doctor")
+    assert "1 journals that have ended are not in the ledger: 0000.jsonl" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("crash", ["period", "report"])
@@ -248,10 +337,43 @@ def test_what_cannot_be_is_refused_in_one_line_and_nobody_is_asked_where_nobody_
         ((str(tmp_path / "config"), "--yes"), "no journal lies there"),
         ((str(path),), "nobody can be asked here"),
         ((str(path), "--clock-off", "1e12", "--yes"), "ten years at most"),
+        ((str(path), "--clock-off", "nan", "--yes"), "ten years at most"),
+        ((str(path), "--clock-off=-inf", "--yes"), "ten years at most"),
     ):
         assert handwheel(config, state, "import", "period", *words) == 2
         assert told in capsys.readouterr().err
     assert not of(state, "period")
+
+
+@pytest.mark.parametrize("answer", ["1e300", "inf", "-1e9", "nan", "forty", "1e400", "0x10", "\x1b[31m"])
+def test_nonsense_for_the_clock_is_refused_in_one_line_and_nothing_is_written(
+    state, config, tmp_path, capsys, monkeypatch, answer
+):
+    path = a_night().write(tmp_path / "stick")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _asked: answer)
+    assert handwheel(config, state, "import", "period", str(path)) == 2
+    told = capsys.readouterr().err
+    assert "seconds of ten years at most are expected; nothing was brought in" in told
+    assert told.count("\n") == 1
+    assert not of(state, "import")
+    assert not list(state.imports.glob("handwheel-import-*"))
+
+
+@pytest.mark.parametrize("answer", ["1e300 s", "inf s", "a lot", ""])
+def test_a_staged_import_that_raises_is_put_aside_with_its_reason_and_the_next_one_comes_in(
+    state, config, tmp_path, monkeypatch, answer
+):
+    stick = a_night().write(tmp_path / "stick")
+    monkeypatch.setattr("monitor.periods.command._clock_off", lambda _args: answer)
+    handwheel(config, state, "import", "period", str(stick), "--yes")
+    assert not of(state, "period")
+    refused = of(state, "import")[-1]
+    assert (refused["stage"], bool(refused["why"])) == ("refused", True)
+    assert not list(state.imports.glob("*/facts.json"))
+    monkeypatch.undo()
+    assert handwheel(config, state, "import", "period", str(stick), "--clock-off", "0", "--yes") == 0
+    assert len(of(state, "period")) == 1
 
 
 # `handwheel reading substitute`
