@@ -128,7 +128,7 @@ class _Page:
         began = _("CONTROL LOST declared") if period.declared else _("begun")
         rows: list[tuple[Cell, ...]] = [
             (began, self._line_at(period.since), role_word(period.since.role), period.since.text("text")),
-            (_("first step done"), *self._when(period.first_step)),
+            (_("first step done"), *self._when(period.first_step)[:2], ""),
             (_("stable by hand"), *self._when(period.stable)),
             (_("handed back") if period.declared else _("ended"), *self._when(period.ended)),
         ]
