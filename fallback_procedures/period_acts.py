@@ -345,7 +345,7 @@ def hand_back(seat: Seat, _given: str) -> Talk:
         told = [f"{run.id}: {spoken(run.procedure.hand_back, run.sheet)}" for run in look.period.runs.values()]
         return (_("HAND BACK. Conditions:"), *map(condition_line, conditions(look, seat.library)), *told)
 
-    ask = Ask(f"{_('Who hands back?')} {roles_told()}:", page(), anew=page)
+    ask = Ask(_("Who hands back?") + f" {roles_told()}:", page(), anew=page)
     role = yield from asked(ask, role_named)
     prompt = _("Which second person agrees? (Enter: nobody) {roles}:").format(roles=roles_told(RELEASERS))
     second = yield from asked(Ask(prompt), lambda text: role_named(text, RELEASERS) if text else "")
