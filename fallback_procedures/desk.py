@@ -374,10 +374,13 @@ class Desk:
         spent = period.minutes_to_stable() if minutes is None else minutes
         kept = [{key: clean(gap.get(key, ""), 300) for key in ("where", "gap", "change", "role")} for gap in gaps]
         content = {run.procedure.id: str(run.started.get("sha256", "")) for run in period.runs.values()}
+        gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
+        idle = not any(line["kind"] == "done" and line["n"] not in gone for line in period.entries)
         return self.keep(now, "drill_record", station=clean(station, 40), scenario=clean(scenario, 300),
                          procedures=list(content) if procedures is None else procedures,
                          minutes=None if spent is None else round(spent, 1), gaps=kept[:200],
-                         next_due=next_due or a_year_after(now.wall_s), content=content)  # fmt: skip
+                         next_due=next_due or a_year_after(now.wall_s), content=content,
+                         **({"no_step_done": True} if idle else {}))  # fmt: skip
 
     def hand_back(self, now: Now, text: str = "", second_role: str = "", unmet: list[str] | None = None,
                   role: str = "") -> Line:  # fmt: skip

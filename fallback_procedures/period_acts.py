@@ -309,7 +309,8 @@ def drill_record(seat: Seat) -> Generator[Ask, str, None]:
             raise Refused(_("which station was it?"))
         return site
 
-    done = any(mark.kind == "done" for run in period.runs.values() for mark in run.marks.values())
+    gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
+    done = any(line["kind"] == "done" and line["n"] not in gone for line in period.entries)
     note = () if done else (_("No step was done: it is recorded so, and does not count for the next date."),)
     prompt = _("DRILL RECORD. Station ({sites}; Enter: {site}):").format(sites=" ".join(ids) or "-", site=at or "-")
     station = yield from asked(Ask(prompt, note=note), named)

@@ -146,6 +146,8 @@ class _Page:
                 station=one.text("station", 40) or "-", scenario=one.text("scenario", 300) or "-", due=due
             )
             yield Paragraph(told)
+        if period.records and period.first_step is None:
+            yield Paragraph(_("No step was done in this drill: it does not count for the next date."), "warning")
 
     def _when(self, line: Line | None) -> tuple[Cell, ...]:
         if line is None:

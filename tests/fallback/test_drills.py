@@ -96,7 +96,7 @@ def test_a_drill_without_a_step_done_is_said_and_does_not_count(tmp_path):
     a_drill(desk(tmp_path, at(0), "operator", True))
     here = desk(tmp_path, at(200 * 86_400), "operator", True)
     here.start(at(200 * 86_400), P03, RIVERSIDE, "R")
-    here.record_drill(at(200 * 86_400 + 60), "R", "begun and left", [])
+    assert here.record_drill(at(200 * 86_400 + 60), "R", "begun and left", [])["no_step_done"] is True
     (row,) = due(history(tmp_path), ["R"], NOVEMBER + 201 * 86_400.0)
     assert (row.last, row.due, row.idle) == ("2026-11-23", "2027-11-23", "2027-06-11")
     assert due_lines([row])[0].endswith("no step was done in the drill of 2027-06-11: it does not count")
