@@ -184,7 +184,7 @@ class _Page:
         back = [(gone.text("procedure", 20) or "-", gone.text("step", 10), self._act(gone))
                 for _undo, gone in self._period.undone]  # fmt: skip
         if back:
-            yield Paragraph(_("Taken back by who entered it, and no deviation:"), "note")
+            yield Paragraph(_("Taken back, and no deviation:"))
             columns = (_("procedure"), _("step"), _("what was taken back"))
             yield Table("taken_back", columns, tuple(back), about=_("what was taken back"), most=DEVIATIONS)
 
