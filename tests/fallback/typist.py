@@ -14,7 +14,7 @@ from fallback_procedures.run import replay
 
 from .conftest import GOLDEN, ROOT, State
 
-KINDS = {"l": "note", "u": "undo", "g": "goto", "d": "done", "y": "released", "r": "round"}
+KINDS = {"l": "note", "u": "undo", "g": "goto", "d": "done", "1": "released", "r": "round"}
 IS_IT_SO = "is it so now?"
 
 
@@ -99,7 +99,7 @@ def killed_while_typing(state: State, draw: random.Random, within_s: float) -> i
     alive = True
     while alive:
         key = next_key(person.screen, draw)
-        kind = "done" if IS_IT_SO in person.screen else KINDS.get(key[0], "reading")
+        kind = "done" if IS_IT_SO in person.screen else "reading" if "," in key else KINDS.get(key[0], "")
         alive = person.types(key)
         if alive and key != "o" and IS_IT_SO not in person.screen and "\n! " not in person.screen:
             confirmed.append(kind)
@@ -117,7 +117,9 @@ def killed_while_typing(state: State, draw: random.Random, within_s: float) -> i
 def next_key(screen: str, draw: random.Random) -> str:
     """What the screen asks for; now and then something else."""
     asked = screen.rstrip().rsplit("\n", 1)[-1]
-    if "has released it now" in asked or IS_IT_SO in screen:
+    if "who has released this step now" in asked:
+        return "1"
+    if IS_IT_SO in screen:
         return "y"
     other = draw.random()
     if other < 0.1:
@@ -130,4 +132,4 @@ def next_key(screen: str, draw: random.Random) -> str:
         return "o"
     if "[m] >" in asked or "[A] >" in asked:
         return f"1,{draw.randrange(10, 99)}"
-    return "r" if "All steps are marked" in screen else "d"
+    return "d" if "d done" in screen else "r"
