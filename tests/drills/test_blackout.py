@@ -98,7 +98,8 @@ class World:
         self.environment = {"PATH": "/nowhere", "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
 
     def ask(self, answers):
-        command = [*self.before, sys.executable, "-S", "-c", WATCH, str(PROGRAM), "--plain", "--lang", "en",
+        # -B: what Python keeps of a text that it has compiled is no writing of ours
+        command = [*self.before, sys.executable, "-B", "-S", "-c", WATCH, str(PROGRAM), "--plain", "--lang", "en",
                    "--state", str(self.state)]  # fmt: skip
         done = subprocess.run(command, input=answers.encode(), capture_output=True, check=False, timeout=PATIENCE_S,
                               env=self.environment | {"PATH": os.environ["PATH"]}, cwd="/")  # fmt: skip
