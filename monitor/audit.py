@@ -219,6 +219,8 @@ def input_shift(state: State, settings: Settings, now_us: int) -> Iterator[Check
         return values[(operating_state(values, model.rated, model.every_s) == STEADY).to_numpy()]
 
     for asset in settings.assets:
+        if asset.kind == "meter":  # what it learned are accounts and neighbours, in a file of another form
+            continue
         try:
             model = load(state, asset.id)
         except ModelDamaged as fault:

@@ -124,6 +124,15 @@ def test_inputs_like_the_reference_pass_and_others_do_not(state):
     assert check.subject == "pump1"
 
 
+def test_what_a_meter_has_learned_is_no_damaged_model_of_a_pump(state):
+    meter = replace(PLANT, assets=tuple(replace(asset, kind="meter") for asset in PLANT.assets))
+    kept = learning.model_path(state, PLANT.assets[0].id)
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text('{"format": 1, "accounts": []}')  # as a meter's: one file, nothing beside it
+    assert [check.word for check in audit.input_shift(state, PLANT, NOW_US)] == ["FAIL"]
+    assert list(audit.input_shift(state, meter, NOW_US)) == []
+
+
 def test_right_after_learning_the_inputs_cannot_be_judged(state):
     lay_down(state, PLANT, NOW_US, minutes(2 * 1440))
     learning.learn(state, PLANT, NOW_US)
