@@ -33,9 +33,9 @@ ol { list-style: none; padding: 0; } ol > li { border-top: 1px solid #999; paddi
 .DANGER { font-weight: normal; } .hold { border: solid; border-width: 2px 0; padding: .3rem 0; font-weight: bold; }
 .box { display: inline-block; width: 1em; height: 1em; border: 2px solid; vertical-align: -.15em; margin-right: .4rem; }
 .said, .reading { margin: .35rem 0 0 2rem; } .reading { line-height: 2; } .fill { white-space: nowrap; }
-nav a, td a { color: #000; } .drill::before { content: attr(data-drill); font-weight: bold; padding-right: .6em; }
+td a { color: #000; } .drill::before { content: attr(data-drill); font-weight: bold; padding-right: .6em; }
 @media print {
-  :root { font-size: 11.5pt; } nav { display: none; } article { break-before: page; } article:first-of-type
+  :root { font-size: 11.5pt; } article { break-before: page; } article:first-of-type
   { break-before: auto; } li, tr, .keep { break-inside: avoid; } h1, header { break-after: avoid; }
   pre { overflow: visible; }
 }
@@ -63,12 +63,8 @@ def document(title: str, body: str) -> str:
 
 def set_document(pages: list[Content]) -> str:
     """One set as one file; the first page is its contents, its rows lead to the pages that follow."""
-    first, rest = pages[0], pages[1:]
-    links = "".join(f'<li><a href="#s{n}">{text(page["id"])} {text(page["title"])}</a></li>'
-                    for n, page in enumerate(rest, 1))  # fmt: skip
-    nav = f"<nav><ol>{links}</ol></nav>"
-    parts = [_article(first, 0, nav), *(_article(page, n) for n, page in enumerate(rest, 1))]
-    return document(f"{first['title']} {first['station']}", "\n".join(parts))
+    title = f"{pages[0]['title']} {pages[0]['station']}"
+    return document(title, "\n".join(_article(page, n) for n, page in enumerate(pages)))
 
 
 def index_document(record: dict[str, Any]) -> str:
@@ -93,7 +89,7 @@ def index_document(record: dict[str, Any]) -> str:
     return document("handwheel", "\n".join(parts))
 
 
-def _article(page: Content, number: int, nav: str = "") -> str:
+def _article(page: Content, number: int) -> str:
     simulated = f"<strong>{text(page['simulated'])}</strong> " if page["simulated"] else ""
     drill = f' class="drill" data-drill="{text(page["drill"])}"' if page["drill"] else ""
     parts = [
@@ -106,7 +102,6 @@ def _article(page: Content, number: int, nav: str = "") -> str:
           for one in page["stamps"]),
         *(f"<p><strong>{text(warning)}</strong></p>" for warning in page["warnings"]),
         _pairs(page["facts"]),
-        nav,
         "<ol>" + "".join(_step(page, one) for one in page["blocks"]) + "</ol>" if page["blocks"] else "",
         *(_table(one, number) for one in page["tables"]),
         f"<pre>{text(chr(10).join(page['page']))}</pre>" if page["page"] else "",
