@@ -248,7 +248,7 @@ def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
             )
     from fallback_procedures.board import margin
     from fallback_procedures.console import Console
-    from fallback_procedures.questions import Seat
+    from fallback_procedures.seat import Seat
     from fallback_procedures.terminal import Gone, Terminal
 
     try:

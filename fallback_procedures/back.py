@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from fallback_procedures.replay import taken_back
 from fallback_procedures.run import Line, Period, elapsed, word
 from fallback_procedures.triggers import Now, Situation, ago, known_values
 from fallback_procedures.words import _, age_text, decimal_of, event_text, number_shown, role_text
@@ -87,7 +88,7 @@ def conditions(look: Look, library: Library, second_role: str = "") -> list[Cond
         found.append(Condition(_("over: {event}").format(event=what), False, why))
     newest = {(run.procedure.id, run.site): run for run in look.period.runs.values()}
     for run in newest.values():
-        left = [step.number for step in run.procedure.steps if step.number not in run.marks] if run.finished else []
+        left = run.left() if run.finished else []
         if left:
             why = _("not marked: {steps}").format(steps=" ".join(left))
             found.append(Condition(_("{run} was done to its end").format(run=run.id), False, why))
@@ -135,7 +136,7 @@ def _compared(look: Look, library: Library) -> list[Condition]:
 
 def _newest(period: Period) -> dict[str, Line]:
     """The newest reading of each tag that was not taken back."""
-    undone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
+    undone = taken_back(list(period.entries))
     return {word(line, "tag"): line for line in period.entries
             if line["kind"] == "reading" and line.get("tag") and line["n"] not in undone}  # fmt: skip
 

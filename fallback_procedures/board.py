@@ -14,7 +14,7 @@ from fallback_procedures.place import Look
 from fallback_procedures.run import Run, where_lost
 from fallback_procedures.triggers import Offer
 from fallback_procedures.view import beside, due_words, marked, marked_by, repeat_lines, spoken, status_note, step_lines
-from fallback_procedures.words import _, age_text, language, local_text, role_text, seconds_of, wrapped
+from fallback_procedures.words import _, age_text, clock_text, language, local_text, role_text, wrapped
 
 DANGERS = ("chlorine_gas", "barrier_lost")  # seen: people's lives depend on what is done next
 
@@ -28,8 +28,7 @@ def mode_lines(look: Look, width: int) -> list[str]:
     """Line 1 (and 2 where it is narrow): MANUAL since ..., DRILL, ROUND or READING, with the time of day."""
     period, clock = look.period, local_text(look.now.wall_s, "%H:%M:%S")
     if period.declared and not period.ended:
-        began = seconds_of(period.since.get("at"))
-        at = local_text(began, "%H:%M").split()[0] if began is not None else "?"
+        at = clock_text(period.since.get("at"))
         age = age_text(period.age_s(look.now.wall_s, look.now.up_s, look.now.boot_id))
         text = _("MANUAL since {time} ({age})  CONTROL LOST declared by {role}").format(
             time=at, age=age, role=role_text(period.declared_by)

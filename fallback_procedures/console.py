@@ -1,14 +1,14 @@
 """The manual line by line, for anything that has a keyboard: a dumb terminal, a serial line, a broken screen.
 
 It says one thing after the other and never moves the cursor; every key is a letter and Enter, the same in all
-languages. What a key does and asks stands in keys.py and questions.py, which the full screen uses too."""
+languages. What a key does stands in keys.py and the acts it names, which the full screen uses too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
-from fallback_procedures import questions
+from fallback_procedures import page_acts, reading_acts
 from fallback_procedures.board import (
     at_hand_lines,
     due_text,
@@ -23,11 +23,12 @@ from fallback_procedures.board import (
     run_title,
     why_line,
 )
-from fallback_procedures.desk import Moved, Refused
 from fallback_procedures.keys import Act, find, help_lines, key_line, keys
+from fallback_procedures.open_period import Moved, Refused
 from fallback_procedures.place import Look, notes_at_start
 from fallback_procedures.procedure import Reading
-from fallback_procedures.questions import NO, YES, Ask, Seat
+from fallback_procedures.questions import NO, YES, Ask
+from fallback_procedures.seat import Seat, now_at
 from fallback_procedures.terminal import Gone, Terminal
 from fallback_procedures.words import _, clean, decimal_of, language
 
@@ -88,7 +89,7 @@ class Console:
         self.seat.show(seen)
         digits = "" if self.seat.run_id or self.seat.opened else _("number or id opens")
         self.terminal.say(*key_lines(key_line(keys(self.seat, seen), digits), self.terminal.width))
-        prompt = questions.reading_prompt(run) if run else ""
+        prompt = reading_acts.reading_prompt(run) if run else ""
         answer = self.terminal.ask(f"{prompt} >".strip(), self.news)
         if not answer:
             self.seat.opened, self.shown = None, ()
@@ -122,7 +123,7 @@ class Console:
         width, run = self.terminal.width, self.seat.at_hand(seen)
         self.told_late, self.told_word = set(late(seen)), seen.known.word
         if self.seat.opened:
-            return ["", *questions.opened_lines(self.seat)]
+            return ["", *page_acts.opened_lines(self.seat)]
         lines = ["", *mode_lines(seen, width)]
         if run:
             lines += [*run_title(run, width), *at_hand_lines(run, width)]
@@ -142,11 +143,11 @@ class Console:
         waiting = run.open_readings() if run and not run.waiting_for() else ()
         key = find(keys(self.seat, seen), word) if len(word) == 1 else None
         if waiting and is_value(waiting[0], answer):
-            return self.carry_out(questions.take, answer)
+            return self.carry_out(reading_acts.take, answer)
         if word.isdigit() and run and not self.seat.opened:
             raise Refused(_("{word} is no key in a run: x opens the list, where a number opens").format(word=word[:4]))
         if word.isdigit() and not rest:
-            return self.carry_out(lambda seat, text: questions.choose(seat, int(text)), word[:4])
+            return self.carry_out(lambda seat, text: page_acts.choose(seat, int(text)), word[:4])
         if word == "?":
             self.terminal.say(*help_lines(run))
             return True
@@ -154,11 +155,11 @@ class Console:
             return self.carry_out(key.act, rest.strip())
         if word.upper() in seen.period.runs:
             self.seat.run_id, self.seat.opened = word.upper(), None
-            self.terminal.say(questions.now_at(seen.period.runs[word.upper()]))
+            self.terminal.say(now_at(seen.period.runs[word.upper()]))
         elif word.upper() in {name for name, _language in self.seat.library.entries}:
-            return self.carry_out(questions.open_typed, answer)
+            return self.carry_out(page_acts.open_typed, answer)
         elif waiting:
-            return self.carry_out(questions.take, answer)  # what it asks for is told with the refusal
+            return self.carry_out(reading_acts.take, answer)  # what it asks for is told with the refusal
         else:
             self.terminal.say(_("{word}: not known; ? helps").format(word=clean(word, 20)))
         return False

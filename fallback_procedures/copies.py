@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fallback_procedures.binder import Unprintable, folder_of, record_of, replace_file
-from fallback_procedures.desk import Refused
 from fallback_procedures.journal import memory_folder
 from fallback_procedures.library import Library
+from fallback_procedures.open_period import Refused
 from fallback_procedures.paper import Content, can_make_pdf, pdf
 from fallback_procedures.place import Place, site_named, sites_of, sites_to_ask
 from fallback_procedures.printing import Sent, send, write_device

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from fallback_procedures.journal import Line, names, read_lines
 from fallback_procedures.procedure import is_date
-from fallback_procedures.run import number_of, taken_back
+from fallback_procedures.replay import taken_back
+from fallback_procedures.run import number_of
 from fallback_procedures.words import _, clean, local_text, seconds_of, utc_text
 
 if TYPE_CHECKING:

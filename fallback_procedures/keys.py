@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Union
 
-from fallback_procedures import period_acts
-from fallback_procedures import questions as ask
+from fallback_procedures import from_paper, page_acts, period_acts, reading_acts, run_acts
 from fallback_procedures.place import Look
-from fallback_procedures.questions import Reply, Seat, Talk
+from fallback_procedures.questions import Reply, Talk
 from fallback_procedures.run import Run
+from fallback_procedures.seat import Seat
 from fallback_procedures.words import LANGUAGES, _
 
 Act = Callable[[Seat, str], Union[Reply, Talk]]
@@ -35,7 +35,7 @@ def keys(seat: Seat, seen: Look) -> list[Key]:
     run = seat.at_hand(seen)
     if seat.opened or run:
         here = page_keys(seat) if seat.opened else run_keys(run)
-        back = Key("q", "", "", ask.to_list)  # who wants to leave the program leaves the page first
+        back = Key("q", "", "", page_acts.to_list)  # who wants to leave the program leaves the page first
         return [*here, *(_quiet(key) for key in [*everywhere(seat, seen), back])]
     return [*everywhere(seat, seen), *list_keys(seat, seen)]
 
@@ -78,14 +78,14 @@ def help_lines(run: Run | None = None) -> list[str]:
 def next_act(run: Run) -> Act:
     """What the step at hand asks next."""
     if run.waiting_for():
-        return ask.release
+        return run_acts.release
     if run.condition_open():
-        return ask.done  # which asks first whether it is so
+        return run_acts.done  # which asks first whether it is so
     if run.timer_waits():
-        return ask.timer
+        return run_acts.timer
     if run.open_readings():
-        return ask.take
-    return ask.verify if run.needs_verifying() else ask.done
+        return reading_acts.take
+    return run_acts.verify if run.needs_verifying() else run_acts.done
 
 
 def _quiet(key: Key) -> Key:
@@ -110,13 +110,14 @@ def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
             bool(seen and (declared or seen.period.drill) and not seen.period.stable)),
         Key("H", _("hand over"), _("the shift ends: its page, read, printed and kept"), period_acts.hand_over,
             bool(seen and seen.period.entries)),
-        Key("E", _("from paper"), _("a line of a paper log, with its three times"), period_acts.from_paper, True, True),
-        Key("a", _("all"), _("all procedures and forms; an id with its site opens one"), ask.open_typed, True, True),
-        Key("k", _("last known"), _("last known values with their age, never live"), ask.last_values),
+        Key("E", _("from paper"), _("a line of a paper log, with its three times"), from_paper.from_paper, True, True),
+        Key("a", _("all"), _("all procedures and forms; an id with its site opens one"), page_acts.open_typed,
+            True, True),
+        Key("k", _("last known"), _("last known values with their age, never live"), page_acts.last_values),
         Key("l", _("note"), _("a note: one sentence, roles and no names"), period_acts.note, True, True),
-        Key("b", _("binder"), _("which printed pages are out of date"), ask.binder_state),
-        Key("R", _("role"), _("who you are: the role that your entries carry"), ask.next_role, True, True),
-        Key("L", "/".join(LANGUAGES), _("the next language: en, fr, de"), ask.next_language, True, True),
+        Key("b", _("binder"), _("which printed pages are out of date"), page_acts.binder_state),
+        Key("R", _("role"), _("who you are: the role that your entries carry"), page_acts.next_role, True, True),
+        Key("L", "/".join(LANGUAGES), _("the next language: en, fr, de"), page_acts.next_language, True, True),
     ]  # fmt: skip
 
 
@@ -125,7 +126,7 @@ def list_keys(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
     return [
         Key("D", _("drill"), _("an exercise (DRILL), while no real period is open; every line and entry says so"),
             period_acts.begin_drill, not begun),
-        Key("u", _("undo"), _("take back what was said last outside a run, by a new entry"), ask.undo,
+        Key("u", _("undo"), _("take back what was said last outside a run, by a new entry"), run_acts.undo,
             bool(seen and (seen.period.declared or seen.period.events or seen.period.stable))),
         Key("q", _("leave"), _("leave; an open period goes on at the next start"), period_acts.leave),
     ]  # fmt: skip
@@ -134,9 +135,9 @@ def list_keys(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
 def page_keys(seat: Seat | None = None) -> list[Key]:
     drill = bool(seat and seat.desk.drill)
     return [
-        Key("s", _("start drill") if drill else _("start"), _("start a run of this procedure"), ask.start),
-        Key("p", _("print"), _("print it, or say where its file lies"), ask.print_opened),
-        Key("x", _("list"), _("back to the list"), ask.to_list),
+        Key("s", _("start drill") if drill else _("start"), _("start a run of this procedure"), run_acts.start),
+        Key("p", _("print"), _("print it, or say where its file lies"), page_acts.print_opened),
+        Key("x", _("list"), _("back to the list"), page_acts.to_list),
     ]
 
 
@@ -146,26 +147,26 @@ def run_keys(run: Run | None = None) -> list[Key]:
     waiting = bool(run and run.open_readings()) and not held
     verifying = bool(run and run.needs_verifying()) and not held and not waiting
     return [
-        Key("o", _("release"), _("the role that a HOLD names releases it"), ask.release, held),
-        Key("v", _("value"), _("a reading; 2.31 and 2,31 are the same"), ask.take, waiting, True),
-        Key("d", _("done"), _("the step is done"), ask.done,
+        Key("o", _("release"), _("the role that a HOLD names releases it"), run_acts.release, held),
+        Key("v", _("value"), _("a reading; 2.31 and 2,31 are the same"), reading_acts.take, waiting, True),
+        Key("d", _("done"), _("the step is done"), run_acts.done,
             bool(step) and not (held or waiting or verifying), True),
-        Key("y", _("verified"), _("a second person, of any role, has verified the step alone"), ask.verify,
+        Key("y", _("verified"), _("a second person, of any role, has verified the step alone"), run_acts.verify,
             verifying, True),
-        Key("i", _("IF not met"), _("the condition of a step with IF is not met"), ask.not_met,
+        Key("i", _("IF not met"), _("the condition of a step with IF is not met"), run_acts.not_met,
             bool(step and step.branch and step.branch.word == "IF")),
-        Key("t", _("timer"), _("start the timer of the step"), ask.timer, bool(step and step.timer) and not held),
-        Key("n", _("n/a"), _("the step is not applicable, with a reason"), ask.not_applicable,
+        Key("t", _("timer"), _("start the timer of the step"), run_acts.timer, bool(step and step.timer) and not held),
+        Key("n", _("n/a"), _("the step is not applicable, with a reason"), run_acts.not_applicable,
             bool(step) and not held, True),
-        Key("g", _("go to"), _("go on at another step"), ask.go_to, True, True),
-        Key("u", _("undo"), _("take the last entry of this run back, by a new entry"), ask.undo),
-        Key("r", _("repeat"), _("begin the next round of a REPEAT"), ask.again,
+        Key("g", _("go to"), _("go on at another step"), run_acts.go_to, True, True),
+        Key("u", _("undo"), _("take the last entry of this run back, by a new entry"), run_acts.undo),
+        Key("r", _("repeat"), _("begin the next round of a REPEAT"), run_acts.again,
             bool(run and run.procedure.repeats), True),
-        Key("m", _("until met"), _("what ends a REPEAT has come: it falls due no more"), ask.until_met,
+        Key("m", _("until met"), _("what ends a REPEAT has come: it falls due no more"), run_acts.until_met,
             bool(run and run.procedure.repeats), True),
         Key("l", _("note"), _("a note on this step"), period_acts.note, True, True),
-        Key("w", _("whole"), _("the whole procedure, with time and role of each mark"), ask.whole),
-        Key("p", _("print"), _("print it, or say where its file lies"), ask.print_opened),
-        Key("f", _("end"), _("end this run"), ask.finish),
-        Key("x", _("list"), _("back to the list"), ask.to_list),
+        Key("w", _("whole"), _("the whole procedure, with time and role of each mark"), run_acts.whole),
+        Key("p", _("print"), _("print it, or say where its file lies"), page_acts.print_opened),
+        Key("f", _("end"), _("end this run"), run_acts.finish),
+        Key("x", _("list"), _("back to the list"), page_acts.to_list),
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a person says about the whole period: control lost, what is seen, stable, shift hand-over, from paper, the end.
+"""What a person says about the whole period: control lost, what is seen, stable, shift hand-over, drill, the end.
 
 Each is a talk as in questions.py; what is kept is an entry of the desk.
 """
@@ -7,22 +7,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Generator
-from functools import partial
 from pathlib import Path
 
 from fallback_procedures import shift
 from fallback_procedures.back import Condition, conditions
 from fallback_procedures.board import list_lines
-from fallback_procedures.desk import Refused, checked, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.drills import a_year_after, due, due_lines, history, lies_ahead
 from fallback_procedures.library import load
+from fallback_procedures.open_period import Refused
 from fallback_procedures.place import Look, no_drill_now, site_named
-from fallback_procedures.procedure import EVENTS, Procedure, Reading, Step
+from fallback_procedures.procedure import EVENTS
 from fallback_procedures.questions import (
     YES,
     Ask,
     Reply,
-    Seat,
     Talk,
     asked,
     role_asked,
@@ -31,18 +30,15 @@ from fallback_procedures.questions import (
     word_asked,
 )
 from fallback_procedures.run import where_lost
-from fallback_procedures.sheet import Sheet
+from fallback_procedures.seat import Seat
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import spoken, unit_text
+from fallback_procedures.view import spoken
 from fallback_procedures.words import (
     RELEASERS,
     _,
+    clock_text,
     event_text,
-    language,
-    local_text,
-    moment_typed,
     role_text,
-    seconds_of,
     utc_text,
 )
 
@@ -126,11 +122,7 @@ def _for_it(seat: Seat, event: str) -> str:
 
 def _open_since(look: Look, event: str) -> str:
     """Where and since when an event is open."""
-    found = []
-    for one in look.period.events:
-        at = seconds_of(one.line.get("at"))
-        if one.event == event and at is not None:
-            found.append(f"{one.site or '-'} {local_text(at, '%H:%M').split()[0]}")
+    found = [f"{one.site or '-'} {clock_text(one.line.get('at'))}" for one in look.period.events if one.event == event]
     said = _("said:")
     return f"  ({said} {', '.join(found)})" if found else ""
 
@@ -199,78 +191,6 @@ def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
     return [_("the page cannot be written anywhere: copy it by hand")]
 
 
-# -- from paper ---
-
-
-def from_paper(seat: Seat, given: str) -> Talk:
-    """A line of a paper log, entered afterwards with its three times."""
-    here = seat.at_hand(seat.look())
-    first = _("Run or procedure on the paper, with its site (P-03 R); Enter: {here}").format(
-        here=here.id if here else _("none")
-    )
-    named = partial(_on_paper, seat)
-    procedure, sheet, run_id = named(given) if given else (yield from asked(Ask(first + ":"), named))
-    step = None
-    if procedure:
-        step = yield from asked(Ask(_("step:")), lambda text: _step_of(procedure, text))
-    lines: list[dict[str, str]] = []
-    for reading in step.readings if step else ():
-        value = yield from asked(Ask(f"{_asked_for(reading)}:"), partial(_value, reading, sheet))
-        lines += [{"name": reading.name, "value": value}] if value else []
-    if not lines:
-        lines.append({"text": (yield Ask(_("What does the line say?")))})
-    now = moment()
-    occurred = yield from asked(
-        Ask(_("When was it so (14:05, or 2026-11-23 14:05)?")), lambda text: _time(text, now.wall_s)
-    )
-    recorded = yield from asked(
-        Ask(_("When was it written down (Enter: at that time)?")),
-        lambda text: _time(text, now.wall_s) if text else occurred,
-    )
-    for line in lines:
-        seat.desk.transcribe(moment(), occurred, recorded, run_id=run_id, procedure=procedure, sheet=sheet,
-                             step=step.number if step else "", **line)  # fmt: skip
-    return _("Entered from paper: {n}. E for the next line.").format(n=len(lines))
-
-
-def _on_paper(seat: Seat, typed: str) -> tuple[Procedure | None, Sheet, str]:
-    """The procedure a person names, with the sheet and the run where there is one."""
-    look = seat.look()
-    name, _space, site = typed.upper().partition(" ")
-    run = look.period.runs.get(name) if name else seat.at_hand(look)
-    if run:
-        return run.procedure, run.sheet, run.id
-    if not name:
-        return None, Sheet(), ""
-    entry = seat.library.get(name, language())
-    if entry is None or entry.procedure is None:
-        raise Refused(_("there is no {id}").format(id=name[:10]))
-    return entry.procedure, seat.library.sheet(site_named(site, look.known)), ""
-
-
-def _step_of(procedure: Procedure, text: str) -> Step:
-    step = procedure.step(text)
-    if step is None:
-        raise Refused(_("there is no step {n}").format(n=text[:10]))
-    return step
-
-
-def _asked_for(reading: Reading) -> str:
-    unit = unit_text(reading.unit)
-    return reading.name + (f" [{unit}]" if unit else "")
-
-
-def _value(reading: Reading, sheet: Sheet, text: str) -> str:
-    return checked(reading, text, sheet)[0] if text else ""
-
-
-def _time(text: str, now_s: float) -> float:
-    at = moment_typed(text, now_s)
-    if at is None or at > now_s:
-        raise Refused(_("a time as 14:05, or 2026-11-23 14:05, that has been"))
-    return at
-
-
 # -- drill and end ---
 
 
@@ -309,9 +229,7 @@ def drill_record(seat: Seat) -> Generator[Ask, str, None]:
             raise Refused(_("which station was it?"))
         return site
 
-    gone = {line.get("undoes") for line in period.entries if line["kind"] == "undo"}
-    done = any(line["kind"] == "done" and line["n"] not in gone for line in period.entries)
-    note = () if done else (_("No step was done: it is recorded so, and does not count for the next date."),)
+    note = (_("No step was done: it is recorded so, and does not count for the next date."),) if period.idle() else ()
     prompt = _("DRILL RECORD. Station ({sites}; Enter: {site}):").format(sites=" ".join(ids) or "-", site=at or "-")
     station = yield from asked(Ask(prompt, note=note), named)
     scenario = yield Ask(_("What was played, in one sentence:"))

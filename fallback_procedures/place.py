@@ -14,9 +14,10 @@ from typing import Any
 
 from fallback_procedures import shipped
 from fallback_procedures.back import Watch
-from fallback_procedures.desk import Desk, Refused
+from fallback_procedures.desk import Desk
 from fallback_procedures.journal import catch_up, read_plain
 from fallback_procedures.library import Library
+from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import values_of
 from fallback_procedures.run import Due, Period
 from fallback_procedures.triggers import (

@@ -16,7 +16,7 @@ from textual.binding import Binding
 from textual.events import Key, Paste, Resize
 from textual.widgets import Static
 
-from fallback_procedures import questions
+from fallback_procedures import page_acts, reading_acts
 from fallback_procedures.board import (
     due_text,
     kept_line,
@@ -29,11 +29,13 @@ from fallback_procedures.board import (
     scrolled,
     why_line,
 )
-from fallback_procedures.desk import Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.keys import Act, find, help_lines, key_line, keys, next_act
 from fallback_procedures.library import load
+from fallback_procedures.open_period import Refused
 from fallback_procedures.place import Look, Place, notes_at_start
-from fallback_procedures.questions import Ask, Reply, Seat, Talk
+from fallback_procedures.questions import Ask, Reply, Talk
+from fallback_procedures.seat import Seat
 from fallback_procedures.triggers import LOOK_S, last_known, moment
 from fallback_procedures.view import harmless
 from fallback_procedures.words import _, clean, encodable, wrapped
@@ -119,7 +121,7 @@ class ManualScreen(App[int]):
 
     def body_lines(self, seen: Look, width: int, room: int) -> list[str]:
         """What stands between head and foot: a text, or list and run."""
-        page = questions.opened_lines(self.seat) if self.seat.opened and self.page is None else self.page
+        page = page_acts.opened_lines(self.seat) if self.seat.opened and self.page is None else self.page
         if page is not None:
             page = [piece for line in page for piece in ([line] if len(line) <= width else wrapped(line, width))]
             return self.fitted(page, room)
@@ -215,14 +217,14 @@ class ManualScreen(App[int]):
             elif run:
                 self.carry_out(next_act(run))
         elif key == "escape":
-            self.carry_out(questions.to_list)
+            self.carry_out(page_acts.to_list)
         elif key.isdigit() and run and not self.seat.opened:
             if not run.open_readings() or run.waiting_for():
                 raise Refused(_("{word} is no key in a run: x opens the list, where a number opens").format(word=key))
-            self.carry_out(questions.take)
+            self.carry_out(reading_acts.take)
             self.text = key  # the value begins with it
         elif key.isdigit():
-            self.carry_out(lambda seat, _text: questions.choose(seat, int(key)))
+            self.carry_out(lambda seat, _text: page_acts.choose(seat, int(key)))
         else:
             known = find(keys(self.seat, seen), key) if len(key) == 1 else None
             if known:

@@ -139,9 +139,8 @@ def _newest(run: Run) -> dict[str, Taken]:
 
 
 def _value(taken: Taken) -> str:
-    at = seconds_of(taken.at)
     judged = _("OUT OF LIMITS") if taken.in_limits is False else ""
-    when = local_text(at, "%m-%d %H:%M").rsplit(" ", 1)[0] if at is not None else "?"
+    when = _time({"at": taken.at})
     return f"{number_shown(taken.value)} {unit_text(taken.unit)} ({when}) {judged}".replace("  ", " ").rstrip()
 
 

@@ -14,12 +14,11 @@ from fallback_procedures.words import (
     _,
     age_text,
     clean,
+    clock_text,
     event_text,
     hostile,
-    local_text,
     number_shown,
     role_text,
-    seconds_of,
     steps_text,
     wrapped,
 )
@@ -182,8 +181,7 @@ def reading_lines(
     if run and taken and taken.step == step and (taken.n in run.fresh if run.cursor == step else step in run.marks):
         value = value_text(taken)
     elif taken:
-        at = seconds_of(taken.at)
-        when = local_text(at, "%H:%M").split()[0] if at is not None else "?"
+        when = clock_text(taken.at)
         before = "   (" + _("before, at {time}: {value}").format(time=when, value=value_text(taken)) + ")"
     text = f"{reading.name}: {value}   {limits_text(reading, sheet)}".rstrip() + before
     return wrapped(text, width, under, under + "  ")
@@ -252,10 +250,7 @@ def marked(run: Run, number: str) -> str:
 def marked_by(run: Run, number: str) -> str:
     """Role and time of a mark; "" where there is none."""
     mark = run.marks.get(number)
-    at = seconds_of(mark.at) if mark else None
-    if mark is None:
-        return ""
-    return f"{role_text(mark.role)}  {local_text(at, '%H:%M').split()[0] if at is not None else '?'}"
+    return f"{role_text(mark.role)}  {clock_text(mark.at)}" if mark else ""
 
 
 def mark_lines(run: Run, number: str, width: int) -> list[str]:

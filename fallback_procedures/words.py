@@ -207,6 +207,12 @@ def local_text(seconds: float, form: str = "%Y-%m-%d %H:%M") -> str:
     return f"{moment.strftime(form)} {offset[:3]}:{offset[3:5]}"
 
 
+def clock_text(text: object) -> str:
+    """The local time of day of a UTC text, "14:22"; "?" where it is none."""
+    at = seconds_of(text)
+    return "?" if at is None else local_text(at, "%H:%M").split()[0]
+
+
 def seconds_of(text: object) -> float | None:
     """Seconds since 1970 of "2026-11-23T13:22:07.000Z"; None where it is anything else. [s]"""
     found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?Z", str(text))

@@ -7,12 +7,13 @@ import pytest
 from fallback_procedures import place as places
 from fallback_procedures.back import Watch, conditions
 from fallback_procedures.console import changes
-from fallback_procedures.desk import Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.journal import read_lines
 from fallback_procedures.library import load
+from fallback_procedures.open_period import Refused
 from fallback_procedures.period_acts import hand_back, stable
 from fallback_procedures.place import Place
-from fallback_procedures.questions import Seat
+from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import read_sheet
 from fallback_procedures.shift import page_lines
 from fallback_procedures.triggers import moment

@@ -18,11 +18,13 @@ from fallback_procedures import binder as rendering
 from fallback_procedures import copies
 from fallback_procedures.binder import RENEW_S, Unprintable, flatten, folder_of, record_of, render
 from fallback_procedures.copies import Wanted, print_one
-from fallback_procedures.desk import Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, Library, load
+from fallback_procedures.open_period import Refused
+from fallback_procedures.page_acts import binder_state, open_typed
 from fallback_procedures.paper import can_make_pdf
 from fallback_procedures.place import Place
-from fallback_procedures.questions import Seat, binder_state, open_typed
+from fallback_procedures.seat import Seat
 from fallback_procedures.sets import fingerprint, sections, sets
 from fallback_procedures.shelf import identify, keep_standing, mark_printed, status, status_lines
 from fallback_procedures.triggers import moment

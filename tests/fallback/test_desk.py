@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from fallback_procedures.board import run_title
-from fallback_procedures.desk import Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.journal import read_lines
+from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import parse
-from fallback_procedures.run import replay
+from fallback_procedures.replay import replay
 from fallback_procedures.sheet import read_sheet
 from fallback_procedures.triggers import Now
 

@@ -4,12 +4,13 @@ import json
 
 import pytest
 
-from fallback_procedures.desk import Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.drills import due, due_lines, history
 from fallback_procedures.library import load
+from fallback_procedures.open_period import Refused
 from fallback_procedures.period_acts import drill_record
 from fallback_procedures.place import Place
-from fallback_procedures.questions import Seat
+from fallback_procedures.seat import Seat
 from fallback_procedures.triggers import moment
 from fallback_procedures.words import seconds_of
 

@@ -13,7 +13,7 @@ import pytest
 from fallback_procedures import journal as journals
 from fallback_procedures.desk import Desk, desk
 from fallback_procedures.journal import Journal, catch_up, memory_folder, names, read_lines
-from fallback_procedures.run import replay
+from fallback_procedures.replay import replay
 from tests.drills.disk import Disk, calls, compiled, cut_points, recorded_by
 from tests.peers.mounts import Filler, mounted, needs_mount
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallback_procedures.desk import Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.library import load
 from fallback_procedures.lint import findings, known
+from fallback_procedures.open_period import Refused
 from fallback_procedures.paper import content
 from fallback_procedures.procedure import CONDITIONS, EVENTS, KEYWORDS, PARTS, SIZE_LIMIT, Span, parse
 from fallback_procedures.sheet import Sheet, disagreements, read_sheet

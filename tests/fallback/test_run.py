@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fallback_procedures import journal as journals
-from fallback_procedures.desk import Desk, Refused, checked, desk
+from fallback_procedures.desk import Desk, desk
 from fallback_procedures.journal import read_lines
+from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import parse
-from fallback_procedures.run import Period, replay
+from fallback_procedures.replay import replay
+from fallback_procedures.run import Period
+from fallback_procedures.run_desk import checked
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import Now
 

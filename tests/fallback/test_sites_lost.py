@@ -4,13 +4,17 @@ import pytest
 
 from fallback_procedures import place as places
 from fallback_procedures.board import mode_lines
-from fallback_procedures.desk import Desk, Refused, cannot_start, desk
+from fallback_procedures.desk import Desk, desk
 from fallback_procedures.journal import read_lines
 from fallback_procedures.keys import keys
 from fallback_procedures.library import load
+from fallback_procedures.open_period import Refused
 from fallback_procedures.place import Place
-from fallback_procedures.questions import Seat, undo
-from fallback_procedures.run import replay, where_lost
+from fallback_procedures.replay import replay
+from fallback_procedures.run import where_lost
+from fallback_procedures.run_acts import undo
+from fallback_procedures.run_desk import cannot_start
+from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import moment
 from fallback_procedures.words import clean

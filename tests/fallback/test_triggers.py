@@ -10,7 +10,7 @@ from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, load
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import parse
-from fallback_procedures.run import replay
+from fallback_procedures.replay import replay
 from fallback_procedures.triggers import (
     Now,
     after_declaring,

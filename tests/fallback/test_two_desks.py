@@ -6,12 +6,13 @@ Beside it what a person at one desk can no longer do by accident: a digit, an IF
 import pytest
 
 from fallback_procedures.console import Console
-from fallback_procedures.desk import Moved, Refused, desk
+from fallback_procedures.desk import desk
 from fallback_procedures.journal import read_lines
 from fallback_procedures.library import load
+from fallback_procedures.open_period import Moved, Refused
 from fallback_procedures.place import Place
-from fallback_procedures.questions import Seat
-from fallback_procedures.run import replay
+from fallback_procedures.replay import replay
+from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import read_sheet
 from fallback_procedures.terminal import Gone
 from fallback_procedures.triggers import moment

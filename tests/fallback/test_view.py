@@ -6,13 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fallback_procedures import keys, questions
+from fallback_procedures import keys
 from fallback_procedures.board import at_hand_lines, key_lines, list_lines, run_lines, scrolled, short_line
 from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, load
 from fallback_procedures.place import Place, look
 from fallback_procedures.procedure import parse
+from fallback_procedures.reading_acts import reading_prompt
 from fallback_procedures.run import Mark, Run, Taken
+from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import moment
 from fallback_procedures.view import document_lines, harmless, judged, value_text
@@ -72,7 +74,7 @@ def test_a_longer_text_says_how_much_of_it_is_left():
 @pytest.mark.parametrize("width", [40, 60, 79])
 def test_keys_and_help_fit_and_are_the_same_letters_in_all_languages(state, language, width):
     use_language(language)
-    seat = questions.Seat(Place(state.manual), LIBRARY, desk(None, moment(), "operator", True), width)
+    seat = Seat(Place(state.manual), LIBRARY, desk(None, moment(), "operator", True), width)
     told = keys.key_line(keys.keys(seat, seat.look()), "1-9")
     assert all(len(line) <= width for line in key_lines(told, width))
     letters = [key.letter for key in [*keys.everywhere(), *keys.list_keys(), *keys.page_keys(), *keys.run_keys()]]
@@ -141,6 +143,6 @@ def test_a_reading_of_words_asks_without_empty_brackets():
     taken = tuple(Taken(one.name, "1", one.unit, None, "", step.number, n) for n, one in enumerate(step.readings, 1)
                   if one.unit != "text")  # fmt: skip
     run = replace(run, readings=taken, fresh=tuple(one.n for one in taken))
-    assert "[" not in questions.reading_prompt(run)
-    assert questions.reading_prompt(run)
+    assert "[" not in reading_prompt(run)
+    assert reading_prompt(run)
     assert parse(procedure.source)[0] is not None

@@ -10,7 +10,7 @@ import sys
 import threading
 
 from fallback_procedures.journal import Line, read_lines
-from fallback_procedures.run import replay
+from fallback_procedures.replay import replay
 
 from .conftest import GOLDEN, ROOT, State
 

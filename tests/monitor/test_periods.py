@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.errors import UserError
 from fallback_procedures import journal as theirs_journal
 from fallback_procedures.journal import Journal, read_lines
-from fallback_procedures.run import replay
+from fallback_procedures.replay import replay
 from monitor.ledger import Draft, Record, body_of
 from monitor.periods import journal
 from monitor.periods.entries import OWN, UNKNOWN, known_of, rows_of, tag_doubts

@@ -1,0 +1,124 @@
+"""The period that is open at this desk, and the one way by which an entry gets into its journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fallback_procedures.back import Watch
+from fallback_procedures.journal import Journal, Line, alone, names
+from fallback_procedures.replay import go_on
+from fallback_procedures.run import Period, Run, Stand, moved
+from fallback_procedures.words import _, utc_text
+
+if TYPE_CHECKING:
+    from fallback_procedures.triggers import Now
+
+ENDS = ("handed_back", "closed")  # entries that end a period
+ON_A_STEP = ("done", "not_applicable", "not_met", "verified", "reading", "released", "goto", "round", "repeat_over",
+             "timer", "undo", "finished")  # entries that mean what stood on the person's screen  # fmt: skip
+UNNAMED = "unnamed.jsonl"  # a journal that gets its name with its first entry; no file of that name is ever made
+
+
+class Refused(Exception):
+    """An act that may not be done now; the message says why and what to do instead."""
+
+
+class Moved(Refused):
+    """The run is no longer where the person saw it: somebody else went on with it meanwhile."""
+
+
+@dataclass
+class OpenPeriod:
+    """One period, one role, one journal. Every act is kept before it counts."""
+
+    journal: Journal
+    role: str = "operator"
+    drill: bool = False
+    watch: Watch = field(default_factory=Watch)
+    shown: Stand | None = None  # the run as it stands on this person's screen; None: nobody looks (a program)
+    beside: str = ""  # the real period beside which a person has said that this drill goes on
+    _told: Period = field(default_factory=lambda: Period("", False))  # as it was told last
+
+    def period(self) -> Period:
+        """The state of the period, read anew: another terminal may have added to it."""
+        known = self._told if self._told.name == self.journal.name else Period(self.journal.name, False)
+        self._told = go_on(known, self.journal.lines())
+        return self._told
+
+    def join(self) -> OpenPeriod:
+        """Where nothing was kept yet, or another terminal has ended it: sit down at the period that is open now."""
+        lines = self.journal.lines()
+        if not lines or any(line["kind"] in ENDS for line in lines):
+            folder = self.journal.folder
+            self.journal = open_journal(folder, self.drill) or (Journal(folder, UNNAMED) if lines else self.journal)
+        return self
+
+    def real(self) -> str:
+        """The real period that is open while this is a drill; "" for none."""
+        found = open_journal(self.journal.folder, False) if self.drill else None
+        return found.name if found else ""
+
+    def keep(self, now: Now, kind: str, **more: Any) -> Line:
+        """Write one entry. A file begins with its first entry and is named after its time."""
+        if self.drill and kind not in (*ENDS, "drill_record") and self.real() not in ("", self.beside):
+            raise Refused(_("A REAL PERIOD IS OPEN: nothing was recorded; q leaves the drill, D says that it goes on"))
+        if self.join().journal.lines():
+            if self.shown is None or kind not in ON_A_STEP or more.get("run") != self.shown.run:
+                return self._append(now, kind, more)
+            with alone(self.journal.folder):  # of two that mark one step at the same moment one is told
+                self._run(self.shown.run, kind, str(more.get("name", "")))
+                line = self._append(now, kind, more)
+                self.shown = self.period().runs[self.shown.run].stand
+                return line
+        with alone(self.journal.folder):  # two that begin at the same moment begin one period
+            if not self.join().journal.lines():
+                self.journal.name = new_name(self.journal.folder, now)
+            return self._append(now, kind, more)
+
+    def _append(self, now: Now, kind: str, more: dict[str, Any]) -> Line:
+        head = {
+            "at": utc_text(now.wall_s),
+            "mono_s": round(now.up_s, 3),
+            "boot_id": now.boot_id,
+            "kind": kind,
+            "role": self.role,
+            "drill": self.drill,
+        }
+        return self.journal.append({**head, **more})
+
+    def _open(self, now: Now) -> None:
+        """The first entry of a period that is not (yet) one of CONTROL LOST."""
+        if not self.join().journal.lines():
+            self.keep(now, "opened", text="")
+
+    def _run(self, run_id: str, kind: str = "", name: str = "") -> Run:
+        """An open run, where the person saw it; Moved where somebody else went on with it meanwhile."""
+        run = self.join().period().runs.get(run_id)
+        if run is None:
+            raise Refused(_("this run is not open"))
+        told = moved(self.shown, run, kind, name)
+        if told:
+            raise Moved(told)
+        if run.finished and kind != "undo":  # its end can be taken back
+            raise Refused(_("this run is not open"))
+        return run
+
+
+def open_journal(folder: Path | None, drill: bool) -> Journal | None:
+    """The newest journal that has begun and not ended; None where there is none."""
+    for name in reversed(names(folder)):
+        journal = Journal(folder, name)
+        lines = journal.lines()
+        if not lines or lines[0]["drill"] != drill:
+            continue
+        if not any(line["kind"] in ENDS and line["drill"] == drill for line in lines):
+            return journal
+    return None
+
+
+def new_name(folder: Path | None, now: Now) -> str:
+    """A file name for a period that begins now; two in one second differ by a letter."""
+    stem, taken = utc_text(now.wall_s, 0).replace(":", ""), set(names(folder))
+    return next(name for name in [f"{stem}.jsonl", *(f"{stem}-{n}.jsonl" for n in range(2, 1000))] if name not in taken)

@@ -1,0 +1,207 @@
+"""What a person says at a run: start, done, condition, left out, go to, repeat, timer, release, undo, end.
+
+Each is a talk as in questions.py; what is kept is an entry of the desk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from fallback_procedures.journal import Line
+from fallback_procedures.open_period import Refused
+from fallback_procedures.procedure import Step
+from fallback_procedures.questions import YES, Ask, Reply, Talk, asked, role_asked, role_named, yes_or_no
+from fallback_procedures.reading_acts import take_all
+from fallback_procedures.run import where_lost
+from fallback_procedures.run_desk import STANDS_IN
+from fallback_procedures.seat import Seat
+from fallback_procedures.sheet import missing_safety, span_s
+from fallback_procedures.triggers import moment
+from fallback_procedures.view import document_lines, entry_text, out_lines, span_text, spoken
+from fallback_procedures.words import _, language
+
+
+def start(seat: Seat, _given: str) -> Reply:
+    """Begin a run of the procedure that is read."""
+    name, site = seat.opened or ("", "")
+    entry = seat.library.get(name, language())
+    if entry is None or entry.procedure is None or not entry.procedure.steps:
+        raise Refused(_("this page has no steps: p prints it"))
+    sheet = seat.library.sheet(site)
+    seat.run_id = seat.desk.start(moment(), entry.procedure, sheet, site)
+    seat.opened = None
+    return "! " + _("SITE VALUE MISSING - DO NOT USE") if missing_safety(entry.procedure, sheet) else ""
+
+
+def done(seat: Seat, given: str) -> Talk:
+    """Mark the step at hand done; with an IF it is asked first whether it is so."""
+    run = seat.run()
+    if run.condition_open() and not run.waiting_for() and run.step:
+        return (yield from _condition(seat, run.step, given))
+    yield from _tick(seat, given)
+    return ""
+
+
+def _tick(seat: Seat, given: str, goto: str = "") -> Generator[Ask, str, None]:
+    """Mark the step at hand done; with a reading out of limits a reason is asked."""
+    lines = out_lines(seat.desk.ready(seat.run_id))
+    if lines and not given:
+        given = yield Ask(_("Why is the step done all the same?"), note=tuple(lines))
+    seat.desk.done(moment(), seat.run_id, given, goto)
+
+
+def _condition(seat: Seat, step: Step, given: str) -> Talk:
+    """A step with IF: where it is not so it is passed, where it is so all that it asks for is asked, one after the
+    other, and it is marked; an action that is a GO TO is followed."""
+    branch, goto, run = step.branch, gone_to(step), seat.run()
+    condition = spoken(branch.condition if branch else "", run.sheet)
+    then = _("y: GO TO step {n}").format(n=goto) if goto else _("y: do it, then it is marked")
+    prompt = _("IF {condition}: is it so now? {then}; n: not met:").format(condition=condition, then=then)
+    if not (yield from asked(Ask(prompt), yes_or_no)):
+        seat.desk.not_met(moment(), seat.run_id)
+        return _("Step {n}: condition not met.").format(n=step.number)
+    told = timer(seat, "") if run.timer_waits() else ""
+    if run.open_readings():
+        told = yield from take_all(seat, (told,) if told else ())
+        if seat.run().open_readings() or seat.run().out_of_limits():
+            return told
+    elif told:
+        return told
+    if seat.run().needs_verifying():
+        yield from verify(seat, "")
+    yield from _tick(seat, given, goto)
+    return _("Step {n} is marked. GO TO step {goto}.").format(n=step.number, goto=goto) if goto else told
+
+
+def gone_to(step: Step) -> str:
+    """The step that the action of a condition sends to, where it begins with a GO TO; else ""."""
+    action = step.branch.action if step.branch else ""
+    found = next((one.step for one in step.targets if one.leave and one.step), "")
+    return found if found and action.startswith(f"GO TO step {found}") else ""
+
+
+def not_applicable(seat: Seat, given: str) -> Talk:
+    """Leave the step at hand out; asked once, because a word typed by mistake may begin with the letter of this key."""
+    number = seat.run().cursor
+    if not given and not (yield from asked(Ask(_("Leave step {n} out? y/n:").format(n=number)), yes_or_no)):
+        raise Refused(_("nothing was done"))
+    reason = given or (yield Ask(_("reason (roles, no names):")))
+    seat.desk.not_applicable(moment(), seat.run_id, reason)
+    return _("Step {n} is left out.").format(n=number)
+
+
+def go_to(seat: Seat, given: str) -> Talk:
+    def go(number: str) -> None:
+        seat.desk.go_to(moment(), seat.run_id, number.strip())
+
+    if given:
+        go(given)
+    else:
+        yield from asked(Ask(_("step:")), go)
+    return ""
+
+
+def again(seat: Seat, given: str) -> Talk:
+    """Begin the next round of a REPEAT."""
+    index = yield from _which_repeat(seat, given)
+    seat.desk.again(moment(), seat.run_id, index)
+    return ""
+
+
+def until_met(seat: Seat, given: str) -> Talk:
+    """What ends a REPEAT has come."""
+    index = yield from _which_repeat(seat, given)
+    until = spoken(seat.run().procedure.repeats[index].until, seat.run().sheet)
+    seat.desk.until_met(moment(), seat.run_id, index)
+    return _("It has come: {until}. That repeat falls due no more.").format(until=until)
+
+
+def _which_repeat(seat: Seat, given: str) -> Generator[Ask, str, int]:
+    repeats = seat.run().procedure.repeats
+
+    def read(text: str) -> int:
+        number = int(text) if text.isdigit() and len(text) < 3 else 1 if len(repeats) == 1 else 0
+        if not 0 < number <= len(repeats):
+            raise Refused(_("nothing is to be repeated here"))
+        return number - 1
+
+    if given or len(repeats) < 2:
+        return read(given)
+    return (yield from asked(Ask(_("which repeat (1 to {n})?").format(n=len(repeats))), read))
+
+
+def timer(seat: Seat, _given: str) -> str:
+    seat.desk.timer(moment(), seat.run_id)
+    step, sheet = seat.run().step, seat.run().sheet
+    length_s = span_s(step.timer, sheet) if step and step.timer else None
+    return _("The timer runs: {time}.").format(time=span_text(length_s or 0))
+
+
+def release(seat: Seat, _given: str) -> Talk:
+    """The role that a HOLD names releases the step, or who stands in for it."""
+    role = seat.run().waiting_for()
+    if role is None:
+        raise Refused(_("nothing is held here"))
+    known = (role, STANDS_IN[role]) if role in STANDS_IN else (role,)
+    who = yield from role_asked(_("Nobody else may: who has released this step now?"), known=known)
+    seat.desk.release(moment(), seat.run_id, who)
+    return ""
+
+
+def verify(seat: Seat, given: str) -> Talk:
+    """A second person, of any role, has verified the step at hand alone."""
+    if not seat.run().needs_verifying():
+        raise Refused(_("there is nothing to verify here"))
+    role = role_named(given) if given else (yield from role_asked(_("Which second person has verified it alone?")))
+    seat.desk.verify(moment(), seat.run_id, role)
+    return _("Verified.")
+
+
+def not_met(seat: Seat, _given: str) -> Reply:
+    seat.desk.not_met(moment(), seat.run_id)
+    return ""
+
+
+def undo(seat: Seat, _given: str) -> Reply | Talk:
+    here = seat.at_hand(seat.look())
+    last = seat.desk.newest(here.id if here else "")
+    if last and last["kind"] == "declared":
+        return _undo_lost(seat, last)
+    gone = seat.desk.undo(moment(), here.id if here else "")["undoes"]
+    line = next(one for one in seat.look().period.entries if one["n"] == gone)
+    return _("Taken back by a new entry: {what}.").format(what=entry_text(line))
+
+
+def _undo_lost(seat: Seat, last: Line) -> Talk:
+    """CONTROL LOST was declared for a site where it is not so: what is done by hand there is told first."""
+    period = seat.look().period
+    sites = [site for site, line in period.lost.items() if line["n"] == last["n"]]
+    runs = [run.id for run in period.open_runs() if run.site in sites or "" in sites]
+    where = ", ".join(site or _("all stations") for site in sites)
+    prompt = _("y takes back that CONTROL LOST was declared for {where}; runs that go on there: {runs}:")
+    if (yield Ask(prompt.format(where=where, runs=", ".join(runs) or _("none")))).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    now = seat.desk.newest()
+    if now is None or now["n"] != last["n"]:
+        raise Refused(_("nothing was done"))  # another terminal has said something since
+    seat.desk.undo(moment())
+    period = seat.look().period
+    left = where_lost(period) if period.declared else _("CONTROL LOST is not declared")
+    return _("Taken back by a new entry.") + f" {left}"
+
+
+def whole(seat: Seat, _given: str) -> Reply:
+    run = seat.run()
+    return document_lines(run.procedure, run.sheet, seat.width, language(), run)
+
+
+def finish(seat: Seat, _given: str) -> Talk:
+    """End the run at hand."""
+    run = seat.run()
+    left = run.left()
+    prompt = _("Steps {steps} are not marked. y ends the run all the same:").format(steps=", ".join(left))
+    if left and (yield Ask(prompt)).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    seat.desk.finish(moment(), run.id)
+    seat.run_id = ""
+    return _("{run} has ended.").format(run=run.id)
