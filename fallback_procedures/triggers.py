@@ -28,6 +28,7 @@ HUNG_S = 3.0  # the process is there and the status this old: hung [s]
 SITES = 5_000  # of one status
 TICK_S = 2.0  # a value may be newer than the status by so much [s]
 CALM_S = 60.0  # after a planned stop nothing is offered for so long [s]
+STEP_S = 60.0  # by so much more the wall clock must tell to count: the others stood still, or it was set [s]
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,13 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
     if written is None or not isinstance(boot, str) or not boot:
         why = _("the status of handwheel cannot be read")
         return replace(base, text=_("state of handwheel unknown: {why}").format(why=why))
-    age = now.mono_s - written if boot == now.boot_id else None
-    if age is None:
+    gone = _gone(status, now, "utc")
+    if gone is None:
         text = _("handwheel is BLIND: no data since this machine started; age of its last word unknown; automation is "
                  "probably still running; look at SCADA or the local panel")  # fmt: skip
         return replace(base, word="blind", text=text)
-    if age < -1:
+    waited, age = now.mono_s - written, gone.age_s
+    if waited < -1:
         text = _("state of handwheel unknown: its clock is ahead of this machine")
         return replace(base, word="unknown", text=text)
     stop = _planned_stop(daemon.get("planned_stop"), now)
@@ -165,7 +167,7 @@ def situation(status: dict[str, Any] | None, why_not: str, now: Now, alive: bool
             "look at SCADA or the local panel"
         )
         return replace(base, word="blind", text=text.format(role=role, at=at), age_s=age)
-    if age > HUNG_S or (age > DEAD_S and not alive):
+    if waited > HUNG_S or (age > DEAD_S and not alive):
         text = _(
             "handwheel is BLIND since {age}; automation is probably still running; look at SCADA or the local panel"
         )
@@ -318,9 +320,31 @@ def _planned_stop(stop: object, now: Now) -> tuple[str, str, float | None] | Non
     """(role, local time, seconds since) of a planned stop, as the daemon left it at SIGTERM."""
     if not isinstance(stop, dict):
         return None
-    at, since = seconds_of(stop.get("at")), elapsed(stop, now.wall_s, now.mono_s, now.boot_id)
+    at, gone = seconds_of(stop.get("at")), _gone(stop, now, "at")
+    since = gone.age_s if gone else None
     shown = local_text(at, "%H:%M") if at is not None else "?"
     return role_text(clean(stop.get("role") or "administrator", 30)), shown, since
+
+
+class _Gone(NamedTuple):
+    """How long ago the daemon wrote something [s]; `sure` is False where only the wall clock tells of so long."""
+
+    age_s: float
+    sure: bool
+
+
+def _gone(told: dict[str, Any], now: Now, at: str) -> _Gone | None:
+    """Since the daemon wrote this; None where that was another start of the machine. `at` names its UTC.
+
+    By the clock that tells most: one stands still while a laptop sleeps, all but the wall clock while a virtual machine
+    does. The wall clock is asked only of what is old, and not believed beyond a year.
+    """
+    mono, slept, utc = number_of(told.get("mono_s")), number_of(told.get("slept_s")), seconds_of(told.get(at))
+    if mono is None or not now.boot_id or told.get("boot_id") != now.boot_id:
+        return None
+    age = now.mono_s - mono + (max(now.slept_s - slept, 0.0) if slept is not None and slept >= 0 else 0.0)
+    wall = now.wall_s - utc if utc is not None and now.mono_s - mono > HUNG_S else age
+    return _Gone(wall, False) if age + STEP_S < wall <= BELIEVED_S else _Gone(age, True)
 
 
 def _table(status: dict[str, Any], key: str) -> dict[str, Any]:
@@ -350,7 +374,8 @@ def last_known(manual: Path | None, status: dict[str, Any] | None, now: Now) -> 
 
 
 def known_values(manual: Path | None, status: dict[str, Any] | None, now: Now) -> list[Known]:
-    """The rows of last_known.txt. The age is counted on the daemon's own clock where it still runs, else on ours.
+    """The rows of last_known.txt. The age is counted on the daemon's own clock where it still runs, else on ours, as
+    where ours tells that all others stood still.
 
     A power cut may have torn it: what it lacks is in last_known_minute.txt, which was on the disk.
     """
@@ -369,10 +394,10 @@ def _known(lines: list[str], status: dict[str, Any] | None, now: Now) -> list[Kn
     boot = next((line.rsplit("boot ", 1)[1].strip() for line in lines[:4] if "boot " in line), "")
     same_boot = bool(boot) and bool(now.boot_id) and now.boot_id.startswith(boot)
     here = None  # this moment on the clock of the daemon, counted on from its last status
-    if status is not None and same_boot:
-        written, mono = seconds_of(status.get("utc")), number_of(status.get("mono_s"))
-        if written is not None and mono is not None:
-            here = written + now.mono_s - mono
+    gone = _gone(status, now, "utc") if status is not None and same_boot else None
+    written = seconds_of(status.get("utc")) if status is not None else None
+    if gone is not None and gone.sure and written is not None:
+        here = written + gone.age_s
     rows = []
     for line in lines[:5000]:
         cells = [cell.strip() for cell in line.split("  ") if cell.strip()] if "\0" not in line else []

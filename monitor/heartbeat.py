@@ -24,6 +24,7 @@ HUNG_AFTER_S = 3.0  # published each second: three missed are said within five
 STOPPED_FOR_S = 60.0  # a planned stop is quiet for so long, then it is blindness like any other
 STARTING_FOR_S = 10.0  # from taking the lock to the first status
 SYNC_EVERY_S = 60.0
+STEP_S, BELIEVED_S = 60.0, 366 * 86_400.0  # by so much more, and by no more, a wall clock must tell to be believed [s]
 _ROW = "{:<30} {:<14} {:<10} {}"  # tag, value, quality, taken
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _SIZE_LIMIT = 4_000_000  # bytes; what is larger is not our status.json
@@ -31,11 +32,14 @@ _SIZE_LIMIT = 4_000_000  # bytes; what is larger is not our status.json
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One time told three ways: this boot, monotonic [s], UTC [us]."""
+    """One time told three ways: this boot, monotonic [s], UTC [us]; and how long the machine has slept since it started
+    [s], when the monotonic clock stood still.
+    """
 
     boot_id: str
     mono_s: float
     utc_us: int
+    slept_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ def build_status(
         "format": FORMAT,
         "boot_id": now.boot_id,
         "mono_s": now.mono_s,
+        "slept_s": now.slept_s,
         "utc": utc_text(now.utc_us),
         "time_zone": time_zone,
         "simulated": simulated,
@@ -239,7 +244,8 @@ def read(state: State) -> dict[str, Any] | None:
 
 def mark_planned_stop(state: State, role: str, now: Moment) -> None:
     """Leave word that a person stopped the daemon (at SIGTERM); it means nothing after the next boot."""
-    told = {"role": role, "at": utc_text(now.utc_us), "boot_id": now.boot_id, "mono_s": now.mono_s}
+    told = {"role": role, "at": utc_text(now.utc_us), "boot_id": now.boot_id, "mono_s": now.mono_s,
+            "slept_s": now.slept_s}  # fmt: skip
     atomic_write(state.manual / "planned_stop.json", json.dumps(told), sync=False)
 
 
@@ -250,7 +256,12 @@ def clear_planned_stop(state: State) -> None:
 
 def present() -> Moment:
     """This moment, by the clocks of the machine."""
-    return Moment(boot_id(), time.monotonic(), time.time_ns() // 1000)
+    return Moment(boot_id(), time.monotonic(), time.time_ns() // 1000, slept_s())
+
+
+def slept_s() -> float:
+    """How long this machine has slept since it started. [s]"""
+    return max(time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic(), 0.0)
 
 
 def liveness(state: State, status: Mapping[str, Any] | None, now: Moment | None = None) -> Liveness:
@@ -261,10 +272,11 @@ def liveness(state: State, status: Mapping[str, Any] | None, now: Moment | None 
     """
     now = now or present()
     free = lock_is_free(state)
-    age = _age(status, now)
+    waited = _age(status, now)
+    age = max(_gone_s(status, now, "utc"), 0.0) if status is not None and waited is not None else None
     if free:
         return _without_daemon(state, status, age, now)
-    fresh = age is not None and age <= HUNG_AFTER_S
+    fresh = waited is not None and waited <= HUNG_AFTER_S  # it had so long to write, sleep not counted
     if free is None:
         return Liveness("running" if fresh else "blind" if status else "never", age)
     taken = holder(state)
@@ -279,7 +291,7 @@ def liveness(state: State, status: Mapping[str, Any] | None, now: Moment | None 
 def _without_daemon(state: State, status: Mapping[str, Any] | None, age: float | None, now: Moment) -> Liveness:
     try:
         told = json.loads(read_plain(state.manual / "planned_stop.json", _SIZE_LIMIT))
-        stopped_s = now.mono_s - float(told["mono_s"]) if told["boot_id"] == now.boot_id else None
+        stopped_s = _gone_s(told, now, "at") if told["boot_id"] == now.boot_id else None
         role, at = clean(told["role"], 40), utc_text(parse_utc(told["at"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return Liveness("never" if status is None else "blind", age)
@@ -296,6 +308,23 @@ def _age(status: Mapping[str, Any] | None, now: Moment) -> float | None:
     if not isinstance(written, int | float) or not 0 <= written <= now.mono_s + 1:  # NaN is in no range
         return None
     return max(0.0, now.mono_s - written)
+
+
+def _gone_s(told: Mapping[str, Any], now: Moment, at: str) -> float:
+    """Seconds since the daemon wrote this, in this boot; `at` names its UTC. By the clock that tells most.
+
+    One stands still while a machine sleeps, all but the wall clock while a virtual one does. The wall clock is asked
+    only of what is old, and not believed beyond a year.
+    """
+    waited_s, slept = now.mono_s - float(told["mono_s"]), told.get("slept_s")
+    asleep_s = now.slept_s - slept if isinstance(slept, int | float) and slept >= 0 else 0.0
+    age_s = waited_s + max(asleep_s, 0.0)
+    try:
+        wall_s = (now.utc_us - parse_utc(str(told.get(at)))) / 1e6
+    except (ValueError, OverflowError):
+        return age_s
+    believed = waited_s > HUNG_AFTER_S and age_s + STEP_S < wall_s <= BELIEVED_S
+    return wall_s if believed else age_s
 
 
 def _is_of(status: Mapping[str, Any], since_mono_s: float, now: Moment) -> bool:

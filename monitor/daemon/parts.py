@@ -34,7 +34,7 @@ from monitor.daemon.tasks import Tasks
 from monitor.daemon.timetable import Timetable
 from monitor.daemon.watch import Watch
 from monitor.daemon.writer import Writer
-from monitor.heartbeat import Moment
+from monitor.heartbeat import Moment, slept_s
 from monitor.lock import boot_id
 from monitor.plant import Job, Settings
 from monitor.security_log import SecurityLog
@@ -88,8 +88,8 @@ class Parts:
         self.endpoint = metrics.Endpoint(self._metrics)
 
     def moment(self) -> Moment:
-        """Now, by both clocks."""
-        return Moment(self._boot_id, time.monotonic(), now_us())
+        """Now, by all clocks."""
+        return Moment(self._boot_id, time.monotonic(), now_us(), slept_s())
 
     def timetable_of(self, jobs: Sequence[Job]) -> Timetable:
         """A timetable of these jobs, not yet started, that knows when each ran last."""

@@ -20,7 +20,6 @@ from drivers.record import Sample
 from monitor import heartbeat, ledger
 from monitor.command_socket import ask
 from monitor.historian.reader import HotReader, TagRow
-from monitor.lock import boot_id
 from monitor.screen.room import (
     Entry,
     Life,
@@ -92,7 +91,7 @@ class Reading:
 
     def heartbeat(self) -> Parts:
         """Who is alive: what the first paint needs, without any database."""
-        moment = heartbeat.Moment(boot_id(), time.monotonic(), time.time_ns() // 1000)
+        moment = heartbeat.present()
         status = heartbeat.read(self.state)
         told = heartbeat.liveness(self.state, status, moment)
         self._values = {}

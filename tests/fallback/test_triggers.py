@@ -356,6 +356,39 @@ def test_a_wall_clock_stepped_by_years_changes_no_age_that_the_monotonic_clock_k
     assert seen(state, entries=entries, now=stepped) == seen(state, entries=entries)
 
 
+ROW = "handwheel\nwritten x  boot {boot}\n\ntag value\nR-WW.level           2.31 m         good       {taken}\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "slept_s", "age"),
+    [
+        ({"slept_s": 0.0}, 28_800.0, "8h ago"),
+        ({}, 0.0, "about 8h ago by this machine's clock"),
+        ({"slept_s": -1}, 28_800.0, "about 8h ago by this machine's clock"),
+    ],
+    ids=["a laptop that slept", "a virtual machine that was paused", "not told how long the daemon's machine slept"],
+)
+def test_what_a_dead_daemon_left_is_as_old_as_the_clock_says_that_did_not_stand_still(state, told, slept_s, age):
+    state.publish(NOW, **told)
+    (state.manual / "last_known.txt").write_text(ROW.format(boot=NOW.boot_id[:8], taken=utc_text(NOW.wall_s - 5)))
+    status = json.loads((state.manual / "status.json").read_text())
+    woken = Now(NOW.wall_s + 28_800 + 180, NOW.mono_s + 180, NOW.boot_id, slept_s)
+    assert seen(state, alive=False, now=woken)[1] == {"P-17": "handwheel is BLIND since 8h"}
+    assert [one.age for one in known_values(state.manual, status, woken)] == [age]
+    stopped(state, NOW, 0)
+    just_woken = Now(NOW.wall_s + 28_805, NOW.mono_s + 5, NOW.boot_id, slept_s)
+    assert seen(state, alive=False, now=just_woken)[0].word == "blind"
+
+
+def test_a_daemon_that_has_just_woken_up_with_its_machine_runs_and_its_values_are_as_old_as_they_are(state):
+    state.publish(NOW, slept_s=0.0)
+    (state.manual / "last_known.txt").write_text(ROW.format(boot=NOW.boot_id[:8], taken=utc_text(NOW.wall_s - 5)))
+    status = json.loads((state.manual / "status.json").read_text())
+    woken = Now(NOW.wall_s + 28_801, NOW.mono_s + 1, NOW.boot_id, 28_800.0)
+    assert seen(state, now=woken)[0].word == "running"
+    assert [one.age for one in known_values(state.manual, status, woken)] == ["8h ago"]
+
+
 @pytest.mark.parametrize("wall_s", [0.0, NOW.wall_s - 86_400, NOW.wall_s + 3 * 366 * 86_400])
 def test_after_a_restart_a_stopped_or_wrong_clock_says_that_the_age_is_unknown(state, wall_s):
     with_event(state, name="P-13")

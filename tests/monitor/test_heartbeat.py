@@ -195,6 +195,27 @@ def test_a_planned_stop_is_told_with_its_role_for_a_minute_and_then_it_is_blindn
     assert liveness(state, status, later(NOW, 2)).word == "blind"
 
 
+@pytest.mark.parametrize("slept_s", [28_800.0, 0.0], ids=["a laptop that slept", "a virtual machine that was paused"])
+def test_what_a_dead_daemon_left_is_as_old_as_the_clock_says_that_did_not_stand_still(state, slept_s):
+    status = status_at(NOW)
+    woken = Moment(NOW.boot_id, NOW.mono_s + 180, NOW.utc_us + (28_800 + 180) * 1_000_000, slept_s)
+    assert (liveness(state, status, woken).word, liveness(state, status, woken).age_s) == ("blind", 28_980)
+    mark_planned_stop(state, "shift_lead", NOW)
+    just_woken = Moment(NOW.boot_id, NOW.mono_s + 5, NOW.utc_us + 28_805_000_000, slept_s)
+    assert liveness(state, status, just_woken).word == "blind"
+
+
+def test_a_daemon_that_has_just_woken_up_with_its_machine_has_not_failed(state, live):
+    woken = Moment(live.boot_id, live.mono_s + 1, live.utc_us + 28_801_000_000, 28_800.0)
+    assert liveness(state, status_at(live), woken).word == "running"
+
+
+@pytest.mark.parametrize("years", [-20, 5, 70])
+def test_a_wall_clock_that_cannot_be_right_ages_nothing(state, years):
+    set_wrong = Moment(NOW.boot_id, NOW.mono_s + 180, NOW.utc_us + years * 365 * 86_400_000_000)
+    assert liveness(state, status_at(NOW), set_wrong).age_s == 180
+
+
 def test_a_marker_that_cannot_be_read_hides_no_death(state):
     for rubbish in ("", "{}", "[]", '{"role": "x", "at": "yesterday", "boot_id": "", "mono_s": 1}'):
         (state.manual / "planned_stop.json").write_text(rubbish)
