@@ -189,10 +189,8 @@ class Journal:
         return line
 
     def gone(self) -> bool:
-        """Whether the folder that STATE had is there no more. It is never made anew: it may come back as it was."""
-        if self.folder is None or self.folder.parent.is_dir():
-            return False
-        return self.there or not self.folder.parent.parent.is_dir()
+        """Whether STATE/manual is not there. It is never made here: one that was moved away may come back as it was."""
+        return self.folder is not None and not self.folder.parent.is_dir()
 
     def tend(self) -> str:
         """Look after the entries: catch up on a disk that is back. What a person must know of it, "" if nothing."""
@@ -212,10 +210,11 @@ class Journal:
     def _keep(self) -> None:
         """Write what the disk lacks, else what the memory folder lacks."""
         why = _("there is no state folder")
-        if self.folder is not None and self.gone():
-            why = _("the state folder is gone")
+        if self.gone():
+            why = _("the state folder is gone") if self.there else why
         elif self.folder is not None:
             try:
+                self.folder.mkdir(exist_ok=True)
                 for one in self._lacking(self.path):
                     _write(self.path, one)
                 self.safe, self.where, self.there = True, str(self.path), True
@@ -278,7 +277,6 @@ def _write(path: Path, raw: bytes) -> None:
     """
     blob = raw + b"\n"
     new, folder = not path.exists(), path.parent
-    folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, _OPEN | os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o660)
     try:
         told = os.fstat(handle)
@@ -323,7 +321,7 @@ def alone(folder: Path | None) -> _lock:
     places = [folder] if folder is not None and folder.parent.is_dir() else []
     for place in (*places, memory_folder(folder)):
         with contextlib.suppress(OSError):
-            place.mkdir(mode=0o777 if place == folder else 0o700, parents=True, exist_ok=True)
+            place.mkdir(mode=0o777 if place == folder else 0o700, parents=place != folder, exist_ok=True)
             return _lock(place)
     return _lock(memory_folder(folder))  # is not there: no lock, the work goes on
 

@@ -101,6 +101,29 @@ def test_a_state_folder_that_vanishes_takes_no_period_with_it_and_is_caught_up_w
     assert list(memory.glob("*.jsonl")) == []
 
 
+@pytest.mark.parametrize("who", ["the process that wrote it", "a new process"])
+def test_a_manual_folder_that_was_moved_away_is_not_made_anew_and_comes_back_as_it_was(tmp_path, who):
+    state = tmp_path / "state"
+    folder = state / "manual" / "journal"
+    folder.parent.mkdir(parents=True)
+    here = desk(folder, at(0), "operator", False)
+    here.declare(at(1), "all agree")
+    (state / "manual").rename(state / "away")
+    here = here if who == "the process that wrote it" else desk(folder, at(2), "operator", False)
+    here.note(at(3), "while it was away")
+    assert "MEMORY ONLY" in here.journal.where
+    for _look in range(2):
+        catch_up(folder)
+        assert "STATE FOLDER IS GONE" in here.join().journal.tend()
+    assert not (state / "manual").exists()
+    (state / "away").rename(state / "manual")
+    catch_up(folder)
+    assert here.journal.tend() == ""
+    found = {one["kind"] for name in names(folder) for one in read_lines(folder / name)[0]}
+    assert {"declared", "note"} <= found
+    assert list(memory_folder(folder).glob("*.jsonl")) == []
+
+
 def test_a_deleted_state_folder_that_is_made_anew_gets_the_whole_period(tmp_path, memory):
     folder = tmp_path / "state" / "manual" / "journal"
     folder.parent.mkdir(parents=True)
