@@ -35,6 +35,7 @@ class Station(Plant):
             self.switch(name, False)
         self.state = replace(self.state, volume_m3={**self.state.volume_m3, well.id: 0.9 * well.area_m2})
         self.speed, self.runs, self.dies_s, self.called, self.over_m3 = 0, False, float("inf"), "", 0.0
+        self.leaks, self.out, self.calls = [], False, []  # times at which its hose leaked; out until mended
 
     def advance(self, seconds):
         end = self.now + seconds
@@ -61,7 +62,7 @@ def at_the_gauge(plant):
         yield 20
 
 
-def driver(plant, gauge):
+def driver(plant, gauge, leaking=False):
     """The acts of the person at the pump, who hears a call at the end of a round. Without `gauge` there is none."""
     began = [0.0]
 
@@ -82,9 +83,18 @@ def driver(plant, gauge):
             yield 20  # WHEN the level has reached it
         yield 20
 
+    def ready(step, sheet):
+        yield 5
+        if plant.out:
+            yield go_to(step.text)
+
     def start(step, sheet):
         plant.runs, plant.speed = True, 0
         yield 20
+        if leaking:
+            plant.runs, plant.out = False, bool(plant.leaks)
+            plant.leaks.append(plant.now)
+            yield go_to(step.if_not, 1 if plant.out else 0)
 
     def faster(step, sheet):
         before = plant.state.level_m(stations.WET_WELL)
@@ -97,6 +107,11 @@ def driver(plant, gauge):
         if plant.board(stations.WET_WELL, 0.01) <= HAND_STOP_M:
             plant.runs = False
         plant.called = ""
+
+    def notify(step, sheet):
+        yield 5
+        if plant.out:
+            plant.calls.append(plant.now)
 
     def until_the_next_round(step, sheet):
         due = began[0] + span_s(PAGE.repeats[0].every, sheet)
@@ -111,11 +126,12 @@ def driver(plant, gauge):
         "4": ("Set the pump", takes(10)), "5": ("Set the suction", takes(10)), "6": ("Set the discharge", takes(10)),
         "7": ("Set ramps", takes(10)), "8": ("Check the whole line", takes(10)), "9": ("Notify", takes(10)),
         "10": ("Read the wet well level", level), "11": ("IF the mobile pump is running", running),
+        "11a": ("IF this pump is out", ready),
         "12": ("WHEN the level has reached", prime), "13": ("Open the valve", takes(30)),
         "14": ("Start the mobile pump", start), "15": ("Check the discharge", takes(10)),
         "16": ("WHILE the level rises", faster), "17": ("Read the instruments", takes(20)),
         "18": ("IF the level has fallen to", stop), "19": ("IF the mobile pump stands", takes(30)),
-        "20": ("IF the level is above", takes(5)), "21": ("IF sewage flows over", takes(5)),
+        "20": ("IF the level is above", notify), "21": ("IF sewage flows over", takes(5)),
         "22": ("Record level", until_the_next_round),
     }  # fmt: skip
 
@@ -143,4 +159,11 @@ def test_an_engine_that_dies_at_the_evening_peak_is_heard_and_started_again(monk
 
 
 def test_rounds_alone_would_draw_the_well_below_its_stop_level(monkeypatch):
-    assert min(walked(monkeypatch, 3, gauge=False)) < level_of(SHEET, "stop_level")
+    assert min(walked(monkeypatch, 20, gauge=False)) < level_of(SHEET, "stop_level")
+
+
+def test_a_hose_that_leaks_twice_is_not_opened_again_and_each_round_tells_the_shift_lead(monkeypatch):
+    plant = Station(monkeypatch, 20)
+    together(plant, 1, walk("P-14", "R", driver(plant, True, leaking=True), []), at_the_gauge(plant))
+    assert len(plant.leaks) == 2
+    assert len(plant.calls) >= 5

@@ -138,12 +138,17 @@ def level_of(sheet, name):
     return float(sheet.values[name].split()[0])
 
 
-def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()):
+def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=(), blocked=()):
     """What the words of P-03 mean to somebody who is `late_s` behind the gauge. Returns acts, calls and records.
 
     `unreadable`: nothing is seen of the gauge, so the ammeter tells when a pump draws air. `power_lost`: from, to [s].
+    `blocked`: pumps whose current is high a minute after their start.
     """
-    well, pumps, told = stations.WET_WELL, stations.SEWAGE, {"calls": 0, "overflow": 0, "second": 0, "chosen": ""}
+    well, pumps, told = (
+        stations.WET_WELL,
+        stations.SEWAGE,
+        {"calls": 0, "overflow": 0, "second": 0, "chosen": "", "failed": []},
+    )
 
     def is_dark():
         return bool(power_lost) and power_lost[0] <= plant.now - STATE.time_s < power_lost[1]
@@ -180,7 +185,7 @@ def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()
 
     def select(step, sheet):
         yield 5
-        told["chosen"] = plant.rested_longest(pumps, out_of_order)
+        told["chosen"] = plant.rested_longest(pumps, (*out_of_order, *told["failed"]))
         if not told["chosen"]:
             yield go_to(step.if_not)
         rest_s, alarm = level_of(sheet, "rest_time") * 60, level_of(sheet, "alarm_level")
@@ -225,8 +230,12 @@ def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()
     def ammeter(step, sheet):
         if unreadable:
             yield from at_the_ammeter(step.timer.s)
+            for name in set(plant.running(pumps)) & set(blocked):
+                plant.switch(name, False)
+                told["failed"].append(name)
+                yield go_to(step.if_not, 2)
             if not plant.running(pumps):
-                yield go_to(step.if_not)
+                yield go_to(step.if_not, 1)
 
     def none_runs(step, sheet):
         yield 5
@@ -242,7 +251,7 @@ def lift_station(plant, late_s, out_of_order=(), unreadable=False, power_lost=()
             plant.switch(name, True)
             told["second"] += 1
         elif told.get("rising"):
-            yield go_to(step.if_not)
+            yield go_to(step.if_not, 1)
         yield 5
 
     def notify(step, sheet):
@@ -447,6 +456,15 @@ def test_a_gauge_that_nobody_can_read_neither_drowns_the_station_nor_stops_the_r
     assert told["calls"] >= 2
     assert {"8a", "14"} <= set(visits)
     assert not {"9", "13"} & set(visits[visits.index("8a") :]) or told["second"] == 0
+
+
+def test_where_the_gauge_is_unreadable_another_pump_follows_at_once_the_one_that_is_blocked(monkeypatch):
+    plant = Plant(monkeypatch, stations.SEWAGE)
+    told, acts = lift_station(plant, 20, unreadable=True, blocked=("R-P01",))
+    together(plant, 1.0, walk("P-03", "R", acts, []))
+    assert told["failed"] == ["R-P01"]
+    assert plant.started["R-P02"][0] - plant.stopped["R-P01"][0] < 60
+    assert max(plant.levels["R-T01"]) < 3.00
 
 
 def test_without_power_every_switch_is_off_before_it_comes_back(monkeypatch):
