@@ -12,7 +12,10 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,14 +24,14 @@ from typing import Any
 from fallback_procedures import shipped
 from fallback_procedures.contents import contents_page, gaps, gaps_page
 from fallback_procedures.hypertext import index_document, set_document
-from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
 from fallback_procedures.paper import can_make_pdf, pdf
 from fallback_procedures.place import Place
+from fallback_procedures.plain import plain_files, read_plain, refuse_links, replace_file
 from fallback_procedures.sets import Plant, Section, fingerprint, plant_now, section_pages, sections, sets
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.textpage import text_pages
-from fallback_procedures.words import _, clean, language, use_language, utc_text
+from fallback_procedures.words import _, language, use_language, utc_text
 
 try:
     import fcntl
@@ -38,6 +41,7 @@ except ImportError:  # not on every system that a USB stick meets; there one ren
 RENEW_S = 20 * 3600.0  # a set that did not change is taken over from the binder before, up to this age [s]
 OLD_S = 3600.0  # what lies beside the binder that counts is kept so long: somebody may be reading it [s]
 WAIT_S = 120.0  # how long another renderer is waited for [s]
+FILE_LIMIT = 100_000_000  # bytes; a binder with pictures has some
 KNOWN = 60  # how many sets that were rendered once are remembered, so that their paper can be told
 
 
@@ -54,11 +58,12 @@ def render(place: Place, library: Library, now_s: float, paper: str = "") -> dic
     `now_s` since 1970 [s]; `paper` a4 or letter, else that of the binder before. Sets that say the same as before and
     are young are taken over. Raises Unprintable.
     """
-    if place.binder is None:
+    if place.binder is None or place.manual is None:
         raise Unprintable(_("there is no state folder; --state names one"))
     spoken_before = language()
     try:
-        place.binder.mkdir(parents=True, exist_ok=True)
+        place.binder.mkdir(exist_ok=True)  # where STATE/manual was moved away it is not made anew
+        refuse_links(place.binder, place.manual)
         with _alone(place.binder):
             return _render(place, place.binder, library, now_s, paper)
     except OSError as fault:
@@ -77,18 +82,19 @@ def _render(place: Place, binder: Path, library: Library, now_s: float, paper: s
         paper or before.get("paper") or "a4", "simulated": plant.simulated,
         "folder": f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}-{mark}", "sets": [], "sections": [],
     }  # fmt: skip
-    while (binder / record["folder"]).exists():
+    while os.path.lexists(binder / record["folder"]):
         record["folder"] += "x"
-    new = binder / f".new-{os.getpid()}-{record['folder']}"
+    new = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=binder))  # nobody else may write into it
     try:
         for mine in sets(found):
             use_language(mine[0].language)
-            made = _taken_over(binder, before, new, mine, record, now_s, library)
+            made = _taken_over(folder_of(place), before, new, mine, record, now_s, library)
             record["sets"].append(made or _make_set(new, mine, record, now_s, plant, library))
             record["sections"] += [_row(section) for section in mine]
         use_language("en")
         _put(new / "index.html", index_document(record).encode())
         _settle(new)
+        new.chmod(stat.S_IMODE(binder.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
         os.rename(new, binder / record["folder"])
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
@@ -110,7 +116,7 @@ def _make_set(
     counts = [len(text) for text in texts]
     contents = contents_page(mine[0], [*every, gaps], counts, mark, now_s, plant)
     whole = [contents, *every, gaps]
-    folder = f"{one}/{site or 'any'}"
+    folder = _folder(mine)
     _put(
         new / folder / "binder.txt",
         "\f".join(text for some in (text_pages(contents), *texts) for text in some).encode(),
@@ -128,20 +134,29 @@ def _make_set(
 
 
 def _taken_over(
-    binder: Path, before: dict[str, Any], new: Path, mine: list[Section], record: dict[str, Any], now_s: float,
+    old: Path | None, before: dict[str, Any], new: Path, mine: list[Section], record: dict[str, Any], now_s: float,
     library: Library,
 ) -> dict[str, Any] | None:  # fmt: skip
-    """The record of a set that is as it was; its files are linked into the new folder. None where it must be made."""
-    key = _key(mine, record, library)
+    """The record of a set that is as it was; its files are copied into the new folder. None where it must be made."""
+    key, folder = _key(mine, record, library), _folder(mine)
     rows = before.get("sets")
-    for one in rows if isinstance(rows, list) else ():
+    for one in rows if isinstance(rows, list) and old else ():
         if isinstance(one, dict) and one.get("key") == key and 0 <= now_s - one.get("made_s", 0) < RENEW_S:
-            old, folder = binder / str(before.get("folder")), str(one["folder"])
-            with contextlib.suppress(OSError):
-                shutil.copytree(old / folder, new / folder, copy_function=_link)
-                return one
+            strange: list[str] = []
+            try:
+                for path, parts in plain_files(Path(str(old), folder), strange, every=True):
+                    _put(Path(new, folder, *parts), read_plain(path, FILE_LIMIT, old))
+            except OSError as fault:
+                strange.append(str(fault))
+            if not strange and (new / folder).is_dir():
+                return {**one, "folder": folder}
             shutil.rmtree(new / folder, ignore_errors=True)
     return None
+
+
+def _folder(mine: list[Section]) -> str:
+    """Where the files of a set lie below the binder."""
+    return f"{mine[0].language}/{mine[0].site or 'any'}"
 
 
 def _key(mine: list[Section], record: dict[str, Any], library: Library) -> str:
@@ -168,7 +183,8 @@ def _alone(binder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    with (binder / ".lock").open("w") as lock:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with open(os.open(binder / ".lock", flags, 0o660), "wb") as lock:
         deadline = time.monotonic() + WAIT_S
         while True:
             try:
@@ -194,36 +210,23 @@ def _settle(folder: Path) -> None:
                 os.fsync(file.fileno())
 
 
-def replace_file(path: Path, blob: bytes) -> None:
-    """Replace a file as a whole, on the disk before it counts."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
-        file.write(blob)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)
-
-
 def _tidy(binder: Path, counts: str) -> None:
     """Remove binders that no longer count, and what a killed renderer left."""
     for path in binder.iterdir():
         known = path.name.startswith(".new-") or (path.name[8:9] == "T" and "Z-" in path.name)
         with contextlib.suppress(OSError):
-            if known and path.name != counts and path.is_dir() and time.time() - path.stat().st_mtime > OLD_S:
+            if path.name == counts or time.time() - path.lstat().st_mtime < OLD_S:
+                continue
+            if known and path.is_dir():
                 shutil.rmtree(path)
+            elif path.name.endswith(".part"):
+                path.unlink()
 
 
 def read_record(place: Place, name: str) -> dict[str, Any]:
     """One of the binder's own files; empty where there is none that can be read."""
     try:
-        record = json.loads(read_plain(place.binder / name, 4_000_000)) if place.binder else {}
+        record = json.loads(read_plain(place.binder / name, 4_000_000, place.manual)) if place.binder else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
@@ -247,8 +250,10 @@ def record_of(place: Place) -> dict[str, Any]:
 def folder_of(place: Place) -> Path | None:
     """The folder of the binder that counts, whole; None where none is rendered."""
     name = record_of(place).get("folder")
-    folder = place.binder / clean(name, 80) if place.binder and isinstance(name, str) and "/" not in name else None
-    return folder if folder is not None and folder.is_dir() else None
+    if place.binder is None or not isinstance(name, str) or not re.fullmatch(r"\.|\w[\w.-]{0,80}", name):
+        return None
+    folder = place.binder / name
+    return folder if folder.is_dir() and not place.binder.is_symlink() and not folder.is_symlink() else None
 
 
 def flatten(place: Place) -> None:

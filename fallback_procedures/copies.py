@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fallback_procedures.binder import Unprintable, folder_of, record_of, replace_file
+from fallback_procedures.binder import Unprintable, folder_of, record_of
 from fallback_procedures.journal import memory_folder
 from fallback_procedures.library import Library
 from fallback_procedures.open_period import Refused
 from fallback_procedures.paper import Content, can_make_pdf, pdf
 from fallback_procedures.place import Place, site_named, sites_of, sites_to_ask
+from fallback_procedures.plain import refuse_links, replace_file
 from fallback_procedures.printing import Sent, send, write_device
 from fallback_procedures.sets import Section, as_text, holding, masters, plant_now, section_pages, sites
 from fallback_procedures.textpage import WIDTH, strip, text_pages
@@ -80,7 +81,8 @@ def _print_set(place: Place, site: str, wanted: str, how: Wanted) -> Sent:
     if len(rows) > 1:
         named = " ".join(one["site"] for one in rows)
         raise Unprintable(_("which station? --site takes one of: {names}").format(names=named))
-    path = folder / rows[0]["folder"] / ("binder.pdf" if record_of(place).get("pdf") else "binder.txt")
+    name = "binder.pdf" if record_of(place).get("pdf") else "binder.txt"
+    path = folder / wanted / (rows[0]["site"] or "any") / name
     if how.device:
         return write_device(how.device, path.with_suffix(".txt").read_text("utf-8").split("\f"), how.encoding)
     sent = send(path, how.printer, how.paper or record_of(place).get("paper", "a4"), f"binder {site} {wanted}", 300.0)
@@ -110,7 +112,9 @@ def _file_of(place: Place, library: Library, section: Section, simulated: bool, 
         if base is not None:
             path = base / "now" / f"{section.stem.replace('/', '_')}{'_DRILL' if how.drill else ''}{ending}"
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                base.mkdir(parents=base != place.binder, exist_ok=True)
+                path.parent.mkdir(exist_ok=True)
+                refuse_links(path.parent, base.parent)
                 replace_file(path, blob)
                 return path
             except OSError:

@@ -64,14 +64,6 @@ def is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(told.st_mode) and (not hasattr(os, "getuid") or told.st_uid == os.getuid())
 
 
-def read_plain(path: Path, limit: int) -> bytes:
-    """At most `limit` bytes of a plain file; OSError for a pipe or a device, which could make us wait for ever."""
-    if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "is no plain file", os.fspath(path))
-    with path.open("rb") as file:
-        return file.read(limit)
-
-
 @dataclass
 class _Read:
     """What was read of a file so far: it only grows, so the next look reads what was added."""

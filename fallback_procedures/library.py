@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.journal import read_plain
+from fallback_procedures.plain import read_plain, refuse_links
 from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, parse
 from fallback_procedures.sheet import Sheet, read_sheet, used
 from fallback_procedures.words import LANGUAGES, _, clean
@@ -96,21 +96,18 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
         notes.append(_("the shipped library is missing: use the printed binder"))
     sheets: dict[str, Sheet] = {}
     if manual is not None:
-        for path in _texts(manual / "procedures", notes):
-            entry = read_entry(path, "site")
-            if entry is not None and not entry.procedure and not _meant(path, entry.text):
+        for path in _texts(manual / "procedures", manual, notes):
+            entry = read_entry(path, "site", manual) or _unread(path)
+            if not entry.procedure and not _meant(path, entry.text):
                 continue  # a README beside the procedures
-            if entry is None:
-                notes.append(f"{path}: cannot be read")
-            else:
-                before = entries.get((entry.id, entry.language))
-                if before and before.origin == "site":
-                    told = f"{before.path} is a copy of it too: keep one, take the other out of this folder"
-                    entry = replace(entry, procedure=None, faults=(Fault(1, told),))
-                entries[entry.id, entry.language] = entry
-                notes += [f"{path}: line {fault.line}: {fault.text}" for fault in entry.faults[:1]]
-        for path in _texts(manual / "sheets", notes):
-            raw = _bytes(path)
+            before = entries.get((entry.id, entry.language))
+            if before and before.origin == "site":
+                told = f"{before.path} is a copy of it too: keep one, take the other out of this folder"
+                entry = replace(entry, procedure=None, faults=(Fault(1, told),))
+            entries[entry.id, entry.language] = entry
+            notes += [f"{path}: line {fault.line}: {fault.text}" for fault in entry.faults[:1]]
+        for path in _texts(manual / "sheets", manual, notes):
+            raw = _bytes(path, manual)
             sheet = read_sheet(raw) if raw is not None else Sheet(faults=(Fault(1, "cannot be read"),))
             notes += [f"{path}: line {fault.line}: {fault.text}" for fault in sheet.faults[:1]]
             if sheet.site in sheets:
@@ -123,10 +120,15 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
     return Library(entries, sheets, tuple(clean(note, 300) for note in notes))
 
 
-def read_entry(path: Path, origin: str) -> Entry | None:
-    """One file; None where it cannot be opened."""
-    raw = _bytes(path)
+def read_entry(path: Path, origin: str, below: Path | None = None) -> Entry | None:
+    """One file; None where it cannot be opened, or where a link leads to it `below` that folder."""
+    raw = _bytes(path, below)
     return None if raw is None else entry_of(path, origin, raw)
+
+
+def _unread(path: Path) -> Entry:
+    """What a site's file that cannot be opened stands for: it hides the shipped text, as a faulty one does."""
+    return replace(entry_of(path, "site", b""), faults=(Fault(1, "cannot be read, or is a link"),))
 
 
 def entry_of(path: Path, origin: str, raw: bytes) -> Entry:
@@ -169,9 +171,12 @@ def _meant(path: Path, text: str) -> bool:
     )
 
 
-def _texts(folder: Path, notes: list[str]) -> list[Path]:
+def _texts(folder: Path, manual: Path, notes: list[str]) -> list[Path]:
     try:
-        found = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+        refuse_links(folder, manual)
+        every = list(folder.rglob("*"))
+        notes += [f"{path}: is a link, which is not followed" for path in every if path.is_symlink()]
+        found = sorted(path for path in every if path.suffix == ".txt" and (path.is_symlink() or path.is_file()))
         if len(found) > FILES:
             notes.append(f"{folder}: {len(found)} files; only the first {FILES} are read, take out what is not needed")
         return found[:FILES]
@@ -180,8 +185,8 @@ def _texts(folder: Path, notes: list[str]) -> list[Path]:
         return []
 
 
-def _bytes(path: Path) -> bytes | None:
+def _bytes(path: Path, below: Path | None) -> bytes | None:
     try:
-        return read_plain(path, SIZE_LIMIT + 1)
+        return read_plain(path, SIZE_LIMIT + 1, below)
     except OSError:
         return None

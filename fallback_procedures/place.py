@@ -15,9 +15,10 @@ from typing import Any
 from fallback_procedures import shipped
 from fallback_procedures.back import Watch
 from fallback_procedures.desk import Desk
-from fallback_procedures.journal import catch_up, read_plain
+from fallback_procedures.journal import catch_up
 from fallback_procedures.library import Library
 from fallback_procedures.open_period import Refused
+from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import values_of
 from fallback_procedures.run import Due, Period
 from fallback_procedures.triggers import (
@@ -60,7 +61,7 @@ class Place:
         try:
             words = []
             if self.manual:
-                words = read_plain(self.manual / "facts" / "ledger_head.txt", 4096).decode().split()[:6]
+                words = read_plain(self.manual / "facts" / "ledger_head.txt", 4096, self.manual).decode().split()[:6]
         except (OSError, ValueError):
             return ""
         told = ":".join(words[2::3])
@@ -91,7 +92,7 @@ def find(explicit: str | None) -> Place:
 
 def _stick_of(manual: Path) -> str:
     try:
-        made = seconds_of(json.loads(read_plain(manual / STICK, 10_000))["made"])
+        made = seconds_of(json.loads(read_plain(manual / STICK, 10_000, manual))["made"])
     except FileNotFoundError:
         return ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -11,11 +11,11 @@ import hashlib
 import time
 from dataclasses import dataclass
 
-from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Entry, Library, content_hash
 from fallback_procedures.master import Master, master_page, read_master
 from fallback_procedures.paper import Content, content
 from fallback_procedures.place import Place, sites_of
+from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import Procedure
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.textpage import text_pages
@@ -72,7 +72,7 @@ def masters(place: Place) -> dict[str, Master]:
     found: dict[str, Master] = {}
     for path in sorted((place.manual / "setpoints").glob("*.txt")) if place.manual else []:
         try:
-            read = read_master(read_plain(path, 200_000))
+            read = read_master(read_plain(path, 200_000, place.manual))
         except OSError:
             continue
         if read.site:

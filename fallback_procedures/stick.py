@@ -21,15 +21,14 @@ import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.binder import Unprintable, flatten, folder_of, record_of, render
-from fallback_procedures.journal import read_plain
+from fallback_procedures.binder import FILE_LIMIT, Unprintable, flatten, folder_of, read_record, record_of, render
 from fallback_procedures.library import load
 from fallback_procedures.place import STICK, STICK_JOURNAL, Place
+from fallback_procedures.plain import open_plain, plain_files, read_plain, refuse_links, replace_file
 from fallback_procedures.sets import fingerprint, sections
 from fallback_procedures.shelf import status
 from fallback_procedures.words import LANGUAGES, _, clean, local_text, utc_text
@@ -40,7 +39,6 @@ ROOM, SUMS, KEY, START = "handwheel", "SHA256SUMS", "ledger_key.pem", "START.txt
 PROGRAM = "handwheel-manual.pyz"
 FILES = ("status.json", "last_known.txt", "last_known_minute.txt", "planned_stop.json")
 FOLDERS = ("procedures", "sheets", "setpoints", "facts", "binder")
-FILE_LIMIT = 100_000_000  # bytes; a binder with pictures has some
 COUNT_LIMIT = 20_000  # files
 SIGN_S = 60  # how long a signature is waited for [s]
 MAIN = b"""\
@@ -110,13 +108,18 @@ class Stick:
         self.taken.add(name.lower())
         self.sums[name] = hashlib.sha256(raw).hexdigest()
 
-    def copy(self, folder: Path, name: str) -> None:
-        """All plain files below a folder, under names that any system takes."""
+    def copy(self, folder: Path, name: str, manual: Path) -> None:
+        """All plain files below a folder of STATE/manual, under names that any system takes; no link is followed."""
+        try:
+            refuse_links(folder, manual)
+        except OSError as fault:
+            self.left_out.append(f"{fault.filename}: {fault.strerror}")
+            return
         for path, parts in plain_files(folder, self.left_out):
             if len(self.sums) > COUNT_LIMIT:
                 raise Unmade(_("{path} holds too many files").format(path=clean(folder)))
             try:
-                raw = _plain(path)
+                raw = _plain(path, manual)
             except OSError as fault:
                 self.left_out.append(f"{path}: {fault.strerror}")
                 continue
@@ -150,7 +153,9 @@ def make(place: Place, target: Path, role: str, now_s: float) -> list[str]:
             os.replace(room, old)
         os.replace(new, room)
         (target / STICK_JOURNAL).mkdir(exist_ok=True)
-        _replace(target / START, (room / START).read_bytes())
+        for left in target.glob(f".{START}.*.part"):
+            left.unlink()
+        replace_file(target / START, (room / START).read_bytes())
         _sync(target)
         _remove(old)
     except OSError as fault:
@@ -170,10 +175,11 @@ def make(place: Place, target: Path, role: str, now_s: float) -> list[str]:
 def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
     """Everything below the room; what to tell the person of it."""
     manual, said = place.manual, []
+    (stick.room / "manual").mkdir(parents=True)
     for name in FILES:
         if manual is not None and os.path.lexists(manual / name):
             try:
-                stick.write(f"manual/{name}", _plain(manual / name))
+                stick.write(f"manual/{name}", _plain(manual / name, manual))
             except OSError as fault:
                 if fault.errno in (errno.ENOSPC, errno.EIO, errno.EROFS):
                     raise
@@ -183,16 +189,18 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
     as_is = bool(told["rendered"]) and not told["render_again"]
     for name in FOLDERS:
         if manual is not None and name != "binder":
-            stick.copy(manual / name, f"manual/{name}")
+            stick.copy(manual / name, f"manual/{name}", manual)
     pages = folder_of(place) if as_is else None
     if pages and manual is not None:
-        stick.copy(pages, "manual/binder")
+        stick.copy(pages, "manual/binder", manual)
         if pages != manual / "binder" / ".":  # flat, so that a person finds the pages without us
             stick.write("manual/binder/fingerprint.json", json.dumps({**record_of(place), "folder": "."}).encode())
-            with contextlib.suppress(FileNotFoundError):
-                stick.write("manual/binder/printed.json", _plain(manual / "binder" / "printed.json"))
+            if printed := read_record(place, "printed.json"):
+                stick.write("manual/binder/printed.json", json.dumps(printed).encode())
         said.append(_("pages: the binder {mark} of {at}").format(mark=told["rendered"], at=told["rendered_at"]))
     else:
+        if manual is not None and (manual / "binder").is_symlink():
+            stick.left_out.append(_("{path}: is a link, which is not followed").format(path=manual / "binder"))
         own = Place(stick.room / "manual")
         made = render(own, load(own.manual, LANGUAGES), now_s)
         flatten(own)
@@ -210,7 +218,7 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
     stick.write(PROGRAM, program())
     stick.write(START, start_text(now_s))
     sums = "".join(f"{digest}  {name}\n" for name, digest in sorted(stick.sums.items()))
-    _replace(stick.room / SUMS, sums.encode())
+    replace_file(stick.room / SUMS, sums.encode())
     said.append(sign(stick.room / SUMS, manual.parent if manual else None))
     return said
 
@@ -386,52 +394,12 @@ def fat_name(name: str) -> str:
     return f"_{kept}" if _RESERVED.fullmatch(kept) else kept
 
 
-def plain_files(
-    folder: Path, left_out: list[str], parts: tuple[str, ...] = (), every: bool = False
-) -> Iterator[tuple[Path, list[str]]]:
-    """The plain files below a folder with the parts of their names; links, pipes and devices are left out, and said.
-
-    What is being written (.name.part) or was printed in haste (now/) is none of them, but for `every`.
-    """
-    try:
-        rows = sorted(os.scandir(folder), key=lambda row: row.name)
-    except FileNotFoundError:
-        return
-    except OSError as fault:
-        left_out.append(f"{folder}: {fault.strerror}")
-        return
-    for row in rows:
-        if not every and (row.name.startswith(".") or (folder.name == "binder" and row.name == "now")):
-            continue
-        if row.is_dir(follow_symlinks=False) and len(parts) < 8:
-            yield from plain_files(Path(row.path), left_out, (*parts, row.name), every)
-        elif row.is_file(follow_symlinks=False):
-            yield Path(row.path), [*parts, row.name]
-        else:
-            left_out.append(_("{path}: is no plain file").format(path=row.path))
-
-
-def _plain(path: Path) -> bytes:
+def _plain(path: Path, below: Path | None = None) -> bytes:
     """All of a plain file; OSError for a link, a pipe, a device, and for what is too large to be ours."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with open(os.open(path, flags), "rb") as file:
-        told = os.fstat(file.fileno())
-        if not stat.S_ISREG(told.st_mode):
-            raise OSError(errno.EINVAL, _("is no plain file"))
-        if told.st_size > FILE_LIMIT:
+    with open_plain(path, below or path.parent) as file:
+        if os.fstat(file.fileno()).st_size > FILE_LIMIT:
             raise OSError(errno.EFBIG, _("is too large"))
         return file.read(FILE_LIMIT)
-
-
-def _replace(path: Path, raw: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with contextlib.suppress(FileNotFoundError):
-        part.unlink()  # whatever lies there, a link too
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644), "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def _remove(folder: Path) -> None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fallback_procedures.journal import read_plain
 from fallback_procedures.library import Library
+from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import SITE_ID, Applies, Procedure
 from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of, where_lost, word
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
@@ -103,7 +103,7 @@ def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
         return None, _("there is no state folder")
     path = manual / "status.json"
     try:
-        raw = read_plain(path, STATUS_LIMIT + 1)
+        raw = read_plain(path, STATUS_LIMIT + 1, manual)
         status = json.loads(raw.decode() if len(raw) <= STATUS_LIMIT else "")
     except FileNotFoundError:
         return None, _("handwheel has published nothing here")
@@ -112,7 +112,7 @@ def read_status(manual: Path | None) -> tuple[dict[str, Any] | None, str]:
     if not isinstance(status, dict) or status.get("format") != 1:
         return None, _("the status of handwheel has another format")
     try:
-        stop = json.loads(read_plain(manual / "planned_stop.json", STATUS_LIMIT).decode())
+        stop = json.loads(read_plain(manual / "planned_stop.json", STATUS_LIMIT, manual).decode())
         status["daemon"] = {**_table(status, "daemon"), "planned_stop": stop}
     except (OSError, ValueError, RecursionError):
         pass
@@ -380,9 +380,9 @@ def known_values(manual: Path | None, status: dict[str, Any] | None, now: Now) -
     A power cut may have torn it: what it lacks is in last_known_minute.txt, which was on the disk.
     """
     rows: dict[str, Known] = {}
-    for name in ("last_known.txt", "last_known_minute.txt") if manual is not None else ():
+    for path in (manual / "last_known.txt", manual / "last_known_minute.txt") if manual is not None else ():
         try:
-            text = read_plain(Path(str(manual), name), STATUS_LIMIT).decode("utf-8", "replace")
+            text = read_plain(path, STATUS_LIMIT, manual).decode("utf-8", "replace")
         except OSError:
             continue
         for row in _known(text.splitlines(), status, now):

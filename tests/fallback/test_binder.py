@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,13 +122,72 @@ def test_what_did_not_change_is_taken_over_and_what_did_is_not(place, state, tex
     after = folder_of(place)
     assert after != before
     assert before.is_dir()  # somebody may be reading it
-    assert (after / "en/R/P-03.txt").stat().st_ino == (before / "en/R/P-03.txt").stat().st_ino
+    assert (after / "en/R/P-03.txt").read_text() == (before / "en/R/P-03.txt").read_text()
     render(place, library, NOW_S + RENEW_S + 61)
-    assert (folder_of(place) / "en/R/P-03.txt").stat().st_ino != (before / "en/R/P-03.txt").stat().st_ino
+    assert (folder_of(place) / "en/R/P-03.txt").read_text() != (before / "en/R/P-03.txt").read_text()
     sheet = state.manual / "sheets" / "R.txt"
     sheet.write_text(sheet.read_text() + "phone_manager = +44 7700 900299\n")
     render(place, few(place), NOW_S + RENEW_S + 62)
     assert "+44 7700 900299" in (folder_of(place) / "en/R/F11.txt").read_text()
+
+
+def test_no_link_in_the_binder_leads_a_renderer_to_read_or_write_elsewhere(place, state, tmp_path, text_only):
+    library = few(place)
+    render(place, library, NOW_S)
+    outside, secret = tmp_path / "outside", tmp_path / "secret.txt"
+    outside.mkdir()
+    secret.write_text("topsecret")
+    (outside / "P-03.txt").write_text("topsecret")
+    old = folder_of(place)
+    for name in ("P-03.txt", "binder.html"):
+        (old / "en/R" / name).unlink()
+        (old / "en/R" / name).symlink_to(secret)
+    shutil.rmtree(old / "de/R")
+    (old / "de/R").symlink_to(outside)
+    shutil.rmtree(old / "fr")
+    (old / "fr").symlink_to(tmp_path)
+    for name in (f".fingerprint.json.{os.getpid()}.part", "known.json"):
+        (place.binder / name).unlink(missing_ok=True)
+        (place.binder / name).symlink_to(secret)
+    (place.binder / ".lock").unlink()
+    (place.binder / ".lock").symlink_to(secret)
+    with pytest.raises(Unprintable, match="cannot be written"):
+        render(place, library, NOW_S + 60)
+    (place.binder / ".lock").unlink()
+    render(place, library, NOW_S + 60)
+    new = folder_of(place)
+    assert new not in (None, old)
+    assert not [path for path in new.rglob("*") if path.is_symlink()]
+    assert not [path for path in new.rglob("*") if path.is_file() and "topsecret" in path.read_text()]
+    assert secret.read_text() == "topsecret"
+    assert [path.name for path in outside.iterdir()] == ["P-03.txt"]
+
+
+def test_a_record_that_names_folders_elsewhere_leads_nowhere(place, tmp_path, text_only):
+    library = few(place)
+    render(place, library, NOW_S)
+    record, right = record_of(place), folder_of(place)
+    for folder, of_set in (("..", "en/R"), (str(tmp_path), "en/R"), (right.name, "../../../../EVIL")):
+        sets = [{**one, "folder": of_set} for one in record["sets"]]
+        (place.binder / "fingerprint.json").write_text(json.dumps({**record, "folder": folder, "sets": sets}))
+        assert folder_of(place) in (None, right)
+        made = render(place, library, NOW_S + 60)
+        assert {one["folder"] for one in made["sets"]} == {"en/R", "de/R", "fr/R"}
+    assert not list(tmp_path.rglob("EVIL"))
+
+
+@pytest.mark.parametrize("gone", ["moved away", "a link"])
+def test_no_binder_is_rendered_where_manual_is_gone_or_the_binder_is_a_link(place, state, tmp_path, gone):
+    library = few(place)
+    (tmp_path / "outside").mkdir()
+    if gone == "a link":
+        place.binder.symlink_to(tmp_path / "outside")
+    else:
+        place.manual.rename(state.root / "away")
+    with pytest.raises(Unprintable, match="cannot be written"):
+        render(place, library, NOW_S)
+    assert not list((tmp_path / "outside").iterdir())
+    assert place.manual.exists() == (gone == "a link")
 
 
 def test_old_folders_go_and_the_one_that_counts_stays(place, text_only):

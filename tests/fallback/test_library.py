@@ -101,6 +101,23 @@ def test_a_missing_translation_is_given_in_english_and_says_so(tmp_path):
     assert "TRANSLATION MISSING: shown in EN" in [one["text"] for one in stamps]
 
 
+def test_a_link_among_a_sites_own_files_is_not_followed_said_and_hides_the_shipped_text(tmp_path):
+    manual, outside = tmp_path / "manual", tmp_path / "outside"
+    outside.mkdir()
+    (manual / "procedures").mkdir(parents=True)
+    (outside / "P-03.txt").write_text((SHIPPED / "en" / "P-03.txt").read_text())
+    (outside / "R.txt").write_text(SHEET)
+    (manual / "procedures" / "P-03.txt").symlink_to(outside / "P-03.txt")
+    (manual / "procedures" / "de").symlink_to(outside)
+    (manual / "sheets").symlink_to(outside)
+    library = load(manual)
+    entry = library.entries["P-03", "en"]
+    assert (entry.origin, entry.procedure, entry.text) == ("site", None, "")
+    assert library.sheets == {}
+    for name in ("procedures/P-03.txt", "procedures/de", "sheets"):
+        assert [note for note in library.notes if f"{manual / name}: " in note and "link" in note], name
+
+
 def test_an_old_copy_in_another_folder_replaces_nothing_in_silence(tmp_path):
     own, old = tmp_path / "procedures" / "P-03.txt", tmp_path / "procedures" / "old" / "P-03.txt"
     sheet, older = tmp_path / "sheets" / "R.txt", tmp_path / "sheets" / "archive" / "riverside.txt"

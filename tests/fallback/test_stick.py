@@ -102,10 +102,11 @@ def test_a_stick_has_all_that_a_rescue_laptop_reads_and_says_what_it_left_out(wh
     room = whole[0] / "usb" / ROOM
     have = names(room)
     assert {START, SUMS, "handwheel-manual.pyz", "manual/status.json", "manual/last_known.txt", "manual/sheets/R.txt",
-            "library/de/P-03.txt", "manual/binder/fr/R/binder.txt"} <= set(have)  # fmt: skip
+            "library/de/P-03.txt", "manual/binder/fr/R/binder.txt", "manual/binder/fr/R/binder.html",
+            "manual/binder/index.html"} <= set(have)  # fmt: skip
     assert (whole[0] / "usb" / START).read_bytes() == (room / START).read_bytes()
     assert not [name for name in have if "journal" in name]
-    assert "link.txt: is no plain file" in whole[1]
+    assert "link.txt: is a link, which is not followed" in whole[1]
     assert "pipe.txt: is no plain file" in whole[1]
     assert "sparse.bin: is too large" in whole[1]
     assert "NOT SIGNED: " in whole[1]
@@ -246,6 +247,31 @@ def test_a_link_on_the_stick_leads_no_writer_away_from_it(usb, published, tmp_pa
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "precious").read_text() == "mine"
     assert not (usb / START).is_symlink()
+
+
+@pytest.mark.parametrize("what", ["whole folders", "what lies in them"])
+def test_no_link_in_manual_brings_anything_from_elsewhere_onto_a_stick(published, tmp_path, what):
+    state, secret, usb = tmp_path / "state", tmp_path / "secret", tmp_path / "usb"
+    shutil.copytree(published, state, ignore=shutil.ignore_patterns("*.bin", "pipe.txt", "link.txt", "*.pdf"))
+    usb.mkdir()
+    secret.mkdir()
+    for name in ("shadow", "R.txt", "P-03.txt", "binder.txt"):
+        (secret / name).write_text("SHEET topsecret")
+    pages = next((state / "manual/binder").glob("2*Z-*")).name
+    links = ["facts", "sheets", "setpoints", "procedures", "binder"]
+    if what != "whole folders":
+        links = ["status.json", "last_known.txt", "facts/A.txt", f"binder/{pages}/de", f"binder/{pages}/en/R"]
+    for path in [state / "manual" / name for name in links]:
+        folder = path.is_dir()
+        shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(secret if folder or what == "whole folders" else secret / "shadow")
+    done = manual("--state", str(state), "--make-stick", str(usb))
+    assert done.returncode == 0, done.stderr
+    for name in links:
+        assert f"left out: {state / 'manual' / name}: is a link, which is not followed\n" in done.stdout
+    assert not [path for path in usb.rglob("*") if path.is_symlink()]
+    assert not [path for path in usb.rglob("*") if path.is_file() and b"topsecret" in path.read_bytes()]
 
 
 def test_nothing_but_a_list_of_checksums_is_signed_and_no_key_is_made_for_it(tmp_path):
