@@ -336,10 +336,23 @@ def tank(plant, room):
     }  # fmt: skip
 
 
-def wells(plant, room, late_s, sandy=()):
+def wells(plant, room, late_s, sandy=(), power_lost=()):
     """What the words of P-06 mean to a pair at panel and well head. The water in a well follows its flow."""
     pumps, at_work = stations.BOREHOLES, {"stop": None, "chosen": None, "failed": set(), "cloudy": set()}
     depth = {name: 19.0 for name in pumps}
+
+    def is_dark():
+        return bool(power_lost) and power_lost[0] <= plant.now - STATE.time_s < power_lost[1]
+
+    def dark(step, sheet):
+        yield 5
+        if is_dark():
+            for name in plant.running(pumps):
+                plant.switch(name, False)
+
+    def without_power(step, sheet):
+        if is_dark():
+            yield go_to(step.text)
 
     def enough(step, sheet):
         yield 10
@@ -364,6 +377,8 @@ def wells(plant, room, late_s, sandy=()):
 
     def start(step, sheet):
         yield late_s
+        if is_dark():
+            yield go_to(step.if_not)
         plant.throttled[at_work["chosen"]] = 40.0
         plant.switch(at_work["chosen"], True)
 
@@ -401,22 +416,26 @@ def wells(plant, room, late_s, sandy=()):
         plant.to_waste.clear()
 
     def stop(step, sheet):
-        asked = len(plant.running(pumps)) > room["wanted"] or plant.board(stations.CLEAR_WATER) >= 3.9
-        name = at_work["stop"] or (asked and min(plant.running(pumps), key=lambda n: plant.state.pumps[n].changed_s))
-        if name:
+        full = plant.board(stations.CLEAR_WATER) >= 3.9
+        longest = sorted(plant.running(pumps), key=lambda name: plant.state.pumps[name].changed_s)
+        asked = longest if full else longest[: len(longest) > room["wanted"]]
+        for name in [at_work["stop"]] if at_work["stop"] else asked:
             yield 60
             plant.switch(name, False)
             plant.to_waste.discard(name)
         at_work["stop"] = None
 
     return {
-        "1": ("Read the station sheet", takes(60)), "2": ("IF the running well pumps are enough", enough),
+        "1": ("Read the station sheet", takes(60)), "2": ("IF every lamp of the panels is dark", dark),
+        "2a": ("IF power is missing", without_power), "2b": ("IF the running well pumps are enough", enough),
         "3": ("Select the free well pump", select), "3a": ("Set this pump to off", takes(30)),
         "4": ("Measure the depth", dip),
         "5": ("Check the lamps", takes(60)),
         "6": ("Set the discharge valve", takes(240)), "7": ("IF the well has an outlet", open_waste),
+        "7a": ("IF an outlet to waste is missing", takes(5)),
         "8": ("Start the well pump", start), "9": ("Set the flow slowly", flow), "10": ("Wait 5 min", takes(300)),
-        "11": ("Read the gauges of each running", gauges), "12": ("Sample the water", sample),
+        "11": ("IF a well pump runs", gauges), "12": ("IF a well pump runs", sample),
+        "12a": ("IF a well runs to waste", takes(30)),
         "13": ("IF clear water", to_supply), "14": ("IF a step, a full tank", stop),
         "15": ("Notify the shift lead", takes(60)), "16": ("Record all readings", takes(30)),
     }  # fmt: skip
@@ -489,3 +508,12 @@ def test_the_clear_water_tank_is_held_by_hand_and_running_wells_are_read_even_wh
     assert plant.started
     read = [*room["read"], plant.now]
     assert max(later - earlier for earlier, later in pairwise(read)) < 40 * 60
+
+
+def test_no_well_is_started_in_the_dark_and_one_runs_again_when_power_is_back(monkeypatch):
+    plant = Plant(monkeypatch, stations.BOREHOLES)
+    room = {"wanted": 2, "calls": 0, "read": []}
+    together(plant, 2.5, walk("P-06", "N", wells(plant, room, 30, power_lost=(900, 4500)), []))
+    starts = [at - STATE.time_s for times in plant.started.values() for at in times]
+    assert not [at for at in starts if 900 <= at < 4500]
+    assert [at for at in starts if at >= 4500]
