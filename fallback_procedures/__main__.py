@@ -54,6 +54,7 @@ def text_files(fault: BaseException, *folders: str) -> int:
     lines = [f"The manual failed ({why}).", "Read these text files, or the printed binder:",
              "Lesen Sie diese Textdateien, oder den gedruckten Ordner:",
              "Lisez ces fichiers texte, ou le classeur imprimé :", *dict.fromkeys(found), ""]  # fmt: skip
+    lines = ["".join(one if one.isprintable() else "?" for one in line) for line in lines]
     for folder in found:
         try:
             with open(os.path.join(folder, "en", "P-00.txt"), encoding="utf-8", errors="replace") as page:
@@ -82,6 +83,7 @@ try:
         _,
         clean,
         encodable,
+        harmless,
         language_of_environment,
         speak_its_characters,
         use_language,
@@ -205,10 +207,10 @@ def command(given: list[str] | None) -> int:
 
 
 def tell(*lines: str) -> None:
-    """Lines to standard output in an encoding it can show."""
+    """Lines to standard output in an encoding it can show; no character of a foreign name moves a cursor."""
     encoding = sys.stdout.encoding or "ascii"
     try:
-        sys.stdout.write("".join(encodable(line, encoding) + "\n" for line in lines))
+        sys.stdout.write("".join(encodable(harmless(line), encoding) + "\n" for line in lines))
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -219,7 +221,7 @@ def tell(*lines: str) -> None:
 
 def refuse(text: object) -> int:
     """One line for what a person can mend."""
-    sys.stderr.write(encodable(f"handwheel-manual: {text}\n", sys.stderr.encoding or "ascii"))
+    sys.stderr.write(encodable(harmless(f"handwheel-manual: {text}"), sys.stderr.encoding or "ascii") + "\n")
     return 2
 
 

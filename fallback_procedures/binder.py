@@ -31,7 +31,7 @@ from fallback_procedures.plain import plain_files, read_plain, refuse_links, rep
 from fallback_procedures.sets import Plant, Section, fingerprint, plant_now, section_pages, sections, sets
 from fallback_procedures.sheet import missing_safety
 from fallback_procedures.textpage import text_pages
-from fallback_procedures.words import _, language, use_language, utc_text
+from fallback_procedures.words import _, speaking, utc_text
 
 try:
     import fcntl
@@ -60,7 +60,6 @@ def render(place: Place, library: Library, now_s: float, paper: str = "") -> dic
     """
     if place.binder is None or place.manual is None:
         raise Unprintable(_("there is no state folder; --state names one"))
-    spoken_before = language()
     try:
         place.binder.mkdir(exist_ok=True)  # where STATE/manual was moved away it is not made anew
         refuse_links(place.binder, place.manual)
@@ -69,8 +68,6 @@ def render(place: Place, library: Library, now_s: float, paper: str = "") -> dic
     except OSError as fault:
         raise Unprintable(_("{path}: cannot be written ({why})").format(
             path=fault.filename or place.binder, why=fault.strerror or fault)) from fault  # fmt: skip
-    finally:
-        use_language(spoken_before)
 
 
 def _render(place: Place, binder: Path, library: Library, now_s: float, paper: str) -> dict[str, Any]:
@@ -87,12 +84,12 @@ def _render(place: Place, binder: Path, library: Library, now_s: float, paper: s
     new = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=binder))  # nobody else may write into it
     try:
         for mine in sets(found):
-            use_language(mine[0].language)
-            made = _taken_over(folder_of(place), before, new, mine, record, now_s, library)
-            record["sets"].append(made or _make_set(new, mine, record, now_s, plant, library))
+            with speaking(mine[0].language):
+                made = _taken_over(folder_of(place), before, new, mine, record, now_s, library)
+                record["sets"].append(made or _make_set(new, mine, record, now_s, plant, library))
             record["sections"] += [_row(section) for section in mine]
-        use_language("en")
-        _put(new / "index.html", index_document(record).encode())
+        with speaking("en"):
+            _put(new / "index.html", index_document(record).encode())
         _settle(new)
         new.chmod(stat.S_IMODE(binder.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
         os.rename(new, binder / record["folder"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from fallback_procedures.words import LANGUAGES, _, hostile, language, use_language
+from fallback_procedures.words import LANGUAGES, _, hostile, language, speaking
 
 Content = dict[str, Any]
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -69,24 +69,24 @@ def set_document(pages: list[Content]) -> str:
 
 def index_document(record: dict[str, Any]) -> str:
     """The index of all sets: station, language, fingerprint, and the files."""
-    spoken_before, parts = language(), []
+    parts = []
     for one in LANGUAGES:
-        mine = [told for told in record["sets"] if told["language"] == one]
-        if not mine:
-            continue
-        use_language(one)
-        rows = ""
-        for told in mine:
-            kinds = ("html", "pdf", "txt") if record["pdf"] else ("html", "txt")
-            links = " ".join(f'<a href="{text(told["folder"])}/binder.{kind}">{kind.upper()}</a>' for kind in kinds)
-            site = text(told["site"] or _("any"))
-            rows += f"<tr><td>{site}</td><td>{links}</td><td><code>{text(told['mark'])}</code></td>"
-            rows += f"<td>{text(told['made'])}</td></tr>"
-        title = text(_("Binder"))
-        heads = "".join(f"<th>{text(word)}</th>" for word in (_("Station"), _("Binder"), _("Fingerprint"), _("made")))
-        parts.append(f'<section lang="{one}"><h1>{title}</h1><table><tr>{heads}</tr>{rows}</table></section>')
-    use_language(spoken_before)
+        if mine := [told for told in record["sets"] if told["language"] == one]:
+            with speaking(one):
+                parts.append(_index_of(one, mine, bool(record["pdf"])))
     return document("handwheel", "\n".join(parts))
+
+
+def _index_of(one: str, mine: list[dict[str, Any]], pdf: bool) -> str:
+    rows, kinds = "", ("html", "pdf", "txt") if pdf else ("html", "txt")
+    for told in mine:
+        links = " ".join(f'<a href="{text(told["folder"])}/binder.{kind}">{kind.upper()}</a>' for kind in kinds)
+        site = text(told["site"] or _("any"))
+        rows += f"<tr><td>{site}</td><td>{links}</td><td><code>{text(told['mark'])}</code></td>"
+        rows += f"<td>{text(told['made'])}</td></tr>"
+    heads = "".join(f"<th>{text(word)}</th>" for word in (_("Station"), _("Binder"), _("Fingerprint"), _("made")))
+    return (f'<section lang="{one}"><h1>{text(_("Binder"))}</h1>'
+            f"<table><tr>{heads}</tr>{rows}</table></section>")  # fmt: skip
 
 
 def _article(page: Content, number: int) -> str:

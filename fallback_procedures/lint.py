@@ -21,7 +21,7 @@ from fallback_procedures.place import Place
 from fallback_procedures.procedure import UNITS, Procedure, Step, Target
 from fallback_procedures.sheet import disagreements, labels
 from fallback_procedures.translation import differences
-from fallback_procedures.words import encodable
+from fallback_procedures.words import encodable, harmless
 from fallback_procedures.writing import (
     AND,
     AT_A_NUMBER,
@@ -292,7 +292,8 @@ def check(files: list[str], place: Place) -> int:
         for name in files:
             entry = read_entry(Path(name), "site")
             if entry is None:
-                sys.stderr.write(f"handwheel-manual: {name}: cannot be read; name a procedure file\n")
+                told = harmless(f"handwheel-manual: {name}: cannot be read; name a procedure file")
+                sys.stderr.write(encodable(told, sys.stderr.encoding or "ascii") + "\n")
                 return 2
             entries.append(entry)
     lines = [*sentences(library, entries), *_tomorrow(library, entries)]
@@ -302,7 +303,7 @@ def check(files: list[str], place: Place) -> int:
         for sheet in library.sheets.values():
             lines += [f"sheet of {sheet.site}: line {one.line}: {one.text}" for one in disagreements(sheet, english)]
     for line in lines:
-        sys.stdout.write(encodable(line, sys.stdout.encoding or "ascii") + "\n")
+        sys.stdout.write(encodable(harmless(line), sys.stdout.encoding or "ascii") + "\n")
     if not lines:
         sys.stdout.write(f"{len(entries)} files checked, nothing found\n")
     return 1 if lines else 0

@@ -37,8 +37,7 @@ from fallback_procedures.place import Look, Place, notes_at_start
 from fallback_procedures.questions import Ask, Reply, Talk
 from fallback_procedures.seat import Seat
 from fallback_procedures.triggers import LOOK_S, last_known, moment
-from fallback_procedures.view import harmless
-from fallback_procedures.words import _, clean, encodable, wrapped
+from fallback_procedures.words import _, clean, encodable, harmless, wrapped
 
 LEFT = 34  # columns of the list where two panes fit
 SCROLL = {"down": 1, "up": -1, "pagedown": 15, "pageup": -15}

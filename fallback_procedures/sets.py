@@ -20,7 +20,7 @@ from fallback_procedures.procedure import Procedure
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.textpage import text_pages
 from fallback_procedures.triggers import Now, Situation, last_known, moment, read_status, situation
-from fallback_procedures.words import LANGUAGES, language, use_language, use_time_zone
+from fallback_procedures.words import LANGUAGES, speaking, use_time_zone
 
 FIRST = ("P-00", "F11")
 
@@ -134,10 +134,9 @@ def section_pages(section: Section, now_s: float, plant: Plant, drill: bool = Fa
     told = (section.sheet, now_s)
     if section.holds is None:
         return [content(section.procedure, *told, section.language, plant.simulated, plant.ledger, drill)]
-    holds, spoken_before = section.holds, language()
-    use_language(holds.language)  # one sheet speaks one language
-    first = content(holds, *told, holds.language, plant.simulated, plant.ledger, drill)
-    use_language(spoken_before)
+    holds = section.holds
+    with speaking(holds.language):  # one sheet speaks one language
+        first = content(holds, *told, holds.language, plant.simulated, plant.ledger, drill)
     return [
         first,
         content(section.procedure, *told, section.language, plant.simulated, plant.ledger, drill, holds.language),

@@ -18,7 +18,7 @@ from fallback_procedures.library import Library
 from fallback_procedures.place import Place
 from fallback_procedures.sets import Plant, Section, fingerprint, section_pages, sections, sets
 from fallback_procedures.sheet import missing_safety
-from fallback_procedures.words import _, clean, language, use_language, utc_text
+from fallback_procedures.words import _, clean, speaking, utc_text
 
 _CODE = re.compile(r"HW:(P-[0-9]{2}|F[0-9]{1,2}):r([0-9]{1,6}):([0-9]{4}-[0-9]{2}-[0-9]{2}):([0-9a-f]{8})")
 _SET_CODE = re.compile(r"HW:(BINDER|GAPS):([\w.-]{1,40}):([a-z]{2}):([0-9a-f]{8})")
@@ -190,18 +190,14 @@ def identify(place: Place, library: Library, code: str) -> tuple[str, str]:
 
 def _codes(place: Place, library: Library) -> dict[str, list[str]]:
     """The code of every sheet that is current, with the stations it stands in."""
-    spoken_before = language()
     told: dict[str, list[str]] = {}
     plant = Plant(False, "", ())
-    try:
-        for mine in sets(sections(place, library)):
-            use_language(mine[0].language)
+    for mine in sets(sections(place, library)):
+        with speaking(mine[0].language):
             for section in mine:
                 for page in section_pages(section, 0.0, plant):
                     told.setdefault(page["qr"], []).append(f"{section.stem} {page['title']}")
             told.setdefault(f"HW:BINDER:{mine[0].site or 'any'}:{mine[0].language}:{fingerprint(mine)}", []).append(
                 f"{mine[0].language}/{mine[0].site or 'any'}")  # fmt: skip
             told.setdefault(gaps_page(mine, library, 0.0, plant)["qr"], []).append(_("What is missing"))
-    finally:
-        use_language(spoken_before)
     return told

@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from typing import Callable, TextIO
 
 from fallback_procedures.triggers import LOOK_S
-from fallback_procedures.view import harmless
-from fallback_procedures.words import _, encodable, hostile, wrapped
+from fallback_procedures.words import _, encodable, harmless, hostile, wrapped
 
 AT_ONCE = 1000  # bytes; nobody types so much ahead, a paste does
 LINE = 2000  # characters of one answer

@@ -16,7 +16,6 @@ from fallback_procedures.words import (
     clean,
     clock_text,
     event_text,
-    hostile,
     number_shown,
     role_text,
     steps_text,
@@ -282,11 +281,6 @@ def entry_text(line: Line) -> str:
         "stable": _("stable by hand"),
     }
     return told.get(line["kind"], "{n}").format(n=step)
-
-
-def harmless(text: str) -> str:
-    """A line as it may go to a terminal: whatever could move its cursor, turn text around or hide is a middle dot."""
-    return "".join("·" if hostile(character) else character for character in text)
 
 
 def due_words(due: Due) -> str:

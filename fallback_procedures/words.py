@@ -17,7 +17,7 @@ import sys
 import textwrap
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
@@ -53,6 +53,17 @@ def use_language(language: str) -> str:
             raw = shipped.read("locale", _Speech.language, "LC_MESSAGES", "handwheel-manual.mo")
             _Speech.catalogue = _gettext.GNUTranslations(io.BytesIO(raw))
     return _Speech.language
+
+
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Speak another language meanwhile, as one sheet of many does; whatever goes wrong is told in the one before."""
+    before = _Speech.language
+    use_language(language)
+    try:
+        yield
+    finally:
+        use_language(before)
 
 
 def use_time_zone(name: object) -> None:
@@ -146,6 +157,11 @@ def clean(text: object, limit: int = 200) -> str:
 def hostile(character: str) -> bool:
     """Whether a character could move a cursor, turn text around or hide."""
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def harmless(text: str) -> str:
+    """A line as it may go to a terminal: whatever could move its cursor, turn text around or hide is a middle dot."""
+    return "".join("·" if hostile(character) else character for character in text)
 
 
 def encodable(text: str, encoding: str) -> str:

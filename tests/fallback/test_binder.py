@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from fallback_procedures import binder as rendering
-from fallback_procedures import copies
+from fallback_procedures import copies, words
 from fallback_procedures.binder import RENEW_S, Unprintable, flatten, folder_of, record_of, render
 from fallback_procedures.copies import Wanted, print_one
 from fallback_procedures.desk import desk
@@ -188,6 +188,21 @@ def test_no_binder_is_rendered_where_manual_is_gone_or_the_binder_is_a_link(plac
         render(place, library, NOW_S)
     assert not list((tmp_path / "outside").iterdir())
     assert place.manual.exists() == (gone == "a link")
+
+
+def test_a_rendering_that_fails_says_why_in_the_language_of_who_asked(place, state, text_only, monkeypatch):
+    library = few(place)
+    put = rendering._put
+
+    def full(path, blob):
+        if "fr" in path.parts:
+            raise OSError(28, "No space left on device", str(path))
+        put(path, blob)
+
+    monkeypatch.setattr(rendering, "_put", full)
+    with pytest.raises(Unprintable, match=re.escape("cannot be written (No space left on device)")):
+        render(place, library, NOW_S)
+    assert words.language() == "en"
 
 
 def test_old_folders_go_and_the_one_that_counts_stays(place, text_only):

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fallback_procedures.__main__ import main
 from fallback_procedures.journal import Journal, memory_folder, names, read_lines
 from fallback_procedures.library import Library
 from fallback_procedures.triggers import LOOK_S, Now, last_known, moment, read_status, situation
@@ -490,3 +491,20 @@ def test_a_terminal_that_carries_no_screen_gets_lines_at_once(state, environment
     assert code == 0
     assert "\x1b" not in seen
     assert "q leave" in seen or "q verl" in seen
+
+
+@pytest.mark.parametrize("words", [
+    ("--check", "{}.txt"), ("--check", "{}.none"), ("--show", "{}"), ("--state", "{}", "--list"),
+    ("--render", "{}none"),
+    ("--state", "{}", "--binder-status"), ("--make-stick", "{}none"), ("--check-stick", "{}"),
+    ("--state", "{}", "--show", "P-03"), ("--print", "{}"), ("--identify", "{}"),
+], ids=" ".join)  # fmt: skip
+def test_no_character_of_a_files_name_moves_the_cursor(capsys, tmp_path, words):
+    name = tmp_path / "a\x1b[31mb\x1b]0;X\x07\u202ec\x9b2J"
+    (name / "manual" / "sheets").mkdir(parents=True)
+    (name / "manual" / "sheets" / name.name).with_suffix(".txt").write_text("junk\n")
+    name.with_suffix(".txt").write_text("junk\n")
+    assert main([word.format(name) for word in words]) in (0, 1, 2)
+    told = capsys.readouterr()
+    assert "\n" in told.out + told.err
+    assert not [one for one in told.out + told.err if one != "\n" and not one.isprintable()]

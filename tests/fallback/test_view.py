@@ -17,8 +17,8 @@ from fallback_procedures.run import Mark, Run, Taken
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import document_lines, harmless, judged, value_text
-from fallback_procedures.words import LANGUAGES, moment_typed, use_language
+from fallback_procedures.view import document_lines, judged, value_text
+from fallback_procedures.words import LANGUAGES, harmless, moment_typed, use_language
 
 from .conftest import SHEET
 
