@@ -114,7 +114,9 @@ async def test_the_next_start_resumes_where_the_last_one_was(state):
     state.publish(moment(), age_s=190)
     first = screen.ManualScreen(Place(state.manual), "en", "operator", False)
     async with first.run_test(size=(100, 30)) as pilot:
-        await pilot.press("1", "s", "space")
+        await pilot.press("1")
+        await typed(pilot, "R")
+        await pilot.press("s", "space")
         await typed(pilot, "14:05")
         await pilot.press("space")
     second = screen.ManualScreen(Place(state.manual), "en", "operator", False)
