@@ -207,7 +207,8 @@ def _whole(procedure: Procedure) -> Iterator[Finding]:
     if procedure.kind == "form":
         return
     if procedure.moves_the_plant and any(one.condition not in ("control_lost", "seen") for one in procedure.applies):
-        yield Finding(1, "H1", "it speaks of HAND or LOCAL, so APPLIES may only say control_lost or seen")
+        told = f"it takes the plant by hand ({procedure.by_hand!r}), so APPLIES may only say control_lost or seen"
+        yield Finding(1, "H1", told)
     if procedure.id != "P-18" and not re.search(r"GO TO|\bP-18\b", procedure.hand_back):
         yield Finding(1, "L16", "HAND BACK says where to go on")
     for number in never_reached(procedure):

@@ -305,7 +305,7 @@ class _Builder:
 
     def targets(self, item: Item) -> tuple[Target, ...]:
         found = list(_GO.finditer(item.text))
-        if len(found) != len(re.findall(r"\b(?:GO|REFER)[\s_-]*TO\b", item.text, re.IGNORECASE)):
+        if len(found) != len(re.findall(r"\b(?:G[O0]|REFER)[\s_-]*T[O0]\b", item.text, re.IGNORECASE)):
             self.fault(item.line, "write GO TO step 4, GO TO P-18, GO TO P-18 step 2 or REFER TO F3")
         return tuple(Target(one.group(1) == "GO TO", one.group(2) or one.group(4) or "", one.group(3) or "", item.line)
                      for one in found)  # fmt: skip

@@ -23,6 +23,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Callable, NamedTuple
 
 SIZE_LIMIT = 200_000  # bytes; the longest procedure of the library has under 10,000
@@ -181,8 +182,17 @@ class Applies:
 
 
 # a selector's position, in capitals as on its plate; and the same said in a sentence
-_BY_HAND = re.compile(r"\b(HAND|LOCAL|MANU|MANUEL|ORT)\b(?! BACK)|\b(?:[Ii]n|[Tt]o|[Aa]uf|[Ee]n|[Ss]ur) "
-                      r"(?:Hand|Local|Ort|Manu|Manuel|local|manuel|hand position)\b")  # fmt: skip
+_BY_HAND = re.compile(r"\b(HAND|LOCAL|MANU|MANUAL|MANUEL|MANUELL|HANDBETRIEB|ORT)\b(?! BACK)|"
+                      r"\b(?:[Ii]n|[Tt]o|[Aa]uf|[Ee]n|[Ss]ur) "
+                      r"(?:Hand|Local|Ort|Manu|Manual|Manuel|local|manuel|hand position)\b")  # fmt: skip
+# the mode in words: what a NOTE tells of it is no order (P-15 tests a lock with the selector in it)
+_IN_WORDS = re.compile(r"\b(manual (?:mode|operation|control|running)|Hand(?:betrieb|steuerung|stellung|fahrweise)|"
+                       r"(?:marche|mode|commande|conduite|fonctionnement|position) manuel(?:le)?|"
+                       r"(?:[Pp]osition|Stellung) [HM])\b")  # fmt: skip
+# a drive that is started so; a level may be read by hand at any time
+_STARTED = re.compile(
+    r"\b(?:start|run|operate|drive|starte|fahre|betreibe|démarrer|conduire|faire (?:marcher|tourner))\b[^.;]*"
+    r"\b(?:by hand|manually|von Hand|manuell|à la main|manuellement)\b", re.IGNORECASE)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -220,14 +230,25 @@ class Procedure:
     def unreviewed_translation(self) -> bool:
         return "not yet reviewed" in self.translation
 
-    @property
-    def moves_the_plant(self) -> bool:
-        """Whether it speaks of taking a drive by hand; such a one is never offered before CONTROL LOST is declared."""
-        told = [self.title, self.purpose, self.when]
+    @cached_property
+    def by_hand(self) -> str:
+        """The words by which it takes a drive by hand, "" for none; such a one is never offered before CONTROL LOST is
+        declared."""
+        told = [self.title, self.purpose, self.when, self.needs, self.hand_back, *(one.until for one in self.repeats)]
+        notes = []
         for step in self.steps:
             told += [step.text, step.expect, step.if_not, step.if_twice, step.second_person]
-            told += [notice.text for notice in step.notices] + [hold.text for hold in step.holds]
-        return any(_BY_HAND.search(text) for text in told)
+            told += [hold.text for hold in step.holds]
+            told += [notice.text for notice in step.notices if notice.kind != "NOTE"]
+            notes += [notice.text for notice in step.notices if notice.kind == "NOTE"]
+        found = [_BY_HAND.search(text) for text in (*told, *notes)]
+        found += [_IN_WORDS.search(text) for text in told]
+        found += [_STARTED.search(step.text) for step in self.steps]
+        return next((one.group() for one in found if one), "")
+
+    @property
+    def moves_the_plant(self) -> bool:
+        return bool(self.by_hand)
 
     def step(self, number: str) -> Step | None:
         """The step of that number, if there is one."""
@@ -260,6 +281,12 @@ def span_of(text: str) -> int:
     """Seconds of "30 s", "15 min" or "4 h"; 0 where it is anything else. [s]"""
     found = re.fullmatch(r"([0-9]{1,4}) (s|min|h)", text)
     return int(found.group(1)) * {"s": 1, "min": 60, "h": 3600}[found.group(2)] if found else 0
+
+
+def site_type_of(text: object) -> str:
+    """The type of a site as somebody wrote it, "Lift station" as well as lift_station; "" for one that is unknown."""
+    told = re.sub(r"[\s-]+", "_", text.strip().lower()) if isinstance(text, str) else ""
+    return told if told in SITE_TYPES else ""
 
 
 def is_date(text: str) -> bool:

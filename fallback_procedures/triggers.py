@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from fallback_procedures.library import Library
 from fallback_procedures.plain import read_plain
-from fallback_procedures.procedure import SITE_ID, Applies, Procedure
+from fallback_procedures.procedure import SITE_ID, Applies, Procedure, site_type_of
 from fallback_procedures.run import BELIEVED_S, Event, Period, elapsed, number_of, where_lost, word
 from fallback_procedures.words import _, age_text, clean, event_text, local_text, role_text, seconds_of
 
@@ -295,9 +295,10 @@ def _sites(status: dict[str, Any], sheets: Library) -> tuple[Site, ...]:
     rows = status.get("sites")
     for row in rows[:SITES] if isinstance(rows, list) else ():
         if isinstance(row, dict) and re.fullmatch(SITE_ID, str(row.get("id"))):
-            kind = row.get("type")
-            found.append(Site(clean(row["id"], 40), clean(row.get("name", ""), 60),
-                              kind if isinstance(kind, str) else "", _span(row.get("lost_s"))))  # fmt: skip
+            name, kind = clean(row["id"], 40), site_type_of(row.get("type"))
+            written = sheets.sheet(name).site_type  # where the two differ neither is believed: shown rather than hidden
+            kind = "" if kind and written and kind != written else kind or written
+            found.append(Site(name, clean(row.get("name", ""), 60), kind, _span(row.get("lost_s"))))
     if found and not _odd_sites(status):
         return tuple(found)
     had = {site.id for site in found}

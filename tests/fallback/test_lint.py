@@ -91,6 +91,8 @@ CASES = [
     ("L19", "[ ] 2  Close the inlet.", "[ ] 2  Close the inlet " + "of the tank " * 6 + "by the road."),
     ("L19", "[ ] 2  Close the valve by SCADA.", "[ ] 2  Close the valve by XYZ."),
     ("H1", "[ ] 2  Set the switch to the stop position.", "[ ] 2  Set the switch to HAND."),
+    ("H1", "[ ] 2  Read the counter of the pump by hand.\n       Reading: count ________ text",
+     "[ ] 2  Start the pump by hand."),
     ("H2", "[ ] 2  Close the hatch of the tank.", "[ ] 2  Open the hatch of the tank."),
     ("H2", "[ ] 2  Close it.\n       If not: tell the shift lead.",
      "[ ] 2  Close it.\n       If not: climb into the tank."),

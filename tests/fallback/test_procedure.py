@@ -302,6 +302,8 @@ DANGEROUS = [
     ("GO TO cut short", "GO TO step 3.", "GO TO step", 18),
     ("GO TO with a space lost", "GO TO step 3.", "GOTO step 3.", 18),
     ("GO TO with another O", "GO TO step 3.", "G\u041e TO step 3.", 18),
+    ("GO TO with a nought", "GO TO step 3.", "G0 TO step 99.", 18),
+    ("GO TO with a nought at its end", "GO TO step 1.", "GO T0 step 99.", 17),
     ("GO TO with a hard space", "GO TO step 3.", "GO\u00a0TO step 3.", 18),
     ("a repeat of another step", "REPEAT     step 2 every", "REPEAT     step 4 every", 19),
     ("a repeat typed twice", "[ ] 3  Record", "REPEAT     step 2 every 5 min until P-18 has ended.\n[ ] 3  Record", 19),

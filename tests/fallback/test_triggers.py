@@ -24,6 +24,8 @@ from fallback_procedures.triggers import (
 )
 from fallback_procedures.words import local_text, use_time_zone, utc_text
 
+from .conftest import SHEET
+
 NOW = Now(1_795_400_000.0, 70_000.0, "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11")
 
 
@@ -410,14 +412,38 @@ def test_a_faulty_copy_of_a_site_is_offered_to_be_read_and_never_hidden(state):
     assert "has faults" in seen(state, alive=False, now=Now(NOW.wall_s + 9, NOW.mono_s + 9, NOW.boot_id))[1]["P-08"]
 
 
+def test_a_site_type_in_other_letters_is_known_and_one_in_doubt_hides_nothing(state):
+    lost = [line("declared", sites=["R"], text="")]
+    for written, sheet in (("Lift station", "TYPE        lift_station"), ("LIFT-STATION", ""), ("sewage pit", ""),
+                           ("sewage pit", "TYPE        lift_station"), ("booster_station", "TYPE        lift_station"),
+                           ({"of": "R"}, "")):  # fmt: skip
+        own = SHEET.replace("TYPE        lift_station", sheet)
+        (state.manual / "sheets" / "R.txt").write_text(own)
+        state.publish(NOW, sites=[{"id": "R", "type": written, "lost_s": None}])
+        assert ("P-03", "R") in seen(state, entries=lost)[2], written
+    state.publish(NOW, sites=[{"id": "R", "type": "Waterworks", "lost_s": None}])
+    (state.manual / "sheets" / "R.txt").unlink()
+    assert ("P-03", "R") not in seen(state, entries=lost)[2]
+
+
 @pytest.mark.parametrize(("old", "new"), [
     ("PURPOSE    ", "PURPOSE    Every pump goes to HAND. "),
     ("HOLD       shift_lead   ", "HOLD       shift_lead   Put the pumps in hand position. "),
+    ("PURPOSE    ", "PURPOSE    Switch pump one to MANUAL. "),
+    ("PURPOSE    ", "PURPOSE    Alle Pumpen laufen danach im Handbetrieb. "),
+    ("PURPOSE    ", "PURPOSE    Les pompes restent en marche manuelle. "),
+    ("PURPOSE    ", "PURPOSE    Every selector is in position H. "),
+    ("NEEDS      ", "NEEDS      Two persons at the panel, the pumps in LOCAL. "),
+    ("HAND BACK  ", "HAND BACK  When the pumps stand in HAND, wait. "),
+    ("[ ] 1  ", "[ ] 1  Démarrer la pompe manuellement.\n[ ] 2  "),
+    ("HAND BACK  ", "REPEAT     step 1 every 5 min until all selectors stand in HAND.\n\nHAND BACK  "),
 ])  # fmt: skip
 def test_what_takes_a_drive_by_hand_is_known_wherever_it_says_so(old, new):
     text = (SHIPPED / "en" / "P-08.txt").read_text()
     assert not parse(text)[0].moves_the_plant
     assert old in text
+    if old.startswith("[ ] 1"):
+        text = text[: text.index("[ ] 2")] + text[text.index("HAND BACK") :]
     made, faults = parse(text.replace(old, new, 1))
     assert made, faults
     assert made.moves_the_plant
