@@ -85,8 +85,8 @@ def _index_of(one: str, mine: list[dict[str, Any]], pdf: bool) -> str:
         rows += f"<tr><td>{site}</td><td>{links}</td><td><code>{text(told['mark'])}</code></td>"
         rows += f"<td>{text(told['made'])}</td></tr>"
     heads = "".join(f"<th>{text(word)}</th>" for word in (_("Station"), _("Binder"), _("Fingerprint"), _("made")))
-    return (f'<section lang="{one}"><h1>{text(_("Binder"))}</h1>'
-            f"<table><tr>{heads}</tr>{rows}</table></section>")  # fmt: skip
+    title = text(_("Binder"))
+    return f'<section lang="{one}"><h1>{title}</h1><table><tr>{heads}</tr>{rows}</table></section>'
 
 
 def _article(page: Content, number: int) -> str:
