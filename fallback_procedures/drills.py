@@ -1,26 +1,29 @@
 """What the drills have shown: the records that the journals hold, and when a station's next one falls due.
 
 Twelve months per station, and after any change of panel, controller or procedure (practice.md 4.1): a change is said,
-and nobody is forced. A drill counts for the station that its record names, if a step was done in it; monitor/drills.py
-has the same rule for the drills that the ledger knows. Roles and paper are looked at, never a person.
+and nobody is forced. A drill counts for the station that its last record names, if a step was done in a run at that
+station, or in one of no site, if it lasted a minute and does not lie in the future; monitor/periods/drilled.py has the
+same rule for the drills that the ledger knows. Roles and paper are looked at, never a person.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fallback_procedures.journal import Line, names, read_lines
 from fallback_procedures.procedure import is_date
 from fallback_procedures.replay import taken_back
-from fallback_procedures.run import number_of
+from fallback_procedures.run import elapsed, number_of, word
 from fallback_procedures.words import _, clean, local_text, seconds_of, utc_text
 
 if TYPE_CHECKING:
     from fallback_procedures.library import Library
 
 FURTHEST_YEARS = 5
+SHORT_S = 60.0  # what is over within this time was no drill [s]
+AHEAD_S = 60.0  # clocks of two machines differ [s]
 SOON_S = 30 * 86_400.0  # a drill due within this time is said to be due soon [s]
 
 
@@ -36,7 +39,12 @@ class Drill:
     gaps: tuple[dict[str, str], ...]
     next_due: str  # a date
     content: dict[str, str] = field(default_factory=dict)  # id -> SHA-256 of what its page said
-    steps: int = 0  # done in it
+    why: str = ""  # it does not count: idle, elsewhere, short or replaced
+    latest: float = 0.0  # the latest time that its entries name [s]
+
+    def set_aside(self, now_s: float) -> str:
+        """Why it does not count for its station, in one word; "" where it does. `now_s` since 1970 [s]"""
+        return "ahead" if self.latest > now_s + AHEAD_S else self.why
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,8 @@ class Due:
     due: str
     word: str
     changed: bool = False  # the procedures have changed since
-    idle: str = ""  # the day of a later drill in which no step was done
+    aside: str = ""  # the day of a later drill that does not count
+    why: str = ""  # why not: idle, elsewhere, short, replaced or ahead
 
 
 def history(folder: Path | None) -> list[Drill]:
@@ -57,13 +66,34 @@ def history(folder: Path | None) -> list[Drill]:
     for name in names(folder):
         lines = read_lines(folder / name)[0] if folder else []
         undone = taken_back(lines)
-        standing = [line for line in lines if line["n"] not in undone]
-        steps = sum(line["kind"] == "done" for line in standing)
-        found += [_drill(line, steps) for line in standing if line["kind"] == "drill_record"]
-    return sorted((drill for drill in found if drill), key=lambda drill: drill.at)
+        own = [line for line in lines if line["drill"]] if lines and lines[0]["drill"] else []
+        standing = [line for line in own if line["n"] not in undone]
+        records = [line for line in standing if line["kind"] == "drill_record"]
+        told = [_drill(line, _why_not(line, standing, own[0]), _latest(own)) for line in records]
+        drills = [drill for drill in told if drill]
+        found += [drill if drill is drills[-1] else replace(drill, why="replaced") for drill in drills]
+    return sorted(found, key=lambda drill: drill.at)
 
 
-def _drill(line: Line, steps: int) -> Drill | None:
+def _why_not(record: Line, lines: list[Line], first: Line) -> str:
+    """Why the drill of these entries does not count for the station of its record, in one word; "" where it does."""
+    site_of = {word(line, "run"): clean(word(line, "site"), 40) for line in lines if line["kind"] == "started"}
+    done = {word(line, "run") for line in lines if line["kind"] == "done"} & set(site_of)
+    if not done:
+        return "idle"
+    if not {site_of[run] for run in done} & {"", clean(record.get("station") or "", 40)}:
+        return "elsewhere"
+    at, mono_s = seconds_of(record.get("at")), number_of(record.get("mono_s"))
+    boot = record.get("boot_id")
+    lasted_s = elapsed(first, at or 0.0, mono_s or 0.0, boot if isinstance(boot, str) else "")
+    return "short" if lasted_s is None or lasted_s < SHORT_S else ""
+
+
+def _latest(lines: list[Line]) -> float:
+    return max(seconds_of(line.get("at")) or 0.0 for line in lines)
+
+
+def _drill(line: Line, why: str, latest: float) -> Drill | None:
     """The drill of a record; None where it has no station or time."""
     at, station, gaps, ids = seconds_of(line.get("at")), line.get("station"), line.get("gaps"), line.get("procedures")
     if at is None or not isinstance(station, str) or not station:
@@ -76,7 +106,7 @@ def _drill(line: Line, steps: int) -> Drill | None:
               if isinstance(gap, dict)) if isinstance(gaps, list) else (),
         due if isinstance(due, str) and lies_ahead(due, at) else "",
         {str(key): str(value) for key, value in content.items()} if isinstance(content, dict) else {},
-        steps,
+        why, latest,
     )  # fmt: skip
 
 
@@ -88,10 +118,11 @@ def due(drills: list[Drill], sites: list[str], now_s: float, library: Library | 
     rows = []
     for site in sites:
         mine = [drill for drill in reversed(drills) if drill.station == site]
-        last = next((drill for drill in mine if drill.steps), None)
-        idle = _day(mine[0].at) if mine and not mine[0].steps else ""
+        last = next((drill for drill in mine if not drill.set_aside(now_s)), None)
+        why = mine[0].set_aside(now_s) if mine else ""
+        aside = _day(mine[0].at) if why else ""
         if last is None:
-            rows.append(Due(site, "", "", "never", idle=idle))
+            rows.append(Due(site, "", "", "never", aside=aside, why=why))
             continue
         date = last.next_due or a_year_after(last.at)
         left = (seconds_of(date + "T00:00:00Z") or 0.0) - now_s
@@ -99,7 +130,7 @@ def due(drills: list[Drill], sites: list[str], now_s: float, library: Library | 
         changed = library is not None and any(
             mark not in library.content_hashes(name, site) for name, mark in last.content.items()
         )
-        rows.append(Due(site, _day(last.at), date, word, changed, idle))
+        rows.append(Due(site, _day(last.at), date, word, changed, aside, why))
     order = {"late": 0, "never": 1, "soon": 2, "ok": 3}
     return sorted(rows, key=lambda row: (order[row.word], row.due, row.station))
 
@@ -119,6 +150,15 @@ def lies_ahead(date: str, seconds: float) -> bool:
     return is_date(date) and len(date) == 10 and utc_text(seconds)[:10] < date <= a_year_after(seconds, FURTHEST_YEARS)
 
 
+def why_words(why: str) -> str:
+    """Why a drill does not count for its station."""
+    return {
+        "idle": _("no step was done in it"), "elsewhere": _("no step was done at that station"),
+        "short": _("it was over within a minute"), "ahead": _("it lies in the future"),
+        "replaced": _("a later record of it names another station"),
+    }.get(why, why)  # fmt: skip
+
+
 def due_lines(rows: list[Due]) -> list[str]:
     """One line per station in words."""
     words = {"late": _("LATE"), "never": _("no drill was recorded"), "soon": _("due soon"), "ok": _("in order")}
@@ -127,7 +167,8 @@ def due_lines(rows: list[Due]) -> list[str]:
         text = f"{row.station}: {words[row.word]}"
         if row.last:
             text += "; " + _("last drill {last}, next due {due}").format(last=row.last, due=row.due)
-        if row.idle:
-            text += "; " + _("no step was done in the drill of {date}: it does not count").format(date=row.idle)
+        if row.aside:
+            aside = _("the drill of {date} does not count: {why}")
+            text += "; " + aside.format(date=row.aside, why=why_words(row.why))
         lines.append(text + ("; " + _("the procedures have changed since") if row.changed else ""))
     return lines

@@ -1,8 +1,7 @@
 """When a station was last run by hand as an exercise, and when that is due again: told by the ledger's drills.
 
 Twelve months are the default (practice, 4.1); the record of a drill may name another day, until five years on. A drill
-counts for the station that its record names, if a step was done in it: the rule of fallback_procedures/drills.py, which
-reads the journals that lie on this machine. Standard library only: the screen says it too.
+counts by the rule of monitor/periods/drilled.py, and not before it was. Standard library only: the screen says it too.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 from monitor.words import _, age_text, clean, day_text, parse_utc, utc_text
 
 FURTHEST_YEARS = 5
+AHEAD_US = 60_000_000  # clocks of two machines differ
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Due:
     site: str
     last_us: int | None
     due_us: int
+    aside: str = ""  # a later drill that does not count, and why not, in words
 
     def overdue(self, now_us: int) -> bool:
         """Whether it should have been by now."""
@@ -28,6 +29,9 @@ class Due:
 
     def words(self, now_us: int) -> str:
         """When it was, and when it is due, in words."""
+        return "; ".join(part for part in (self._dates(now_us), self.aside) if part)
+
+    def _dates(self, now_us: int) -> str:
         if self.last_us is None:
             return _("no drill is on record")
         last, due = day_text(self.last_us), day_text(self.due_us)
@@ -37,25 +41,49 @@ class Due:
         return _("last drill {last}, next due {due}").format(last=last, due=due)
 
 
-def due_drills(periods: Iterable[Mapping[str, Any]], sites: Sequence[str]) -> list[Due]:
+def due_drills(periods: Iterable[Mapping[str, Any]], sites: Sequence[str], now_us: int) -> list[Due]:
     """The next drill of each site, the most urgent first; `periods` are the data of ledger entries `period`.
 
-    `drilled` names the stations for which a drill counts. A day that lies not ahead of the drill is not believed.
+    `drilled` names the stations for which a drill counts, `not_drilled` others that it names, and why it does not. A
+    day that lies not ahead of the drill is not believed, nor a drill that lies ahead of `now_us` (UTC [us]).
     """
     found: dict[str, tuple[int, int]] = {}
+    aside: dict[str, tuple[int, str]] = {}
     for data in periods:
         start_us = _time_us(data.get("start"))
         if data.get("drill") is not True or start_us is None:
             continue
-        told = data.get("drilled")
+        told, refused = data.get("drilled"), data.get("not_drilled")
+        stations = [one for one in told if isinstance(one, str)] if isinstance(told, list) else []
+        why_not = {str(one): str(why) for one, why in refused.items()} if isinstance(refused, dict) else {}
+        if start_us > now_us + AHEAD_US:
+            why_not |= dict.fromkeys(stations, "ahead")
+            stations = []
+        for site, why in why_not.items():
+            aside[site] = max(aside.get(site, (0, "")), (start_us, why))
         due_us = _after(start_us, 1)
         asked_us = _time_us(f"{clean(data.get('next_due'), 20)}T00:00:00Z")
         if asked_us and start_us < asked_us <= _after(start_us, FURTHEST_YEARS):
             due_us = asked_us
-        for site in [one for one in told if isinstance(one, str)] if isinstance(told, list) else []:
+        for site in stations:
             found[site] = max(found.get(site, (0, 0)), (start_us, due_us))
-    rows = [Due(site, found[site][0] if site in found else None, found.get(site, (0, 0))[1]) for site in sites]
+    rows = []
+    for site in sites:
+        last_us, due_us = found.get(site, (None, 0))
+        at_us, why = aside.get(site, (0, ""))
+        words = _("the drill of {date} does not count: {why}").format(date=day_text(at_us), why=why_words(why))
+        rows.append(Due(site, last_us, due_us, words if why and at_us > (last_us or 0) else ""))
     return sorted(rows, key=lambda one: (one.due_us, one.site))
+
+
+def why_words(why: str) -> str:
+    """Why a drill does not count for a station."""
+    words = {
+        "idle": _("no step was done in it"), "elsewhere": _("no step was done at that station"),
+        "short": _("it was over within a minute"), "ahead": _("it lies in the future"),
+        "replaced": _("a later record of it names another station"),
+    }  # fmt: skip
+    return words.get(why, clean(why, 20))
 
 
 def _after(us: int, years: int) -> int:

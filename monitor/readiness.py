@@ -96,11 +96,15 @@ def drills(
 ) -> Iterator[Look]:
     """The next drill of each station: of the ledger, and of a journal that the fallback has and nobody took in yet."""
     rows = (told or {}).get("drills")
-    journals = [{"drill": True, "start": f"{one.get('last')}T00:00:00Z", "drilled": [one.get("station")],
-                 "next_due": one.get("due")} for one in (rows if isinstance(rows, list) else ())
-                if isinstance(one, dict) and one.get("last")]  # fmt: skip
-    known = [*journals, *(record.data for record in periods)]
-    for one in due_drills(known, [site.id for site in settings.sites]):
+    known = [one for one in (rows if isinstance(rows, list) else ()) if isinstance(one, dict)]
+    journals: list[Mapping[str, Any]] = [
+        {"drill": True, "start": f"{one.get('last')}T00:00:00Z", "drilled": [one.get("station")],
+         "next_due": one.get("due")} for one in known if one.get("last")]  # fmt: skip
+    journals += [{"drill": True, "start": f"{one.get('aside')}T00:00:00Z",
+                  "not_drilled": {str(one.get("station")): one.get("why")}}
+                 for one in known if one.get("aside") and one.get("why")]  # fmt: skip
+    told_of = [*journals, *(record.data for record in periods)]
+    for one in due_drills(told_of, [site.id for site in settings.sites], now_us):
         yield Look("drill", WARN if one.overdue(now_us) else PASS, one.words(now_us), one.site)
 
 

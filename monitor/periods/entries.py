@@ -15,6 +15,7 @@ from typing import Any
 
 from drivers.record import Tag
 from monitor.ledger import Record
+from monitor.periods.drilled import drilled
 from monitor.periods.journal import AHEAD_US, Doubt
 from monitor.periods.period import Deviation, Period, Reading
 from monitor.plant import Settings
@@ -111,6 +112,7 @@ def _told(
         "paper": sum(one.paper for one in taken), "deviations": len(period.deviations), "torn": journal.torn,
         "unknown": journal.unknown, "aside": len(journal.aside),
     }  # fmt: skip
+    stations = drilled(period)
     doubts = [*period.doubts, *([Doubt("clock_unknown")] if clock_off == UNKNOWN else [])]
     doubts += [Doubt("altered")] if altered else []
     return {
@@ -122,7 +124,8 @@ def _told(
         "handed_back_by": end.role if end and end.kind == "handed_back" else None,
         "second_role": (end.text("second_role", 24) or None) if end else None, "unmet": list(period.unmet),
         "doubts": sorted({doubt.word for doubt in doubts}),
-        "drilled": list(period.drilled),
+        "drilled": [station for station, why in stations.items() if not why],
+        "not_drilled": {station: why for station, why in stations.items() if why},
         "next_due": next((due for one in period.records if (due := one.text("next_due", 10))), None),
         "clock_off": clock_off,
         "changes": before.n if before else None, "origin": origin or None, "report": report_stem(period),

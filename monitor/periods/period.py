@@ -186,14 +186,6 @@ class Period:
         return min(marks, key=lambda line: line.n, default=None)
 
     @property
-    def drilled(self) -> tuple[str, ...]:
-        """The stations for which this drill counts: those that its record names, if a step was done in it."""
-        if not self.drill or self.first_step is None:
-            return ()
-        named = (line.text("station", 40) for line in self.records)
-        return tuple(dict.fromkeys(station for station in named if station))
-
-    @property
     def gaps(self) -> tuple[Gap, ...]:
         """What the record of a drill says is missing or wrong."""
         found = []

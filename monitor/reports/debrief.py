@@ -13,8 +13,10 @@ from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from monitor.drills import why_words
 from monitor.labels import role_word
 from monitor.ledger import Record
+from monitor.periods.drilled import drilled
 from monitor.periods.entries import OWN, UNKNOWN
 from monitor.periods.journal import Doubt, Line, elapsed_s, number_of
 from monitor.periods.period import Period, Reading, Run, what_followed
@@ -146,8 +148,10 @@ class _Page:
                 station=one.text("station", 40) or "-", scenario=one.text("scenario", 300) or "-", due=due
             )
             yield Paragraph(told)
-        if period.records and period.first_step is None:
-            yield Paragraph(_("No step was done in this drill: it does not count for the next date."), "warning")
+        for station, why in drilled(period).items():
+            if why:
+                words = _("It does not count as the drill of {station}: {why}.")
+                yield Paragraph(words.format(station=station, why=why_words(why)), "warning")
 
     def _when(self, line: Line | None) -> tuple[Cell, ...]:
         if line is None:

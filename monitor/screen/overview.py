@@ -345,7 +345,11 @@ def drill_words(room: RoomState) -> str:
     if not room.past.head:
         return ""
     sites = [str(one.get("id")) for one in rows(room.status, "sites")]
-    due = [one for one in due_drills((one.data for one in room.past.periods), sites) if one.overdue(room.now_us)]
+    due = [
+        one
+        for one in due_drills((one.data for one in room.past.periods), sites, room.now_us)
+        if one.overdue(room.now_us)
+    ]
     return _("drill due: {sites}").format(sites=", ".join(clean(one.site, 8) for one in due[:6])) if due else ""
 
 

@@ -99,8 +99,37 @@ def test_a_drill_without_a_step_done_is_said_and_does_not_count(tmp_path):
     here.start(at(200 * 86_400), P03, RIVERSIDE, "R")
     assert here.record_drill(at(200 * 86_400 + 60), "R", "begun and left", [])["no_step_done"] is True
     (row,) = due(history(tmp_path), ["R"], NOVEMBER + 201 * 86_400.0)
-    assert (row.last, row.due, row.idle) == ("2026-11-23", "2027-11-23", "2027-06-11")
-    assert due_lines([row])[0].endswith("no step was done in the drill of 2027-06-11: it does not count")
+    assert (row.last, row.due, row.aside, row.why) == ("2026-11-23", "2027-11-23", "2027-06-11", "idle")
+    assert due_lines([row])[0].endswith("the drill of 2027-06-11 does not count: no step was done in it")
+
+
+def test_a_drill_at_a_station_where_no_step_was_done_or_of_seconds_or_ahead_does_not_count_and_that_is_said(tmp_path):
+    here = desk(tmp_path, at(0), "operator", True)
+    run = here.start(at(0), P03, RIVERSIDE, "R")
+    here.read(at(2), run, "1.2")
+    here.done(at(3), run)
+    here.record_drill(at(4), "R", "in a hurry", [])
+    here.record_drill(at(900), "H", "nobody was there", [])
+    here.record_drill(at(900), "N", "nobody was there", [])
+    rows = {row.station: row for row in due(history(tmp_path), ["R", "H", "N"], NOVEMBER)}
+    assert {site: (row.word, row.why) for site, row in rows.items()} == {
+        "R": ("never", "replaced"), "H": ("never", "replaced"), "N": ("never", "elsewhere")}  # fmt: skip
+    here.record_drill(at(901), "R", "all of it", [])
+    assert [row.word for row in due(history(tmp_path), ["R", "N"], NOVEMBER)] == ["never", "ok"]
+    (row,) = due(history(tmp_path), ["R"], NOVEMBER - 400 * 86_400.0)
+    assert (row.word, row.why) == ("never", "ahead")
+    assert due_lines([row]) == [
+        "R: no drill was recorded; the drill of 2026-11-23 does not count: it lies in the future"
+    ]
+
+
+def test_a_drill_of_seconds_does_not_count(tmp_path):
+    here = desk(tmp_path, at(0), "operator", True)
+    run = here.start(at(0), P03, RIVERSIDE, "R")
+    here.read(at(2), run, "1.2")
+    here.done(at(3), run)
+    here.record_drill(at(59), "R", "in a hurry", [])
+    assert [(row.word, row.why) for row in due(history(tmp_path), ["R"], NOVEMBER)] == [("never", "short")]
 
 
 def test_the_next_drill_lies_ahead_and_not_further_than_five_years(tmp_path):

@@ -1,12 +1,14 @@
 """Could the plant be run by hand tonight: binder per station, drills, and journals that are home."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 
 from fallback_procedures import drills as by_hand
 from fallback_procedures.desk import desk
 from monitor import readiness
+from monitor.drills import due_drills
 from monitor.ledger import Draft, Ledger, entries
 from monitor.lock import hold_lock
 from monitor.periods.entries import OWN, known_of, rows_of
@@ -14,7 +16,7 @@ from monitor.periods.journal import journal_of
 from monitor.periods.period import period_of
 from monitor.settings import load
 from monitor.state import State
-from monitor.words import utc_text
+from monitor.words import parse_utc, utc_text
 from tests.fallback.test_desk import P03, RIVERSIDE, at
 from tests.monitor.journals import START_US, a_night
 from tests.monitor.plant_bench import GOLDEN
@@ -78,28 +80,36 @@ def test_a_journal_that_has_ended_and_is_not_in_the_ledger_is_said(tmp_path):
     assert "night.jsonl" in look.words
 
 
-@pytest.mark.parametrize(("station", "steps", "next_due", "expected"), [
-    ("G", 1, "", ("2026-11-23", "2027-11-23")), ("G", 1, "2030-02-01", ("2026-11-23", "2030-02-01")),
-    ("G", 0, "", ("", "")), ("x", 1, "", ("", ""))])  # fmt: skip
+COUNTS = ("2026-11-23", "2027-11-23")
+
+
+@pytest.mark.parametrize(("stations", "site", "steps", "lasts", "now", "next_due", "expected", "why"), [
+    ("G", "G", 1, 900, 1000, "", COUNTS, ""), ("G", "", 1, 900, 1000, "", COUNTS, ""),
+    ("G", "G", 1, 900, 1000, "2030-02-01", ("2026-11-23", "2030-02-01"), ""), ("xG", "G", 1, 900, 1000, "", COUNTS, ""),
+    ("G", "G", 0, 900, 1000, "", ("", ""), "idle"), ("x", "G", 1, 900, 1000, "", ("", ""), None),
+    ("Gx", "", 1, 900, 1000, "", ("", ""), "replaced"), ("G", "N", 1, 900, 1000, "", ("", ""), "elsewhere"),
+    ("G", "G", 1, 72, 1000, "", ("", ""), "short"), ("G", "G", 1, 900, -86_400, "", ("", ""), "ahead")])  # fmt: skip
 def test_the_fallback_the_ledger_and_both_together_say_the_same_of_a_drill(
-    tmp_path, station, steps, next_due, expected
+    tmp_path, stations, site, steps, lasts, now, next_due, expected, why
 ):
     state = State(tmp_path).make()
-    here = desk(state.journal, at(0), "operator", True)
-    run = here.start(at(0), P03, RIVERSIDE, "G")
+    here = desk(state.journal, at(20), "operator", True)
+    run = here.start(at(20), P03, RIVERSIDE, site)
     if steps:
         here.read(at(60), run, "1.2")
         here.done(at(70), run)
-    here.record_drill(at(900), station, "level control lost", [], next_due=next_due)
+    for station in stations:
+        here.record_drill(at(lasts), station, "level control lost", [], next_due=next_due)
     here.close(at(910))
-    now_us = int(at(1000).wall_s * 1e6)
+    now_us = int(at(now).wall_s * 1e6)
     (row,) = by_hand.due(by_hand.history(state.journal), ["G"], now_us / 1e6)
     assert (row.last, row.due) == expected
-    assert (row.idle == "2026-11-23") is (station == "G" and not steps)
+    assert row.why == (why or "")
+    assert row.aside == ("2026-11-23" if why else "")
     raw = here.journal.path.read_bytes()
     data = rows_of(period_of(journal_of("x.jsonl", raw, now_us)), known_of([]), SETTINGS, now_us, role=None,
                    via="worker", clock_off=OWN, altered=False)[0]["data"]  # fmt: skip
-    told = {"drills": [{"station": row.station, "last": row.last, "due": row.due, "word": row.word}]}
+    told = {"drills": [asdict(row)]}
     with hold_lock(state):
         ledger = Ledger(state)
         ledger.append_many([Draft("period", data, now_us, "worker")])
@@ -109,4 +119,16 @@ def test_the_fallback_the_ledger_and_both_together_say_the_same_of_a_drill(
                for look in readiness.drills(from_ledger, SETTINGS, now_us, from_journal)
                if from_ledger or from_journal}  # fmt: skip
     words = f"last drill {row.last}, next due {row.due}" if row.last else "no drill is on record"
+    if why:
+        words += f"; the drill of 2026-11-23 does not count: {by_hand.why_words(why)}"
     assert answers == {words}
+
+
+def test_a_drill_of_a_wrong_clock_is_not_believed_before_its_day_has_come():
+    data = {"drill": True, "start": "2090-11-28T03:00:00.000Z", "drilled": ["R"], "next_due": "2095-11-28"}
+    (due,) = due_drills([data], ["R"], START_US)
+    assert (due.last_us, due.overdue(START_US)) == (None, True)
+    assert due.words(START_US) == (
+        "no drill is on record; the drill of 2090-11-28 does not count: it lies in the future"
+    )
+    assert due_drills([data], ["R"], parse_utc("2091-01-01T00:00:00.000Z"))[0].last_us

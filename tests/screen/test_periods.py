@@ -59,15 +59,17 @@ def test_the_overview_says_whose_drill_is_due():
 
 def test_a_drill_is_due_after_a_year_or_at_the_day_that_its_record_names():
     early = {"drill": True, "start": "2026-01-10T10:00:00.000Z", "drilled": ["R"], "next_due": "2026-06-01"}
-    (due,) = due_drills([early], ["R"])
+    (due,) = due_drills([early], ["R"], NOW_US)
     assert utc_text(due.due_us) == "2026-06-01T00:00:00.000Z"
-    (due,) = due_drills([early | {"next_due": "2030-06-01"}], ["R"])
+    (due,) = due_drills([early | {"next_due": "2030-06-01"}], ["R"], NOW_US)
     assert utc_text(due.due_us) == "2030-06-01T00:00:00.000Z"
     for strange in ("2031-06-01", "2020-01-01", "soon", None):
-        (due,) = due_drills([early | {"next_due": strange}], ["R"])
+        (due,) = due_drills([early | {"next_due": strange}], ["R"], NOW_US)
         assert utc_text(due.due_us) == "2027-01-10T00:00:00.000Z"
     for none in ({"drilled": []}, {"drilled": "R"}, {"drill": False}, {"start": "x"}):
-        assert due_drills([early | none], ["R"])[0].last_us is None
-    assert due_drills([early | {"start": "9999-12-31T10:00:00.000Z"}], ["R"])[0].last_us
-    first, second = due_drills([early], ["R", "N"])
+        assert due_drills([early | none], ["R"], NOW_US)[0].last_us is None
+    last = utc_text(NOW_US - DAY_US)
+    assert due_drills([early | {"start": last}], ["R"], NOW_US)[0].last_us == NOW_US - DAY_US
+    assert due_drills([early | {"start": "9999-12-31T10:00:00.000Z"}], ["R"], NOW_US)[0].last_us is None
+    first, second = due_drills([early], ["R", "N"], NOW_US)
     assert (first.site, first.last_us, second.site) == ("N", None, "R")
