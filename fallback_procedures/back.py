@@ -144,7 +144,10 @@ def _newest(period: Period) -> dict[str, Line]:
 def _tolerance(tag: str, unit: str, sheet: Sheet) -> tuple[str, bool]:
     """How far manual and live may differ: the row back_tolerance_p03_3 beside the row tag_p03_3, else 5 %."""
     for name, value in sheet.values.items():
-        row = sheet.values.get("back_tolerance_" + name[4:], "") if name.startswith("tag_") and value == tag else ""
+        if not name.startswith("tag_") or value != tag:
+            continue
+        own = "back_tolerance_" + name[4:]
+        row = sheet.values.get(own, sheet.values.get(own.partition(" [")[0], ""))
         if row and decimal_of(row.split()[0]) is not None and row.split()[1:] in ([unit], ["%"]):
             return row, True
     return DEFAULT, False

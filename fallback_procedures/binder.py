@@ -25,11 +25,11 @@ from fallback_procedures import shipped
 from fallback_procedures.contents import contents_page, gaps, gaps_page
 from fallback_procedures.hypertext import index_document, set_document
 from fallback_procedures.library import Library
+from fallback_procedures.limits import missing_safety
 from fallback_procedures.paper import can_make_pdf, pdf
 from fallback_procedures.place import Place
 from fallback_procedures.plain import plain_files, read_plain, refuse_links, replace_file
 from fallback_procedures.sets import Plant, Section, fingerprint, plant_now, section_pages, sections, sets
-from fallback_procedures.sheet import missing_safety
 from fallback_procedures.textpage import text_pages
 from fallback_procedures.words import _, speaking, utc_text
 

@@ -201,4 +201,4 @@ def is_value(reading: Reading, answer: str) -> bool:
         return len(word) > 1 or (bool(rest) and word not in TAKES_WORDS)
     if reading.unit == "yes/no":
         return answer.lower() in (*YES, *NO)
-    return decimal_of(answer) is not None or (reading.unit == "HH:MM" and ":" in answer)
+    return decimal_of(answer.partition("@")[0]) is not None or (reading.unit == "HH:MM" and ":" in answer)

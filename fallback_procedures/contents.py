@@ -6,9 +6,10 @@ import hashlib
 import json
 
 from fallback_procedures.library import Library
+from fallback_procedures.limits import missing_safety
 from fallback_procedures.paper import Content, sheet_page, table
 from fallback_procedures.sets import Plant, Section
-from fallback_procedures.sheet import missing, missing_safety
+from fallback_procedures.sheet import missing
 from fallback_procedures.triggers import for_site
 from fallback_procedures.words import _
 

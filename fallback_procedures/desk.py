@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from fallback_procedures.drills import a_year_after, lies_ahead
 from fallback_procedures.journal import Journal, Line
+from fallback_procedures.limits import asked_at
 from fallback_procedures.open_period import UNNAMED, Refused, open_journal
 from fallback_procedures.procedure import EVENTS, Procedure
 from fallback_procedures.replay import taken_back
 from fallback_procedures.run import where_lost
-from fallback_procedures.run_desk import RunDesk, checked, role_known
+from fallback_procedures.run_desk import RunDesk, asset_named, checked, role_known
 from fallback_procedures.sheet import Sheet, tag_of
 from fallback_procedures.words import RELEASERS, _, clean, utc_text
 
@@ -103,11 +104,12 @@ class Desk(RunDesk):
     def transcribe(
         self, now: Now, occurred: float, recorded: float, *, run_id: str = "", procedure: Procedure | None = None,
         sheet: Sheet | None = None, step: str = "", name: str = "", value: str = "", unit: str = "", text: str = "",
+        asset: str = "",
     ) -> Line:  # fmt: skip
         """Enter a line of a paper log afterwards, with its three times: when it was so, when it was written, now.
 
         `occurred`, `recorded` since 1970 [s]. With a run, or a procedure and the sheet, a reading of that name is
-        checked against its limits.
+        checked against its limits, at the `asset` it was taken at.
         """
         if not 0 <= occurred <= recorded <= now.wall_s:
             raise Refused(_("the order is: it was so, it was written down, it is entered now"))
@@ -120,11 +122,13 @@ class Desk(RunDesk):
         within, tag = None, ""
         if procedure and found and reading:
             sheet = sheet or Sheet()
-            (value, within), unit = checked(reading, value, sheet), reading.unit
-            tag = tag_of(procedure.id, step, found.readings.index(reading), sheet)
+            asset = asset_named(asset, asked_at(procedure.id, found, reading, sheet), sheet) if asset else ""
+            (value, within), unit = checked(reading, value, sheet, asset), reading.unit
+            tag = tag_of(procedure.id, step, found.readings.index(reading), sheet, asset)
         elif not clean(value) and not clean(text):
             raise Refused(_("a line from paper says something"))
-        more = {**({"run": run.id} if run else {}), **({"tag": tag} if tag else {})}
+        more = {**({"run": run.id} if run else {}), **({"tag": tag} if tag else {}),
+                **({"asset": clean(asset, 20)} if asset else {})}  # fmt: skip
         self._open(now)
         return self.keep(now, "paper", occurred=utc_text(occurred), recorded=utc_text(recorded), **more,
                          procedure=procedure.id if procedure else "", step=clean(step, 10), name=clean(name, 100),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
+from fallback_procedures.limits import asked_at
 from fallback_procedures.open_period import Refused
 from fallback_procedures.place import site_named
 from fallback_procedures.procedure import Procedure, Reading, Step
 from fallback_procedures.questions import Ask, Talk, asked
-from fallback_procedures.reading_acts import asked_for
-from fallback_procedures.run_desk import checked
+from fallback_procedures.reading_acts import asked_for, readable, with_asset
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.triggers import moment
@@ -29,8 +30,11 @@ def from_paper(seat: Seat, given: str) -> Talk:
         step = yield from asked(Ask(_("step:")), lambda text: _step_of(procedure, text))
     lines: list[dict[str, str]] = []
     for reading in step.readings if step else ():
-        value = yield from asked(Ask(f"{asked_for(reading)}:"), partial(_value, reading, sheet))
-        lines += [{"name": reading.name, "value": value}] if value else []
+        known = asked_at(procedure.id, step, reading, sheet) if procedure and step else ()
+        typed = yield from asked(Ask(f"{asked_for(reading)}:"), partial(_value, reading, known, sheet))
+        if typed:
+            value, asset = yield from with_asset(known, sheet, *typed)
+            lines.append({"name": reading.name, "value": value, "asset": asset})
     if not lines:
         lines.append({"text": (yield Ask(_("What does the line say?")))})
     now = moment()
@@ -69,8 +73,8 @@ def _step_of(procedure: Procedure, text: str) -> Step:
     return step
 
 
-def _value(reading: Reading, sheet: Sheet, text: str) -> str:
-    return checked(reading, text, sheet)[0] if text else ""
+def _value(reading: Reading, known: Sequence[str], sheet: Sheet, text: str) -> tuple[str, str] | None:
+    return readable(reading, known, sheet, text) if text else None
 
 
 def _time(text: str, now_s: float) -> float:

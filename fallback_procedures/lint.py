@@ -19,7 +19,8 @@ from fallback_procedures.flow import never_ending, never_reached
 from fallback_procedures.library import Entry, Library, load, read_entry
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import UNITS, Procedure, Step, Target
-from fallback_procedures.sheet import disagreements, labels
+from fallback_procedures.sheet import labels
+from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.translation import differences
 from fallback_procedures.words import encodable, harmless
 from fallback_procedures.writing import (

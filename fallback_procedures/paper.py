@@ -13,8 +13,9 @@ from typing import Any
 
 from fallback_procedures import shipped
 from fallback_procedures.library import content_hash
+from fallback_procedures.limits import limits_text, missing_safety
 from fallback_procedures.procedure import Procedure, Repeat, Step
-from fallback_procedures.sheet import Sheet, filled, limits_text, missing, missing_safety
+from fallback_procedures.sheet import Sheet, filled, missing
 from fallback_procedures.view import hold_words, notice_word, repeat_lines, span_words, spoken, status_note, unit_text
 from fallback_procedures.words import _, language, local_text, utc_text
 

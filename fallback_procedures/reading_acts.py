@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 
+from fallback_procedures.limits import asked_at, band_text, bounds, limits_word
 from fallback_procedures.open_period import Refused
-from fallback_procedures.procedure import Reading
+from fallback_procedures.procedure import TEXT_UNITS, Reading
 from fallback_procedures.questions import YES, Ask, Reply, Talk, asked
 from fallback_procedures.run import Run
-from fallback_procedures.run_desk import checked
+from fallback_procedures.run_desk import asset_named, checked
 from fallback_procedures.seat import Seat
-from fallback_procedures.sheet import bounds, limits_text
+from fallback_procedures.sheet import Sheet, others
 from fallback_procedures.triggers import moment
 from fallback_procedures.view import judged, unit_text
 from fallback_procedures.words import _, decimal_of
@@ -40,34 +41,58 @@ def take(seat: Seat, given: str) -> Reply | Talk:
     return _take_given(seat, given) if given else take_all(seat)
 
 
-def _take_given(seat: Seat, value: str) -> Talk:
+def _take_given(seat: Seat, typed: str) -> Talk:
     """A value for the reading that was asked on the screen."""
     run = seat.run()
-    names = [one.name for one in run.step.readings] if run.step else []
-    name = seat.asking if seat.asking in names else run.open_readings()[0].name if run.open_readings() else names[-1]
-    doubt = _far_off(run, name, value)
+    here = {one.name: one for one in run.step.readings} if run.step else {}
+    waiting = run.open_readings()
+    reading = here.get(seat.asking) or (waiting[0] if waiting else [*here.values()][-1])
+    known = _known(run, reading)
+    value, asset = yield from with_asset(known, run.sheet, *readable(reading, known, run.sheet, typed))
+    doubt = _far_off(run, reading, value, asset)
     if doubt and (yield Ask(doubt)).lower() not in YES:
         raise Refused(_("nothing was kept"))
-    return "  ".join(_taken(seat, value, name))
+    return "  ".join(_taken(seat, value, reading, asset))
 
 
-def _taken(seat: Seat, value: str, name: str) -> list[str]:
-    taken = seat.desk.read(moment(), seat.run_id, value, name)
+def _known(run: Run, reading: Reading) -> tuple[str, ...]:
+    return asked_at(run.procedure.id, run.step, reading, run.sheet) if run.step else ()
+
+
+def _taken(seat: Seat, value: str, reading: Reading, asset: str) -> list[str]:
+    taken = seat.desk.read(moment(), seat.run_id, value, reading.name, asset)
     return judged(taken, seat.run())
 
 
-def _far_off(run: Run, name: str, value: str) -> str:
+def readable(reading: Reading, known: Sequence[str], sheet: Sheet, typed: str) -> tuple[str, str]:
+    """A value and where it was taken, as "21.5 @P2" says both; Refused where either is none. Words are never parted."""
+    value, _at, asset = (typed, "", "") if reading.unit in TEXT_UNITS else typed.partition("@")
+    checked(reading, value, sheet)
+    return value.strip(), asset_named(asset, known, sheet) if asset.strip() else ""
+
+
+def with_asset(known: Sequence[str], sheet: Sheet, value: str, asset: str) -> Generator[Ask, str, tuple[str, str]]:
+    """A value with the asset it is of, which is asked for where the sheet knows several; "" where nobody can say."""
+    if asset or not known:
+        return value, asset
+    told = [f"{number}={name}" for number, name in enumerate(known, 1)]
+    told += [f"0={_('another one')}"] if others(known, sheet) else []
+    prompt = _("Which one ({assets})? Enter alone: cannot be said, the tightest limit holds:")
+    ask = Ask(prompt.format(assets=" ".join(told)))
+    return value, (yield from asked(ask, lambda text: asset_named(text, known, sheet) if text else ""))
+
+
+def _far_off(run: Run, reading: Reading, value: str, asset: str) -> str:
     """The question whether a value ten times outside its limits has this unit at all; "" for any other."""
-    reading = next((one for one in run.step.readings if one.name == name), None) if run.step else None
     number = decimal_of(value)
-    if reading is None or number is None or not number or not reading.limited:
+    if number is None or not number or not reading.limited:
         return ""
-    band = bounds(reading, run.sheet)
+    band = bounds(reading, run.sheet, asset)
     low, high = decimal_of(band.low or ""), decimal_of(band.high or "")
     if (high is None or high <= 0 or number < 10 * high) and (low is None or low <= 0 or 10 * number > low):
         return ""
     return _("{value} {unit}, and {limits}: really {unit}? y keeps it:").format(
-        value=value, unit=reading.unit, limits=limits_text(reading, run.sheet))  # fmt: skip
+        value=value, unit=reading.unit, limits=f"{limits_word(reading)} {band_text(reading, band)}")  # fmt: skip
 
 
 def take_all(seat: Seat, told: tuple[str, ...] = ()) -> Generator[Ask, str, str]:
@@ -86,13 +111,10 @@ def _take_one(seat: Seat, reading: Reading, note: tuple[str, ...]) -> Generator[
     while True:
         run = seat.run()
         ask = Ask(f"{reading_prompt(run) or asked_for(reading)}:", note=note)
-        value = yield from asked(ask, partial(_readable, reading, run))
-        doubt = _far_off(run, reading.name, value)
+        known = _known(run, reading)
+        typed = yield from asked(ask, partial(readable, reading, known, run.sheet))
+        value, asset = yield from with_asset(known, run.sheet, *typed)
+        doubt = _far_off(run, reading, value, asset)
         if not doubt or (yield Ask(doubt)).lower() in YES:
-            return _taken(seat, value, reading.name)
+            return _taken(seat, value, reading, asset)
         note = (_("nothing was kept"),)
-
-
-def _readable(reading: Reading, run: Run, text: str) -> str:
-    checked(reading, text, run.sheet)
-    return text

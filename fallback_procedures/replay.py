@@ -92,7 +92,7 @@ def _begun(line: Line) -> Run | None:
         return None
     values: dict[str, str] = {}
     for part in (line.get("values"), line.get("tags")):
-        values.update({str(key): safe(value) for key, value in part.items()} if isinstance(part, dict) else {})
+        values.update({safe(key): safe(value) for key, value in part.items()} if isinstance(part, dict) else {})
     site, role = word(line, "site"), word(line, "sheet_approved_by")
     run = Run(word(line, "run"), procedure, Sheet(site, approved_by=role, values=values), site,
               bool(line.get("drill")), procedure.steps[0].number, started=line, last_n=line["n"],
@@ -125,7 +125,8 @@ def _stepped(run: Run, line: Line) -> Run:
     if kind == "reading":
         within = line.get("in_limits")
         taken = Taken(word(line, "name"), word(line, "value"), word(line, "unit"),
-                      within if isinstance(within, bool) else None, word(line, "at"), number, line["n"])  # fmt: skip
+                      within if isinstance(within, bool) else None, word(line, "at"), number, line["n"],
+                      word(line, "asset"))  # fmt: skip
         still = {key: role for key, role in run.verified.items() if key != number}
         return replace(run, readings=(*run.readings, taken), fresh=(*run.fresh, line["n"]), verified=still)
     if kind == "released":

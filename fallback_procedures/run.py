@@ -37,6 +37,7 @@ class Taken:
     at: str
     step: str
     n: int
+    asset: str = ""  # where it was taken; "" = nobody has said
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,20 @@ class Run:
         """Newest readings of the step at hand that lie outside their limits; none while it waits for something."""
         if self.open_readings() or self.waiting_for():
             return ()
-        newest = {taken.name: taken for taken in self.readings if taken.n in self.fresh}
+        newest = {(taken.name, taken.asset): taken for taken in self.readings if taken.n in self.fresh}
         return tuple(taken for taken in newest.values() if taken.in_limits is False)
 
-    def times_out(self, name: str) -> int:
-        """How often in a row the newest readings of that name lay outside the limits."""
+    def times_out(self, taken: Taken) -> int:
+        """How often in a row this reading of its step has been outside the limits at its asset.
+
+        A value of which nobody has said where it was taken counts for every asset.
+        """
         count = 0
-        for taken in reversed([one for one in self.readings if one.name == name]):
-            if taken.in_limits is not False:
+        for one in reversed(self.readings):
+            elsewhere = one.asset and taken.asset and one.asset != taken.asset
+            if (one.step, one.name) != (taken.step, taken.name) or elsewhere:
+                continue
+            if one.in_limits is not False:
                 break
             count += 1
         return count

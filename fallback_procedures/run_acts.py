@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from fallback_procedures.journal import Line
+from fallback_procedures.limits import missing_safety
 from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import Step
 from fallback_procedures.questions import YES, Ask, Reply, Talk, asked, role_asked, role_named, yes_or_no
@@ -15,7 +16,7 @@ from fallback_procedures.reading_acts import take_all
 from fallback_procedures.run import where_lost
 from fallback_procedures.run_desk import STANDS_IN
 from fallback_procedures.seat import Seat
-from fallback_procedures.sheet import missing_safety, span_s
+from fallback_procedures.sheet import span_s
 from fallback_procedures.triggers import moment
 from fallback_procedures.view import document_lines, entry_text, out_lines, span_text, spoken
 from fallback_procedures.words import _, language

@@ -5,14 +5,17 @@ What may not be done now is Refused in words that say what to do instead.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fallback_procedures.journal import Line
 from fallback_procedures.library import content_hash
+from fallback_procedures.limits import asked_at, assets, bounds, missing_safety
 from fallback_procedures.open_period import OpenPeriod, Refused
 from fallback_procedures.procedure import Procedure, Reading, Step
 from fallback_procedures.run import Period, Run, Taken, where_lost
-from fallback_procedures.sheet import Sheet, bounds, missing_safety, span_s, tag_of, used
+from fallback_procedures.sheet import OTHER, Sheet, labels, others, span_s, tag_of, used
 from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text
 
 if TYPE_CHECKING:
@@ -98,8 +101,11 @@ class RunDesk(OpenPeriod):
         return self.keep(now, "verified", procedure=run.procedure.id, run=run.id, step=step.number,
                          verified_by=role_known(role, RELEASERS))  # fmt: skip
 
-    def read(self, now: Now, run_id: str, value: str, name: str = "") -> Taken:
-        """Take the next open reading of the step at hand, or that of `name`. Both "2.31" and "2,31" are understood."""
+    def read(self, now: Now, run_id: str, value: str, name: str = "", asset: str = "") -> Taken:
+        """Take the next open reading of the step at hand, or that of `name`. Both "2.31" and "2,31" are understood.
+
+        `asset`: where it was taken. Without it, where the limits of several differ, the tightest hold.
+        """
         run, step = self._at(run_id)
         self._run(run_id, "reading", name)
         wanted = [one for one in step.readings if one.name == name] if name else list(run.open_readings())
@@ -108,15 +114,17 @@ class RunDesk(OpenPeriod):
         if not wanted:
             raise Refused(_("this step has no reading"))
         reading = wanted[0]
-        text, within = checked(reading, value, run.sheet)
-        band = bounds(reading, run.sheet)
-        tag = tag_of(run.procedure.id, step.number, step.readings.index(reading), run.sheet)
-        more = {"tag": tag} if tag else {}
+        asset = asset_named(asset, asked_at(run.procedure.id, step, reading, run.sheet), run.sheet) if asset else ""
+        text, within = checked(reading, value, run.sheet, asset)
+        band = bounds(reading, run.sheet, asset)
+        tag = tag_of(run.procedure.id, step.number, step.readings.index(reading), run.sheet, asset)
+        more = {**({"tag": tag} if tag else {}), **({"asset": asset} if asset else {})}
+        origin = "tightest" if assets(reading, run.sheet) and not asset else band.origin
         line = self.keep(now, "reading", procedure=run.procedure.id, run=run.id, step=step.number, name=reading.name,
                          value=text, unit=reading.unit, limits=[band.low or None, band.high or None],
-                         limits_from=band.origin if reading.has_band else None, in_limits=within,
+                         limits_from=origin if reading.has_band else None, in_limits=within,
                          **more)  # fmt: skip
-        return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line["n"])
+        return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line["n"], asset)
 
     def release(self, now: Now, run_id: str, role: str) -> Line:
         """Release the HOLD before the step at hand; the role it names does so, or who stands in for that role."""
@@ -176,7 +184,26 @@ def _tags(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
     return {name: value for name, value in sheet.values.items() if name.startswith(start)}
 
 
-def checked(reading: Reading, value: str, sheet: Sheet) -> tuple[str, bool | None]:
+def asset_named(text: str, known: Sequence[str], sheet: Sheet) -> str:
+    """The asset that a person means: one of `known` by its number or name, OTHER by 0, or a label of the plant.
+
+    Where none is known any short name is taken; Refused for what could be a slip of the hand.
+    """
+    typed = clean(text, 20)
+    if known and typed in ("0", OTHER) and others(known, sheet):
+        return OTHER
+    if typed.isdecimal() and 0 < int(typed) <= len(known):
+        return known[int(typed) - 1]
+    for one in (*known, *labels(sheet)):
+        if one.casefold() == typed.casefold():
+            return one
+    if known or not re.fullmatch(r"\w[\w./-]*", typed):
+        raise Refused(_("{asset} is not known here; known are {known}").format(
+            asset=typed or "?", known=", ".join(known) or "-"))  # fmt: skip
+    return typed.upper()
+
+
+def checked(reading: Reading, value: str, sheet: Sheet, asset: str = "") -> tuple[str, bool | None]:
     """The value as it is kept (decimal point) and whether it lies within the limits; Refused for what is no value."""
     value = clean(value, 200)
     if reading.unit == "yes/no":
@@ -198,7 +225,7 @@ def checked(reading: Reading, value: str, sheet: Sheet) -> tuple[str, bool | Non
     number = decimal_of(value)
     if number is None:
         raise Refused(_("{name}: a number in {unit}, as 2.31 or 2,31").format(name=reading.name, unit=reading.unit))
-    return value.strip().lstrip("+").replace(",", "."), bounds(reading, sheet).holds(
+    return value.strip().lstrip("+").replace(",", "."), bounds(reading, sheet, asset).holds(
         number
     ) if reading.limited else None
 

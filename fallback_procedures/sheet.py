@@ -8,6 +8,8 @@ for a safety limit it counts as missing: a plausible number from a library is mo
     APPROVED    engineer  2026-11-01
 
     stop_level  = 0.60 m     # above the pump's minimum submergence
+    full_load_current        = 28.0 A     # of every pump that has no row of its own
+    full_load_current [P2]   = 22.0 A
     hand_bypasses    = low-level stop
     hand_bypasses_de = Trockenlaufschutz     # words in the language of the page; a number is the same in all
 """
@@ -15,9 +17,8 @@ for a safety limit it counts as missing: a plausible number from a library is mo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 from fallback_procedures.lines import strange
 from fallback_procedures.procedure import (
@@ -25,9 +26,7 @@ from fallback_procedures.procedure import (
     SITE_ID,
     SITE_TYPES,
     Fault,
-    Limit,
     Procedure,
-    Reading,
     Span,
     decode,
     is_date,
@@ -40,15 +39,17 @@ from fallback_procedures.words import LANGUAGES, ROLES, _, number_shown
 _HEAD = re.compile(rf"SHEET +site +({SITE_ID}) +(\S.*)")
 _TYPE = re.compile(r"TYPE +(\w+)")
 _APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
-_ROW = re.compile(r"([a-z][a-z0-9_]{0,40}) *= *(\S.*)")
+_ROW = re.compile(r"([a-z][a-z0-9_]{0,40})(?: *\[([^\W\d_][\w ./-]{0,19})\])? *= *(\S.*)")
+_OF_AN_ASSET = re.compile(r"([a-z][a-z0-9_]{0,40}) *\[")  # how a row begins that speaks of one asset alone
 _COMMA = re.compile(r"-?[0-9]+,[0-9]+ +\S+$")
-_TAG_ROW = re.compile(r"tag_(p[0-9]{2})_([0-9]{1,2}[a-z]?)(?:_([2-9]))?")
+TAG_ROW = re.compile(r"tag_(p[0-9]{2})_([0-9]{1,2}[a-z]?)(?:_([2-9]))?")
 COUNTED = (  # what is counted, in the languages of the texts; other words are the same only where they are equal
     ("lamps", "lampes", "Lampen"), ("persons", "personnes", "Personen"), ("turns", "tours", "Umdr."),
     ("lines", "lignes", "Zeilen"), ("filters", "filtres", "Filter"), ("pumps", "pompes", "Pumpen"),
 )  # fmt: skip
 IN_LANGUAGE = tuple(f"_{one}" for one in LANGUAGES if one != "en")
-_QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
+OTHER = "-"  # said of an asset: one without rows of its own; no asset is named so
+QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
 
 
 @dataclass(frozen=True)
@@ -82,23 +83,27 @@ def read_sheet(source: str | bytes) -> Sheet:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     wrong: list[Fault] = []
-    twice: set[str] = set()
+    spoiled: set[str] = set()  # values of which one row cannot be believed: then none of its rows is
     for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
         line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if not line:
             continue
-        row = _ROW.fullmatch(line)
+        row, before = _ROW.fullmatch(line), len(wrong)
+        name, asset, value = row.groups("") if row else ("", "", "")
+        key = row_name(name, " ".join(asset.split()))
         if strange(line) or len(line) > LINE_LIMIT:
             wrong.append(Fault(number, f"over {LINE_LIMIT} characters, or one that has no place here: type it anew"))
-        elif row and _COMMA.match(row.group(2)):
-            wrong.append(Fault(number, f"{row.group(1)}: write the number with a decimal point, as 0.60 m"))
-        elif row and row.group(1).startswith("tag_") and not _TAG_ROW.fullmatch(row.group(1)):
-            wrong.append(Fault(number, f"{row.group(1)}: a tag is named as tag_p03_3 = TAG (procedure, step), or _3_2"))
-        elif row and row.group(1) in values:
-            wrong.append(Fault(number, f"{row.group(1)} stands twice; neither value is used"))
-            twice.add(row.group(1))
+        elif row and _COMMA.match(value):
+            wrong.append(Fault(number, f"{key}: write the number with a decimal point, as 0.60 m"))
+        elif name.startswith("tag_") and not TAG_ROW.fullmatch(name):
+            wrong.append(Fault(number, f"{key}: a tag is named as tag_p03_3 = TAG (procedure, step), or _3_2"))
+        elif asset and (name.endswith(IN_LANGUAGE) or not (name.startswith("tag_") or QUANTITY.fullmatch(value))):
+            wrong.append(Fault(number, f"{key}: a row of one asset has a number and its unit, or a tag"))
+        elif key.casefold() in {one.casefold() for one in values}:
+            wrong.append(Fault(number, f"{key} stands twice; neither value is used"))
+            spoiled.add(name)
         elif row:
-            values[row.group(1)], lines[row.group(1)] = " ".join(row.group(2).split()), number
+            values[key], lines[key] = " ".join(value.split()), number
         else:
             for key, form in (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", _APPROVED)):
                 match = form.fullmatch(line)
@@ -110,14 +115,17 @@ def read_sheet(source: str | bytes) -> Sheet:
                     break
             else:
                 wrong.append(Fault(number, 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'))
-    for row_name in twice:
-        del values[row_name]
-    for row_name in [one for one in values if one.endswith(IN_LANGUAGE)]:
-        base = values.get(row_name[:-3], "")
-        if not base or _digits(base) != _digits(values[row_name]):
+        begun = _OF_AN_ASSET.match(line)
+        if begun and len(wrong) > before:  # what holds for that asset is not known, and the plain row is not for it
+            spoiled.add(begun.group(1))
+    for key in [one for one in values if one.partition(" [")[0] in spoiled]:
+        del values[key]
+    for key in [one for one in values if one.endswith(IN_LANGUAGE)]:
+        base = values.get(key[:-3], "")
+        if not base or _digits(base) != _digits(values[key]):
             why = "says other figures than" if base else "has no row"
-            wrong.append(Fault(lines[row_name], f"{row_name} {why} {row_name[:-3]}; it is not used"))
-            del values[row_name]
+            wrong.append(Fault(lines[key], f"{key} {why} {key[:-3]}; it is not used"))
+            del values[key]
     site, name = found.get("SHEET", ("", ""))
     kind = found.get("TYPE", ("",))[0]
     role, day = found.get("APPROVED", ("", ""))
@@ -140,64 +148,44 @@ def _digits(text: str) -> list[str]:
     return sorted(re.findall(r"[0-9]+", text))
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """The band of a reading at one site. `low`, `high`: numbers as text, "" where open or unknown.
-
-    `origin` is site, text (a number of the procedure itself), default (shown, not the site's own) or missing.
-    """
-
-    low: str
-    high: str
-    origin: str
-    missing: tuple[str, ...] = ()
-
-    def holds(self, value: Decimal) -> bool | None:
-        """Whether a value lies in the band; None where the band is not known."""
-        if self.origin == "missing" or not (self.low or self.high):
-            return None
-        return not (self.low and value < Decimal(self.low)) and not (self.high and value > Decimal(self.high))
+def row_name(name: str, asset: str) -> str:
+    """How a value of one asset is named in a sheet: "full_load_current [P2]"; without an asset the name alone."""
+    return f"{name} [{asset}]" if asset else name
 
 
-def bounds(reading: Reading, sheet: Sheet) -> Bounds:
-    """The band of `reading` with the values of `sheet`. A wrong unit counts as missing; a default too, for safety."""
-    ends, origins, missing = [], [], []
-    for limit in (reading.low, reading.high):
-        number, origin = _end(limit, reading, sheet)
-        ends.append(number)
-        origins.append(origin)
-        if origin == "missing":
-            missing.append(limit.value)
-    if ends[0] and ends[1] and Decimal(ends[0]) > Decimal(ends[1]):  # turned round: neither can be believed
-        missing = [limit.value for limit in (reading.low, reading.high) if limit.value]
-        ends, origins = ["", ""], ["missing"]
-    worst = next((origin for origin in ("missing", "default", "site") if origin in origins), "text")
-    return Bounds(ends[0], ends[1], worst, tuple(missing))
+def own_rows(name: str, sheet: Sheet) -> dict[str, str]:
+    """The rows of a value that name an asset: asset -> value."""
+    start = f"{name} ["
+    return {key[len(start) : -1]: value for key, value in sheet.values.items() if key.startswith(start)} if name else {}
 
 
-def _end(limit: Limit, reading: Reading, sheet: Sheet) -> tuple[str, str]:
-    if not limit.value:
-        return limit.number, "text"
-    quantity = _QUANTITY.fullmatch(sheet.values.get(limit.value, ""))
-    trusted = sheet.approved_by or not reading.safety
-    if quantity and _same_unit(quantity.group(2), reading.unit) and trusted:
-        return quantity.group(1), "site"
-    if limit.default and not reading.safety:
-        return limit.default.split()[0], "default"
-    return "", "missing"
+def others(named: Collection[str], sheet: Sheet) -> bool:
+    """Whether the site may have assets beside those `named`: not where its labels are all among them."""
+    told = {asset.casefold() for asset in named}
+    return any(label.casefold() not in told for label in labels(sheet)) or not labels(sheet)
 
 
 def span_s(span: Span, sheet: Sheet) -> int | None:
-    """A length of time at one site; None where neither the site nor a default gives one. [s]"""
+    """A length of time at one site; None where neither the site nor a default gives one, or it is not one. [s]"""
     if not span.value:
         return span.s
+    if own_rows(span.value, sheet):
+        return None
     return span_of(sheet.values.get(span.value, span.default)) or None
 
 
-def tag_of(procedure_id: str, step: str, index: int, sheet: Sheet) -> str:
-    """The tag that a reading of a step measures, from the row tag_p03_3 (or tag_p03_3_2 for index 1); "" for none."""
-    row = f"tag_{procedure_id.replace('-', '').lower()}_{step}" + (f"_{index + 1}" if index else "")
-    return sheet.values.get(row, "")
+def tag_row(procedure_id: str, step: str, index: int) -> str:
+    """The row that names the tag of a reading: tag_p03_3, or tag_p03_3_2 for index 1."""
+    return f"tag_{procedure_id.replace('-', '').lower()}_{step}" + (f"_{index + 1}" if index else "")
+
+
+def tag_of(procedure_id: str, step: str, index: int, sheet: Sheet, asset: str = "") -> str:
+    """The tag that a reading of a step measures; "" for none.
+
+    A tag is of one asset: where a person named one, or the sheet has rows for several, only that asset's row is it.
+    """
+    name = tag_row(procedure_id, step, index)
+    return sheet.values.get(row_name(name, asset), "") if asset or not own_rows(name, sheet) else ""
 
 
 def labels(sheet: Sheet) -> tuple[str, ...]:
@@ -205,81 +193,29 @@ def labels(sheet: Sheet) -> tuple[str, ...]:
     return tuple(label.strip() for label in sheet.values.get("labels", "").split(",") if label.strip())
 
 
-def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
-    """Rows of a sheet that do not fit the procedures of its site: wrong unit, no time, limits turned round, no reading.
-
-    What is found here is never used as a limit; the page says DO NOT USE.
-    """
-    found: list[Fault] = []
-    mine = {procedure.id: procedure for procedure in procedures}
-
-    def say(name: str, text: str) -> None:
-        found.append(Fault(sheet.lines.get(name, 1), f"{name}: {text}"))
-
-    for procedure in mine.values():
-        if not any(
-            one.site in ("", sheet.site) and one.site_type in ("", sheet.site_type) for one in procedure.applies
-        ):
-            continue
-        for step in procedure.steps:
-            where = f"{procedure.id} step {step.number}"
-            for reading in step.readings:
-                for name in {end.value for end in (reading.low, reading.high)} & set(sheet.values):
-                    quantity = _QUANTITY.fullmatch(sheet.values[name])
-                    if not quantity or not _same_unit(quantity.group(2), reading.unit):
-                        say(name, f"{sheet.values[name]!r} is no number in {reading.unit}, as {where} needs it")
-                low, high = (
-                    _QUANTITY.fullmatch(sheet.values.get(end.value, "")) for end in (reading.low, reading.high)
-                )
-                if low and high and Decimal(low.group(1)) > Decimal(high.group(1)):
-                    say(reading.low.value, f"it is above {reading.high.value}; both are limits of {where}")
-        spans = [step.timer for step in procedure.steps]
-        spans += [span for repeat in procedure.repeats for span in (repeat.every, repeat.then)]
-        for span in spans:
-            if span and span.value in sheet.values and span_s(span, sheet) is None:
-                say(
-                    span.value,
-                    f"{sheet.values[span.value]!r} is no time as 30 s, 15 min or 4 h; {procedure.id} needs one",
-                )
-    for name, value in sheet.values.items():
-        short = name.startswith("phone_") and not name.endswith("_mobile") and len(re.findall("[0-9]", value)) < 6
-        if short and f"{name}_mobile" not in sheet.values:
-            say(name, f"{value!r} is a number inside the plant; add {name}_mobile for when its exchange is dead")
-        row = _TAG_ROW.fullmatch(name)
-        if row:
-            procedure_id = f"{row.group(1)[0].upper()}-{row.group(1)[1:]}"
-            told = mine[procedure_id].step(row.group(2)) if procedure_id in mine else None
-            if told is None or len(told.readings) < int(row.group(3) or 1):
-                say(name, f"there is no such reading in {procedure_id}")
-    return sorted(set(found))
-
-
-def _same_unit(one: str, other: str) -> bool:
+def same_unit(one: str, other: str) -> bool:
     """The same unit, or the same counting word: "6 lamps" on the sheet are 6 Lampen in the German text."""
     return one == other or any(one in words and other in words for words in COUNTED)
-
-
-def missing_safety(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:
-    """Names of the safety limits that this site has not given; with one of them missing the page says DO NOT USE."""
-    names: list[str] = []
-    for step in procedure.steps:
-        for reading in step.readings:
-            if reading.safety:
-                names += bounds(reading, sheet).missing
-    return tuple(dict.fromkeys(names))
 
 
 def used(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
     """The site's values that this procedure uses: what its page depends on beside its own text."""
     own = sheet.in_language(procedure.language).values
-    return {name: own[name] for name in values_of(procedure.source) if name in own}
+    names = values_of(procedure.source)
+    told = {key: own[key] for key in own if key.partition(" [")[0] in names}
+    return {**told, "labels": own["labels"]} if "labels" in own and any(" [" in key for key in told) else told
 
 
 def missing(procedure: Procedure, sheet: Sheet) -> tuple[str, ...]:
     """Names of all values that neither the site nor a default gives."""
-    return tuple(
-        name for name, default in values_of(procedure.source).items() if not default and name not in sheet.values
-    )
+    return tuple(name for name, default in values_of(procedure.source).items()
+                 if not default and name not in sheet.values and _for_others(name, sheet))  # fmt: skip
+
+
+def _for_others(name: str, sheet: Sheet) -> bool:
+    """Whether the plain row of a value holds for anything: not where each asset of the site has a row of its own."""
+    own = own_rows(name, sheet)
+    return not own or others(own, sheet)
 
 
 def filled(text: str, sheet: Sheet, blank: str = "") -> str:
@@ -288,48 +224,21 @@ def filled(text: str, sheet: Sheet, blank: str = "") -> str:
     With `blank` a missing value leaves a place to write on instead (the page says at its head that values are missing).
     """
 
-    def shown(name: str, default: str) -> str:
+    def plain(name: str, default: str) -> str:
         own = sheet.values.get(name)
         if own is not None:
-            return number_shown(own) if _QUANTITY.fullmatch(own) else own
+            return number_shown(own) if QUANTITY.fullmatch(own) else own
         if default:
             return number_shown(default) + " (" + _("DEFAULT, NOT YOUR SITE") + ")"
         if blank:
             return blank
         return "____ (" + _("SITE VALUE MISSING") + f": {name})"
 
+    def shown(name: str, default: str) -> str:
+        own = own_rows(name, sheet)
+        told = ", ".join(f"{asset}: {number_shown(value)}" for asset, value in own.items())
+        if own and not _for_others(name, sheet):
+            return told
+        return plain(name, default) + (f" ({told})" if own else "")
+
     return with_values(text, shown)
-
-
-def limits_text(reading: Reading, sheet: Sheet) -> str:
-    """The band in words: "limits 0.60 - 2.20 m", with what is not the site's own said."""
-    if not reading.has_band:
-        return ""
-    band = bounds(reading, sheet)
-    word = _("safety limits") if reading.safety else _("limits")
-    shown = []
-    for limit, number in ((reading.low, band.low), (reading.high, band.high)):
-        if number:
-            shown.append(number_shown(number))
-        elif limit.value:
-            shown.append("____")
-        else:
-            shown.append("")
-    low, high = shown
-    if low and high:
-        text = f"{word} {low} .. {high} {reading.unit}"
-    else:
-        text = (
-            f"{word} "
-            + (_("up to {high}") if high else _("at least {low}")).format(low=low, high=high)
-            + f" {reading.unit}"
-        )
-    if band.origin == "default":
-        return text + " (" + _("DEFAULT, NOT YOUR SITE") + ")"
-    if band.origin == "missing" and reading.safety:
-        default = next((limit.default for limit in (reading.low, reading.high) if limit.default), "")
-        hint = f" ({number_shown(default)}: " + _("DEFAULT, NOT YOUR SITE") + ")" if default else ""
-        return f"{text}{hint} " + _("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(band.missing)
-    if band.origin == "missing":
-        return text + " (" + _("SITE VALUE MISSING") + ": " + ", ".join(band.missing) + ")"
-    return text

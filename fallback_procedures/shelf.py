@@ -15,9 +15,9 @@ from fallback_procedures.binder import Unprintable, folder_of, read_record, reco
 from fallback_procedures.contents import gaps_page
 from fallback_procedures.drills import Due, due, due_lines, history
 from fallback_procedures.library import Library
+from fallback_procedures.limits import missing_safety
 from fallback_procedures.place import Place
 from fallback_procedures.sets import Plant, Section, fingerprint, section_pages, sections, sets
-from fallback_procedures.sheet import missing_safety
 from fallback_procedures.words import _, clean, speaking, utc_text
 
 _CODE = re.compile(r"HW:(P-[0-9]{2}|F[0-9]{1,2}):r([0-9]{1,6}):([0-9]{4}-[0-9]{2}-[0-9]{2}):([0-9a-f]{8})")

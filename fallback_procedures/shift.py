@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fallback_procedures.run import Line, Run, Taken, safe, where_lost
-from fallback_procedures.view import due_words, spoken, unit_text
+from fallback_procedures.view import at_asset, due_words, spoken, unit_text
 from fallback_procedures.words import (
     _,
     event_text,
@@ -133,15 +133,16 @@ def _blank(text: str, width: int) -> str:
     return f"{text} " + "_" * max(width - len(text) - 1, 4) if len(text) < width - 5 else text[:width]
 
 
-def _newest(run: Run) -> dict[str, Taken]:
-    """The newest reading of each name."""
-    return {taken.name: taken for taken in run.readings}
+def _newest(run: Run) -> dict[tuple[str, str], Taken]:
+    """The newest reading of each name, at each asset."""
+    return {(taken.name, taken.asset): taken for taken in run.readings}
 
 
 def _value(taken: Taken) -> str:
     judged = _("OUT OF LIMITS") if taken.in_limits is False else ""
     when = _time({"at": taken.at})
-    return f"{number_shown(taken.value)} {unit_text(taken.unit)} ({when}) {judged}".replace("  ", " ").rstrip()
+    value = f"{number_shown(taken.value)} {unit_text(taken.unit)}".rstrip() + at_asset(taken.asset)
+    return f"{value} ({when}) {judged}".rstrip()
 
 
 def _time(line: Line) -> str:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from fallback_procedures.limits import assets, band_text, bounds, limits_text, missing_safety
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
 from fallback_procedures.run import Due, Line, Run, Taken, word
-from fallback_procedures.sheet import Sheet, bounds, filled, limits_text, missing_safety, span_s
+from fallback_procedures.sheet import OTHER, Sheet, filled, span_s
 from fallback_procedures.words import (
     _,
     age_text,
     clean,
     clock_text,
+    decimal_of,
     event_text,
     number_shown,
     role_text,
@@ -178,7 +180,8 @@ def reading_lines(
     taken = newest(run, reading.name) if run else None
     value, before = f"________ {unit_text(reading.unit)}".rstrip(), ""
     if run and taken and taken.step == step and (taken.n in run.fresh if run.cursor == step else step in run.marks):
-        value = value_text(taken)
+        now = {one.asset: one for one in run.readings if one.name == reading.name and one.n in run.fresh}
+        value = "; ".join(map(value_text, now.values() if run.cursor == step else [taken]))
     elif taken:
         when = clock_text(taken.at)
         before = "   (" + _("before, at {time}: {value}").format(time=when, value=value_text(taken)) + ")"
@@ -197,12 +200,17 @@ def newest(run: Run, name: str) -> Taken | None:
 
 
 def value_text(taken: Taken) -> str:
-    """A reading as it was taken, with the word on its limits."""
+    """A reading as it was taken, with the word on its limits, and where if that was said."""
     judged = {True: _("in limits"), False: _("OUT OF LIMITS"), None: ""}[taken.in_limits]
     answers = {"yes": _("yes"), "no": _("no")}
     if taken.unit in ("yes/no", "text", "HH:MM"):
         return answers.get(taken.value, taken.value) if taken.unit == "yes/no" else taken.value
-    return f"{number_shown(taken.value)} {taken.unit} {judged}".rstrip()
+    return f"{number_shown(taken.value)} {taken.unit} {judged}".rstrip() + at_asset(taken.asset)
+
+
+def at_asset(asset: str) -> str:
+    """Where a value was taken, behind it: " (P2)"; "" where nobody has said so."""
+    return f" ({_('another one') if asset == OTHER else clean(asset, 20)})" if asset else ""
 
 
 def judged(taken: Taken, run: Run) -> list[str]:
@@ -211,15 +219,19 @@ def judged(taken: Taken, run: Run) -> list[str]:
     reading = next((one for one in step.readings if one.name == taken.name), None) if step else None
     if step is None or reading is None or taken.in_limits is None:
         return [value_text(taken)]
-    if taken.in_limits:
-        return [value_text(taken)]
-    band, value = bounds(reading, run.sheet), Decimal(taken.value)
+    band, value, guess = bounds(reading, run.sheet, taken.asset), decimal_of(taken.value), []
+    if assets(reading, run.sheet) and not taken.asset:
+        told = _("nobody has said which one: the tightest limit of all is taken, {limits}")
+        guess = [told.format(limits=band_text(reading, band))]
+    if taken.in_limits or value is None:
+        return [value_text(taken), *guess]
+    by = ""
     if band.high and value > Decimal(band.high):
-        by = _("high by {by}").format(by=number_shown(str(value - Decimal(band.high))))
-    else:
-        by = _("low by {by}").format(by=number_shown(str(Decimal(band.low) - value)))
-    lines = [f"{value_text(taken)}: {by} {taken.unit}"]
-    twice = run.times_out(taken.name) >= 2
+        by = ": " + _("high by {by}").format(by=number_shown(str(value - Decimal(band.high)))) + f" {taken.unit}"
+    elif band.low:
+        by = ": " + _("low by {by}").format(by=number_shown(str(Decimal(band.low) - value))) + f" {taken.unit}"
+    lines = [value_text(taken) + by, *guess]
+    twice = run.times_out(taken) >= 2
     if twice and step.if_twice:  # says all that is to be done now: no second order beside it
         return [*lines, _("If twice") + ": " + spoken(step.if_twice, run.sheet)]
     if twice:
@@ -263,7 +275,9 @@ def entry_text(line: Line) -> str:
     """What an entry that can be taken back has said."""
     step = word(line, "step")
     if line["kind"] in ("reading", "paper"):
-        return clean(f"{word(line, 'name')} {word(line, 'value')} {word(line, 'unit')}".strip() or word(line, "text"))
+        return clean(
+            f"{word(line, 'name')} {word(line, 'value')} {word(line, 'unit')}".strip() or word(line, "text")
+        ) + at_asset(word(line, "asset"))
     if line["kind"] in ("seen", "seen_over"):
         event = event_text(word(line, "event"))
         return event if line["kind"] == "seen" else _("it is over: {event}").format(event=event)

@@ -214,6 +214,7 @@ def _readings(
             "outside_limits": not tag.holds(one.number), "in_limits": one.in_limits, "period": key, "n": one.n,
             "mark": one.line.mark, "procedure": one.procedure, "step": one.step, "paper": one.paper,
             "clock_doubted": doubted, "role_in_journal": one.line.role or None,
+            "asset_in_journal": one.asset or None,
         }  # fmt: skip
         if shared[one.n] > 1 or (key, one.n) in known.marks:
             told["doubt"] = "twice"

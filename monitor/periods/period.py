@@ -69,6 +69,7 @@ class Reading:
     limits_from: str
     in_limits: bool | None
     tag: str
+    asset: str  # where it was taken, as the sheet or the plant calls it; "" = nobody has said, "-" = another one
     named: bool  # the sheet of its run named the tag; a line from paper outside of a run has none that could
     occurred_us: int | None
     recorded_us: int | None
@@ -80,6 +81,11 @@ class Reading:
     @property
     def n(self) -> int:
         return self.line.n
+
+    @property
+    def place(self) -> str:
+        """Its name, with the asset where that was said: "motor current (P2)"."""
+        return f"{self.name} ({self.asset})" if self.asset else self.name
 
     @property
     def number(self) -> float | None:
@@ -271,7 +277,8 @@ def _reading(line: Line, runs: Mapping[str, Run], taken_back: bool) -> Reading:
         line, line.text("run", 40), line.text("procedure", 20), line.text("step", 10),
         line.text("name", 100), line.text("value", 200), line.text("unit", 20),
         clean(low, 20) if isinstance(low, str) else "", clean(high, 20) if isinstance(high, str) else "",
-        line.text("limits_from", 40), within if isinstance(within, bool) else None, tag, named,
+        line.text("limits_from", 40), within if isinstance(within, bool) else None, tag,
+        line.text("asset", 20), named,
         time_us(occurred) if paper else line.at_us, time_us(recorded) if paper else line.at_us, line.at_us, paper,
         taken_back, line.text("text"),
     )  # fmt: skip
@@ -314,7 +321,7 @@ def _deviations(period: Period, lines: list[Line]) -> Iterator[Deviation]:
     Not what was taken back, nor a HOLD that its role released, nor a step whose condition was not met: so it is meant.
     """
     found = [*_of_steps(period, lines), *_of_timers(period, lines), *_of_rounds(period, lines)]
-    found += [_deviation("out_of_limits", one.line, f"{one.name} {one.value} {one.unit}") for one in period.readings
+    found += [_deviation("out_of_limits", one.line, f"{one.place} {one.value} {one.unit}") for one in period.readings
               if one.in_limits is False and not one.taken_back]  # fmt: skip
     end = period.ended
     for run in period.runs.values():

@@ -194,13 +194,13 @@ class _Page:
 
     def _act(self, line: Line) -> str:
         parts = [kind_words(line.kind), line.text("step", 10), line.text("name", 60), line.text("value", 40),
-                 line.text("unit", 20), line.text("text", 200)]  # fmt: skip
+                 line.text("unit", 20), _at_asset(line), line.text("text", 200)]  # fmt: skip
         return " ".join(part for part in parts if part)
 
     def readings(self) -> Iterable[Block]:
         taken = [one for one in self._period.readings if one.name or one.value]
         rows = [
-            (self._at(one.occurred_us), one.procedure or "-", one.step, one.name, one.value, one.unit,
+            (self._at(one.occurred_us), one.procedure or "-", one.step, one.place, one.value, one.unit,
              one.low or "-", one.high or "-", within_word(one.in_limits), one.tag or "-",
              _("taken back") if one.taken_back else "")
             for one in taken
@@ -211,11 +211,11 @@ class _Page:
         yield from self._plots([one for one in taken if not one.taken_back])
 
     def _plots(self, taken: Sequence[Reading]) -> Iterable[Block]:
-        """One small picture per reading that was taken more than once and is a number."""
+        """One small picture per reading, and asset, that was taken more than once and is a number."""
         by: dict[tuple[str, str, str], list[Reading]] = {}
         for one in taken:
             if one.number is not None and one.occurred_us is not None:
-                by.setdefault((one.procedure, one.name, one.unit), []).append(one)
+                by.setdefault((one.procedure, one.place, one.unit), []).append(one)
         many = [(key, some) for key, some in by.items() if len({one.occurred_us for one in some}) > 1]
         for (procedure, name, unit), some in many[:PLOTS]:
             yield _plot(f"{procedure}  {name}", unit, sorted(some, key=lambda one: one.occurred_us or 0), self._zone)
@@ -281,7 +281,7 @@ class _Page:
     def paper(self) -> Iterable[Block]:
         rows = [
             (self._at(one.occurred_us), self._at(one.recorded_us), self._at(one.entered_us), one.procedure or "-",
-             one.step, " ".join(x for x in (one.name, one.value, one.unit) if x), within_word(one.in_limits), one.text)
+             one.step, " ".join(x for x in (one.place, one.value, one.unit) if x), within_word(one.in_limits), one.text)
             for one in self._period.readings if one.paper and not one.taken_back
         ]  # fmt: skip
         head = (_("it was so"), _("written down"), _("entered"), _("procedure"), _("step"), _("reading"),
@@ -335,7 +335,7 @@ class _Page:
         )
         undoes = line.data.get("undoes")
         parts = [
-            line.text("name", 60), line.text("value", 60), line.text("unit", 20),
+            line.text("name", 60), line.text("value", 60), line.text("unit", 20), _at_asset(line),
             f"({' - '.join(band[:2])}, {within_word(within)})" if band and isinstance(within, bool) else "",
             event_words(line.text("event", 40)) if line.text("event", 40) else "", line.text("site", 20),
             _("to {role}").format(role=role_word(line.text("to", 24))) if line.text("to", 24) else "",
@@ -344,6 +344,11 @@ class _Page:
             line.text("text", 300), ", ".join(line.texts("sites", 20)), line.text("scenario", 200),
         ]  # fmt: skip
         return " ".join(part for part in parts if part)
+
+
+def _at_asset(line: Line) -> str:
+    """Where a value was taken: "(P2)"."""
+    return f"({line.text('asset', 20)})" if line.text("asset", 20) else ""
 
 
 def _plot(caption: str, unit: str, some: Sequence[Reading], zone: ZoneInfo) -> Plot:

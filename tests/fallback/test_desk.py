@@ -18,6 +18,7 @@ from .conftest import GOLDEN, SHEET
 
 BOOT = "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11"
 RIVERSIDE = read_sheet(SHEET + "tag_p03_1 = R-WW.level\n")
+UNEQUAL = read_sheet(SHEET + "tag_p03_1 = R-WW.level\nfull_load_current [P2] = 8.0 A\n")
 P03 = parse((GOLDEN / "procedures" / "2_readings_and_branches.txt").read_bytes())[0]
 TEXT = (GOLDEN / "procedures" / "2_readings_and_branches.txt").read_text()
 CHECKED = parse(TEXT.replace("       Expect: amber lamp lit, check valve arm moves.\n",
@@ -46,15 +47,15 @@ def a_night(here):
     here.role = "shift_lead"
     here.declare(at(60), "panel, SCADA and telephone agree: control lost", ("R",))
     here.role = "operator"
-    run = here.start(at(142), CHECKED, RIVERSIDE, "R")
+    run = here.start(at(142), CHECKED, UNEQUAL, "R")
     here.read(at(180), run, "2,31")
     here.done(at(190), run, "second reading follows")
     here.verify(at(230), run, "maintenance")
     here.done(at(240), run)
     here.timer(at(241), run)
-    here.read(at(280), run, "8.7")
+    here.read(at(280), run, "8.7", asset="p2")
     here.undo(at(282), run)
-    here.read(at(284), run, "7.8")
+    here.read(at(284), run, "7.8", asset="1")
     here.done(at(290), run)
     here.not_met(at(300), run)
     here.again(at(960), run)

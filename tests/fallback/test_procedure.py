@@ -15,7 +15,8 @@ from fallback_procedures.lint import findings, known
 from fallback_procedures.open_period import Refused
 from fallback_procedures.paper import content
 from fallback_procedures.procedure import CONDITIONS, EVENTS, KEYWORDS, PARTS, SIZE_LIMIT, Span, parse
-from fallback_procedures.sheet import Sheet, disagreements, read_sheet
+from fallback_procedures.sheet import Sheet, read_sheet
+from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.textpage import text_pages
 from fallback_procedures.triggers import Now
 from fallback_procedures.view import judged

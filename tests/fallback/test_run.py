@@ -174,9 +174,9 @@ def test_two_readings_in_a_row_outside_the_limits_are_counted(started):
     here, name = started
     here.read(at(3), name, "3.0")
     here.read(at(4), name, "3.1")
-    assert run_of(here, name).times_out("wet well level") == 2
+    assert run_of(here, name).times_out(run_of(here, name).readings[-1]) == 2
     here.read(at(5), name, "1.0")
-    assert run_of(here, name).times_out("wet well level") == 0
+    assert run_of(here, name).times_out(run_of(here, name).readings[-1]) == 0
 
 
 def test_repeats_and_timers_fall_due_across_runs_and_restarts_of_the_machine(started):

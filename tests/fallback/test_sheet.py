@@ -8,19 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallback_procedures.library import load
+from fallback_procedures.limits import bounds, limits_text, missing_safety
 from fallback_procedures.procedure import Span, parse
-from fallback_procedures.sheet import (
-    bounds,
-    disagreements,
-    filled,
-    labels,
-    limits_text,
-    missing_safety,
-    read_sheet,
-    span_s,
-    tag_of,
-    used,
-)
+from fallback_procedures.sheet import filled, labels, read_sheet, span_s, tag_of, used
+from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.words import use_language
 
 from .conftest import GOLDEN, SHEET

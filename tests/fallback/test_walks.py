@@ -18,7 +18,8 @@ from drivers.sim import stations
 from drivers.sim.plant import new_state
 from drivers.sim.pump import switched
 from fallback_procedures.library import load
-from fallback_procedures.sheet import bounds, read_sheet, span_s
+from fallback_procedures.limits import bounds
+from fallback_procedures.sheet import read_sheet, span_s
 
 SHEETS = Path(__file__).parents[2] / "config" / "example" / "sheets"
 PAGES = load(None)
