@@ -44,9 +44,9 @@ def take(seat: Seat, given: str) -> Reply | Talk:
 def _take_given(seat: Seat, typed: str) -> Talk:
     """A value for the reading that was asked on the screen."""
     run = seat.run()
-    here = {one.name: one for one in run.step.readings} if run.step else {}
-    waiting = run.open_readings()
-    reading = here.get(seat.asking) or (waiting[0] if waiting else [*here.values()][-1])
+    asked_last = [one for one in (run.step.readings if run.step else ()) if one.name == seat.asking]
+    waiting = asked_last or run.open_readings()
+    reading = waiting[0] if waiting else (yield from _again(run))
     known = _known(run, reading)
     value, asset = yield from with_asset(known, run.sheet, *readable(reading, known, run.sheet, typed))
     doubt = _far_off(run, reading, value, asset)
@@ -96,15 +96,32 @@ def _far_off(run: Run, reading: Reading, value: str, asset: str) -> str:
 
 
 def take_all(seat: Seat, told: tuple[str, ...] = ()) -> Generator[Ask, str, str]:
-    """Each open reading of the step at hand; without one the last again."""
+    """Each open reading of the step at hand; without one a reading again."""
     step = seat.run().step
     while step is not None:
-        waiting = seat.run().open_readings()
-        told = tuple((yield from _take_one(seat, waiting[0] if waiting else step.readings[-1], told)))
+        run = seat.run()
+        waiting = run.open_readings()
+        reading = waiting[0] if waiting else (yield from _again(run))
+        told = tuple((yield from _take_one(seat, reading, told)))
         run = seat.run()
         if not run.open_readings() or run.readings[-1].in_limits is False:
             break
     return "  ".join(told)
+
+
+def _again(run: Run) -> Generator[Ask, str, Reading]:
+    """Which reading of the step at hand is taken again: the last, or asked where one is of several assets."""
+    readings = run.step.readings if run.step else ()
+    if len(readings) < 2 or not any(_known(run, one) for one in readings):
+        return readings[-1]
+
+    def read(text: str) -> Reading:
+        if not (text.isdecimal() and 0 < int(text) <= len(readings)):
+            raise Refused(_("a number from 1 to {n}").format(n=len(readings)))
+        return readings[int(text) - 1]
+
+    told = " ".join(f"{number}={one.name}" for number, one in enumerate(readings, 1))
+    return (yield from asked(Ask(_("Which reading again ({readings})?").format(readings=told)), read))
 
 
 def _take_one(seat: Seat, reading: Reading, note: tuple[str, ...]) -> Generator[Ask, str, list[str]]:
