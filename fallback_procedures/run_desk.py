@@ -190,7 +190,7 @@ def asset_named(text: str, known: Sequence[str], sheet: Sheet) -> str:
     Where none is known any short name is taken; Refused for what could be a slip of the hand.
     """
     typed = clean(text, 20)
-    if known and typed in ("0", OTHER) and others(known, sheet):
+    if known and typed.casefold() in ("0", OTHER) and others(known, sheet):
         return OTHER
     if typed.isdecimal() and 0 < int(typed) <= len(known):
         return known[int(typed) - 1]

@@ -39,8 +39,9 @@ from fallback_procedures.words import LANGUAGES, ROLES, _, number_shown
 _HEAD = re.compile(rf"SHEET +site +({SITE_ID}) +(\S.*)")
 _TYPE = re.compile(r"TYPE +(\w+)")
 _APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_HEADS = (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", _APPROVED))
 _ROW = re.compile(r"([a-z][a-z0-9_]{0,40})(?: *\[([^\W\d_][\w ./-]{0,19})\])? *= *(\S.*)")
-_OF_AN_ASSET = re.compile(r"([a-z][a-z0-9_]{0,40}) *\[")  # how a row begins that speaks of one asset alone
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}(?![a-z0-9_])")
 _COMMA = re.compile(r"-?[0-9]+,[0-9]+ +\S+$")
 TAG_ROW = re.compile(r"tag_(p[0-9]{2})_([0-9]{1,2}[a-z]?)(?:_([2-9]))?")
 COUNTED = (  # what is counted, in the languages of the texts; other words are the same only where they are equal
@@ -48,7 +49,7 @@ COUNTED = (  # what is counted, in the languages of the texts; other words are t
     ("lines", "lignes", "Zeilen"), ("filters", "filtres", "Filter"), ("pumps", "pompes", "Pumpen"),
 )  # fmt: skip
 IN_LANGUAGE = tuple(f"_{one}" for one in LANGUAGES if one != "en")
-OTHER = "-"  # said of an asset: one without rows of its own; no asset is named so
+OTHER = "other"  # said of an asset: one without rows of its own; none is named so
 QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
 
 
@@ -83,41 +84,29 @@ def read_sheet(source: str | bytes) -> Sheet:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     wrong: list[Fault] = []
-    spoiled: set[str] = set()  # values of which one row cannot be believed: then none of its rows is
+    spoiled: set[str] = set()  # with a row at fault: it may have been that of one asset, so none of their rows counts
     for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
         line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
         if not line:
             continue
-        row, before = _ROW.fullmatch(line), len(wrong)
+        row = _ROW.fullmatch(line)
         name, asset, value = row.groups("") if row else ("", "", "")
         key = row_name(name, " ".join(asset.split()))
-        if strange(line) or len(line) > LINE_LIMIT:
-            wrong.append(Fault(number, f"over {LINE_LIMIT} characters, or one that has no place here: type it anew"))
-        elif row and _COMMA.match(value):
-            wrong.append(Fault(number, f"{key}: write the number with a decimal point, as 0.60 m"))
-        elif name.startswith("tag_") and not TAG_ROW.fullmatch(name):
-            wrong.append(Fault(number, f"{key}: a tag is named as tag_p03_3 = TAG (procedure, step), or _3_2"))
-        elif asset and (name.endswith(IN_LANGUAGE) or not (name.startswith("tag_") or QUANTITY.fullmatch(value))):
-            wrong.append(Fault(number, f"{key}: a row of one asset has a number and its unit, or a tag"))
-        elif key.casefold() in {one.casefold() for one in values}:
-            wrong.append(Fault(number, f"{key} stands twice; neither value is used"))
-            spoiled.add(name)
-        elif row:
+        why = _why_not(line, key, value, values)
+        if row and not why:
             values[key], lines[key] = " ".join(value.split()), number
-        else:
-            for key, form in (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", _APPROVED)):
-                match = form.fullmatch(line)
-                if match and key in found:
-                    wrong.append(Fault(number, f"{key} stands twice; the first is kept"))
-                    break
-                if match:
-                    found[key], heads[key] = match.groups(), number
-                    break
+        elif not why:
+            head, match = next(((one, found) for one, form in _HEADS for found in [form.fullmatch(line)] if found),
+                               ("", None))  # fmt: skip
+            if match is None:
+                why = 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'
+            elif head in found:
+                why = f"{head} stands twice; the first is kept"
             else:
-                wrong.append(Fault(number, 'a sheet has SHEET, TYPE, APPROVED and lines "name = value unit  # note"'))
-        begun = _OF_AN_ASSET.match(line)
-        if begun and len(wrong) > before:  # what holds for that asset is not known, and the plain row is not for it
-            spoiled.add(begun.group(1))
+                found[head], heads[head] = match.groups(), number
+        if why:
+            wrong.append(Fault(number, why))
+            spoiled |= {begun.group() for begun in [_NAME.match(line)] if begun}
     for key in [one for one in values if one.partition(" [")[0] in spoiled]:
         del values[key]
     for key in [one for one in values if one.endswith(IN_LANGUAGE)]:
@@ -141,6 +130,26 @@ def read_sheet(source: str | bytes) -> Sheet:
         wrong.append(Fault(heads["APPROVED"], f"there is no such day as {day}; the sheet counts as not approved"))
         role = day = ""
     return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)), lines)
+
+
+def _why_not(line: str, key: str, value: str, there: Mapping[str, str]) -> str:
+    """Why a row cannot be believed; "" where it can, and for a line that is none (`key` "")."""
+    name, _bracket, asset = key.rstrip("]").partition(" [")
+    if strange(line) or len(line) > LINE_LIMIT:
+        return f"over {LINE_LIMIT} characters, or one that has no place here: type it anew"
+    if re.search(r"\] *=", value):
+        return f"{key}: two rows have run together here"
+    if _COMMA.match(value):
+        return f"{key}: write the number with a decimal point, as 0.60 m"
+    if name.startswith("tag_") and not TAG_ROW.fullmatch(name):
+        return f"{key}: a tag is named as tag_p03_3 = TAG (procedure, step), or _3_2"
+    if asset and (name.endswith(IN_LANGUAGE) or not (name.startswith("tag_") or QUANTITY.fullmatch(value))):
+        return f"{key}: a row of one asset has a number and its unit, or a tag"
+    if asset.casefold() == OTHER:
+        return f"{key}: this word means all the others; they have the row {name}"
+    if key.casefold() in {one.casefold() for one in there}:
+        return f"{key} stands twice; neither value is used"
+    return ""
 
 
 def _digits(text: str) -> list[str]:

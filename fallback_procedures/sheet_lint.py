@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from fallback_procedures.limits import assets, turned_round
-from fallback_procedures.procedure import Fault, Procedure
+from fallback_procedures.procedure import Fault, Procedure, values_of
 from fallback_procedures.sheet import QUANTITY, TAG_ROW, Sheet, labels, own_rows, row_name, same_unit, span_s
 
 
@@ -50,11 +50,14 @@ def disagreements(sheet: Sheet, procedures: Iterable[Procedure]) -> list[Fault]:
                     span.value,
                     f"{sheet.values[span.value]!r} is no time as 30 s, 15 min or 4 h; {procedure.id} needs one",
                 )
+    used = {name for procedure in mine.values() for name in values_of(procedure.source)}
     there = {label.casefold() for label in labels(sheet)}
     for key, value in sheet.values.items():
         name, _bracket, asset = key.rstrip("]").partition(" [")
         if asset and there and asset.casefold() not in there:
             say(key, f"the row labels of this site names no {asset}")
+        if asset and name not in used and not TAG_ROW.fullmatch(name):
+            say(key, f"no procedure has the value {name}")
         short = name.startswith("phone_") and not name.endswith("_mobile") and len(re.findall("[0-9]", value)) < 6
         if short and f"{name}_mobile" not in sheet.values:
             say(name, f"{value!r} is a number inside the plant; add {name}_mobile for when its exchange is dead")

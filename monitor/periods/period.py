@@ -69,7 +69,7 @@ class Reading:
     limits_from: str
     in_limits: bool | None
     tag: str
-    asset: str  # where it was taken, as the sheet or the plant calls it; "" = nobody has said, "-" = another one
+    asset: str  # where it was taken, as the sheet or the plant calls it; "" = nobody has said
     named: bool  # the sheet of its run named the tag; a line from paper outside of a run has none that could
     occurred_us: int | None
     recorded_us: int | None

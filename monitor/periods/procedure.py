@@ -92,9 +92,13 @@ def _repeats(source: str, values: Mapping[str, str]) -> list[Repeat]:
 
 
 def _span_s(text: str, values: Mapping[str, str]) -> float:
-    """Seconds of "5 min", "{round_every}" or "{round_every=5 min}"; 0 where neither site nor text says it."""
+    """Seconds of "5 min", "{round_every}" or "{round_every=5 min}"; 0 where neither site nor text says it.
+
+    A time is the same for all assets of a site: one that has rows of assets is none, here as in the fallback.
+    """
     if text.startswith("{"):
         name, _equals, default = text.strip("{}").partition("=")
-        text = values.get(name.strip()) or default
+        several = any(key.startswith(f"{name.strip()} [") for key in values)
+        text = "" if several else values.get(name.strip()) or default
     found = _LENGTH.fullmatch(text.strip())
     return float(found[1].replace(",", ".")) * _UNITS[found[2]] if found else 0.0

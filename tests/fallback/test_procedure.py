@@ -356,11 +356,13 @@ def test_a_long_text_and_a_long_item_are_refused_in_a_moment():
 
 def test_the_page_of_the_format_shows_a_whole_procedure_and_its_sheet():
     told = (Path(__file__).parents[2] / "docs" / "procedures_format.md").read_text()
-    text, site = re.findall(r"```text\n(.*?)```", told, re.DOTALL)
+    text, site, pumps = re.findall(r"```text\n(.*?)```", told, re.DOTALL)
     procedure, faults = parse(text)
     assert faults == ()
     assert findings(procedure, known(load(None))) == []
     sheet = read_sheet(site)
     assert (sheet.faults, disagreements(sheet, [procedure])) == ((), [])
+    unequal = read_sheet(site.replace("S1, Q1", "S1, Q1, P1, P2") + pumps)
+    assert (unequal.faults, disagreements(unequal, [procedure])) == ((), [])
     for word in (*KEYWORDS, *PARTS, *EVENTS, *RELEASERS, *CONDITIONS):
         assert word in told

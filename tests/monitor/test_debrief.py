@@ -11,12 +11,12 @@ from pypdf import PdfReader
 from monitor.periods.journal import journal_of
 from monitor.periods.period import period_of
 from monitor.reports import debrief
-from monitor.reports.document import write_report
+from monitor.reports.document import Plot, write_report
 from monitor.reports.page import render_html
 from monitor.reports.pdf import render_pdf
 from monitor.reports.text import WIDTH, render_text
 from monitor.settings import load
-from monitor.words import use_language
+from monitor.words import use_language, utc_text
 from tests.monitor.journals import START_US, Maker, a_night
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -54,6 +54,26 @@ def test_the_debrief_tells_times_deviations_and_what_was_done_about_what_was_out
     assert table(told, "silences").rows[0][2:] == ("40 min", "nothing recorded for 40 min")
     assert table(told, "paper").rows[0][-1] == "=HYPERLINK(1)"
     assert len(table(told, "timeline").rows) == 32
+
+
+def test_two_pumps_with_two_limits_are_told_apart_in_every_table_and_picture():
+    made = Maker().act("declared", sites=["G"]).start()
+    for number in (1, 2):
+        made.read(str(20 + number), unit="A", name="motor current", asset="P1", limits=(None, "28.0"))
+        made.read(str(22 + number), unit="A", name="motor current", asset="P2", limits=(None, "22.0"), within=False)
+    at = utc_text(START_US)
+    made.act("paper", name="motor current", value="25", unit="A", asset="P2", occurred=at, recorded=at, in_limits=False)
+    told = document(made.act("handed_back"))
+    assert [(row[3], row[4], row[7]) for row in table(told, "readings").rows][:2] == [
+        ("motor current (P1)", "21", "28.0"), ("motor current (P2)", "23", "22.0")]  # fmt: skip
+    assert "motor current (P2) 25 A" in table(told, "paper").rows[0]
+    out = [row[3] for row in table(told, "deviations").rows if row[3].endswith("motor current (P2) 23 A")]
+    assert len(out) == 1
+    assert "motor current 23 A (P2) (- - 22.0, NO)" in {row[-1] for row in table(told, "timeline").rows}
+    assert {block.caption for part in told.sections for block in part.blocks if isinstance(block, Plot)} == {
+        "P-03 motor current (P1)",
+        "P-03 motor current (P2)",
+    }
 
 
 def test_what_to_correct_comes_from_deviations_and_the_gaps_of_a_drill_with_room_for_a_hand():

@@ -200,6 +200,18 @@ def test_the_role_of_an_entry_is_who_brings_it_in_and_that_of_the_journal_is_wha
     assert by_worker["data"]["role_in_journal"] == "administrator"
 
 
+def test_where_a_reading_was_taken_goes_with_it_and_each_pump_keeps_its_own_limit():
+    tags = {"tag_p03_3 [P1]": "pump1.flow", "tag_p03_3 [P2]": "other"}
+    made = Maker().act("declared", sites=["G"]).start(tags=tags)
+    made.read("80", tag="pump1.flow", unit="m3/h", asset="P1", limits=(None, "90"))
+    made.read("80", unit="m3/h", asset="P2", limits=(None, "70"), within=False).act("handed_back")
+    period = told(made)
+    assert [(one.place, one.high, one.in_limits, one.named) for one in period.readings] == [
+        ("wet well level (P1)", "90", True, True), ("wet well level (P2)", "70", False, False)]  # fmt: skip
+    assert [row["data"]["asset_in_journal"] for row in rows(period)[1:]] == ["P1"]
+    assert [one.text for one in period.deviations if one.kind == "out_of_limits"] == ["wet well level (P2) 80 m3/h"]
+
+
 @pytest.mark.parametrize(
     ("begun", "why"),
     [
