@@ -76,7 +76,7 @@ def with_asset(known: Sequence[str], sheet: Sheet, value: str, asset: str) -> Ge
     if asset or not known:
         return value, asset
     told = [f"{number}={name}" for number, name in enumerate(known, 1)]
-    told += [f"0={_('another one')}"] if others(known, sheet) else []
+    told += ["0=" + _("another one")] if others(known, sheet) else []
     prompt = _("Which one ({assets})? Enter alone: cannot be said, the tightest limit holds:")
     ask = Ask(prompt.format(assets=" ".join(told)))
     return value, (yield from asked(ask, lambda text: asset_named(text, known, sheet) if text else ""))

@@ -210,7 +210,8 @@ def value_text(taken: Taken) -> str:
 
 def at_asset(asset: str) -> str:
     """Where a value was taken, behind it: " (P2)"; "" where nobody has said so."""
-    return f" ({_('another one') if asset == OTHER else clean(asset, 20)})" if asset else ""
+    name = _("another one") if asset == OTHER else clean(asset, 20)
+    return f" ({name})" if asset else ""
 
 
 def judged(taken: Taken, run: Run) -> list[str]:
