@@ -21,6 +21,7 @@ from monitor.daemon.storing import PATIENCE_S
 from monitor.daemon.writer import HANGS_S
 from monitor.heartbeat import LastKnown, Moment, last_known_text
 from monitor.pace import unhurried
+from monitor.periods.named import keep_named
 from monitor.plant import Settings
 from monitor.state import State, atomic_write, read_plain
 from monitor.words import utc_text
@@ -110,6 +111,7 @@ def publish_folder(settings: Settings, state: State) -> list[str]:
             if copy.relative_to(target) not in wanted:
                 copy.unlink(missing_ok=True)
                 changed.append(f"{name}/{copy.relative_to(target)}")
+    keep_named(settings, state)
     return changed
 
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from drivers.errors import UserError
 from monitor.periods.entries import OWN, UNKNOWN, known_of, off_s, tag_doubts
 from monitor.periods.journal import journal_of, raw_of
+from monitor.periods.named import named_tags
 from monitor.periods.period import Period, period_of
 from monitor.periods.taking import CLOCK_OFF, JOURNAL, settle
 from monitor.reports.debrief_words import doubt_words, sort_word, span_words
@@ -64,7 +65,7 @@ def _own(args: argparse.Namespace, settings: "Settings", state: State) -> int:
 
     if args.check:
         for path in sorted(state.journal.glob("*.jsonl")):
-            _show(_read(path)[0], settings)
+            _show(_read(path)[0], settings, state)
         return 0
     if not lock_is_free(state):
         obtain(state, "run_job", {"job": "take_periods"})
@@ -93,7 +94,7 @@ def _bring(path: Path, args: argparse.Namespace, settings: "Settings", state: St
     from monitor.transfer.bring import hand_over
 
     period, raw = _read(path)
-    _show(period, settings)
+    _show(period, settings, state)
     known = known_of(entries(state, ("period", "reading"))) if state.ledger.is_file() else known_of(())
     if (record := known.shas.get(period.journal.sha256)) is not None:
         print(_("is in the ledger already, as entry {n}; nothing was entered").format(n=record.n))
@@ -145,7 +146,7 @@ def _off(text: str) -> str:
         raise UserError(words.format(word=clean(text, 20))) from None
 
 
-def _show(period: Period, settings: "Settings") -> None:
+def _show(period: Period, settings: "Settings", state: State) -> None:
     """What a journal tells, in lines."""
     zone, journal = ZoneInfo(settings.time_zone), period.journal
     start, end = (local_text(us, zone) for us in (period.start_us, period.end_us))
@@ -162,6 +163,6 @@ def _show(period: Period, settings: "Settings") -> None:
         print("  " + _("stable by hand after {span}").format(span=span_words(60 * stable)))
     if period.drill:
         print("  " + _("a drill: it brings no sample"))
-    for doubt in [*period.doubts, *tag_doubts(period, settings)][:12]:
+    for doubt in [*period.doubts, *tag_doubts(period, settings, named_tags(settings, state))][:12]:
         where = "" if doubt.n is None else _("entry {n}").format(n=doubt.n) + ": "
         print(f"  ! {where}{doubt_words(doubt)}")

@@ -17,6 +17,7 @@ from drivers.record import Tag
 from monitor.ledger import Record
 from monitor.periods.drilled import drilled
 from monitor.periods.journal import AHEAD_US, Doubt
+from monitor.periods.named import Named
 from monitor.periods.period import Deviation, Period, Reading
 from monitor.plant import Settings
 from monitor.readings import states_of
@@ -79,14 +80,15 @@ def _identity(data: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def rows_of(
-    period: Period, known: Known, settings: Settings, now_us: int, *, role: str | None, via: str, clock_off: str,
-    before: Record | None = None, altered: bool = False, origin: str = "",
+    period: Period, known: Known, settings: Settings, named: Named, now_us: int, *, role: str | None, via: str,
+    clock_off: str, before: Record | None = None, altered: bool = False, origin: str = "",
 ) -> list[Row]:  # fmt: skip
     """The rows of monitor.ledger.Draft for a period that the ledger does not have; the first one is the period's own.
 
-    `clock_off`: how far the clock that wrote it was ahead ("12 s"), or UNKNOWN; readings are moved by it, nothing else.
+    `named`: the tags that the sheets name. `clock_off`: how far the clock that wrote it was ahead ("12 s"), or UNKNOWN;
+    readings are moved by it, nothing else.
     """
-    readings = [] if period.drill else list(_readings(period, known, settings, now_us, clock_off))
+    readings = [] if period.drill else list(_readings(period, known, settings, now_us, clock_off, named))
     data = _told(period, readings, clock_off, before, altered, origin)
     head = {"at_us": now_us, "via": via}
     site = period.sites[0] if len(period.sites) == 1 and period.sites[0] in {one.id for one in settings.sites} else None
@@ -166,34 +168,38 @@ def off_s(text: str) -> float:
     return found
 
 
-def foreign(period: Period, one: Reading, site: str | None) -> str:
+def foreign(period: Period, one: Reading, site: str, named: Named) -> str:
     """Why a journal may not speak for a tag of that site; "" where it may.
 
-    The sheet of the run has named the tag, and the tag is of the site that was run: a journal is a file that others can
-    write to.
+    The tag is of the site that was run, and the sheet of that site names it for the step: a journal is a file that
+    others can write to.
     """
     run = period.runs.get(one.run)
-    if not one.named:
-        return "no sheet of a run names its tag"
+    if run is None and (one.run or not one.paper):
+        return "it is of no run"
     if run is not None and run.site != site:
         return f"the tag is of site {clean(site, 20)}, the run is of {clean(run.site, 20) or 'no site'}"
     if run is None and period.sites and site not in period.sites:
         return f"the tag is of site {clean(site, 20)}, which was not run by hand"
+    procedure = run.procedure if run else one.procedure
+    if (site, procedure, one.step, one.tag) not in named:
+        where = f"{clean(procedure, 20)} step {clean(one.step, 10)}"
+        return f"no sheet of site {clean(site, 20)} names the tag for {where}"
     return ""
 
 
-def tag_doubts(period: Period, settings: Settings) -> list[Doubt]:
+def tag_doubts(period: Period, settings: Settings, named: Named) -> list[Doubt]:
     """Readings of tags for which their journal may not speak; a drill speaks for none."""
     if period.drill:
         return []
     sites = {asset.id: asset.site for asset in settings.assets}
-    site_of = {tag.name: sites.get(tag.asset) for tag in settings.tags}
+    site_of = {tag.name: sites.get(tag.asset, "") for tag in settings.tags}
     return [Doubt("tag", one.n, f"{one.tag}: {why}") for one in period.readings if one.tag in site_of
-            and not one.taken_back and (why := foreign(period, one, site_of[one.tag]))]  # fmt: skip
+            and not one.taken_back and (why := foreign(period, one, site_of[one.tag], named))]  # fmt: skip
 
 
 def _readings(
-    period: Period, known: Known, settings: Settings, now_us: int, clock_off: str
+    period: Period, known: Known, settings: Settings, now_us: int, clock_off: str, named: Named
 ) -> Iterable[tuple[Reading, Tag, Row]]:
     """The readings that name a tag of this plant and are not entered yet, each with what its entry says."""
     tags, off = {tag.name: tag for tag in settings.tags}, off_us(clock_off)
@@ -218,7 +224,7 @@ def _readings(
         }  # fmt: skip
         if shared[one.n] > 1 or (key, one.n) in known.marks:
             told["doubt"] = "twice"
-        why = foreign(period, one, sites.get(tag.asset))
+        why = foreign(period, one, sites.get(tag.asset, ""), named)
         if kept_out := why or _kept_out(one, tag, occurred_us, now_us):
             told["kept_out"] = kept_out
         if _identity(told) not in seen:

@@ -70,7 +70,6 @@ class Reading:
     in_limits: bool | None
     tag: str
     asset: str  # where it was taken, as the sheet or the plant calls it; "" = nobody has said
-    named: bool  # the sheet of its run named the tag; a line from paper outside of a run has none that could
     occurred_us: int | None
     recorded_us: int | None
     entered_us: int | None
@@ -213,7 +212,7 @@ def period_of(journal: Journal) -> Period:
     declared = next((line for line in standing if line.kind == "declared"), None)
     ended = next((line for line in standing if line.kind in ENDS), None)
     runs = _runs(standing)
-    readings = tuple(_reading(line, runs, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
+    readings = tuple(_reading(line, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
     sites = _sites(standing)
     undone = tuple((taken_back[line.n], line) for line in lines if line.n in taken_back)
     lies = [Doubt("limits", one.n, one.name) for one in readings if _contradicts(one)]
@@ -265,10 +264,8 @@ def _runs(lines: list[Line]) -> dict[str, Run]:
     return {name: replace(run, marks=tuple(marks.get(name, ())), finished=ends.get(name)) for name, run in runs.items()}
 
 
-def _reading(line: Line, runs: Mapping[str, Run], taken_back: bool) -> Reading:
-    paper, run, tag = line.kind == "paper", runs.get(line.text("run", 40)), line.text("tag", 100)
-    tags = run.started.data.get("tags") if run else None
-    named = tag in tags.values() if isinstance(tags, dict) else paper and not line.text("run", 40)
+def _reading(line: Line, taken_back: bool) -> Reading:
+    paper = line.kind == "paper"
     limits = line.data.get("limits")
     low, high = limits if isinstance(limits, list) and len(limits) == 2 else (None, None)
     within = line.data.get("in_limits")
@@ -277,8 +274,8 @@ def _reading(line: Line, runs: Mapping[str, Run], taken_back: bool) -> Reading:
         line, line.text("run", 40), line.text("procedure", 20), line.text("step", 10),
         line.text("name", 100), line.text("value", 200), line.text("unit", 20),
         clean(low, 20) if isinstance(low, str) else "", clean(high, 20) if isinstance(high, str) else "",
-        line.text("limits_from", 40), within if isinstance(within, bool) else None, tag,
-        line.text("asset", 20), named,
+        line.text("limits_from", 40), within if isinstance(within, bool) else None, line.text("tag", 100),
+        line.text("asset", 20),
         time_us(occurred) if paper else line.at_us, time_us(recorded) if paper else line.at_us, line.at_us, paper,
         taken_back, line.text("text"),
     )  # fmt: skip

@@ -19,6 +19,7 @@ from drivers.record import Reason
 from monitor.ledger import Record, entries
 from monitor.periods.entries import OWN, UNKNOWN, Known, known_of, off_us, rows_of, tag_doubts
 from monitor.periods.journal import Doubt, journal_of, raw_of
+from monitor.periods.named import named_tags
 from monitor.periods.period import Period, period_of
 from monitor.plant import Settings
 from monitor.progress import Tell, silent
@@ -106,15 +107,15 @@ def enter(
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Keep the bytes of a journal, and make the entries of its period."""
     before, altered = known.before(period, raw)
-    rows = rows_of(doubted(state, settings, period), known, settings, now_us, role=role, via=via, clock_off=clock_off,
-                   before=before, altered=altered, origin=origin)  # fmt: skip
+    rows = rows_of(doubted(state, settings, period), known, settings, named_tags(settings, state), now_us, role=role,
+                   via=via, clock_off=clock_off, before=before, altered=altered, origin=origin)  # fmt: skip
     keep(state, raw)
     return rows
 
 
 def doubted(state: State, settings: Settings, period: Period) -> Period:
     """The period with what speaks against it beside the journal itself: foreign tags, and what was real meanwhile."""
-    more = [*tag_doubts(period, settings)[:50], *_meanwhile(state, period)]
+    more = [*tag_doubts(period, settings, named_tags(settings, state))[:50], *_meanwhile(state, period)]
     return replace(period, doubts=(*period.doubts, *more))
 
 

@@ -16,11 +16,14 @@ from monitor.ledger import Draft, Record, body_of
 from monitor.periods import journal
 from monitor.periods.entries import OWN, UNKNOWN, known_of, rows_of, tag_doubts
 from monitor.periods.journal import journal_of
+from monitor.periods.named import keep_named, named_tags
 from monitor.periods.period import period_of
 from monitor.periods.procedure import text_of
 from monitor.settings import load
+from monitor.state import State
 from monitor.words import utc_text
-from tests.monitor.journals import BOOT, SOURCE, START_US, Maker, a_night
+from tests.monitor.journals import BOOT, NAMED, NAMED_TAGS, SOURCE, START_US, Maker, a_night
+from tests.monitor.transfer_bench import configured
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LATER_US = START_US + 86_400_000_000
@@ -43,7 +46,7 @@ def kinds(period):
 
 def rows(period, known=NOTHING, **more):
     asked = {"role": None, "via": "worker", "clock_off": OWN} | more
-    made = rows_of(period, known, SETTINGS, LATER_US, **asked)
+    made = rows_of(period, known, SETTINGS, NAMED_TAGS, LATER_US, **asked)
     for row in made:
         body_of(Draft(**row))
     return made
@@ -215,28 +218,64 @@ def test_where_a_reading_was_taken_goes_with_it_and_each_pump_keeps_its_own_limi
 @pytest.mark.parametrize(
     ("begun", "why"),
     [
-        ({"tag": "pump2.flow"}, "no sheet of a run names its tag"),
-        ({"tags": None}, "no sheet of a run names its tag"),
+        ({"procedure": "P-05"}, "no sheet of site G names the tag for P-05 step 3"),
         ({"site": "N"}, "the tag is of site G, the run is of N"),
         ({"site": ""}, "the tag is of site G, the run is of no site"),
-        ({"run": "P-04-1"}, "no sheet of a run names its tag"),
+        ({"run": "P-04-1"}, "it is of no run"),
     ],
 )
 def test_a_tag_that_no_sheet_of_the_run_named_or_of_another_site_gets_no_sample_and_is_doubted(begun, why):
     made = Maker().act("declared", sites=["G"]).start(**begun).read("80", tag="pump1.flow", unit="m3/h")
     period = told(made.act("handed_back"))
     assert [row["data"]["kept_out"] for row in rows(period)[1:]] == [why]
-    assert [(one.word, one.found) for one in tag_doubts(period, SETTINGS)] == [("tag", f"pump1.flow: {why}")]
+    assert [(one.word, one.found) for one in tag_doubts(period, SETTINGS, NAMED_TAGS)] == [
+        ("tag", f"pump1.flow: {why}")
+    ]
     drill = told(Maker(drill=True).act("opened").start(**begun).read("80", tag="pump1.flow", unit="m3/h"))
-    assert not tag_doubts(drill, SETTINGS)
+    assert not tag_doubts(drill, SETTINGS, NAMED_TAGS)
 
 
 def test_a_line_from_paper_outside_of_a_run_speaks_for_a_site_that_was_run_by_hand():
     for sites, kept_out in ((["G"], None), (["N"], "the tag is of site G, which was not run by hand")):
         at = utc_text(START_US)
         made = Maker().act("declared", sites=sites)
-        made.act("paper", step="3", name="flow", value="80", unit="m3/h", tag=FLOW, occurred=at, recorded=at)
+        made.act(
+            "paper",
+            procedure="P-03",
+            step="3",
+            name="flow",
+            value="80",
+            unit="m3/h",
+            tag=FLOW,
+            occurred=at,
+            recorded=at,
+        )
         assert rows(told(made))[1]["data"].get("kept_out") == kept_out
+
+
+def test_what_a_journal_says_of_its_own_sheet_proves_nothing():
+    made = Maker().act("declared", sites=["G"]).start(tags={"tag_p03_4": FLOW}).read("0.01", step="4", tag=FLOW)
+    at = utc_text(START_US)
+    made.act("paper", procedure="P-03", step="4", name="x", value="1", unit="m3/h", tag=FLOW, occurred=at, recorded=at)
+    made.act("paper", name="x", value="2", unit="m3/h", tag=FLOW, occurred=at, recorded=at)
+    why = "no sheet of site G names the tag for P-03 step 4"
+    assert [row["data"]["kept_out"] for row in rows(told(made))[1:]] == [why, why, why.replace("P-03 step 4", " step ")]
+    assert [one.word for one in tag_doubts(told(made), SETTINGS, NAMED_TAGS)] == ["tag"] * 3
+
+
+def test_a_sheet_that_was_published_once_still_names_its_tags_and_what_is_no_sheet_names_none(tmp_path):
+    settings = load(configured(tmp_path / "config"))
+    state = State(tmp_path / "state").make()
+    sheet = settings.folder / "sheets" / "G.txt"
+    sheet.write_bytes((sheet.read_text() + NAMED).replace("\n", "\r\n").encode())
+    (sheet.parent / "x.txt").write_text("tag_p09_1 = pump1.flow\n")
+    keep_named(settings, state)
+    sheet.write_text("SHEET  site G  Golden\ntag_p03_8_2 = pump1.flow  # the second one\n")
+    assert named_tags(settings, state) == NAMED_TAGS | {("G", "P-03", "8", FLOW)}
+    (state.facts / "named_tags.json").write_text('[1, [2], ["a", "b", "c", "d"], null]')
+    assert named_tags(settings, state) == {("G", "P-03", "8", FLOW), ("a", "b", "c", "d")}
+    (state.facts / "named_tags.json").write_text("[" * 5_000)
+    assert named_tags(settings, state) == {("G", "P-03", "8", FLOW)}
 
 
 # what differs from a procedure, and what does not

@@ -20,7 +20,7 @@ from monitor.progress import silent
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import parse_utc, utc_text
-from tests.monitor.journals import START_US, Maker, a_night
+from tests.monitor.journals import NAMED, START_US, Maker, a_night
 from tests.monitor.transfer_bench import configured
 
 FLOW = "pump1.flow"
@@ -30,7 +30,10 @@ HOUR_US = 3_600_000_000
 
 @pytest.fixture
 def config(tmp_path):
-    return configured(tmp_path / "config", "shift_lead")
+    folder = configured(tmp_path / "config", "shift_lead")
+    with (folder / "sheets" / "G.txt").open("a") as sheet:
+        sheet.write(NAMED)
+    return folder
 
 
 @pytest.fixture
@@ -200,7 +203,17 @@ def test_two_machines_that_went_on_with_one_journal_bring_both_their_readings_an
     text = (state.reports / f"{second.data['report']}.txt").read_text()
     assert "two machines went on" in " ".join(text.split())
     occurred = utc_text(START_US + 60_000_000)
-    one.act("paper", step="3", name="flow", value="84.5", unit="m3/h", tag=FLOW, occurred=occurred, recorded=occurred)
+    one.act(
+        "paper",
+        procedure="P-03",
+        step="3",
+        name="flow",
+        value="84.5",
+        unit="m3/h",
+        tag=FLOW,
+        occurred=occurred,
+        recorded=occurred,
+    )
     one.write(state.journal)
     run(state, config)
     third = list(entries(state, ("period",)))[2]

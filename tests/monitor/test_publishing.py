@@ -3,6 +3,7 @@
 import stat
 
 from monitor.daemon.publishing import publish_folder
+from monitor.periods.named import named_tags
 from monitor.settings import load
 from monitor.state import State
 from tests.monitor.plant_bench import configure
@@ -33,3 +34,15 @@ def test_a_link_in_place_of_a_folder_leads_to_nobody_elses_files(tmp_path):
     assert "sheets/G.txt" in publish_folder(settings, state)
     assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["report.txt"]
     assert (state.sheets.is_symlink(), (state.sheets / "G.txt").read_text()) == (False, "SHEET  site G  ours\n")
+
+
+def test_what_a_published_sheet_names_is_kept_when_it_is_gone(tmp_path):
+    settings = load(configure(tmp_path / "config", 502))
+    (settings.folder / "sheets").mkdir(exist_ok=True)
+    sheet = settings.folder / "sheets" / "G.txt"
+    sheet.write_text("SHEET  site G  ours\ntag_p03_3 = pump1.flow\n")
+    state = State(tmp_path / "state").make()
+    publish_folder(settings, state)
+    sheet.unlink()
+    publish_folder(settings, state)
+    assert named_tags(settings, state) == {("G", "P-03", "3", "pump1.flow")}

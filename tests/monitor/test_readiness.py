@@ -107,8 +107,9 @@ def test_the_fallback_the_ledger_and_both_together_say_the_same_of_a_drill(
     assert row.why == (why or "")
     assert row.aside == ("2026-11-23" if why else "")
     raw = here.journal.path.read_bytes()
-    data = rows_of(period_of(journal_of("x.jsonl", raw, now_us)), known_of([]), SETTINGS, now_us, role=None,
-                   via="worker", clock_off=OWN, altered=False)[0]["data"]  # fmt: skip
+    period = period_of(journal_of("x.jsonl", raw, now_us))
+    data = rows_of(period, known_of([]), SETTINGS, frozenset(), now_us, role=None, via="worker", clock_off=OWN,
+                   altered=False)[0]["data"]  # fmt: skip
     told = {"drills": [asdict(row)]}
     with hold_lock(state):
         ledger = Ledger(state)
