@@ -182,8 +182,8 @@ def foreign(period: Period, one: Reading, site: str, named: Named) -> str:
     if run is None and period.sites and site not in period.sites:
         return f"the tag is of site {clean(site, 20)}, which was not run by hand"
     procedure = run.procedure if run else one.procedure
-    if (site, procedure, one.step, one.tag) not in named:
-        where = f"{clean(procedure, 20)} step {clean(one.step, 10)}"
+    if (site, procedure, one.step, one.asset, one.tag) not in named:
+        where = f"{clean(procedure, 20)} step {clean(one.step, 10)}" + (f" at {one.asset}" if one.asset else "")
         return f"no sheet of site {clean(site, 20)} names the tag for {where}"
     return ""
 

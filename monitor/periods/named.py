@@ -15,8 +15,9 @@ from monitor.state import State, atomic_write, read_plain
 LIMIT = 1_000_000  # bytes of a sheet, as it is published
 KEPT_LIMIT = 16_000_000  # bytes
 _HEAD = re.compile(r"(?m)^SHEET +site +(\S{1,40}) ")
-_ROW = re.compile(r"(?m)^tag_p([0-9]{2})_([0-9]{1,2}[a-z]?)(?:_[2-9])? *= *(\S{1,200})")
-Named = frozenset[tuple[str, str, str, str]]  # site, procedure, step, tag
+_ROW = re.compile(r"(?m)^tag_p([0-9]{2})_([0-9]{1,2}[a-z]?)(?:_[2-9])?(?: *\[([^\]\n]{1,20})\])? *= *(\S{1,200})")
+Row = tuple[str, str, str, str, str]  # site, procedure, step, asset ("" where the row names none), tag
+Named = frozenset[Row]
 
 
 def named_tags(settings: Settings, state: State) -> Named:
@@ -39,14 +40,14 @@ def _of_sheets(folder: Path) -> Named:
     return frozenset(row for path in folder.rglob("*.txt") for row in _rows(path))
 
 
-def _rows(path: Path) -> Iterator[tuple[str, str, str, str]]:
+def _rows(path: Path) -> Iterator[Row]:
     try:
         text = read_plain(path, LIMIT).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return
     if head := _HEAD.search(text):
-        for number, step, tag in _ROW.findall(text):
-            yield head[1], f"P-{number}", step, tag
+        for number, step, asset, tag in _ROW.findall(text):
+            yield head[1], f"P-{number}", step, asset, tag
 
 
 def _kept(path: Path) -> Named:
@@ -55,5 +56,6 @@ def _kept(path: Path) -> Named:
     except (OSError, ValueError, RecursionError):
         return frozenset()
     rows = told if isinstance(told, list) else []
-    return frozenset((str(row[0]), str(row[1]), str(row[2]), str(row[3])) for row in rows
-                     if isinstance(row, list) and len(row) == 4)  # fmt: skip
+    whole = (row for row in rows if isinstance(row, list) and len(row) == 5)
+    return frozenset((str(site), str(procedure), str(step), str(asset), str(tag))
+                     for site, procedure, step, asset, tag in whole)  # fmt: skip

@@ -28,7 +28,7 @@ REPEAT     steps 3 to 4 every {round_every=15 min} for 2 h, then every
 
 
 NAMED = "".join(f"tag_{place} = pump1.flow\n" for place in ("p03_1", "p03_3", "p04_1"))  # rows of the sheet of G
-NAMED_TAGS = frozenset(("G", procedure, step, "pump1.flow")
+NAMED_TAGS = frozenset(("G", procedure, step, "", "pump1.flow")
                        for procedure, step in (("P-03", "1"), ("P-03", "3"), ("P-04", "1")))  # fmt: skip
 
 

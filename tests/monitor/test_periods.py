@@ -44,9 +44,9 @@ def kinds(period):
     return [one.kind for one in period.deviations]
 
 
-def rows(period, known=NOTHING, **more):
+def rows(period, known=NOTHING, named=NAMED_TAGS, **more):
     asked = {"role": None, "via": "worker", "clock_off": OWN} | more
-    made = rows_of(period, known, SETTINGS, NAMED_TAGS, LATER_US, **asked)
+    made = rows_of(period, known, SETTINGS, named, LATER_US, **asked)
     for row in made:
         body_of(Draft(**row))
     return made
@@ -204,14 +204,16 @@ def test_the_role_of_an_entry_is_who_brings_it_in_and_that_of_the_journal_is_wha
 
 
 def test_where_a_reading_was_taken_goes_with_it_and_each_pump_keeps_its_own_limit():
-    tags = {"tag_p03_3 [P1]": "pump1.flow", "tag_p03_3 [P2]": "other"}
-    made = Maker().act("declared", sites=["G"]).start(tags=tags)
+    made = Maker().act("declared", sites=["G"]).start()
     made.read("80", tag="pump1.flow", unit="m3/h", asset="P1", limits=(None, "90"))
     made.read("80", unit="m3/h", asset="P2", limits=(None, "70"), within=False).act("handed_back")
     period = told(made)
-    assert [(one.place, one.high, one.in_limits, one.named) for one in period.readings] == [
-        ("wet well level (P1)", "90", True, True), ("wet well level (P2)", "70", False, False)]  # fmt: skip
-    assert [row["data"]["asset_in_journal"] for row in rows(period)[1:]] == ["P1"]
+    assert [(one.place, one.high, one.in_limits) for one in period.readings] == [
+        ("wet well level (P1)", "90", True), ("wet well level (P2)", "70", False)]  # fmt: skip
+    (data,) = [row["data"] for row in rows(period, named=frozenset({("G", "P-03", "3", "P1", FLOW)}))[1:]]
+    assert (data["asset_in_journal"], "kept_out" in data) == ("P1", False)
+    (data,) = [row["data"] for row in rows(period)[1:]]
+    assert data["kept_out"] == "no sheet of site G names the tag for P-03 step 3 at P1"
     assert [one.text for one in period.deviations if one.kind == "out_of_limits"] == ["wet well level (P2) 80 m3/h"]
 
 
@@ -270,12 +272,12 @@ def test_a_sheet_that_was_published_once_still_names_its_tags_and_what_is_no_she
     sheet.write_bytes((sheet.read_text() + NAMED).replace("\n", "\r\n").encode())
     (sheet.parent / "x.txt").write_text("tag_p09_1 = pump1.flow\n")
     keep_named(settings, state)
-    sheet.write_text("SHEET  site G  Golden\ntag_p03_8_2 = pump1.flow  # the second one\n")
-    assert named_tags(settings, state) == NAMED_TAGS | {("G", "P-03", "8", FLOW)}
-    (state.facts / "named_tags.json").write_text('[1, [2], ["a", "b", "c", "d"], null]')
-    assert named_tags(settings, state) == {("G", "P-03", "8", FLOW), ("a", "b", "c", "d")}
+    sheet.write_text("SHEET  site G  Golden\ntag_p03_8_2 [P 1] = pump1.flow  # the second one\n")
+    assert named_tags(settings, state) == NAMED_TAGS | {("G", "P-03", "8", "P 1", FLOW)}
+    (state.facts / "named_tags.json").write_text('[1, [2], ["a", "b", "c", "d", "e"], null]')
+    assert named_tags(settings, state) == {("G", "P-03", "8", "P 1", FLOW), ("a", "b", "c", "d", "e")}
     (state.facts / "named_tags.json").write_text("[" * 5_000)
-    assert named_tags(settings, state) == {("G", "P-03", "8", FLOW)}
+    assert named_tags(settings, state) == {("G", "P-03", "8", "P 1", FLOW)}
 
 
 # what differs from a procedure, and what does not

@@ -45,4 +45,4 @@ def test_what_a_published_sheet_names_is_kept_when_it_is_gone(tmp_path):
     publish_folder(settings, state)
     sheet.unlink()
     publish_folder(settings, state)
-    assert named_tags(settings, state) == {("G", "P-03", "3", "pump1.flow")}
+    assert named_tags(settings, state) == {("G", "P-03", "3", "", "pump1.flow")}
