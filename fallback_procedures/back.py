@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from fallback_procedures.replay import taken_back
 from fallback_procedures.run import Line, Period, elapsed, word
 from fallback_procedures.triggers import Now, Situation, ago, known_values
 from fallback_procedures.words import _, age_text, decimal_of, event_text, number_shown, role_text
@@ -136,9 +135,8 @@ def _compared(look: Look, library: Library) -> list[Condition]:
 
 def _newest(period: Period) -> dict[str, Line]:
     """The newest reading of each tag that was not taken back."""
-    undone = taken_back(list(period.entries))
     return {word(line, "tag"): line for line in period.entries
-            if line["kind"] == "reading" and line.get("tag") and line["n"] not in undone}  # fmt: skip
+            if line["kind"] == "reading" and line.get("tag") and line.mark not in period.undone}  # fmt: skip
 
 
 def _tolerance(tag: str, unit: str, sheet: Sheet) -> tuple[str, bool]:

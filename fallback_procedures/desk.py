@@ -14,7 +14,6 @@ from fallback_procedures.journal import Journal, Line
 from fallback_procedures.limits import asked_at
 from fallback_procedures.open_period import UNNAMED, Refused, open_journal
 from fallback_procedures.procedure import EVENTS, Procedure
-from fallback_procedures.replay import taken_back
 from fallback_procedures.run import where_lost
 from fallback_procedures.run_desk import RunDesk, asset_named, checked, role_known
 from fallback_procedures.sheet import Sheet, tag_of
@@ -50,14 +49,13 @@ class Desk(RunDesk):
         if last is None:
             raise Refused(_("there is nothing to undo"))
         more = {"procedure": last.get("procedure"), "run": run_id, "step": last.get("step")} if run_id else {}
-        return self.keep(now, "undo", **more, undoes=last["n"])
+        return self.keep(now, "undo", **more, undoes=last["n"], undoes_mark=last.mark)
 
     def newest(self, run_id: str = "") -> Line | None:
         """The entry that undo would take back; None where there is none."""
         period = self.join().period()
-        gone = taken_back(list(period.entries))
         said = ("declared", "seen", "seen_over", "stable", "paper")
-        mine = [line for line in period.entries if line["n"] not in gone and (
+        mine = [line for line in period.entries if line.mark not in period.undone and (
                 line.get("run") == run_id and line["kind"] not in ("undo", "started", "note") if run_id
                 else not line.get("run") and line["kind"] in said)]  # fmt: skip
         return mine[-1] if mine else None

@@ -67,7 +67,7 @@ def history(folder: Path | None) -> list[Drill]:
         lines = read_lines(folder / name)[0] if folder else []
         undone = taken_back(lines)
         own = [line for line in lines if line["drill"]] if lines and lines[0]["drill"] else []
-        standing = [line for line in own if line["n"] not in undone]
+        standing = [line for line in own if line.mark not in undone]
         records = [line for line in standing if line["kind"] == "drill_record"]
         told = [_drill(line, _why_not(line, standing, own[0]), _latest(own)) for line in records]
         drills = [drill for drill in told if drill]

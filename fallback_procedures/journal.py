@@ -4,7 +4,8 @@ It is the only file the fallback writes during a period. A full or read-only dis
 an entry that the disk refuses goes to a memory folder, and where that fails too the person is told to write on paper;
 as soon as the disk takes entries again, those of the memory folder are written behind the others. What was read or
 written once is held by this process too: a folder that is moved away or deleted takes no period with it. A line is kept
-byte for byte as it was written, and is never changed, dropped or numbered anew: two of one number are two entries.
+byte for byte as it was written, and is never changed, dropped or numbered anew: two of one number are two entries, in
+the order in which they stand on the disk (monitor/periods/journal.py reads the same lines in the same order).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 import stat
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,9 +33,23 @@ except ImportError:  # not on every system that a USB stick meets; there one scr
 FORMAT = 1
 LOCK_S = 2.0  # an entry takes some milliseconds; who holds the lock for longer is not waited for [s]
 N_LIMIT = 1_000_000  # no file of FILE_LIMIT holds more entries: a larger number is no number of ours
+HOLE = 10_000  # numbers that lost entries may leave out in a row; what stands behind more is none of ours
 FILE_LIMIT = 16_000_000  # bytes: an act each minute for a month; what stands behind them is no journal of ours
 LINE_LIMIT = 2_000_000  # bytes; the longest entry of ours holds a whole procedure
-Line = dict[str, Any]
+
+
+class Line(dict[str, Any]):
+    """One entry. `mark` tells it from every other one, also of its number: of its bytes as they stand in the file."""
+
+    mark = ""
+
+
+def entry_of(told: Mapping[str, Any], raw: bytes = b"") -> tuple[bytes, Line]:
+    """An entry with its bytes in the file; without `raw` it is a new one."""
+    line = Line(told)
+    raw = raw or json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    line.mark = hashlib.sha256(raw).hexdigest()[:16]
+    return raw, line
 
 
 def memory_folder(journal: Path | None = None, roots: tuple[Path, ...] = ()) -> Path:
@@ -79,9 +95,27 @@ _seen: dict[Path, _Read] = {}
 
 
 def read_lines(path: Path) -> tuple[list[Line], int]:
-    """The whole entries of a file in order, and how many lines were torn (by a power cut) or are no entries."""
+    """The whole entries of a file in order, and how many lines were torn (by a power cut) or are no entries.
+
+    Nothing of the file is held.
+    """
+    held = path in _seen
     found, torn = _raw_lines(path)
-    return list(found.values()), torn
+    if not held:
+        _seen.pop(path, None)
+    told = in_order(found)
+    return list(told.values()), torn + len(found) - len(told)
+
+
+def in_order(found: Mapping[bytes, Line]) -> dict[bytes, Line]:
+    """Entries as they count: by their numbers, those of one number as they stand. None behind a HOLE in the numbers."""
+    told: dict[bytes, Line] = {}
+    last = 0
+    for raw, line in sorted(found.items(), key=lambda one: one[1]["n"]):
+        if line["n"] - last > HOLE:
+            break
+        told[raw], last = line, line["n"]
+    return told
 
 
 def _raw_lines(path: Path) -> tuple[dict[bytes, Line], int]:
@@ -128,7 +162,7 @@ def _take(raw: bytes, lines: dict[bytes, Line]) -> int:
         return 1
     if type(line.get("n")) is not int or not 0 < line["n"] <= N_LIMIT:
         return 1
-    lines[raw] = line
+    lines[raw] = entry_of(line, raw)[1]
     return 0
 
 
@@ -161,22 +195,25 @@ class Journal:
         return (self.folder or self.memory) / self.name
 
     def lines(self) -> list[Line]:
-        """All entries in the order of their numbers: on disk, in the memory folder, and held by this process."""
+        """All entries in order: by number, those of one number as they stand on disk, then in the memory folder, then
+        held by this process alone."""
+        found: dict[bytes, Line] = {}
         for path in self._both():
-            for raw, line in _raw_lines(path)[0].items():
-                self.held.setdefault(raw, line)
-        return sorted(self.held.values(), key=lambda line: line["n"])
+            found.update(_raw_lines(path)[0])
+        found.update(self.held)
+        self.held = in_order(found)
+        return list(self.held.values())
 
     def torn(self) -> int:
         """How many lines a power cut has torn."""
         return sum(read_lines(path)[1] for path in self._both())
 
-    def append(self, line: Line) -> Line:
+    def append(self, told: Mapping[str, Any]) -> Line:
         """Keep one entry and return it with its number. Never raises: `safe` and `where` say what became of it."""
         with _lock(self.path if self.path.exists() else self.memory / self.name):
             last = max((one["n"] for one in self.lines()), default=0)
-            line = {"format": FORMAT, "n": min(last + 1, N_LIMIT), **line}
-            self.held[json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")] = line
+            raw, line = entry_of({"format": FORMAT, "n": min(last + 1, N_LIMIT), **told})
+            self.held[raw] = line
             self._keep()
         return line
 
@@ -230,7 +267,7 @@ class Journal:
     def _lacking(self, path: Path) -> list[bytes]:
         """The entries that a file does not have."""
         kept = _raw_lines(path)[0]
-        return sorted((raw for raw in self.held if raw not in kept), key=lambda raw: self.held[raw]["n"])
+        return [raw for raw in self.held if raw not in kept]
 
     def _may_trust_memory(self) -> bool:
         return is_ours(self.memory) and is_ours(self.memory.parent)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from fallback_procedures.back import Watch
 from fallback_procedures.journal import Journal, Line, alone, names
-from fallback_procedures.replay import go_on
+from fallback_procedures.replay import ENDS, go_on, is_over
 from fallback_procedures.run import Period, Run, Stand, moved
 from fallback_procedures.words import _, utc_text
 
 if TYPE_CHECKING:
     from fallback_procedures.triggers import Now
 
-ENDS = ("handed_back", "closed")  # entries that end a period
 ON_A_STEP = ("done", "not_applicable", "not_met", "verified", "reading", "released", "goto", "round", "repeat_over",
              "timer", "undo", "finished")  # entries that mean what stood on the person's screen  # fmt: skip
 UNNAMED = "unnamed.jsonl"  # a journal that gets its name with its first entry; no file of that name is ever made
@@ -50,7 +49,7 @@ class OpenPeriod:
     def join(self) -> OpenPeriod:
         """Where nothing was kept yet, or another terminal has ended it: sit down at the period that is open now."""
         lines = self.journal.lines()
-        if not lines or any(line["kind"] in ENDS for line in lines):
+        if not lines or is_over(lines):
             folder = self.journal.folder
             self.journal = open_journal(folder, self.drill) or (Journal(folder, UNNAMED) if lines else self.journal)
         return self
@@ -113,7 +112,7 @@ def open_journal(folder: Path | None, drill: bool) -> Journal | None:
         lines = journal.lines()
         if not lines or lines[0]["drill"] != drill:
             continue
-        if not any(line["kind"] in ENDS and line["drill"] == drill for line in lines):
+        if not is_over(lines):
             return journal
     return None
 

@@ -1,10 +1,12 @@
 """The entries of a journal read from the beginning: the period and its runs as they stand behind the last one.
 
-Entries are never changed: an undo is a new entry, and what it takes back is as if it had not been said.
+Entries are never changed: an undo is a new entry, and what it takes back is as if it had not been said
+(monitor/periods/period.py has the same rule).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -13,22 +15,45 @@ from fallback_procedures.procedure import Procedure, Repeat, parse
 from fallback_procedures.run import Event, Mark, Period, Run, Taken, safe, word
 from fallback_procedures.sheet import Sheet
 
+ENDS = ("handed_back", "closed")  # entries that end a period; nothing takes them back
 MOVES = ("done", "not_applicable", "not_met", "goto", "round")  # entries that bring a run to another step
 
 
 def replay(name: str, lines: list[Line]) -> Period:
     """The period that these entries tell. An entry of an unknown kind changes nothing and is kept."""
     undone = taken_back(lines)
-    period = Period(name, bool(lines and lines[0].get("drill")), entries=tuple(lines), since=lines[0] if lines else {})
+    period = Period(name, bool(lines and lines[0].get("drill")), entries=tuple(lines), undone=undone,
+                    since=lines[0] if lines else Line())  # fmt: skip
     for line in lines:
-        if line["n"] not in undone:
+        if line.mark not in undone:
             period = _told(period, line)
     return period
 
 
-def taken_back(lines: list[Line]) -> set[int]:
-    """The numbers of the entries that an undo has taken back."""
-    return {line["undoes"] for line in lines if line["kind"] == "undo" and type(line.get("undoes")) is int}
+def taken_back(lines: Sequence[Line]) -> frozenset[str]:
+    """The marks of the entries that were taken back: each undo takes back one that stands before it, and one only.
+
+    That is the one of the number and mark which it names; one without a mark, of an older journal, takes back the
+    newest of that number and its own run.
+    """
+    there: dict[tuple[object, ...], str] = {}  # by number and mark, and by number and run (the newest) -> mark
+    found = set()
+    for line in lines:
+        if line.get("drill") != lines[0].get("drill") or line["kind"] in ENDS:
+            continue
+        run = line.get("run")
+        run = run[:2000] if isinstance(run, str) else ""
+        if line["kind"] != "undo":
+            there[line["n"], "mark", line.mark] = there[line["n"], "run", run] = line.mark
+        elif type(line.get("undoes")) is int:
+            how = ("mark", str(line["undoes_mark"])) if "undoes_mark" in line else ("run", run)
+            found.add(there.get((line["undoes"], *how), ""))
+    return frozenset(found - {""})
+
+
+def is_over(lines: Sequence[Line]) -> bool:
+    """Whether a period has ended. An end of a drill ends no real period, nor the other way round."""
+    return any(line["kind"] in ENDS and line["drill"] == lines[0]["drill"] for line in lines)
 
 
 def go_on(period: Period, lines: list[Line]) -> Period:
@@ -50,7 +75,7 @@ def _told(period: Period, line: Line) -> Period:
         return period
     if kind == "declared":
         return _lost(period, line)
-    if kind in ("handed_back", "closed"):
+    if kind in ENDS:
         return replace(period, ended=True)
     if kind == "started":
         run = _begun(line)

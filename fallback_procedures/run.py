@@ -73,7 +73,7 @@ class Run:
     rounds: dict[int, tuple[int, Line]] = field(default_factory=dict)  # repeat -> (rounds done, entry of the last one)
     over: frozenset[int] = frozenset()  # repeats whose end has come
     entered: dict[int, Line] = field(default_factory=dict)  # repeat -> the entry that first led to one of its steps
-    started: Line = field(default_factory=dict)
+    started: Line = field(default_factory=Line)
     finished: bool = False
     last_n: int = 0
     reached: int = 0  # number of the entry that brought it to the step at hand
@@ -178,12 +178,13 @@ class Period:
     declared: bool = False
     declared_by: str = ""
     lost: dict[str, Line] = field(default_factory=dict)  # site ("" = all) -> the entry that declared CONTROL LOST there
-    since: Line = field(default_factory=dict)
+    since: Line = field(default_factory=Line)
     runs: dict[str, Run] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
-    stable: Line = field(default_factory=dict)  # the entry that says: the station is stable by hand
-    shift: Line = field(default_factory=dict)  # the entry of the last shift hand-over
+    stable: Line = field(default_factory=Line)  # the entry that says: the station is stable by hand
+    shift: Line = field(default_factory=Line)  # the entry of the last shift hand-over
     entries: tuple[Line, ...] = ()
+    undone: frozenset[str] = frozenset()  # marks of the entries that were taken back
     ended: bool = False
 
     @property
@@ -202,7 +203,7 @@ class Period:
     def minutes_to_stable(self) -> float | None:
         """From the declaration (a drill: from its first entry) until stable by hand; None where it cannot be told.
         [min]"""
-        begun = self.entries[0] if self.drill and self.entries else self.since if self.declared else {}
+        begun = self.entries[0] if self.drill and self.entries else self.since if self.declared else Line()
         if not self.stable or not begun:
             return None
         wall, mono = seconds_of(self.stable.get("at")), number_of(self.stable.get("mono_s"))
@@ -211,8 +212,7 @@ class Period:
 
     def idle(self) -> bool:
         """Whether no step was marked done, or each such mark was taken back."""
-        gone = {line.get("undoes") for line in self.entries if line["kind"] == "undo"}
-        return not any(line["kind"] == "done" and line["n"] not in gone for line in self.entries)
+        return not any(line["kind"] == "done" and line.mark not in self.undone for line in self.entries)
 
     def open_runs(self) -> list[Run]:
         return [run for run in self.runs.values() if not run.finished]
@@ -226,7 +226,7 @@ class Period:
                     continue
                 begun = run.rounds.get(index, (0, None))[1] or run.entered.get(index)
                 since = elapsed(begun, wall_s, mono_s, boot_id) if begun else None
-                begin = elapsed(run.entered.get(index, {}), wall_s, mono_s, boot_id)
+                begin = elapsed(run.entered.get(index, Line()), wall_s, mono_s, boot_id)
                 every_s = span_s(repeat.every, run.sheet)
                 if repeat.then and since is not None and begin is not None and begin - since >= repeat.for_s:
                     every_s = span_s(repeat.then, run.sheet)  # the last round began behind the time of the first rhythm
@@ -276,9 +276,9 @@ def safe(value: object) -> str:
 
 def where_lost(period: Period) -> str:
     """Where CONTROL LOST is declared; of several times since when each, with the role where it is not the first's."""
-    told: dict[int, tuple[Line, list[str]]] = {}
+    told: dict[str, tuple[Line, list[str]]] = {}
     for site, line in period.lost.items():
-        told.setdefault(line["n"], (line, []))[1].append(site or _("all stations"))
+        told.setdefault(line.mark, (line, []))[1].append(site or _("all stations"))
     if len(told) == 1:  # since when and by whom stands beside it
         return ", ".join(sites for _line, some in told.values() for sites in some)
     words = []

@@ -168,22 +168,22 @@ def undo(seat: Seat, _given: str) -> Reply | Talk:
     last = seat.desk.newest(here.id if here else "")
     if last and last["kind"] == "declared":
         return _undo_lost(seat, last)
-    gone = seat.desk.undo(moment(), here.id if here else "")["undoes"]
-    line = next(one for one in seat.look().period.entries if one["n"] == gone)
+    gone = seat.desk.undo(moment(), here.id if here else "")["undoes_mark"]
+    line = next(one for one in seat.look().period.entries if one.mark == gone)
     return _("Taken back by a new entry: {what}.").format(what=entry_text(line))
 
 
 def _undo_lost(seat: Seat, last: Line) -> Talk:
     """CONTROL LOST was declared for a site where it is not so: what is done by hand there is told first."""
     period = seat.look().period
-    sites = [site for site, line in period.lost.items() if line["n"] == last["n"]]
+    sites = [site for site, line in period.lost.items() if line.mark == last.mark]
     runs = [run.id for run in period.open_runs() if run.site in sites or "" in sites]
     where = ", ".join(site or _("all stations") for site in sites)
     prompt = _("y takes back that CONTROL LOST was declared for {where}; runs that go on there: {runs}:")
     if (yield Ask(prompt.format(where=where, runs=", ".join(runs) or _("none")))).lower() not in YES:
         raise Refused(_("nothing was done"))
     now = seat.desk.newest()
-    if now is None or now["n"] != last["n"]:
+    if now is None or now.mark != last.mark:
         raise Refused(_("nothing was done"))  # another terminal has said something since
     seat.desk.undo(moment())
     period = seat.look().period

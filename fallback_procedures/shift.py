@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fallback_procedures.run import Line, Run, Taken, safe, where_lost
+from fallback_procedures.run import Run, Taken, safe, where_lost
 from fallback_procedures.view import at_asset, due_words, spoken, unit_text
 from fallback_procedures.words import (
     _,
@@ -99,14 +99,15 @@ def _warnings(look: Look, width: int) -> list[str]:
 
 def _notes(look: Look, width: int) -> list[str]:
     """What was noted since the shift began."""
-    begun = int(look.period.shift.get("n", 0))
+    entries, shift = look.period.entries, look.period.shift
+    begun = entries.index(shift) if shift else 0
     lines = ["", _("NOTES OF THIS SHIFT")]
-    rows = [line for line in look.period.entries if line["n"] > begun and line["kind"] == "note"]
+    rows = [line for line in entries[begun:] if line["kind"] == "note"]
     if look.period.shift.get("text"):
         lines += wrapped(_("at the last hand-over: {text}").format(text=look.period.shift["text"]), width, "  ", "    ")
     for line in rows:
         run = f" {line['run']}" if line.get("run") else ""
-        lines += wrapped(f"{_time(line)}{run}  {line.get('text', '')}", width, "  ", "    ")
+        lines += wrapped(f"{_time(line.get('at'))}{run}  {line.get('text', '')}", width, "  ", "    ")
     return lines if len(lines) > 2 else [*lines, "  " + _("none")]
 
 
@@ -140,11 +141,11 @@ def _newest(run: Run) -> dict[tuple[str, str], Taken]:
 
 def _value(taken: Taken) -> str:
     judged = _("OUT OF LIMITS") if taken.in_limits is False else ""
-    when = _time({"at": taken.at})
+    when = _time(taken.at)
     value = f"{number_shown(taken.value)} {unit_text(taken.unit)}".rstrip() + at_asset(taken.asset)
     return f"{value} ({when}) {judged}".rstrip()
 
 
-def _time(line: Line) -> str:
-    at = seconds_of(line.get("at"))
+def _time(text: object) -> str:
+    at = seconds_of(text)
     return local_text(at, "%m-%d %H:%M").rsplit(" ", 1)[0] if at is not None else "?"

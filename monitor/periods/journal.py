@@ -1,9 +1,10 @@
 """A journal of the fallback as it lies there: hostile input, whatever wrote it, from whichever machine.
 
-What is no entry is counted, never guessed at; fallback_procedures/journal.py takes the same lines for entries. What is
-equal byte for byte is one entry; what differs is two, also under one number. An entry of a kind that is not known here
-is kept and counted. Entries of a drill and of a real period are never mixed: those of the other sort than the first one
-are set aside. Times stay as they were written; what speaks against the clock that wrote them is a doubt.
+What is no entry is counted, never guessed at; fallback_procedures/journal.py takes the same lines for entries, in the
+same order. What is equal byte for byte is one entry; what differs is two, also under one number. An entry of a kind
+that is not known here is kept and counted. Entries of a drill and of a real period are never mixed: those of the other
+sort than the first one are set aside. Times stay as they were written; what speaks against the clock that wrote them is
+a doubt.
 """
 
 import hashlib
@@ -27,6 +28,7 @@ LIMIT = 16_000_000  # bytes of a file, as the fallback writes at most: an act ea
 LINE_LIMIT = 2_000_000  # bytes of an entry: the longest holds the text of a procedure
 ENTRIES = 100_000  # of a file: an entry of the fallback has more than 160 bytes
 N_LIMIT = 1_000_000  # as the fallback takes it: a larger number is none of its own
+HOLE = 10_000  # numbers that lost entries may leave out in a row; what stands behind more is no entry
 STEP_S = 2.0  # by so much two clocks may differ between two entries before one of them was set
 AHEAD_US = 60_000_000  # clocks of two machines differ
 _FIRST_US = 1_577_836_800_000_000  # 2020: no journal is older, a clock that says so was never set
@@ -37,10 +39,10 @@ KINDS = frozenset((
 ))  # fmt: skip
 _CONTROL = re.compile(r"[^0-9a-zA-Z-]")
 _FIELDS = frozenset((
-    "drill", "undoes", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet", "values",
-    "tags", "source", "repeat", "left", "occurred", "recorded", "run", "procedure", "revision", "step", "name", "value",
-    "unit", "tag", "site", "language", "sha256", "event", "to", "scenario", "station", "next_due", "second_role",
-    "released_by", "verified_by", "goto", "asset",
+    "drill", "undoes", "undoes_mark", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet",
+    "values", "tags", "source", "repeat", "left", "occurred", "recorded", "run", "procedure", "revision", "step",
+    "name", "value", "unit", "tag", "site", "language", "sha256", "event", "to", "scenario", "station", "next_due",
+    "second_role", "released_by", "verified_by", "goto", "asset",
 ))  # fmt: skip
 _SOURCE, _TEXT, _ITEMS = 200_000, 2_000, 400  # characters of a procedure and of a text, items of a list: what is held
 
@@ -142,7 +144,10 @@ def journal_of(name: str, raw: bytes, now_us: int) -> Journal:
 
 
 def _lines(raw: bytes) -> tuple[list[Line], int]:
-    """The entries in the order of their numbers, those of one number as they stand; and how many lines are none."""
+    """The entries in the order of their numbers, those of one number as they stand; and how many lines are none.
+
+    None stands behind a HOLE in the numbers.
+    """
     found: dict[str, Line] = {}
     torn = start = 0
     while start < len(raw) and len(found) <= ENTRIES:
@@ -156,7 +161,10 @@ def _lines(raw: bytes) -> tuple[list[Line], int]:
             torn += 1
         else:
             found.setdefault(line.mark, line)
-    return sorted(found.values(), key=lambda line: line.n), torn
+    told = sorted(found.values(), key=lambda line: line.n)
+    numbers = [0, *(line.n for line in told)]
+    end = next((at for at, (last, n) in enumerate(pairwise(numbers)) if n - last > HOLE), len(told))
+    return told[:end], torn + len(told) - end
 
 
 def _line(part: bytes) -> Line | None:

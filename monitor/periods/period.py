@@ -4,7 +4,7 @@ The fallback has its own replay, which says where a run stands. This one says wh
 differs from the procedure, for a ledger and a debrief. Roles only: nothing here measures how fast anybody worked.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -206,15 +206,14 @@ class Period:
 def period_of(journal: Journal) -> Period:
     """What the entries of a journal tell."""
     lines = journal.lines
-    undos = [line for line in lines if line.kind == "undo"]
-    taken_back = {line.data.get("undoes"): line for line in undos if type(line.data.get("undoes")) is int}
-    standing = [line for line in lines if line.n not in taken_back]
+    undos = taken_back(lines)
+    standing = [line for line in lines if line.mark not in undos]
     declared = next((line for line in standing if line.kind == "declared"), None)
     ended = next((line for line in standing if line.kind in ENDS), None)
     runs = _runs(standing)
-    readings = tuple(_reading(line, line.n in taken_back) for line in lines if line.kind in ("reading", "paper"))
+    readings = tuple(_reading(line, line.mark in undos) for line in lines if line.kind in ("reading", "paper"))
     sites = _sites(standing)
-    undone = tuple((taken_back[line.n], line) for line in lines if line.n in taken_back)
+    undone = tuple((undos[line.mark], line) for line in lines if line.mark in undos)
     lies = [Doubt("limits", one.n, one.name) for one in readings if _contradicts(one)]
     strays = [line for line in standing if line.text("run") and line.text("run") not in runs]
     strange = [Doubt("stray", strays[0].n, str(len(strays)))] if strays else []
@@ -228,6 +227,26 @@ def period_of(journal: Journal) -> Period:
         tuple(_silences(standing, ended)), (*journal.doubts, *lies[:50], *strange),
     )  # fmt: skip
     return replace(found, deviations=tuple(_deviations(found, standing)))
+
+
+def taken_back(lines: Iterable[Line]) -> dict[str, Line]:
+    """The marks of the entries that were taken back, each with the last undo of it.
+
+    Each undo takes back one entry that stands before it, and one only: that of the number and mark that it names; one
+    without a mark, of an older journal, takes back the newest of that number and its own run. An end stays.
+    """
+    there: dict[tuple[object, ...], str] = {}  # by number and mark, and by number and run (the newest) -> mark
+    found: dict[str, Line] = {}
+    for line in lines:
+        run, data = line.data.get("run"), line.data
+        run = run if isinstance(run, str) else ""
+        if line.kind == "undo" and type(data.get("undoes")) is int:
+            how = ("mark", str(data["undoes_mark"])) if "undoes_mark" in data else ("run", run)
+            if mark := there.get((data["undoes"], *how)):
+                found[mark] = line
+        elif line.kind not in ("undo", *ENDS):
+            there[line.n, "mark", line.mark] = there[line.n, "run", run] = line.mark
+    return found
 
 
 def _of(lines: list[Line], kind: str) -> tuple[Line, ...]:

@@ -7,7 +7,7 @@ import pytest
 
 from fallback_procedures.board import run_title
 from fallback_procedures.desk import desk
-from fallback_procedures.journal import read_lines
+from fallback_procedures.journal import entry_of, read_lines
 from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import parse
 from fallback_procedures.replay import replay
@@ -264,7 +264,7 @@ def test_an_entry_of_an_unknown_kind_or_with_wrong_types_breaks_no_reader():
     wrong = {"run": "P-03-1", "sites": 7, "undoes": [1], "values": [], "tags": 3, "repeat": "x", "step": {"a": 1},
              "in_limits": "no", "mono_s": "late", "at": None}  # fmt: skip
     kinds = [*sorted({line["kind"] for line in lines} - {"handed_back"}), "future"]
-    strange = [{"kind": kind, "n": 1000 + count, **wrong} for count, kind in enumerate(kinds)]
+    strange = [entry_of({"kind": kind, "n": 1000 + count, **wrong})[1] for count, kind in enumerate(kinds)]
     period = replay("strange", [*lines, *strange])
     assert len(period.entries) == len(lines) + len(strange)
     assert json.loads(json.dumps(period.entries[-1])) == strange[-1]
@@ -300,6 +300,7 @@ def test_escapes_in_a_journal_reach_no_screen():
              {"format": 1, "n": 3, "kind": "started", "run": evil, "site": evil, "source": TEXT, "values": {"a": evil}},
              {"format": 1, "n": 4, "kind": "reading", "run": evil, "name": evil, "value": evil, "unit": evil},
              {"format": 1, "n": 5, "kind": "done", "run": evil, "step": "1", "role": evil, "text": evil}]  # fmt: skip
+    lines = [entry_of(line)[1] for line in lines]
     told = replace(replay("x", lines), entries=(), since={}, events=(), lost={})
     assert replay("x", lines).sites == ("·[2J·",)
     assert replay("x", lines).events[0].site == "·[2J·"

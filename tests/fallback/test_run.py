@@ -361,7 +361,7 @@ class Acts(RuleBasedStateMachine):
         for line in lines:
             if line not in self.kept and line.endswith(b"}"):
                 self.kept.append(line)
-                self.told.append(replay("x", [json.loads(one) for one in self.kept]))
+                self.told.append(replay("x", [journals.entry_of(json.loads(one), one)[1] for one in self.kept]))
 
     @rule(who=PERSON, run=RUN, value=st.sampled_from(["1.0", "9,9", "x"]))
     def read(self, who, run, value):

@@ -7,6 +7,7 @@ import pytest
 
 from fallback_procedures import place as places
 from fallback_procedures.desk import desk
+from fallback_procedures.journal import entry_of
 from fallback_procedures.library import SHIPPED, load
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import parse
@@ -30,8 +31,9 @@ NOW = Now(1_795_400_000.0, 70_000.0, "5f4c2a52-6f0e-4c7e-9d35-0d7b3a1c9e11")
 
 
 def line(kind, n=1, **more):
-    return {"format": 1, "n": n, "at": utc_text(NOW.wall_s - 180), "mono_s": NOW.mono_s - 180, "boot_id": NOW.boot_id,
+    told = {"format": 1, "n": n, "at": utc_text(NOW.wall_s - 180), "mono_s": NOW.mono_s - 180, "boot_id": NOW.boot_id,
             "kind": kind, "role": "shift_lead", "drill": False, **more}  # fmt: skip
+    return entry_of(told)[1]
 
 
 def seen(state, *, alive=True, now=NOW, entries=()):
@@ -120,7 +122,7 @@ def test_lost_everywhere_brings_each_site_its_own_procedures_by_consequence(stat
 
 def test_a_drill_says_so_in_its_reason(state):
     state.publish(NOW)
-    drill = {**line("declared", sites=[], text=""), "drill": True}
+    drill = entry_of({**line("declared", sites=[], text=""), "drill": True})[1]
     assert seen(state, entries=[drill])[1]["P-01"].endswith("(DRILL)")
 
 
@@ -353,7 +355,7 @@ def test_an_event_at_a_site_of_another_type_brings_nothing_for_that_type(state):
 def test_a_wall_clock_stepped_by_years_changes_no_age_that_the_monotonic_clock_knows(state, years):
     with_event(state)
     state.publish(NOW, age_s=190, lost={"H": 94.0})
-    entries = [line("declared", sites=[], text=""), {**EVENT, "n": 2}]
+    entries = [line("declared", sites=[], text=""), entry_of({**EVENT, "n": 2})[1]]
     stepped = Now(NOW.wall_s + years * 365 * 86_400.0, NOW.mono_s, NOW.boot_id)
     assert seen(state, entries=entries, now=stepped) == seen(state, entries=entries)
 
@@ -395,7 +397,7 @@ def test_a_daemon_that_has_just_woken_up_with_its_machine_runs_and_its_values_ar
 def test_after_a_restart_a_stopped_or_wrong_clock_says_that_the_age_is_unknown(state, wall_s):
     with_event(state, name="P-13")
     state.publish(NOW)
-    entries = [line("declared", sites=[], text=""), {**EVENT, "n": 2}]
+    entries = [line("declared", sites=[], text=""), entry_of({**EVENT, "n": 2})[1]]
     _known, offered, _where = seen(state, entries=entries, now=Now(wall_s, 9.0, "another boot"))
     assert offered["P-01"] == "CONTROL LOST declared by shift lead age unknown"
     assert offered["P-13"].endswith("said by shift lead age unknown")

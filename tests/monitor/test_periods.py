@@ -1,5 +1,6 @@
 """A journal is hostile input: what it tells, what of it is doubted, and what the ledger is told of it."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -310,6 +311,18 @@ def test_a_timer_that_was_not_kept_is_a_deviation_of_the_step(waits_s, kind):
 
 WALKED = next(json.loads(line)["source"] for line in (GOLDEN / "journal.jsonl").read_text().splitlines()
               if '"source"' in line)  # fmt: skip
+
+
+def undone(lines, line, **more):
+    """Two readings of one number, and an undo of it."""
+    first, begun, one, two, _note, end = lines
+    return [first, begun, one, two | {"n": 3}, line | {"n": 5, "kind": "undo", "undoes": 3, **more}, end]
+
+
+def mark(line):
+    return hashlib.sha256(json.dumps(line).encode()).hexdigest()[:16]
+
+
 ODD = {
     "drill is null": lambda lines: [line | {"drill": None} for line in lines],
     "drill is a number": lambda lines: [line | {"drill": 0} for line in lines],
@@ -330,6 +343,18 @@ ODD = {
     "not a number": lambda lines: [*lines[:-1], lines[-1] | {"mono_s": float("nan")}],
     "a line that is too long": lambda lines: [*lines[:-1], lines[-1] | {"text": "x" * 2_000_001}],
     "a line that is long": lambda lines: [*lines[:-1], lines[-1] | {"text": "x" * 1_500_000}],
+    "an undo of two of one number": lambda lines: undone(lines, lines[2], undoes_mark=mark(lines[2])),
+    "an undo without a mark, of two of one number": lambda lines: undone(lines, lines[2]),
+    "an undo of no entry": lambda lines: undone(lines, lines[2], undoes_mark="0123456789abcdef"),
+    "an undo whose mark is a list": lambda lines: undone(lines, lines[2], undoes_mark=[mark(lines[2])]),
+    "an undo whose mark is null": lambda lines: undone(lines, lines[2], undoes_mark=None),
+    "an undo of another run": lambda lines: undone(lines, lines[2], run="P-04-1"),
+    "an undo of a drill": lambda lines: undone(lines, lines[2], drill=True),
+    "an undo before what it takes back": lambda lines: undone(lines, lines[2], n=2),
+    "an undo of the end": lambda lines: [*lines, lines[-1] | {"n": 7, "kind": "undo", "undoes": 6}],
+    "an undo of an undo": lambda lines: [*undone(lines, lines[2]), lines[2] | {"n": 9, "kind": "undo", "undoes": 5}],
+    "a number behind a hole": lambda lines: [*lines[:-1], lines[-1] | {"n": 10_006}],
+    "a number before a hole": lambda lines: [*lines[:-1], lines[-1] | {"n": 10_005}],
     "another end": lambda lines: [*lines[:-2], lines[-1] | {"kind": "closed", "n": 3}, *lines[-2:]],
 }  # fmt: skip
 
@@ -354,7 +379,7 @@ def test_the_fallback_and_the_import_read_one_journal_alike(odd, tmp_path):
 
 
 def test_both_have_the_same_limits():
-    names = ("FORMAT", "N_LIMIT", "LINE_LIMIT")
+    names = ("FORMAT", "N_LIMIT", "LINE_LIMIT", "HOLE")
     assert [getattr(journal, name) for name in names] == [getattr(theirs_journal, name) for name in names]
     assert journal.LIMIT == theirs_journal.FILE_LIMIT
 
@@ -452,7 +477,7 @@ def test_a_file_that_is_no_journal_or_too_large_or_no_plain_file_is_refused_in_o
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=5,
 )
