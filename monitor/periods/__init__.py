@@ -2,6 +2,7 @@
 
     journal     a journal's file as it lies there: its entries, and what cannot be believed of it
     procedure   the little that is read of a procedure's text, as the journal holds it
+    walk        where a run stood, and which HOLDs, second persons and rounds it went past
     period      what the entries tell: runs, readings, hand-overs, deviations, how it ended
     named       which tag a reading of a step measures, as the sheets of the configuration say
     drilled     for which station a drill counts, and why it does not for another

@@ -10,12 +10,11 @@ from itertools import pairwise
 
 from monitor.periods.journal import CLOCK_DOUBTS, Doubt, Journal, Line, elapsed_s, is_number, number_of, time_us
 from monitor.periods.procedure import Text, text_of
+from monitor.periods.walk import MARKS, of_holds, of_rounds
 from monitor.words import clean
 
 ENDS = ("handed_back", "closed")
-MARKS = ("done", "not_applicable", "not_met")
 SILENT_S = 1_800.0  # people who run a plant by hand speak to each other every half hour (practice, P-01)
-LATE_S, LATE_SHARE = 60.0, 0.25  # a round is late by more than both: a minute, and a quarter of its time
 CLOCK_S = 1.0  # a timer that a person sees end on the screen may be this short between two entries
 AFTER_END = ("paper", "undo", "note", "drill_record")
 
@@ -336,7 +335,7 @@ def _deviations(period: Period, lines: list[Line]) -> Iterator[Deviation]:
 
     Not what was taken back, nor a HOLD that its role released, nor a step whose condition was not met: so it is meant.
     """
-    found = [*_of_steps(period, lines), *_of_timers(period, lines), *_of_rounds(period, lines)]
+    found = [*_of_steps(period, lines), *_of_timers(period, lines), *_of_walks(period, lines)]
     found += [_deviation("out_of_limits", one.line, f"{one.place} {one.value} {one.unit}") for one in period.readings
               if one.in_limits is False and not one.taken_back]  # fmt: skip
     end = period.ended
@@ -374,19 +373,15 @@ def _of_steps(period: Period, lines: list[Line]) -> Iterator[Deviation]:
                 yield _deviation("not_verified", line)
 
 
-def _of_rounds(period: Period, lines: list[Line]) -> Iterator[Deviation]:
-    """Rounds of a repeat that came late."""
-    before: dict[tuple[str, int], tuple[Line, Line]] = {}  # (run, repeat) -> first round, last round
+def _of_walks(period: Period, lines: list[Line]) -> Iterator[Deviation]:
+    """HOLDs and second persons that a run went past, and rounds that came late or never."""
+    by: dict[str, list[Line]] = {}
     for line in lines:
-        run, index = period.runs.get(line.text("run", 40)), line.data.get("repeat")
-        if line.kind != "round" or run is None or type(index) is not int or not 0 <= index < len(run.text.repeats):
-            continue
-        first, last = before.get((run.id, index), (line, line))
-        before[run.id, index] = (first, line)
-        since_s, took_s = elapsed_s(first, last), elapsed_s(last, line)
-        due_s = run.text.repeats[index].due_s(since_s or 0.0)
-        if took_s is not None and due_s and took_s - due_s > max(LATE_S, LATE_SHARE * due_s):
-            yield _deviation("late", line, f"{(took_s - due_s) / 60:.0f}")
+        by.setdefault(line.text("run", 40), []).append(line)
+    for run in period.runs.values():
+        mine, end = by[run.id], period.ended or lines[-1]
+        for kind, line, step, text in (*of_holds(run.text, mine), *of_rounds(run.text, mine, end)):
+            yield Deviation(kind, line, run.procedure, run.id, step, text)
 
 
 def _of_timers(period: Period, lines: list[Line]) -> Iterator[Deviation]:

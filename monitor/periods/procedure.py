@@ -19,10 +19,13 @@ _SPAN = r"(\{[^}]{1,60}\}|[0-9]{1,4}\s*(?:s|min|h)\b)"
 _REPEAT = re.compile(
     rf"REPEAT steps? ([0-9]+[a-z]?)(?: to ([0-9]+[a-z]?))? every {_SPAN}(?: for {_SPAN},? then every {_SPAN})?"
 )
+_HOLD = re.compile(r"HOLD\s+([a-z_]{1,24})\s+(once\s)?")
+_GOES = re.compile(r"GO TO step ([0-9]{1,3}[a-z]?)")
 _TIMER = re.compile(rf"\s+Timer:\s*{_SPAN}")
 _LENGTH = re.compile(r"([0-9]{1,4}(?:[.,][0-9]{1,3})?)\s*(s|min|h)")
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3_600.0}
 _LIMIT = 200_000  # characters of a text that are looked at
+_STEPS, _REPEATS = 400, 20  # of a text that are looked at: a procedure is a page or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,14 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Nobody does the step before that role has released it: in each round again, or once per run."""
+
+    role: str
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """What was read of it; empty where there is nothing to be understood."""
 
@@ -51,6 +62,8 @@ class Text:
     asks: frozenset[str] = frozenset()  # steps with a condition: IF, or WHILE
     timers: Mapping[str, float] = field(default_factory=dict)  # number -> how long its timer runs [s], where known
     repeats: tuple[Repeat, ...] = ()
+    holds: Mapping[str, Hold] = field(default_factory=dict)  # number of the step behind it -> what holds it
+    goes: Mapping[str, frozenset[str]] = field(default_factory=dict)  # number -> steps to which its text may send
 
 
 def text_of(source: str, values: Mapping[str, str]) -> Text:
@@ -59,7 +72,7 @@ def text_of(source: str, values: Mapping[str, str]) -> Text:
     timers = dict[str, float]()
     step, in_words = "", False
     for line in source[:_LIMIT].splitlines():
-        if found := _STEP.match(line):
+        if (found := _STEP.match(line)) and len(steps) < _STEPS:
             step, in_words = found[1], True
             steps[step] = [found[2]]
         elif _PART.match(line) and step:
@@ -80,12 +93,32 @@ def text_of(source: str, values: Mapping[str, str]) -> Text:
             steps[step].append(line)
     words = {number: clean(" ".join(part.strip() for part in parts), 300) for number, parts in steps.items()}
     asks = frozenset(number for number, told in words.items() if told.startswith(("IF ", "WHILE ")))
-    return Text(title, approved, words, frozenset(verified), asks, timers, tuple(_repeats(source[:_LIMIT], values)))
+    repeats = tuple(_repeats(source[:_LIMIT], values))
+    return Text(title, approved, words, frozenset(verified), asks, timers, repeats, *_holds(source[:_LIMIT]))
+
+
+def _holds(source: str) -> tuple[dict[str, Hold], dict[str, frozenset[str]]]:
+    """What holds which step, and where the text of each may send. A notice is of the steps before and behind it."""
+    holds, parts, notice = dict[str, Hold](), dict[str, list[str]](), list[str]()
+    waiting: Hold | None = None
+    for block in re.split(r"\n(?=\S)", source):
+        if (found := _STEP.match(block)) and found[1] not in parts:
+            parts[found[1]] = [*notice, block]
+            if waiting:
+                holds[found[1]] = waiting
+            waiting, notice = None, []
+            continue
+        if parts:
+            parts[next(reversed(parts))].append(block)
+        notice.append(block)
+        if held := _HOLD.match(block):
+            waiting = Hold(held[1], bool(held[2]))
+    return holds, {one: frozenset(_GOES.findall(" ".join(" ".join(some).split()))) for one, some in parts.items()}
 
 
 def _repeats(source: str, values: Mapping[str, str]) -> list[Repeat]:
     found = []
-    for first, last, every, for_, then in _REPEAT.findall(" ".join(source.split())):
+    for first, last, every, for_, then in _REPEAT.findall(" ".join(source.split()))[:_REPEATS]:
         spans = (_span_s(one, values) for one in (every, for_, then))
         found.append(Repeat(first, last or first, *spans))
     return found

@@ -64,6 +64,10 @@ def deviation_words(one: Deviation) -> str:
         "timer_short": _("done before its timer of {text} had run"),
         "no_timer": _("done without its timer of {text}"),
         "late": _("a round came {text} min late"), "not_verified": _("done without the independent verification"),
+        "missed": _("rounds that never came, until it ended: {text}"),
+        "not_released": _("done although nobody had released its HOLD"),
+        "hold_passed": _("the HOLD at step {text} was gone past, nobody had released it"),
+        "verifying_passed": _("step {text} was gone past, no second person had verified it"),
         "steps_left": _("ended with steps left: {text}"),
         "not_ended": _("the run was never ended"), "unmet": _("handed back although: {text}"),
     }  # fmt: skip

@@ -307,6 +307,64 @@ def test_a_timer_that_was_not_kept_is_a_deviation_of_the_step(waits_s, kind):
     assert kinds(told(made)) == []
 
 
+HELD = SOURCE.replace(
+    "REPEAT",
+    "HOLD       shift_lead once  Releases the pump after\n           two results. Refused: GO TO step 4.\nREPEAT",
+)
+
+
+@pytest.mark.parametrize(("acts", "expected"), [
+    ([("goto", "4"), ("done", "4")], [("hold_passed", "4", "3")]),
+    ([("goto", "4"), ("goto", "3"), ("released", "3"), ("done", "3"), ("done", "4")], []),
+    ([("goto", "4"), ("released", "3"), ("done", "4")], []),
+    ([("goto", "4")], []), ([("done", "3")], [("not_released", "3", "")]),
+    ([("released", "3"), ("done", "3"), ("done", "4"), ("goto", "3"), ("done", "3")], [])])  # fmt: skip
+def test_a_hold_that_was_walked_round_is_a_deviation(acts, expected):
+    made = Maker().act("declared", sites=["G"]).start(source=HELD.replace(" Refused: GO TO step 4.", ""))
+    made.done("1").act("verified", run="P-03-1", step="2", verified_by="maintenance").done("2")
+    for kind, step in acts:
+        made.done(step, kind=kind)
+    period = told(made.act("finished", run="P-03-1", left=[]).act("handed_back"))
+    assert [(one.kind, one.step, one.text) for one in period.deviations] == expected
+
+
+def test_where_the_text_itself_sends_past_a_hold_nothing_is_gone_past_and_each_round_needs_its_release():
+    made = Maker().act("declared", sites=["G"]).start(source=HELD).done("1").act("verified", run="P-03-1", step="2")
+    assert kinds(told(made.done("2").done("4", kind="goto").done("4").act("finished", run="P-03-1", left=[]))) == []
+    made = Maker().act("declared", sites=["G"]).start(source=HELD.replace(" once ", " ")).done("1")
+    made.act("verified", run="P-03-1", step="2").done("2").act("released", run="P-03-1", step="3").done("3").done("4")
+    made.act("round", run="P-03-1", repeat=0).done("3").act("finished", run="P-03-1", left=[])
+    assert kinds(told(made)) == ["not_released"]
+
+
+def test_a_second_person_that_was_gone_past_is_a_deviation():
+    made = Maker().act("declared", sites=["G"]).start().done("1").done("3", kind="goto").done("3")
+    period = told(made.act("finished", run="P-03-1", left=[]).act("handed_back"))
+    assert [(one.kind, one.text) for one in period.deviations] == [("verifying_passed", "2")]
+
+
+@pytest.mark.parametrize("walked", [False, True])
+def test_a_first_round_that_came_late_and_rounds_that_never_came_are_deviations(walked):
+    source = SOURCE.replace("{round_every=15 min} for 2 h, then every\n           60 min", "5 min")
+    made = Maker().act("declared", sites=["G"]).start(source=source)
+    made.done("1").act("verified", run="P-03-1", step="2", verified_by="maintenance").done("2")
+    if walked:
+        made.done("3").done("4")
+    made.wait(200 * 60).act("round", run="P-03-1", repeat=0).wait(6 * 3_600)
+    period = told(made.act("finished", run="P-03-1", left=[]).act("handed_back"))
+    assert [(one.kind, one.step, one.text) for one in period.deviations] == [
+        ("late", "3", "196" if walked else "195"), ("missed", "3", "71")]  # fmt: skip
+
+
+def test_rounds_are_missed_until_the_end_of_the_period_and_not_once_they_are_over_or_the_rhythm_is_slower():
+    made = Maker().act("declared", sites=["G"]).start().done("1").act("verified", run="P-03-1", step="2").done("2")
+    made.wait(6 * 3_600).act("handed_back")
+    assert [(one.kind, one.text) for one in told(made).deviations if one.kind != "not_ended"] == [("missed", "11")]
+    made = Maker().act("declared", sites=["G"]).start().done("1").act("verified", run="P-03-1", step="2").done("2")
+    made.act("repeat_over", run="P-03-1", repeat=0).wait(6 * 3_600).act("finished", run="P-03-1", left=[])
+    assert kinds(told(made.act("handed_back"))) == []
+
+
 # the fallback and the import read one journal alike
 
 WALKED = next(json.loads(line)["source"] for line in (GOLDEN / "journal.jsonl").read_text().splitlines()
