@@ -37,6 +37,7 @@ DONE = {  # what a step does where all is as expected
 }  # fmt: skip
 WRONG = {  # what has gone wrong where a step sends somewhere, one plant each
     ("2", "29"): [{"aired": False}],
+    ("18a", "28"): [{"fault": True}, {}],  # the breaker of the mobile set itself
     ("22", "27"): [{"breaker": "tripped", "fault": True}, {"breaker": "closed"}],
     ("24", "27"): [{"breaker": "tripped", "fault": True}, {"runs": False, "aired": False}, {}],
     ("26", "29"): [{"runs": False, "aired": False}],
