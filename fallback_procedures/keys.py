@@ -148,7 +148,8 @@ def run_keys(run: Run | None = None) -> list[Key]:
     verifying = bool(run and run.needs_verifying()) and not held and not waiting
     return [
         Key("o", _("release"), _("the role that a HOLD names releases it"), run_acts.release, held),
-        Key("v", _("value"), _("a reading; 2.31 and 2,31 are the same"), reading_acts.take, waiting, True),
+        Key("v", _("value"), _("a reading; 2.31 and 2,31 are the same; 2.31 @P2 also says at which pump it was read"),
+            reading_acts.take, waiting, True),
         Key("d", _("done"), _("the step is done"), run_acts.done,
             bool(step) and not (held or waiting or verifying), True),
         Key("y", _("verified"), _("a second person, of any role, has verified the step alone"), run_acts.verify,

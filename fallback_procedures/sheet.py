@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from fallback_procedures.lines import strange
 from fallback_procedures.procedure import (
@@ -66,6 +67,16 @@ class Sheet:
     faults: tuple[Fault, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)  # of each value in its file
 
+    @cached_property
+    def of_assets(self) -> Mapping[str, Mapping[str, str]]:
+        """The rows that name an asset: name of the value -> asset -> value."""
+        told: dict[str, dict[str, str]] = {}
+        for key, value in self.values.items():
+            name, bracket, asset = key.partition(" [")
+            if bracket:
+                told.setdefault(name, {})[asset[:-1]] = value
+        return told
+
     def in_language(self, language: str) -> Sheet:
         """The sheet as a page of that language shows it: words in it where the site has written them."""
         own = {name: self.values[f"{name}_{language}"] for name in self.values if f"{name}_{language}" in self.values}
@@ -83,6 +94,7 @@ def read_sheet(source: str | bytes) -> Sheet:
     heads: dict[str, int] = {}
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
+    there: set[str] = set()
     wrong: list[Fault] = []
     spoiled: set[str] = set()  # with a row at fault: it may have been that of one asset, so none of their rows counts
     for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
@@ -92,9 +104,10 @@ def read_sheet(source: str | bytes) -> Sheet:
         row = _ROW.fullmatch(line)
         name, asset, value = row.groups("") if row else ("", "", "")
         key = row_name(name, " ".join(asset.split()))
-        why = _why_not(line, key, value, values)
+        why = _why_not(line, key, value, key.casefold() in there)
         if row and not why:
             values[key], lines[key] = " ".join(value.split()), number
+            there.add(key.casefold())
         elif not why:
             head, match = next(((one, found) for one, form in _HEADS for found in [form.fullmatch(line)] if found),
                                ("", None))  # fmt: skip
@@ -132,7 +145,7 @@ def read_sheet(source: str | bytes) -> Sheet:
     return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)), lines)
 
 
-def _why_not(line: str, key: str, value: str, there: Mapping[str, str]) -> str:
+def _why_not(line: str, key: str, value: str, twice: bool) -> str:
     """Why a row cannot be believed; "" where it can, and for a line that is none (`key` "")."""
     name, _bracket, asset = key.rstrip("]").partition(" [")
     if strange(line) or len(line) > LINE_LIMIT:
@@ -147,9 +160,7 @@ def _why_not(line: str, key: str, value: str, there: Mapping[str, str]) -> str:
         return f"{key}: a row of one asset has a number and its unit, or a tag"
     if asset.casefold() == OTHER:
         return f"{key}: this word means all the others; they have the row {name}"
-    if key.casefold() in {one.casefold() for one in there}:
-        return f"{key} stands twice; neither value is used"
-    return ""
+    return f"{key} stands twice; neither value is used" if twice else ""
 
 
 def _digits(text: str) -> list[str]:
@@ -162,10 +173,9 @@ def row_name(name: str, asset: str) -> str:
     return f"{name} [{asset}]" if asset else name
 
 
-def own_rows(name: str, sheet: Sheet) -> dict[str, str]:
+def own_rows(name: str, sheet: Sheet) -> Mapping[str, str]:
     """The rows of a value that name an asset: asset -> value."""
-    start = f"{name} ["
-    return {key[len(start) : -1]: value for key, value in sheet.values.items() if key.startswith(start)} if name else {}
+    return sheet.of_assets.get(name, {})
 
 
 def others(named: Collection[str], sheet: Sheet) -> bool:
@@ -244,10 +254,12 @@ def filled(text: str, sheet: Sheet, blank: str = "") -> str:
         return "____ (" + _("SITE VALUE MISSING") + f": {name})"
 
     def shown(name: str, default: str) -> str:
-        own = own_rows(name, sheet)
-        told = ", ".join(f"{asset}: {number_shown(value)}" for asset, value in own.items())
-        if own and not _for_others(name, sheet):
-            return told
-        return plain(name, default) + (f" ({told})" if own else "")
+        alone = not _for_others(name, sheet)
+        whose: dict[str, list[str]] = {}
+        for asset, value in own_rows(name, sheet).items():
+            if alone or value != sheet.values.get(name):
+                whose.setdefault(number_shown(value), []).append(asset)
+        told = "; ".join(f"{', '.join(some)}: {value}" for value, some in whose.items())
+        return told if alone else plain(name, default) + (f" ({told})" if told else "")
 
     return with_values(text, shown)

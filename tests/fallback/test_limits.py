@@ -21,14 +21,14 @@ from fallback_procedures.procedure import parse
 from fallback_procedures.replay import replay
 from fallback_procedures.screen import ManualScreen
 from fallback_procedures.seat import Seat
-from fallback_procedures.sheet import filled, missing, read_sheet, span_s, tag_of, used
+from fallback_procedures.sheet import filled, missing, own_rows, read_sheet, span_s, tag_of, used
 from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.textpage import strip, text_pages
 from fallback_procedures.triggers import moment
 from fallback_procedures.view import judged
 from fallback_procedures.words import LANGUAGES, use_language
 
-from .conftest import SHEET
+from .conftest import ROOT, SHEET
 from .test_two_desks import Typed
 
 BAND = """       Reading: inflow of the well ________ m3/h
@@ -97,6 +97,7 @@ def test_the_plain_row_is_for_all_that_have_none_of_their_own():
 def test_equal_limits_are_told_once():
     same = rows(ROWS.replace("[P2] = 22.0", "[P2] = 22.0 A\npump_current [P3] = 22.0 A\npump_current [P4] = 28.0"))
     assert limits_text(CURRENT, same) == "safety limits up to 28.0 A; P2, P3: up to 22.0 A"
+    assert filled("below {pump_current}", same) == "below 28.0 A (P2, P3: 22.0 A)"
 
 
 def test_without_a_plain_row_the_other_assets_have_no_limit_unless_the_labels_know_of_none():
@@ -112,7 +113,7 @@ def test_without_a_plain_row_the_other_assets_have_no_limit_unless_the_labels_kn
     assert missing_safety(P40, known) == ()
     assert "pump_current" not in missing(P40, known)
     assert limits_text(CURRENT, known) == "safety limits P1: up to 28.0 A; P2: up to 22.0 A"
-    assert filled("{pump_current}", known) == "P1: 28.0 A, P2: 22.0 A"
+    assert filled("{pump_current}", known) == "P1: 28.0 A; P2: 22.0 A"
 
 
 @pytest.mark.parametrize(
@@ -243,6 +244,22 @@ def test_a_page_without_a_limit_of_one_asset_is_not_to_be_used():
     page = content(P40, rows(ROWS.replace("[P2] = 22.0 A", "[P2] = 11 kW")), 1_795_400_000.0)
     assert "*** SITE VALUE MISSING - DO NOT USE ***" in text_pages(page)[0]
     assert "pump_current [P2]" in text_pages(page)[0]
+
+
+def test_a_borehole_pump_of_the_example_is_not_judged_by_the_nameplate_of_the_high_lift_pumps():
+    sheet = read_sheet((ROOT / "config" / "example" / "sheets" / "N.txt").read_text())
+    current = next(
+        one for step in load(None).get("P-15", "en").procedure.steps for one in step.readings if one.unit == "A"
+    )
+    assert [bounds(current, sheet, one).high for one in ("N-P02", "N-P12", "")] == ["68.0", "55.0", "55.0"]
+    assert limits_text(current, sheet) == "safety limits up to 55.0 A; N-P01, N-P02, N-P03: up to 68.0 A"
+
+
+def test_a_huge_sheet_of_rows_is_read_and_used_in_a_moment():
+    """200,000 bytes are the most; what is looked up must not grow with the square of that."""
+    huge = rows("".join(f"pump_current [A{n}] = {n}.5 A\n" for n in range(5_000)))
+    assert bounds(CURRENT, huge, "A4999").high == "4999.5"
+    assert all(own_rows("pump_current", huge)["A7"] == "7.5" for _again in range(20_000))
 
 
 # -- the desk ---
