@@ -13,12 +13,13 @@ from fallback_procedures.console import Console
 from fallback_procedures.desk import desk
 from fallback_procedures.hypertext import set_document
 from fallback_procedures.library import content_hash, load
-from fallback_procedures.limits import bounds, limits_text, missing_safety
+from fallback_procedures.limits import assets, bounds, limits_text, missing_safety
 from fallback_procedures.open_period import Refused
 from fallback_procedures.paper import content
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import parse
 from fallback_procedures.replay import replay
+from fallback_procedures.run_desk import asset_named
 from fallback_procedures.screen import ManualScreen
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import filled, missing, own_rows, read_sheet, span_s, tag_of, used
@@ -211,9 +212,10 @@ def test_every_asset_has_its_own_limit_and_nobody_named_has_the_tightest(own, pl
 def test_a_character_lost_put_or_turned_in_a_row_never_gives_the_small_pump_the_large_limit_unseen(at, what, sign):
     row = "pump_current [P2] = 22.0 A"
     changed = row[:at] + {"drop": "", "put": sign + row[at], "turn": sign}[what] + row[at + 1 :]
-    sheet = rows(ROWS.replace(row, changed) + "labels = P1, P2, W 2\n")
-    small = bounds(CURRENT, sheet, "P2")
-    if small.high == "28.0":  # read as a row of another name, or of none: whoever starts or checks is told
+    large = ROWS.replace("28.0 A", "31.5 A")  # no figure of the small one's row makes this of it
+    sheet = rows(large.replace(row, changed) + "labels = P1, P2, W 2\n")
+    small = bounds(CURRENT, sheet, asset_named("P2", assets(CURRENT, sheet), sheet))
+    if small.high == "31.5":  # read as a row of another name, or of none: whoever starts or checks is told
         assert sheet.faults or disagreements(sheet, [P40])
     else:
         assert small.high != "" or (small.origin == "missing" and missing_safety(P40, sheet))
@@ -248,18 +250,17 @@ def test_a_page_without_a_limit_of_one_asset_is_not_to_be_used():
 
 def test_a_borehole_pump_of_the_example_is_not_judged_by_the_nameplate_of_the_high_lift_pumps():
     sheet = read_sheet((ROOT / "config" / "example" / "sheets" / "N.txt").read_text())
-    current = next(
-        one for step in load(None).get("P-15", "en").procedure.steps for one in step.readings if one.unit == "A"
-    )
+    steps = load(None).get("P-15", "en").procedure.steps
+    current = next(one for step in steps for one in step.readings if one.unit == "A")
     assert [bounds(current, sheet, one).high for one in ("N-P02", "N-P12", "")] == ["68.0", "55.0", "55.0"]
     assert limits_text(current, sheet) == "safety limits up to 55.0 A; N-P01, N-P02, N-P03: up to 68.0 A"
 
 
-def test_a_huge_sheet_of_rows_is_read_and_used_in_a_moment():
+def test_a_sheet_of_thousands_of_rows_is_read_and_used():
     """200,000 bytes are the most; what is looked up must not grow with the square of that."""
     huge = rows("".join(f"pump_current [A{n}] = {n}.5 A\n" for n in range(5_000)))
     assert bounds(CURRENT, huge, "A4999").high == "4999.5"
-    assert all(own_rows("pump_current", huge)["A7"] == "7.5" for _again in range(20_000))
+    assert all(own_rows("pump_current", huge)["A7"] == "7.5 A" for _again in range(20_000))
 
 
 # -- the desk ---
