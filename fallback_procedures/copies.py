@@ -14,7 +14,7 @@ from fallback_procedures.paper import Content, can_make_pdf, pdf
 from fallback_procedures.place import Place, site_named, sites_of, sites_to_ask
 from fallback_procedures.plain import refuse_links, replace_file
 from fallback_procedures.printing import Sent, send, write_device
-from fallback_procedures.sets import Section, as_text, holding, masters, plant_now, section_pages, sites
+from fallback_procedures.sets import Section, as_text, holding, master_of, masters, plant_now, section_pages, sites
 from fallback_procedures.textpage import WIDTH, strip, text_pages
 from fallback_procedures.words import _, clean
 
@@ -56,7 +56,7 @@ def print_one(place: Place, library: Library, name: str, site: str, wanted: str,
         raise Unprintable(str(fault)) from fault
     places = sites_of(library, known, name)
     chosen = site or (places[0] if len(places) == 1 else "")
-    master = masters(place).get(chosen) if name == "F10" else None
+    master = master_of(masters(place, library), chosen) if name == "F10" else None
     holds = None if master else holding(library, entry)
     section = Section(entry.procedure, library.sheet(chosen), chosen, wanted, holds, master)
     if how.device:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.plain import read_plain, refuse_links
-from fallback_procedures.procedure import SIZE_LIMIT, Fault, Procedure, decode, parse
+from fallback_procedures.own_files import Own, own_of, too_late
+from fallback_procedures.plain import own_bytes, own_texts
+from fallback_procedures.procedure import UNREVIEWED, Fault, Procedure, decode, parse
 from fallback_procedures.sheet import Sheet, read_sheet, used
+from fallback_procedures.translation import differences
 from fallback_procedures.words import LANGUAGES, _, clean
 
-FILES = 5_000  # of a folder that are read: a library in three languages has 90
 SHIPPED = shipped.FOLDER / "library"
 # What harms people first stands first: disinfection, sewage in cellars, pressure, power, everything else (P-01).
 CONSEQUENCE = ("P-01", "P-00", "P-08", "P-02", "P-07", "P-10", "P-03", "P-14", "P-04", "P-05", "P-06", "P-12", "P-16",
@@ -48,6 +50,9 @@ class Library:
     entries: dict[tuple[str, str], Entry]
     sheets: dict[str, Sheet]
     notes: tuple[str, ...] = ()  # what could not be read, said on screen and page
+    doubts: Mapping[str, str] = field(default_factory=dict)  # by site in small letters, why no sheet of it is believed
+    own_lines: tuple[str, ...] = ()  # all that is to be mended in the sheets, a line each
+    newest: str = ""  # date of the newest text that is shipped: a clock that stands before it cannot be right
 
     def ids(self, kind: str = "P") -> list[str]:
         """The ids of procedures ("P") or forms ("F"), what harms people first standing first."""
@@ -68,7 +73,7 @@ class Library:
 
     def sheet(self, site: str) -> Sheet:
         """The sheet of a site; an empty one where it has none."""
-        return self.sheets.get(site, Sheet(site=site))
+        return self.sheets.get(site, Sheet(site=site, doubt=self.doubts.get(site.casefold(), "")))
 
 
 def consequence(name: str) -> tuple[int, int, str]:
@@ -94,9 +99,10 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
                 notes.append(f"{SHIPPED / language / name}: cannot be read ({fault.strerror})")
     if not entries:
         notes.append(_("the shipped library is missing: use the printed binder"))
-    sheets: dict[str, Sheet] = {}
+    newest = max((entry.procedure.effective for entry in entries.values() if entry.procedure), default="")
+    sheets: Own[Sheet] = Own({}, {})
     if manual is not None:
-        for path in _texts(manual / "procedures", manual, notes):
+        for path in own_texts(manual / "procedures", manual, notes):
             entry = read_entry(path, "site", manual) or _unread(path)
             if not entry.procedure and not _meant(path, entry.text):
                 continue  # a README beside the procedures
@@ -104,25 +110,69 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
             if before and before.origin == "site":
                 told = f"{before.path} is a copy of it too: keep one, take the other out of this folder"
                 entry = replace(entry, procedure=None, faults=(Fault(1, told),))
-            entries[entry.id, entry.language] = entry
+            entries[entry.id, entry.language] = dated(entry, newest)
             notes += [f"{path}: line {fault.line}: {fault.text}" for fault in entry.faults[:1]]
-        for path in _texts(manual / "sheets", manual, notes):
-            raw = _bytes(path, manual)
-            sheet = read_sheet(raw) if raw is not None else Sheet(faults=(Fault(1, "cannot be read"),))
-            notes += [f"{path}: line {fault.line}: {fault.text}" for fault in sheet.faults[:1]]
-            if sheet.site in sheets:
-                notes.append(
-                    f"{path}: there is another sheet of site {sheet.site}; none is used until one is taken out"
-                )
-                sheets[sheet.site] = Sheet(sheet.site, sheet.name, sheet.site_type)
-            elif sheet.site:
-                sheets[sheet.site] = sheet
-    return Library(entries, sheets, tuple(clean(note, 300) for note in notes))
+        entries = {key: compared(entry, original_of(entries, entry.id)) for key, entry in entries.items()}
+        notes += [f"{one.path}: {one.procedure.doubt}" for one in entries.values()
+                  if one.procedure and one.procedure.doubt]  # fmt: skip
+        sheets = own_of(manual / "sheets", manual, read_sheet, newest)
+        notes += sheets.notes
+    notes = [clean(note, 300) for note in notes]
+    return Library(entries, dict(sheets.found), tuple(notes), sheets.doubts, sheets.lines, newest)
+
+
+def dated(entry: Entry, newest: str) -> Entry:
+    """A file whose approval, or review of the translation, is dated after today: nobody has approved it yet."""
+    text = entry.procedure
+    if text is None:
+        return entry
+    if text.approved:
+        late = too_late(text.status.split()[-1], entry.path, newest)
+        text = replace(text, approved_by="", doubt=late) if late else text
+    if "reviewed by" in text.translation:
+        late = too_late(text.translation.split()[-1], entry.path, newest).replace("approved", "translation reviewed", 1)
+        text = replace(text, translation=UNREVIEWED, doubt=late) if late else text
+    return replace(entry, procedure=text)
+
+
+def original_of(entries: Mapping[tuple[str, str], Entry], name: str) -> Entry | None:
+    """The file of an id of which others are translations: the site's own, the approved one, English first."""
+    found = [entries[name, one] for one in LANGUAGES if (name, one) in entries and _is_original(entries[name, one])]
+    found.sort(key=lambda one: (one.origin != "site", not (one.procedure and one.procedure.approved)))
+    return found[0] if found else None
+
+
+def _is_original(entry: Entry) -> bool:
+    if entry.procedure:
+        return not entry.procedure.is_translation
+    return entry.language == "en" or bool(re.search(r"^LANGUAGE .*\boriginal\b", entry.text, re.MULTILINE))
+
+
+def compared(entry: Entry, original: Entry | None) -> Entry:
+    """A reviewed translation that says something else than its original, or was reviewed before that was made, counts
+    as not reviewed. So does the shipped text of an id of which the site has an original in another language."""
+    text = entry.procedure
+    if text is None or original is None or entry is original or text.unreviewed_translation:
+        return entry
+    if not text.is_translation and (entry.origin, original.origin) != ("shipped", "site"):
+        return entry
+    if original.procedure is None:
+        told = ["that one has faults"]
+    else:
+        told = [what.replace("in English", "there") for _line, what in differences(text, original.procedure)]
+        if text.is_translation and text.translation.split()[-1] < original.procedure.effective:
+            told.append(f"it was reviewed on {text.translation.split()[-1]}, before that revision was made")
+    if not told:
+        return entry
+    more = f" (and {len(told) - 1} more, see --check)" if len(told) > 1 else ""
+    holds = original.language.upper()
+    doubt = f"the {holds} text holds, and this one is not the same: {clean(told[0], 120)}{more}; drill only"
+    return replace(entry, procedure=replace(text, translation=UNREVIEWED, doubt=doubt))
 
 
 def read_entry(path: Path, origin: str, below: Path | None = None) -> Entry | None:
     """One file; None where it cannot be opened, or where a link leads to it `below` that folder."""
-    raw = _bytes(path, below)
+    raw = own_bytes(path, below)
     return None if raw is None else entry_of(path, origin, raw)
 
 
@@ -161,6 +211,8 @@ def content_hash(procedure: Procedure, sheet: Sheet) -> str:
     for name, value in sorted(used(procedure, sheet).items()):
         digest.update(f"\n{name} = {value}".encode())
     digest.update(f"\n{sheet.approved_by} {sheet.approved_on}".encode())
+    if procedure.doubt or sheet.doubt:
+        digest.update(f"\n{procedure.doubt}\n{sheet.doubt}".encode())
     return digest.hexdigest()
 
 
@@ -169,24 +221,3 @@ def _meant(path: Path, text: str) -> bool:
     return bool(re.match(r"(P-\d|F\d)", path.stem, re.IGNORECASE)) or text.lstrip("\ufeff ").startswith(
         ("PROCEDURE", "FORM")
     )
-
-
-def _texts(folder: Path, manual: Path, notes: list[str]) -> list[Path]:
-    try:
-        refuse_links(folder, manual)
-        every = list(folder.rglob("*"))
-        notes += [f"{path}: is a link, which is not followed" for path in every if path.is_symlink()]
-        found = sorted(path for path in every if path.suffix == ".txt" and (path.is_symlink() or path.is_file()))
-        if len(found) > FILES:
-            notes.append(f"{folder}: {len(found)} files; only the first {FILES} are read, take out what is not needed")
-        return found[:FILES]
-    except OSError as fault:
-        notes.append(f"{folder}: cannot be listed ({fault.strerror})")
-        return []
-
-
-def _bytes(path: Path, below: Path | None) -> bytes | None:
-    try:
-        return read_plain(path, SIZE_LIMIT + 1, below)
-    except OSError:
-        return None

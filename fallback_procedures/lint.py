@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from fallback_procedures.flow import never_ending, never_reached
-from fallback_procedures.library import Entry, Library, load, read_entry
+from fallback_procedures.library import Entry, Library, dated, load, read_entry
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import UNITS, Procedure, Step, Target
 from fallback_procedures.sheet import labels
 from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.translation import differences
-from fallback_procedures.words import encodable, harmless
+from fallback_procedures.words import clean, encodable, harmless
 from fallback_procedures.writing import (
     AND,
     AT_A_NUMBER,
@@ -270,23 +269,16 @@ def sentences(library: Library, entries: list[Entry]) -> list[str]:
         found = findings(entry.procedure, there) if entry.procedure else []
         english = next((one for one in entries if (one.id, one.language) == (entry.id, "en")), None)
         english = english or library.entries.get((entry.id, "en"))
-        if entry.procedure and english and english.procedure and entry.language != "en":
+        if entry.procedure and english and english.procedure and entry.procedure.is_translation:
             found += [Finding(line, "TR", text) for line, text in differences(entry.procedure, english.procedure)]
         told += [f"{entry.path}: line {one.line}: {one.rule}: {one.text}" for one in found]
     return told
 
 
-def _tomorrow(library: Library, entries: list[Entry]) -> list[str]:
-    """Approvals dated after today, by this machine's clock: somebody will approve, nobody has."""
-    today = time.strftime("%Y-%m-%d")
-    told = [(str(one.path), one.procedure.status.split()[-1]) for one in entries
-            if one.procedure and one.procedure.approved]  # fmt: skip
-    told += [(f"sheet of {sheet.site}", sheet.approved_on) for sheet in library.sheets.values()]
-    return [f"{where}: approved on {day}, which is after today" for where, day in told if day > today]
-
-
 def check(files: list[str], place: Place) -> int:
     """`--check`: 0 where nothing was found, 1 with one line per finding, 2 for a file that cannot be read."""
+    from fallback_procedures.sets import masters
+
     library = load(place.manual)
     entries = list(library.entries.values())
     if files:
@@ -297,10 +289,13 @@ def check(files: list[str], place: Place) -> int:
                 told = harmless(f"handwheel-manual: {name}: cannot be read; name a procedure file")
                 sys.stderr.write(encodable(told, sys.stderr.encoding or "ascii") + "\n")
                 return 2
-            entries.append(entry)
-    lines = [*sentences(library, entries), *_tomorrow(library, entries)]
+            entries.append(dated(entry, library.newest))
+    lines = sentences(library, entries)
+    lines += [f"{one.path}: {one.procedure.doubt}" for one in entries if one.procedure and one.procedure.doubt]
     if not files:
-        lines += [note for note in library.notes if "/sheets/" in note]
+        lines += [*library.own_lines, *masters(place, library).lines]
+        said = {clean(line, 300) for line in lines}  # as the notes are
+        lines += [note for note in library.notes if note not in said]
         english = [entry.procedure for entry in entries if entry.language == "en" and entry.procedure]
         for sheet in library.sheets.values():
             lines += [f"sheet of {sheet.site}: line {one.line}: {one.text}" for one in disagreements(sheet, english)]

@@ -18,13 +18,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+from fallback_procedures.own_files import APPROVED, OfSite, lines_of, odd, signed
 from fallback_procedures.paper import Content, sheet_page, table
 from fallback_procedures.procedure import SITE_ID, Fault, decode
 from fallback_procedures.sheet import Sheet
-from fallback_procedures.words import ROLES, _, hostile, number_shown, role_text
+from fallback_procedures.view import doubt_text
+from fallback_procedures.words import _, number_shown, role_text
 
 _HEAD = re.compile(rf"SETPOINTS +site +({SITE_ID}) +(\S.*)")
-_APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _ROW = re.compile(r"(-|[\w.:/-]{1,80})  +(\S.*?) += +(\S.*?)")
 _QUANTITY = re.compile(
     r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?)(?: +([^\s+]\S{0,11}))?(?: +\+- +([0-9]{1,9}(?:\.[0-9]{1,6})?))?"
@@ -49,24 +50,19 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Master:
-    """The approved values of one site. One with faults, or that nobody approved, is NOT A MASTER."""
+class Master(OfSite):
+    """The approved values of one site. One with faults, in doubt, or that nobody approved, is NOT A MASTER."""
 
-    site: str = ""
-    name: str = ""
-    approved_by: str = ""
-    approved_on: str = ""
     rows: tuple[Row, ...] = ()
-    faults: tuple[Fault, ...] = ()
 
     @property
     def approved(self) -> bool:
-        return bool(self.approved_by) and not self.faults
+        return bool(self.approved_by) and not self.faults and not self.doubt
 
     @property
     def sha256(self) -> str:
         """Of all that was approved, and of nothing that is live. [hex]"""
-        lines = [f"{self.site} {self.approved_by} {self.approved_on} {bool(self.faults)}"]
+        lines = [f"{self.site} {self.approved_by} {self.approved_on} {bool(self.faults)}{self.doubt}"]
         lines += ["\t".join((row.tag, row.what, row.value, row.unit, row.tolerance)) for row in self.rows]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -83,33 +79,30 @@ def read_master(source: str | bytes) -> Master:
             return Master(faults=faults)
         source = text
     site = name = role = day = ""
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     wrong: list[Fault] = []
-    seen: set[str] = set()
-    for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
-        line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
-        if not line:
-            continue
-        head, approved, row = _HEAD.fullmatch(line), _APPROVED.fullmatch(line), _ROW.fullmatch(line)
-        if any(hostile(character) for character in line) or len(line) > 200:
-            wrong.append(Fault(number, "the line is too long or holds a character that cannot be printed"))
-        elif head and not site:
+    for number, line in lines_of(source):
+        head, approved, found = _HEAD.fullmatch(line), APPROVED.fullmatch(line), _ROW.fullmatch(line)
+        row = _row(*found.groups()) if found else None
+        why = odd(line)
+        if head and not site and not why:
             site, name = head.group(1), " ".join(head.group(2).split())
-        elif approved and not role:
-            role, day = approved.groups()
-            if role not in ROLES:
-                wrong.append(Fault(number, f"APPROVED names a role: {', '.join(ROLES)}"))
-                role = day = ""
-        elif row and row.group(2) in seen:
-            wrong.append(Fault(number, f"{row.group(2)} stands twice"))
-        elif row:
-            seen.add(row.group(2))
-            rows.append(_row(*row.groups()))
-        else:
-            wrong.append(Fault(number, 'a list has SETPOINTS, APPROVED and lines "tag  what = value unit  # note"'))
+        elif approved and not role and not why:
+            why = signed(*approved.groups())
+            role, day = ("", "") if why else approved.groups()
+        elif row and not why:
+            if row.what.casefold() in rows:
+                why = f"{row.what} stands twice"
+            elif re.match(r"-?[0-9]+,[0-9]", row.value):
+                why = f"{row.what}: write the number with a decimal point, as 1.60 m"
+            rows.setdefault(row.what.casefold(), row)
+        elif not why:
+            why = 'a list has SETPOINTS, APPROVED and lines "tag  what = value unit  # note"'
+        if why:
+            wrong.append(Fault(number, why))
     if not site:
         wrong.append(Fault(1, "the first line must say: SETPOINTS  site ID  name"))
-    return Master(site, name, role, day, tuple(rows), tuple(sorted(wrong)))
+    return Master(site, name, role, day, tuple(sorted(wrong)), rows=tuple(rows.values()))
 
 
 def _row(tag: str, what: str, value: str) -> Row:
@@ -169,7 +162,8 @@ def master_page(
         live = f"{number_shown(one.live)} {mark}".strip()
         rows.append([one.what, one.approved, live, one.age, "", ""])
     stamps = [] if master.approved else [{"kind": "stop", "text": _("NOT A MASTER")}]
-    warnings = [] if master.approved_by else [_("nobody has approved these values")]
+    warnings = [doubt_text(master)] if master.doubt else [] if master.approved_by else [
+        _("nobody has approved these values")]  # fmt: skip
     warnings += [_("line {n}: {text}").format(n=fault.line, text=fault.text) for fault in master.faults[:8]]
     approval = (
         _("approved by {role} on {date}").format(role=role_text(master.approved_by), date=master.approved_on)

@@ -16,7 +16,16 @@ from fallback_procedures.library import content_hash
 from fallback_procedures.limits import limits_text, missing_safety
 from fallback_procedures.procedure import Procedure, Repeat, Step
 from fallback_procedures.sheet import Sheet, filled, missing
-from fallback_procedures.view import hold_words, notice_word, repeat_lines, span_words, spoken, status_note, unit_text
+from fallback_procedures.view import (
+    doubt_text,
+    hold_words,
+    notice_word,
+    repeat_lines,
+    span_words,
+    spoken,
+    status_note,
+    unit_text,
+)
 from fallback_procedures.words import _, language, local_text, utc_text
 
 VALID_S = 365 * 86_400  # a paper copy is too old after a year, or when its review is due [s]
@@ -65,7 +74,11 @@ def content(
         warnings.append(_("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(unsafe))
     elif lacking:
         warnings.append(_("SITE VALUE MISSING") + f" ({len(lacking)}): " + ", ".join(lacking))
-    if sheet.site and not sheet.approved_by:
+    if procedure.doubt:
+        warnings.append(procedure.doubt)
+    if sheet.doubt:
+        warnings.append(doubt_text(sheet))
+    elif sheet.site and not sheet.approved_by:
         warnings.append(_("the site sheet is not approved"))
     expires = min(time.strftime("%Y-%m-%d", time.gmtime(printed_s + VALID_S)), procedure.review_by)
     code = f"HW:{procedure.id}:r{procedure.revision}:{procedure.effective}:{digest[:8]}"

@@ -19,6 +19,7 @@ from fallback_procedures.procedure import (
     SITE_TYPES,
     TEXT_UNITS,
     UNITS,
+    UNREVIEWED,
     VALUE,
     Applies,
     Branch,
@@ -56,9 +57,7 @@ _REPEAT = re.compile(
     rf"(?: for ([0-9]{{1,4}} (?:s|min|h)), then every {_SPAN})? until (\S.*)"
 )
 _ID = re.compile(r"P-[0-9]{2}|F[1-9][0-9]?")
-_TRANSLATION = "translation not yet reviewed|translation reviewed by (?:ROLE) on DATE|original".replace(
-    "ROLE", "|".join(ROLES)
-)
+_TRANSLATION = f"{UNREVIEWED}|translation reviewed by (?:ROLE) on DATE|original".replace("ROLE", "|".join(ROLES))
 SENTENCES = ("[ ]", "PURPOSE", "WHEN", "NEEDS", *NOTICES, "HOLD", "REPEAT", "Expect", "If not", "If twice",
              "Second person", "HAND BACK")  # fmt: skip
 _LINKED = ("WHEN", "NEEDS", "PURPOSE", "REPEAT", "HAND BACK")  # beside steps and what belongs to them

@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from fallback_procedures.procedure import SIZE_LIMIT
 from fallback_procedures.words import _
 
 _BINARY, _NO_LINK = getattr(os, "O_BINARY", 0), getattr(os, "O_NOFOLLOW", 0)
 _READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY  # a pipe could make us wait for ever
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 DEEP = 8  # folders in each other that are looked into
+FILES = 5_000  # of a folder that are read: a library in three languages has 90
 
 
 def read_plain(path: Path, limit: int, below: Path | None = None) -> bytes:
@@ -94,6 +96,30 @@ def plain_files(
             left_out.append(_("{path}: is a link, which is not followed").format(path=row.path))
         else:
             left_out.append(_("{path}: is no plain file").format(path=row.path))
+
+
+def own_texts(folder: Path, manual: Path, notes: list[str]) -> list[Path]:
+    """The .txt (or .TXT) files of a site below a folder of STATE/manual; links are among them, and are said."""
+    try:
+        refuse_links(folder, manual)
+        every = list(folder.rglob("*"))
+        notes += [f"{path}: is a link, which is not followed" for path in every if path.is_symlink()]
+        texts = [path for path in every if path.suffix.lower() == ".txt"]
+        found = sorted(path for path in texts if path.is_symlink() or path.is_file())
+        if len(found) > FILES:
+            notes.append(f"{folder}: {len(found)} files; only the first {FILES} are read, take out what is not needed")
+        return found[:FILES]
+    except OSError as fault:
+        notes.append(f"{folder}: cannot be listed ({fault.strerror})")
+        return []
+
+
+def own_bytes(path: Path, below: Path | None) -> bytes | None:
+    """What lies there, of a sane size or a little more; None where it cannot be read, or a link leads to it."""
+    try:
+        return read_plain(path, SIZE_LIMIT + 1, below)
+    except OSError:
+        return None
 
 
 def replace_file(path: Path, blob: bytes) -> None:

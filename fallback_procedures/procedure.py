@@ -51,6 +51,7 @@ _UNITS = (
     "kvar W/m2 J/m2 kWh MWh kvarh ohm kohm Mohm Hz rpm 1/min 1/h starts/h Umdr. s min h d mm/s m/s2 dB dB(A)"
 )
 UNITS = tuple(_UNITS.split())  # of a reading; beside them a word that counts, as lamps or turns
+UNREVIEWED = "translation not yet reviewed"
 SITE_ID = r"[A-Za-z0-9_-]{1,40}"  # of a site: it names folders too
 TEXT_UNITS = ("HH:MM", "yes/no", "text")  # what is written there is no number
 
@@ -221,6 +222,7 @@ class Procedure:
     page: tuple[str, ...]
     source: str = field(compare=False, repr=False)
     targets: tuple[Target, ...] = ()  # where head, REPEAT and HAND BACK send the reader
+    doubt: str = ""  # why what it says of its approval or translation is not believed; "" where it is
 
     @property
     def approved(self) -> bool:
@@ -228,7 +230,11 @@ class Procedure:
 
     @property
     def unreviewed_translation(self) -> bool:
-        return "not yet reviewed" in self.translation
+        return self.translation == UNREVIEWED
+
+    @property
+    def is_translation(self) -> bool:
+        return self.translation.startswith("translation")
 
     @cached_property
     def by_hand(self) -> str:

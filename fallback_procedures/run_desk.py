@@ -232,11 +232,14 @@ def checked(reading: Reading, value: str, sheet: Sheet, asset: str = "") -> tupl
 
 def cannot_start(procedure: Procedure, sheet: Sheet, period: Period, site: str = "") -> str:
     """Why a real run may not begin; "" if it may. A drill may always begin."""
+    if procedure.unreviewed_translation and procedure.doubt:
+        return _("no real run: {why}; L changes the language").format(why=procedure.doubt)
     if procedure.unreviewed_translation:
         return _("this translation is not yet reviewed: drill only; L changes to English for a real run")
     missing = missing_safety(procedure, sheet)
     if missing:
-        return _("SITE VALUE MISSING - DO NOT USE") + f": {', '.join(missing)}. " + _("Without it: drill only.")
+        told = _("SITE VALUE MISSING - DO NOT USE") + f": {', '.join(missing)}. " + _("Without it: drill only.")
+        return f"{told} {sheet.doubt}".strip()
     if not procedure.moves_the_plant:
         return ""
     if not period.declared:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from fallback_procedures.library import Entry, Library, content_hash
 from fallback_procedures.master import Master, master_page, read_master
+from fallback_procedures.own_files import Own, own_of
 from fallback_procedures.paper import Content, content
 from fallback_procedures.place import Place, sites_of
-from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import Procedure
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.textpage import text_pages
@@ -67,22 +67,22 @@ def sites(place: Place, library: Library) -> Situation:
     return situation(status, why_not, Now(time.time(), 0.0, ""), False, library)
 
 
-def masters(place: Place) -> dict[str, Master]:
-    """The approved setpoints by site, as the daemon published them; one with faults counts as not approved."""
-    found: dict[str, Master] = {}
-    for path in sorted((place.manual / "setpoints").glob("*.txt")) if place.manual else []:
-        try:
-            read = read_master(read_plain(path, 200_000, place.manual))
-        except OSError:
-            continue
-        if read.site:
-            found.setdefault(read.site, read)
-    return found
+def masters(place: Place, library: Library) -> Own[Master]:
+    """The approved setpoints by site, as the daemon published them, by the same rules as sheets."""
+    if place.manual is None:
+        return Own({}, {})
+    return own_of(place.manual / "setpoints", place.manual, read_master, library.newest)
+
+
+def master_of(own: Own[Master], site: str) -> Master | None:
+    """The list of a site, or that a file of it is not believed; None where it has none."""
+    doubt = own.doubts.get(site.casefold(), "")
+    return own.found.get(site) or (Master(site, doubt=doubt) if doubt else None)
 
 
 def sections(place: Place, library: Library, languages: tuple[str, ...] = LANGUAGES) -> list[Section]:
     """All sections, set by set (site, then language), each set in the order of its pages."""
-    known, own = sites(place, library), masters(place)
+    known, own = sites(place, library), masters(place, library)
     found = []
     for name in in_order(library):
         for site in sites_of(library, known, name):
@@ -91,7 +91,7 @@ def sections(place: Place, library: Library, languages: tuple[str, ...] = LANGUA
             for one in languages:
                 entry = library.get(name, one)
                 if entry and entry.procedure:
-                    master = own.get(site) if name == "F10" else None
+                    master = master_of(own, site) if name == "F10" else None
                     holds = None if master else holding(library, entry)
                     found.append(Section(entry.procedure, library.sheet(site), site, one, holds, master))
     return sorted(found, key=lambda section: (section.site, section.language))

@@ -21,26 +21,26 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from fallback_procedures.lines import strange
+from fallback_procedures.own_files import APPROVED, OfSite, lines_of, odd, signed
 from fallback_procedures.procedure import (
-    LINE_LIMIT,
     SITE_ID,
     SITE_TYPES,
+    UNITS,
     Fault,
     Procedure,
     Span,
     decode,
-    is_date,
+    site_type_of,
     span_of,
     values_of,
     with_values,
 )
-from fallback_procedures.words import LANGUAGES, ROLES, _, number_shown
+from fallback_procedures.translation import SAME_UNITS
+from fallback_procedures.words import LANGUAGES, _, number_shown
 
 _HEAD = re.compile(rf"SHEET +site +({SITE_ID}) +(\S.*)")
-_TYPE = re.compile(r"TYPE +(\w+)")
-_APPROVED = re.compile(r"APPROVED +([a-z_]+) +([0-9]{4}-[0-9]{2}-[0-9]{2})")
-_HEADS = (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", _APPROVED))
+_TYPE = re.compile(r"TYPE +(\S.*)")
+_HEADS = (("SHEET", _HEAD), ("TYPE", _TYPE), ("APPROVED", APPROVED))
 _ROW = re.compile(r"([a-z][a-z0-9_]{0,40})(?: *\[([^\W\d_][\w ./-]{0,19})\])? *= *(\S.*)")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}(?![a-z0-9_])")
 _COMMA = re.compile(r"-?[0-9]+,[0-9]+ +\S+$")
@@ -51,20 +51,16 @@ COUNTED = (  # what is counted, in the languages of the texts; other words are t
 )  # fmt: skip
 IN_LANGUAGE = tuple(f"_{one}" for one in LANGUAGES if one != "en")
 OTHER = "other"  # said of an asset: one without rows of its own; none is named so
+_FIGURE = re.compile(r"((?<![\w.,])[-−])?([0-9]+(?:[.,][0-9]+)*)(?=\s*([^\s0-9]\S*)?)")
 QUANTITY = re.compile(r"(-?[0-9]{1,9}(?:\.[0-9]{1,6})?) +(\S+)")
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Sheet(OfSite):
     """The values of one site, as text ("0.60 m"). Unapproved values are shown and never trusted as a safety limit."""
 
-    site: str = ""
-    name: str = ""
     site_type: str = ""
-    approved_by: str = ""
-    approved_on: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)  # of each value in its file
 
     @cached_property
@@ -97,10 +93,7 @@ def read_sheet(source: str | bytes) -> Sheet:
     there: set[str] = set()
     wrong: list[Fault] = []
     spoiled: set[str] = set()  # with a row at fault: it may have been that of one asset, so none of their rows counts
-    for number, line in enumerate(source.replace("\r\n", "\n").split("\n"), 1):
-        line = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
-        if not line:
-            continue
+    for number, line in lines_of(source):
         row = _ROW.fullmatch(line)
         name, asset, value = row.groups("") if row else ("", "", "")
         key = row_name(name, " ".join(asset.split()))
@@ -123,33 +116,28 @@ def read_sheet(source: str | bytes) -> Sheet:
     for key in [one for one in values if one.partition(" [")[0] in spoiled]:
         del values[key]
     for key in [one for one in values if one.endswith(IN_LANGUAGE)]:
-        base = values.get(key[:-3], "")
-        if not base or _digits(base) != _digits(values[key]):
-            why = "says other figures than" if base else "has no row"
-            wrong.append(Fault(lines[key], f"{key} {why} {key[:-3]}; it is not used"))
+        why = _not_in_words(key, values)
+        if why:
+            wrong.append(Fault(lines[key], why))
             del values[key]
     site, name = found.get("SHEET", ("", ""))
     kind = found.get("TYPE", ("",))[0]
     role, day = found.get("APPROVED", ("", ""))
     if not site:
         wrong.append(Fault(1, "the first line must say: SHEET  site ID  name"))
-    if kind and kind not in SITE_TYPES:
+    if kind and not site_type_of(kind):
         wrong.append(Fault(heads["TYPE"], f"TYPE is one of {', '.join(SITE_TYPES)}"))
-        kind = ""
-    if role and role not in ROLES:
-        wrong.append(Fault(heads["APPROVED"], f"APPROVED names a role: {', '.join(ROLES)}"))
+    if role and signed(role, day):
+        wrong.append(Fault(heads["APPROVED"], signed(role, day)))
         role = day = ""
-    if day and not is_date(day):
-        wrong.append(Fault(heads["APPROVED"], f"there is no such day as {day}; the sheet counts as not approved"))
-        role = day = ""
-    return Sheet(site, name.strip(), kind, role, day, values, tuple(sorted(wrong)), lines)
+    return Sheet(site, name.strip(), role, day, tuple(sorted(wrong)), "", site_type_of(kind), values, lines)
 
 
 def _why_not(line: str, key: str, value: str, twice: bool) -> str:
     """Why a row cannot be believed; "" where it can, and for a line that is none (`key` "")."""
     name, _bracket, asset = key.rstrip("]").partition(" [")
-    if strange(line) or len(line) > LINE_LIMIT:
-        return f"over {LINE_LIMIT} characters, or one that has no place here: type it anew"
+    if odd(line):
+        return odd(line)
     if re.search(r"\] *=", value):
         return f"{key}: two rows have run together here"
     if _COMMA.match(value):
@@ -163,9 +151,28 @@ def _why_not(line: str, key: str, value: str, twice: bool) -> str:
     return f"{key} stands twice; neither value is used" if twice else ""
 
 
-def _digits(text: str) -> list[str]:
-    """The figures in a text, in any order: words may stand elsewhere in another language, figures are the same."""
-    return sorted(re.findall(r"[0-9]+", text))
+def _not_in_words(key: str, values: Mapping[str, str]) -> str:
+    """Why a row in one language is not used: only words have a language, a number, a time or a label has none."""
+    name = key[:-3]
+    base, own = values.get(name, ""), values[key]
+    quantity = QUANTITY.fullmatch(base)
+    if not base:
+        return f"{key} has no row {name}; it is not used"
+    if name == "labels" or (quantity and quantity.group(2) in UNITS) or not re.search(r"[^\W\d_]", base):
+        return f"{key}: {name} is the same in all languages; it is not used, take this row out"
+    if _figures(base) != _figures(own):
+        return f"{key} says other figures or units than {name}; it is not used"
+    return ""
+
+
+def _figures(text: str) -> list[tuple[str, str]]:
+    """The numbers in a text in their order, with sign, decimal point and unit."""
+    found = []
+    for sign, number, behind in _FIGURE.findall(text):
+        unit = behind.rstrip(".,:;)")
+        unit = SAME_UNITS.get(unit, unit if unit in UNITS and unit != "in" else "")
+        found.append((("-" if sign else "") + number.replace(",", "."), unit))
+    return found
 
 
 def row_name(name: str, asset: str) -> str:

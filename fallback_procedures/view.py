@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from fallback_procedures.limits import assets, band_text, bounds, limits_text, missing_safety
+from fallback_procedures.own_files import OfSite
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
 from fallback_procedures.run import Due, Line, Run, Taken, word
 from fallback_procedures.sheet import OTHER, Sheet, filled, span_s
@@ -55,7 +56,14 @@ def status_note(procedure: Procedure) -> str:
         note = _("DRAFT: a plant expert must approve it before use")
     if procedure.unreviewed_translation:
         note += "; " + _("translation not yet reviewed: drill only")
+    if procedure.doubt:
+        note += f" ({procedure.doubt})"
     return note
+
+
+def doubt_text(own: OfSite) -> str:
+    """Why a site's own file is not believed, or not as approved."""
+    return _("NOT BELIEVED: {why}").format(why=own.doubt)
 
 
 def beside(left: str, right: str, width: int) -> str:
@@ -76,6 +84,8 @@ def head_lines(procedure: Procedure, sheet: Sheet, width: int, language: str) ->
         lines += wrapped(
             _("TRANSLATION MISSING: shown in {language}").format(language=procedure.language.upper()), width
         )
+    if sheet.doubt:
+        lines += wrapped(doubt_text(sheet), width)
     missing = missing_safety(procedure, sheet)
     if missing:
         lines += wrapped(_("SITE VALUE MISSING - DO NOT USE") + ": " + ", ".join(missing), width)

@@ -132,7 +132,7 @@ def test_an_old_copy_in_another_folder_replaces_nothing_in_silence(tmp_path):
     assert found.get("P-03", "en").procedure is None
     assert "is a copy of it too" in found.get("P-03", "en").faults[0].text
     assert (found.sheet("R").values, found.sheet("R").approved_by) == ({}, "")
-    assert any("another sheet of site R" in note for note in found.notes)
+    assert any("R.txt: it says site R, and archive" in note for note in found.notes)
     old.unlink()
     older.unlink()
     assert load(tmp_path).get("P-03", "en").procedure

@@ -72,8 +72,12 @@ def test_the_page_says_what_is_approved_what_was_seen_and_how_old_it_is():
         (TEXT.replace("APPROVED    shift_lead  2026-10-05\n", ""), "nobody has approved these values"),
         (TEXT.replace("shift_lead", "vendor"), "APPROVED names a role"),
         (TEXT + "-  start of pump 1 = 1.90 m\n", "line 8: start of pump 1 stands twice"),
+        (TEXT + "-  start of  PUMP 1 = 1.90 m\n", "line 8: start of PUMP 1 stands twice"),
+        (TEXT + "-  stop of pump 1 = 0,60 m\n", "line 8: stop of pump 1: write the number with a decimal point"),
+        (TEXT + "-  stop of pump 1 = \uff13.0 m\n", "line 8: over 200 characters, or one that has no place here"),
+        (TEXT.replace("2026-10-05", "2019-13-45"), "line 2: there is no such day as 2019-13-45"),
         (TEXT + "what is this\n", "line 8: a list has SETPOINTS, APPROVED"),
-        (TEXT + "-  hidden \u202e = 1 m\n", "line 8: the line is too long or holds a character"),
+        (TEXT + "-  hidden \u202e = 1 m\n", "line 8: over 200 characters, or one that has no place here"),
     ],
 )
 def test_a_list_that_nobody_approved_or_that_has_a_fault_is_no_master(text, why):

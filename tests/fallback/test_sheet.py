@@ -218,13 +218,50 @@ gate_fr          = porte nord
 def test_a_page_takes_the_words_of_a_sheet_in_its_language_and_figures_are_those_of_the_row_itself():
     sheet = read_sheet(TWO_TONGUES)
     assert [(fault.line, fault.text.split(";")[0]) for fault in sheet.faults] == [
-        (6, "stop_level_de says other figures than stop_level"),
+        (6, "stop_level_de: stop_level is the same in all languages"),
         (7, "gate_fr has no row gate"),
     ]
     library = load(None, ("de",))
     for language, said in (("en", "low-level stop at 0.60 m"), ("de", "Trockenlaufschutz bei 0.60 m")):
         own = used(library.get("P-03", language).procedure, sheet)
         assert (own["hand_bypasses"], own["stop_level"]) == (said, "0.60 m")
+
+
+@pytest.mark.parametrize(("row", "own", "used_"), [
+    ("stop_level_x = 0.60 m", "stop_level_x_de = -0.60 m", False),
+    ("stop_level_x = 0.60 m", "stop_level_x_de = 60.0 m", False),
+    ("stop_level_x = 0.60 m", "stop_level_x_de = 0,60 m tief", False),
+    ("stop_level_x = 0.60 m", "stop_level_x_fr = 0.60 cm", False),
+    ("rest_time = 4 min", "rest_time_de = 4 s", False),
+    ("rest_time = 4 min", "rest_time_de = 4 min", False),
+    ("full_load_x = 22.0 A", "full_load_x_de = 0.22 A", False),
+    ("phone_manager = +44 7700 900201", "phone_manager_de = +44 7700 900102", False),
+    ("labels = S1, S2", "labels_de = S2, S1", False),
+    ("rest = stop at 0.60 m, start at 1.80 m", "rest_de = Stopp bei 1.80 m, Start bei 0.60 m", False),
+    ("rest = stop at 0.60 m", "rest_de = Stopp bei -0.60 m", False),
+    ("rest = stop at 0.60 m", "rest_de = Stopp bei 0.60 cm", False),
+    ("rest = after 4 min", "rest_de = nach 4 s", False),
+    ("rest = stop at 0.60 m", "rest_de = Stopp bei 0,60 m", True),
+    ("rest = alarm at 10 %LEL", "rest_fr = alarme à 10 %LIE", True),
+    ("spare = 3 lamps", "spare_de = 3 Lampen", True),
+    ("spare = 3 lamps", "spare_de = 4 Lampen", False),
+    ("plug = plug RA-3 of Q1 and V-B2", "plug_de = Stecker RA-3 von Q1 und V-B2", True),
+    ("plug = none", "plug_de = hier keine", True),
+])  # fmt: skip
+def test_only_words_have_a_language_and_their_figures_signs_and_units_are_those_of_the_row_itself(row, own, used_):
+    sheet = read_sheet(SHEET + f"{row}\n{own}\n")
+    name = own.split(" = ")[0]
+    assert (name in sheet.values) == used_
+    assert [fault.line for fault in sheet.faults] == ([] if used_ else [12])
+    assert used_ or sheet.faults[0].text.endswith(("it is not used", "take this row out"))
+    assert sheet.in_language(name[-2:]).values[name[:-3]] == (own if used_ else row).split(" = ")[1]
+
+
+def test_the_type_of_a_site_is_known_in_other_letters():
+    for written in ("Lift_Station", "lift station", "LIFT-STATION"):
+        sheet = read_sheet(SHEET.replace("lift_station", written))
+        assert (sheet.site_type, sheet.faults) == ("lift_station", ())
+    assert read_sheet(SHEET.replace("lift_station", "sewage pit")).faults[0].text.startswith("TYPE is one of")
 
 
 def test_a_number_that_only_the_plant_can_dial_has_another_beside_it():
