@@ -12,6 +12,7 @@ from fallback_procedures.board import at_hand_lines
 from fallback_procedures.console import Console
 from fallback_procedures.desk import desk
 from fallback_procedures.hypertext import set_document
+from fallback_procedures.journal import entry_of
 from fallback_procedures.library import content_hash, load
 from fallback_procedures.limits import assets, bounds, limits_text, missing_safety
 from fallback_procedures.open_period import Refused
@@ -212,8 +213,9 @@ def test_every_asset_has_its_own_limit_and_nobody_named_has_the_tightest(own, pl
 def test_a_character_lost_put_or_turned_in_a_row_never_gives_the_small_pump_the_large_limit_unseen(at, what, sign):
     row = "pump_current [P2] = 22.0 A"
     changed = row[:at] + {"drop": "", "put": sign + row[at], "turn": sign}[what] + row[at + 1 :]
-    large = ROWS.replace("28.0 A", "31.5 A")  # no figure of the small one's row makes this of it
-    sheet = rows(large.replace(row, changed) + "labels = P1, P2, W 2\n")
+    # no one sign makes 31.5 of its figure or another label of its name: nobody could see that
+    sheet = rows(f"pump_current = 31.5 A\n{changed}\nlabels = P2, QUAY\n")
+    assert disagreements(rows(f"pump_current = 31.5 A\n{row}\nlabels = P2, QUAY\n"), [P40]) == []
     small = bounds(CURRENT, sheet, asset_named("P2", assets(CURRENT, sheet), sheet))
     if small.high == "31.5":  # read as a row of another name, or of none: whoever starts or checks is told
         assert sheet.faults or disagreements(sheet, [P40])
@@ -350,7 +352,7 @@ def test_the_journal_alone_tells_it_all_again_and_a_foreign_one_hurts_nobody(her
     assert bounds(CURRENT, again.sheet, "P2").high == "22.0"
     odd = [{**line, "asset": ["P2\x1b[2J"], "value": "thirty"} if line["kind"] == "reading" else line for line in lines]
     odd[1] = {**odd[1], "values": {"pump_current [\x1b[2J]": "1 A", "pump_current": "x"}}
-    run = replay("x", odd).runs["P-40-1"]
+    run = replay("x", [entry_of(line)[1] for line in odd]).runs["P-40-1"]
     assert "\x1b" not in "".join([*judged(run.readings[-1], run), *at_hand_lines(run, 79), str(run.sheet.values)])
 
 
