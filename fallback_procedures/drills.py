@@ -8,11 +8,13 @@ same rule for the drills that the ledger knows. Roles and paper are looked at, n
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fallback_procedures.journal import Line, names, read_lines
+from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import is_date
 from fallback_procedures.replay import taken_back
 from fallback_procedures.run import elapsed, number_of, word
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fallback_procedures.library import Library
 
 FURTHEST_YEARS = 5
+LIMIT = 1_000_000  # bytes of what handwheel tells
 SHORT_S = 60.0  # what is over within this time was no drill [s]
 AHEAD_S = 60.0  # clocks of two machines differ [s]
 SOON_S = 30 * 86_400.0  # a drill due within this time is said to be due soon [s]
@@ -60,9 +63,11 @@ class Due:
     why: str = ""  # why not: idle, elsewhere, short, replaced or ahead
 
 
-def history(folder: Path | None) -> list[Drill]:
-    """All drills whose records lie in the journals of STATE/manual/journal, the oldest first. Reads, writes nothing."""
-    found = []
+def history(folder: Path | None, manual: Path | None = None) -> list[Drill]:
+    """All drills, the oldest first: of the journals below `folder`, and those that the ledger knows, as handwheel has
+    published them in STATE/manual: one on another machine left no journal here. Reads, writes nothing.
+    """
+    found = _of_the_ledger(manual) if manual else []
     for name in names(folder):
         lines = read_lines(folder / name)[0] if folder else []
         undone = taken_back(lines)
@@ -73,6 +78,18 @@ def history(folder: Path | None) -> list[Drill]:
         drills = [drill for drill in told if drill]
         found += [drill if drill is drills[-1] else replace(drill, why="replaced") for drill in drills]
     return sorted(found, key=lambda drill: drill.at)
+
+
+def _of_the_ledger(manual: Path) -> list[Drill]:
+    """What handwheel tells of the drills that it has taken in, and why one does not count."""
+    try:
+        told = json.loads(read_plain(manual / "facts" / "drills.json", LIMIT, manual))
+    except (OSError, ValueError, RecursionError):
+        return []
+    rows = told.get("drills") if isinstance(told, dict) and told.get("format") == 1 else None
+    found = [_drill(row, clean(row.get("why") or "", 20), seconds_of(row.get("at")) or 0.0)
+             for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []  # fmt: skip
+    return [drill for drill in found if drill]
 
 
 def _why_not(record: Line, lines: list[Line], first: Line) -> str:

@@ -198,7 +198,7 @@ def begin_drill(seat: Seat, _given: str) -> Talk:
     """From here on an exercise, asked once; when each station's next one is due is told before."""
     look = seat.look()
     no_drill_now(look)
-    rows = due(history(seat.place.journal), [site.id for site in look.known.sites], look.now.wall_s,
+    rows = due(history(seat.place.journal, seat.place.manual), [site.id for site in look.known.sites], look.now.wall_s,
                load(seat.place.manual))  # fmt: skip
     yield from word_asked(_("Write DRILL to begin an exercise, Enter alone goes back:"), "DRILL",
                           _("nothing was done"), tuple(due_lines(rows)))  # fmt: skip

@@ -34,6 +34,7 @@ def status(place: Place, library: Library, now_s: float) -> dict[str, Any]:
     found = sections(place, library)
     rendered, printed = record_of(place), read_record(place, "printed.json")
     stations = [_station(mine, printed) for mine in sets(found)]
+    drills = history(place.journal, place.manual)
     mark = fingerprint(found)
     return {
         "format": 2,
@@ -46,7 +47,7 @@ def status(place: Place, library: Library, now_s: float) -> dict[str, Any]:
         "sets": stations,
         "reprint": sorted(stem for one in stations for stem in one["reprint"]),
         "render_again": _differing(found, rendered.get("sections")),
-        "drills": [asdict(row) for row in due(history(place.journal), sorted(library.sheets), now_s, library)],
+        "drills": [asdict(row) for row in due(drills, sorted(library.sheets), now_s, library)],
         "missing_values": sorted(
             {name for section in found for name in missing_safety(section.procedure, section.sheet)}
         ),

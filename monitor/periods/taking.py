@@ -7,9 +7,11 @@ has no such entry is gone on with at the next run: nothing is there twice, and n
 """
 
 import hashlib
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from monitor.transfer.taking import Taken
 
 FILES = 2_000  # journals that the ledger does not know and that are looked at in one go
+DRILLS = "drills.json"  # below STATE/manual/facts
 FAULTS = 5  # files that are no journals, of which each is named
 _NAMED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z(-[0-9]+)?\.jsonl")  # as the fallback names them
 GAPS = 200  # entries of gaps of one period: the longest
@@ -53,6 +56,7 @@ class Brought:
 def take_waiting(state: State, settings: Settings, now_us: int, tell: Tell = silent) -> Brought:
     """Go on with what the ledger knows and is not finished, then enter each ended journal that it does not know."""
     records = list(entries(state, ("period", "reading", "report")))
+    publish_drills(state, records)
     made, told = Brought(), list[str]()
     for record in unfinished(records):
         told.append(finish(state, settings, record, records, now_us, made, tell))
@@ -86,6 +90,16 @@ def take_waiting(state: State, settings: Settings, now_us: int, tell: Tell = sil
         told.append(words.format(n=left, most=FILES))
     made.words = "; ".join(one for one in told if one) or _("no journal waits")
     return made
+
+
+def publish_drills(state: State, records: Iterable[Record]) -> None:
+    """Tell the fallback of the drills that the ledger knows: of one on another machine it has no journal itself."""
+    told = [one.data for one in records if one.kind == "period" and one.data.get("drill") is True]
+    rows = [{"station": station, "at": data["start"], "next_due": data.get("next_due"), "why": why}
+            for data in told for station, why in {
+                **dict.fromkeys(data.get("drilled") or (), ""), **(data.get("not_drilled") or {})}.items()]  # fmt: skip
+    with suppress(OSError, UserError):  # a folder that is not there, or not of this user: the daemon's next run does it
+        atomic_write(state.facts / DRILLS, json.dumps({"format": 1, "drills": rows[-FILES:]}))
 
 
 def _newest_first(state: State) -> list[Path]:

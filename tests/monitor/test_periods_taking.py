@@ -9,6 +9,7 @@ import pytest
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Quality, Reason, Sample
+from fallback_procedures import drills as by_hand
 from monitor.cli import main
 from monitor.historian.hot import HotFile
 from monitor.historian.store import Store
@@ -303,6 +304,18 @@ def test_a_hostile_file_among_the_journals_stops_no_other(state, config):
 
 
 # `handwheel import period`
+
+
+def test_a_drill_that_is_brought_in_from_elsewhere_counts_for_the_fallback_too(state, config, tmp_path):
+    path = a_night(drill=True).write(tmp_path / "stick" / "handwheel-journal")
+    assert by_hand.history(state.journal, state.manual) == []
+    assert handwheel(config, state, "import", "period", str(path), "--clock-off", "0", "--yes") == 0
+    (drill,) = by_hand.history(state.journal, state.manual)
+    (row,) = by_hand.due([drill], ["G"], LATER_US / 1e6)
+    assert (row.last, row.due, row.word) == ("2025-11-23", "2027-11-23", "ok")
+    for damaged in ("", "[]", '{"format": 1, "drills": [7, {"station": "G"}, {"at": 3}]}', "[" * 99_999):
+        (state.facts / "drills.json").write_text(damaged)
+        assert by_hand.history(state.journal, state.manual) == []
 
 
 def test_a_journal_from_a_stick_is_shown_taken_in_by_role_and_its_clock_is_said_to_be_unknown(

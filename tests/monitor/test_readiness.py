@@ -14,6 +14,7 @@ from monitor.lock import hold_lock
 from monitor.periods.entries import OWN, known_of, rows_of
 from monitor.periods.journal import journal_of
 from monitor.periods.period import period_of
+from monitor.periods.taking import publish_drills
 from monitor.settings import load
 from monitor.state import State
 from monitor.words import parse_utc, utc_text
@@ -116,6 +117,10 @@ def test_the_fallback_the_ledger_and_both_together_say_the_same_of_a_drill(
         ledger.append_many([Draft("period", data, now_us, "worker")])
         ledger.close()
     records = list(entries(state, ("period",)))
+    here.journal.path.unlink()  # as where it was on another machine, and was brought in
+    publish_drills(state, records)
+    (there,) = by_hand.due(by_hand.history(state.journal, state.manual), ["G"], now_us / 1e6)
+    assert (there.last, there.due) == expected
     answers = {look.words for from_ledger in (records, []) for from_journal in (told, {})
                for look in readiness.drills(from_ledger, SETTINGS, now_us, from_journal)
                if from_ledger or from_journal}  # fmt: skip
