@@ -29,12 +29,12 @@ def gaps(times_us: np.ndarray, bad: np.ndarray, start_us: int, end_us: int, long
     begins_known = len(times_us) > 0 and times_us[0] == start_us and not bad[0]
     return [
         Gap(begin, end, why, begin == start_us and not begins_known, end == end_us)
-        for begin, end, why in _spans(times_us, bad, start_us, end_us, longest_us)
+        for begin, end, why in spans(times_us, bad, start_us, end_us, longest_us)
         if why and end - begin > longest_us
     ]
 
 
-def _spans(
+def spans(
     times_us: np.ndarray, bad: np.ndarray, start_us: int, end_us: int, longest_us: float
 ) -> Iterator[tuple[int, int, str]]:
     """(start, end, what holds) of each span in which the same holds: NOTHING, BAD or "" for usable samples."""

@@ -4,19 +4,24 @@ import csv
 import io
 import json
 
+import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from drivers.batch import batch_of
 from drivers.errors import UserError
 from drivers.record import Quality, Reason, Sample
 from fallback_procedures import drills as by_hand
 from monitor.cli import main
+from monitor.historian.gaps import gaps
 from monitor.historian.hot import HotFile
 from monitor.historian.store import Store
 from monitor.jobs import JOBS
 from monitor.ledger import Draft, Ledger, entries, verify
 from monitor.lock import hold_lock
 from monitor.periods import taking
+from monitor.periods.missing import Stretches
 from monitor.progress import silent
 from monitor.settings import load
 from monitor.state import State
@@ -301,6 +306,50 @@ def test_a_hostile_file_among_the_journals_stops_no_other(state, config):
     a_night().write(state.journal)
     run(state, config)
     assert len(of(state, "period")) == 1
+
+
+DAY_US = 86_400_000_000
+LOW_US, HIGH_US = 20_000 * DAY_US - 300_000_000, 20_001 * DAY_US + 300_000_000  # over two midnights
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, (HIGH_US - LOW_US) // 1_000_000 - 1), st.booleans()), unique_by=lambda one: one[0]
+    ),
+    st.lists(st.tuples(st.integers(-300, 300), st.booleans()), unique_by=lambda one: one[0]),
+)
+@example([], [(-30, False), (40, False)])
+@example([], [(-50, False), (-40, True), (30, True), (31, False)])
+def test_samples_that_come_day_by_day_have_the_gaps_that_they_have_at_once(some, near_midnight):
+    rows = {LOW_US + second * 1_000_000: bad for second, bad in some}
+    rows |= {20_000 * DAY_US + second * 1_000_000: bad for second, bad in near_midnight if second < 300}
+    times, bad = np.array(sorted(rows), np.int64), np.array([rows[us] for us in sorted(rows)], bool)
+    made = Stretches(LOW_US, 60e6)
+    for day in sorted(set((times // DAY_US).tolist())):
+        mine = times // DAY_US == day
+        made.take(times[mine], bad[mine])
+    at_once = []
+    for gap in gaps(times, bad, LOW_US, HIGH_US, 60.0):
+        if at_once and at_once[-1][1] == gap.start_us:
+            at_once[-1] = (at_once[-1][0], gap.end_us, at_once[-1][2])
+        else:
+            at_once.append((gap.start_us, gap.end_us, gap.why))
+    assert [(gap.start_us, gap.end_us, gap.why) for gap in made.gaps(HIGH_US)] == at_once
+
+
+def test_a_gap_of_a_minute_and_a_half_across_midnight_is_entered(state, config):
+    midnight_us = START_US // DAY_US * DAY_US + DAY_US
+    hot = HotFile(state.hot)
+    hot.publish_tags(load(config))
+    times = [midnight_us + second * 1_000_000 for second in [*range(-2_400, -40, 10), *range(50, 2_400, 10)]]
+    hot.append([batch_of("pump1", at_us, [Sample(0, at_us, 50.0)]) for at_us in times], max(times) // 1000)
+    hot.roll(None)
+    hot.close()
+    Maker(start_us=midnight_us - 600_000_000).act("declared", sites=["G"]).start(tag=FLOW).read(
+        "80", tag=FLOW, unit="m3/h").wait(1_200).act("handed_back").write(state.journal)  # fmt: skip
+    run(state, config)
+    (gap,) = [one for one in of(state, "gap") if one.get("tag") == FLOW]
+    assert (gap["start"], gap["end"]) == (utc_text(midnight_us - 50_000_000), utc_text(midnight_us + 50_000_000))
 
 
 # `handwheel import period`
