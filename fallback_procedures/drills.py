@@ -87,7 +87,7 @@ def _of_the_ledger(manual: Path) -> list[Drill]:
     except (OSError, ValueError, RecursionError):
         return []
     rows = told.get("drills") if isinstance(told, dict) and told.get("format") == 1 else None
-    found = [_drill(row, clean(row.get("why") or "", 20), seconds_of(row.get("at")) or 0.0)
+    found = [_drill(Line(row), clean(row.get("why") or "", 20), seconds_of(row.get("at")) or 0.0)
              for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []  # fmt: skip
     return [drill for drill in found if drill]
 

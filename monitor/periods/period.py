@@ -16,6 +16,7 @@ from monitor.words import clean
 ENDS = ("handed_back", "closed")
 SILENT_S = 1_800.0  # people who run a plant by hand speak to each other every half hour (practice, P-01)
 CLOCK_S = 1.0  # a timer that a person sees end on the screen may be this short between two entries
+STANDS_IN = {"shift_lead": "duty_manager"}  # as the fallback has it: who releases where a role cannot be reached
 AFTER_END = ("paper", "undo", "note", "drill_record")
 
 
@@ -225,7 +226,20 @@ def period_of(journal: Journal) -> Period:
         next((line for line in standing if line.kind == "stable"), None), _of(standing, "drill_record"), undone, (),
         tuple(_silences(standing, ended)), (*journal.doubts, *lies[:50], *strange),
     )  # fmt: skip
-    return replace(found, deviations=tuple(_deviations(found, standing)))
+    found = replace(found, deviations=tuple(_deviations(found, standing)))
+    return replace(found, doubts=(*found.doubts, *list(_held(found))[:50]))
+
+
+def _held(period: Period) -> Iterator[Doubt]:
+    """What no fallback writes: done at a HOLD that was not released, or released by a role that it does not name."""
+    for one in period.deviations:
+        if one.kind == "not_released":
+            yield Doubt("held", one.line.n, f"{one.procedure} {one.step}")
+    for line in period.holds:
+        run, step = period.runs.get(line.text("run", 40)), line.text("step", 10)
+        hold, who = run.text.holds.get(step) if run else None, line.text("released_by", 24)
+        if run and hold and who not in (hold.role, STANDS_IN.get(hold.role)):
+            yield Doubt("held", line.n, f"{run.procedure} {step}: {hold.role}, {who or '-'}")
 
 
 def taken_back(lines: Iterable[Line]) -> dict[str, Line]:

@@ -103,6 +103,7 @@ def doubt_words(one: Doubt) -> str:
         "drill_meanwhile": _("a drill went on meanwhile (ledger entry {found}): real acts may stand in its journal"),
         "blind_meanwhile": _("a drill while handwheel itself did not run ({found}): was all of it drill?"),
         "limits": _("the entry contradicts its own limits: {found}"),
+        "held": _("a HOLD that the fallback keeps was not kept here, or another role released it ({found})"),
         "stray": _("{found} entries belong to runs that never began"),
         "after_end": _("{found} entries were written after the end"),
     }  # fmt: skip

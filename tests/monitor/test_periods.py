@@ -365,6 +365,35 @@ def test_rounds_are_missed_until_the_end_of_the_period_and_not_once_they_are_ove
     assert kinds(told(made.act("handed_back"))) == []
 
 
+HOLDING = SOURCE.replace(
+    "[ ] 4  Start the pump.", "HOLD       shift_lead   Releases the start.\n[ ] 4  Start the pump."
+)
+
+
+def freed(made, by="shift_lead"):
+    return made.act("released", procedure="P-03", run="P-03-1", step="4", released_by=by)
+
+
+@pytest.mark.parametrize(("acts", "n"), [
+    (lambda made: freed(made).done("4"), None),
+    (lambda made: freed(made, "duty_manager").done("4"), None),
+    (lambda made: made.done("4", kind="not_met"), None),
+    (lambda made: made.done("4"), 3),
+    (lambda made: freed(made, "operator").done("4"), 3),
+], ids=["released", "by the stand-in", "not met", "never", "by another role"])  # fmt: skip
+def test_what_was_done_at_a_hold_that_its_role_had_not_released_is_doubted(acts, n):
+    period = told(acts(Maker().act("declared", sites=["G"]).start(source=HOLDING)).act("handed_back"))
+    assert [one.n for one in period.doubts if one.word == "held"] == ([n] if n else [])
+    assert ("held" in rows(period)[0]["data"]["doubts"]) is bool(n)
+
+
+def test_what_the_fallback_itself_has_written_has_kept_its_holds():
+    raw = (GOLDEN / "journal.jsonl").read_bytes()
+    assert b'"kind":"released"' in raw
+    assert "held" not in words(told(raw))
+    assert "held" in words(told(raw.replace(b'"released_by":"shift_lead"', b'"released_by":"operator"')))
+
+
 # the fallback and the import read one journal alike
 
 WALKED = next(json.loads(line)["source"] for line in (GOLDEN / "journal.jsonl").read_text().splitlines()
