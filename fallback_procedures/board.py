@@ -10,11 +10,12 @@ from collections.abc import Iterable
 
 from fallback_procedures.journal import Journal
 from fallback_procedures.library import Library
+from fallback_procedures.open_period import Told
 from fallback_procedures.place import Look
-from fallback_procedures.run import Run, where_lost
+from fallback_procedures.run import Run, where_lost, word
 from fallback_procedures.triggers import Offer
 from fallback_procedures.view import beside, due_words, marked, marked_by, repeat_lines, spoken, status_note, step_lines
-from fallback_procedures.words import _, age_text, clock_text, language, local_text, role_text, wrapped
+from fallback_procedures.words import _, age_text, clean, clock_text, language, local_text, role_text, wrapped
 
 DANGERS = ("chlorine_gas", "barrier_lost")  # seen: people's lives depend on what is done next
 
@@ -42,8 +43,27 @@ def mode_lines(look: Look, width: int) -> list[str]:
         text = _("SIMULATED") + "  " + text
     right = _("you: {role}").format(role=role_text(look.role)) + f"  {clock}"
     first, *rest = wrapped(text, max(width - len(right) - 2, 12))
-    told = [f"! {one}" for one in (look.warning, real_text(look)) if one]
+    told = [f"! {one}" for one in (look.warning, others_text(look), real_text(look)) if one]
     return [beside(first, right, width), *rest, *(line for one in told for line in wrapped(one, width))]
+
+
+def others_text(look: Look) -> str:
+    """That more than one period is open, which one this is, and the key that ends another; "" where it is alone."""
+    if not look.others:
+        return ""
+    told = _("{n} PERIODS ARE OPEN. This is {this}. Another: {other}. Z ends it.")
+    more = f" (+{len(look.others) - 1})" if len(look.others) > 1 else ""
+    return told.format(n=len(look.others) + 1, this=clean(look.period.name.partition(".")[0], 30),
+                       other=other_text(look.others[0]) + more)  # fmt: skip
+
+
+def other_text(one: Told) -> str:
+    """A period by its file, what it is, since when and by whom."""
+    what = _("CONTROL LOST is declared") if one.declared else _("CONTROL LOST is not declared")
+    where = f" ({clean(', '.join(one.sites), 60)})" if one.sites else ""
+    since = _("since {time} by {role}").format(time=clock_text(one.since.get("at")),
+                                               role=role_text(word(one.since, "role")))  # fmt: skip
+    return f"{clean(one.name.partition('.')[0], 30)}, {what}{where}, {since}"
 
 
 def real_text(look: Look) -> str:

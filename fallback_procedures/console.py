@@ -78,7 +78,8 @@ class Console:
         seen = self.look()
         run = self.seat.at_hand(seen)
         acts = [entry["n"] for entry in seen.period.entries if entry["kind"] not in ("reading", "note")]
-        now = (self.seat.run_id, self.seat.opened, acts, seen.period.drill, seen.real, language())
+        others = [one.name for one in seen.others]
+        now = (self.seat.run_id, self.seat.opened, acts, others, seen.period.drill, seen.real, language())
         if now != self.shown:
             self.shown = now
             self.terminal.say(*self.lines(seen))

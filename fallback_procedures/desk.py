@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fallback_procedures.drills import a_year_after, lies_ahead
 from fallback_procedures.journal import Journal, Line
 from fallback_procedures.limits import asked_at
-from fallback_procedures.open_period import UNNAMED, Refused, open_journal
+from fallback_procedures.open_period import UNNAMED, Refused, open_periods
 from fallback_procedures.procedure import EVENTS, Procedure
 from fallback_procedures.run import where_lost
 from fallback_procedures.run_desk import RunDesk, asset_named, checked, role_known
@@ -177,4 +177,5 @@ class Desk(RunDesk):
 
 def desk(folder: Path | None, now: Now, role: str, drill: bool) -> Desk:
     """The desk of the period (or drill) that is open, or of a new one whose file begins with its first act."""
-    return Desk(open_journal(folder, drill) or Journal(folder, UNNAMED), role, drill)
+    found = open_periods(folder, drill)
+    return Desk(Journal(folder, found[0].name if found else UNNAMED), role, drill)

@@ -15,10 +15,11 @@ import errno
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -36,6 +37,9 @@ N_LIMIT = 1_000_000  # no file of FILE_LIMIT holds more entries: a larger number
 HOLE = 10_000  # numbers that lost entries may leave out in a row; what stands behind more is none of ours
 FILE_LIMIT = 16_000_000  # bytes: an act each minute for a month; what stands behind them is no journal of ours
 LINE_LIMIT = 2_000_000  # bytes; the longest entry of ours holds a whole procedure
+_GLANCE = 4096  # bytes at the beginning and at the end of a file
+_NAME = re.compile(r"....-..-..T......Z.*\.jsonl")
+Stamp = tuple[tuple[int, int, int], ...]  # number, size [B] and time of the last change [ns], on disk and in memory
 
 
 class Line(dict[str, Any]):
@@ -99,12 +103,21 @@ def read_lines(path: Path) -> tuple[list[Line], int]:
 
     Nothing of the file is held.
     """
-    held = path in _seen
-    found, torn = _raw_lines(path)
-    if not held:
-        _seen.pop(path, None)
+    with _holding_nothing(path):
+        found, torn = _raw_lines(path)
     told = in_order(found)
     return list(told.values()), torn + len(found) - len(told)
+
+
+@contextlib.contextmanager
+def _holding_nothing(*paths: Path) -> Iterator[None]:
+    """What is read of these files meanwhile is forgotten, but of those that were held before."""
+    new = [path for path in paths if path not in _seen]
+    try:
+        yield
+    finally:
+        for path in new:
+            _seen.pop(path, None)
 
 
 def in_order(found: Mapping[bytes, Line]) -> dict[bytes, Line]:
@@ -166,6 +179,30 @@ def _take(raw: bytes, lines: dict[bytes, Line]) -> int:
     return 0
 
 
+def shows_its_end(path: Path, ends: tuple[str, ...]) -> bool:
+    """Whether the first and the last line of a file alone prove that it has ended; where they do not it must be read.
+
+    They do where the first is number 1, so that it is the one that says whether all is a drill, and the last is an end
+    of that sort, before which no hole can be.
+    """
+    try:
+        handle = os.open(path, _OPEN | os.O_RDONLY)
+    except OSError:
+        return False
+    with open(handle, "rb", buffering=0) as file:
+        told = os.fstat(handle)
+        if not stat.S_ISREG(told.st_mode) or told.st_size > FILE_LIMIT:
+            return False
+        head = file.read(_GLANCE)
+        file.seek(max(told.st_size - _GLANCE, 0))
+        before, _end, last = file.read(_GLANCE).rstrip().rpartition(b"\n")
+    found: dict[bytes, Line] = {}
+    if not before or b"\n" not in head or _take(head.split(b"\n")[0], found) or _take(last, found) or len(found) != 2:
+        return False
+    one, end = found.values()
+    return one["n"] == 1 and end["n"] <= HOLE and end["kind"] in ends and end["drill"] == one["drill"]
+
+
 def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
 
@@ -203,6 +240,11 @@ class Journal:
         found.update(self.held)
         self.held = in_order(found)
         return list(self.held.values())
+
+    def peek(self) -> list[Line]:
+        """All entries in order, of which nothing is held: for one look at a journal that nobody works at here."""
+        with _holding_nothing(*self._both()):
+            return self.lines()
 
     def torn(self) -> int:
         """How many lines a power cut has torn."""
@@ -286,14 +328,22 @@ def catch_up(folder: Path | None) -> None:
 
 def names(folder: Path | None, memory: Path | None = None) -> list[str]:
     """The files of all periods, oldest first, on disk and in memory."""
-    found = set()
+    return list(stamps(folder, memory))
+
+
+def stamps(folder: Path | None, memory: Path | None = None) -> dict[str, Stamp]:
+    """The files of all periods, oldest first, on disk and in memory, each with what changes when it is written to."""
+    found: dict[str, Stamp] = {}
     shadow = memory or memory_folder(folder)
     for place in (folder, shadow if is_ours(shadow) and is_ours(shadow.parent) else None):
-        try:
-            found |= {path.name for path in place.glob("????-??-??T??????Z*.jsonl")} if place else set()
-        except OSError:
-            continue
-    return sorted(found)
+        with contextlib.suppress(OSError):
+            for file in os.scandir(place) if place else ():
+                if _NAME.fullmatch(file.name):
+                    with contextlib.suppress(OSError):  # it is gone meanwhile
+                        told = file.stat(follow_symlinks=False)
+                        place_of = (told.st_ino, told.st_size, told.st_mtime_ns)
+                        found[file.name] = (*found.get(file.name, ()), place_of)
+    return dict(sorted(found.items()))
 
 
 _OPEN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

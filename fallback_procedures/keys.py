@@ -98,6 +98,9 @@ def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
         seen.known.sites and all(seen.period.lost_at(site.id) for site in seen.known.sites))))  # fmt: skip
     beside = [Key("D", _("drill goes on"), _("a real period is open: the drill goes on beside it"),
                   period_acts.go_on_with_drill)] if seen and seen.real else []  # fmt: skip
+    if seen and seen.others:
+        beside.append(Key("Z", _("end the other"), _("two periods are open: end the other one, with a reason"),
+                          period_acts.end_other))  # fmt: skip
     return [
         *beside,
         Key("c", _("CONTROL LOST"), _("a person declares CONTROL LOST. A dark handwheel alone is BLIND: "

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fallback_procedures.back import Watch
-from fallback_procedures.journal import Journal, Line, alone, names
-from fallback_procedures.replay import ENDS, go_on, is_over
+from fallback_procedures.journal import Journal, Line, Stamp, alone, names, shows_its_end, stamps
+from fallback_procedures.replay import ENDS, go_on, is_over, replay
 from fallback_procedures.run import Period, Run, Stand, moved
-from fallback_procedures.words import _, utc_text
+from fallback_procedures.words import _, clean, utc_text
 
 if TYPE_CHECKING:
     from fallback_procedures.triggers import Now
@@ -26,6 +26,23 @@ class Refused(Exception):
 
 class Moved(Refused):
     """The run is no longer where the person saw it: somebody else went on with it meanwhile."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the file of a period told when it was read last; of one that is not open nothing more is held."""
+
+    name: str
+    stamp: Stamp
+    open: bool
+    drill: bool = False
+    declared: bool = False
+    entries: int = 0
+    since: Line = field(default_factory=Line)
+    sites: tuple[str, ...] = ()
+
+
+_told: dict[tuple[Path | None, str], Told] = {}
 
 
 @dataclass
@@ -47,17 +64,36 @@ class OpenPeriod:
         return self._told
 
     def join(self) -> OpenPeriod:
-        """Where nothing was kept yet, or another terminal has ended it: sit down at the period that is open now."""
-        lines = self.journal.lines()
+        """Where nothing was kept yet, or another terminal has ended it: sit down at the period that is open now.
+
+        So it is where CONTROL LOST is declared in another open journal, and not in this one.
+        """
+        lines, folder = self.journal.lines(), self.journal.folder
+        first = next(iter(open_periods(folder, self.drill)), None)
         if not lines or is_over(lines):
-            folder = self.journal.folder
-            self.journal = open_journal(folder, self.drill) or (Journal(folder, UNNAMED) if lines else self.journal)
+            if lines or first:
+                self.journal = Journal(folder, first.name if first else UNNAMED)
+        elif first and first.declared and first.name != self.journal.name and not self.period().declared:
+            self.journal = Journal(folder, first.name)
         return self
+
+    def others(self) -> list[Told]:
+        """The other journals that are open beside this one: two screens would go on in two ways."""
+        lines, found = self.journal.lines(), open_periods(self.journal.folder, self.drill)
+        return [one for one in found if one.name != self.journal.name] if lines and not is_over(lines) else []
+
+    def end_other(self, now: Now, name: str, text: str, role: str = "") -> Line:
+        """End another open journal: somebody in that `role` (else: who sits here) says why, and it is kept there."""
+        other = next((one for one in self.others() if one.name == name), None)
+        if other is None or not clean(text):
+            raise Refused(_("another period is ended with a reason only, and only while it is open"))
+        more = {"role": role or self.role, "text": clean(text, 500)}
+        return self._append(now, "closed", more, Journal(self.journal.folder, name))
 
     def real(self) -> str:
         """The real period that is open while this is a drill; "" for none."""
-        found = open_journal(self.journal.folder, False) if self.drill else None
-        return found.name if found else ""
+        found = open_periods(self.journal.folder, False) if self.drill else []
+        return found[0].name if found else ""
 
     def keep(self, now: Now, kind: str, **more: Any) -> Line:
         """Write one entry. A file begins with its first entry and is named after its time."""
@@ -76,7 +112,7 @@ class OpenPeriod:
                 self.journal.name = new_name(self.journal.folder, now)
             return self._append(now, kind, more)
 
-    def _append(self, now: Now, kind: str, more: dict[str, Any]) -> Line:
+    def _append(self, now: Now, kind: str, more: dict[str, Any], journal: Journal | None = None) -> Line:
         head = {
             "at": utc_text(now.wall_s),
             "mono_s": round(now.up_s, 3),
@@ -85,7 +121,7 @@ class OpenPeriod:
             "role": self.role,
             "drill": self.drill,
         }
-        return self.journal.append({**head, **more})
+        return (journal or self.journal).append({**head, **more})
 
     def _open(self, now: Now) -> None:
         """The first entry of a period that is not (yet) one of CONTROL LOST."""
@@ -105,16 +141,27 @@ class OpenPeriod:
         return run
 
 
-def open_journal(folder: Path | None, drill: bool) -> Journal | None:
-    """The newest journal that has begun and not ended; None where there is none."""
-    for name in reversed(names(folder)):
-        journal = Journal(folder, name)
-        lines = journal.lines()
-        if not lines or lines[0]["drill"] != drill:
-            continue
-        if not is_over(lines):
-            return journal
-    return None
+def open_periods(folder: Path | None, drill: bool) -> list[Told]:
+    """The journals that have begun and not ended, first the one to go on with: where CONTROL LOST is declared, else the
+    oldest."""
+    found = []
+    for name, stamp in stamps(folder).items():
+        told = _told.get((folder, name))
+        if told is None or told.stamp != stamp:
+            told = _told[folder, name] = _tell(folder, name, stamp)
+        if told.open and told.drill == drill:
+            found.append(told)
+    return sorted(found, key=lambda one: (not one.declared, one.name))
+
+
+def _tell(folder: Path | None, name: str, stamp: Stamp) -> Told:
+    if folder is not None and shows_its_end(folder / name, ENDS):
+        return Told(name, stamp, False)
+    lines = Journal(folder, name).peek()
+    if not lines or is_over(lines):
+        return Told(name, stamp, False)
+    period = replay(name, lines)
+    return Told(name, stamp, True, period.drill, period.declared, len(lines), period.since, period.sites)
 
 
 def new_name(folder: Path | None, now: Now) -> str:

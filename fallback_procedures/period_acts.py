@@ -11,11 +11,11 @@ from pathlib import Path
 
 from fallback_procedures import shift
 from fallback_procedures.back import Condition, conditions
-from fallback_procedures.board import list_lines
+from fallback_procedures.board import list_lines, other_text
 from fallback_procedures.desk import desk
 from fallback_procedures.drills import a_year_after, due, due_lines, history, lies_ahead
 from fallback_procedures.library import load
-from fallback_procedures.open_period import Refused
+from fallback_procedures.open_period import Refused, Told
 from fallback_procedures.place import Look, no_drill_now, site_named
 from fallback_procedures.procedure import EVENTS
 from fallback_procedures.questions import (
@@ -297,6 +297,28 @@ def condition_line(one: Condition) -> str:
     """A condition with whether it is met, and why."""
     word = {True: _("met"), False: _("NOT MET"), None: _("CANNOT BE TOLD")}[one.met]
     return f"{'[x]' if one.met else '[ ]'} {one.text}: {word} ({one.why})"
+
+
+def end_other(seat: Seat, _given: str) -> Talk:
+    """Two periods are open: a person who has looked at the other one ends it, by role and with a reason."""
+    others = seat.look().others
+    if not others:
+        raise Refused(_("no other period is open"))
+    page = [f"{number} {other_text(one)}, " + _("{n} entries").format(n=one.entries)
+            for number, one in enumerate(others[:9], 1)]  # fmt: skip
+
+    def read(text: str) -> Told:
+        if not (text.isdigit() and 0 < int(text) <= len(page)):
+            raise Refused(_("a number from 1 to {n}").format(n=len(page)))
+        return others[int(text) - 1]
+
+    other = yield from asked(Ask(_("Which one ends? Its number:"), tuple(page)), read)
+    role = yield from role_asked(_("Who ends it?"))
+    why = yield Ask(_("Why does it end (one sentence)?"))
+    yield from word_asked(_("Write END to end {name}, Enter alone goes back:").format(name=other_text(other)), "END",
+                          _("nothing was done"))  # fmt: skip
+    seat.desk.end_other(moment(), other.name, why, role)
+    return _("{name} has ended.").format(name=other.name)
 
 
 def leave(seat: Seat, _given: str) -> Reply | Talk:

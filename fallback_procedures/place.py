@@ -17,7 +17,7 @@ from fallback_procedures.back import Watch
 from fallback_procedures.desk import Desk
 from fallback_procedures.journal import catch_up
 from fallback_procedures.library import Library
-from fallback_procedures.open_period import Refused
+from fallback_procedures.open_period import Refused, Told
 from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import values_of
 from fallback_procedures.run import Due, Period
@@ -119,6 +119,7 @@ class Look:
     offers: tuple[Offer, ...]
     due: tuple[Due, ...]
     warning: str = ""  # the folder of the entries is gone
+    others: tuple[Told, ...] = ()  # periods that are open beside this one
     after_declaring: tuple[str, ...] = ()  # ids of what fits what was seen, but waits for CONTROL LOST
     to_read: tuple[str, ...] = ()  # ids of all procedures, where what applies cannot be told: to be read
     place: Place = Place(None)
@@ -141,6 +142,7 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
         known = replace(known, word="unknown", text=text.format(at=place.stick), age_s=None)
     catch_up(place.journal)
     warning = desk.join().journal.tend()
+    others = tuple(desk.others())
     period = replace(desk.period(), drill=desk.drill)
     begun = {(run.procedure.id, run.site) for run in period.open_runs()}
     applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
@@ -149,7 +151,7 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     in_doubt = known.word in ("unknown", "blind") and not period.declared
     to_read = tuple(library.ids()) if in_doubt else ()
     desk.watch.take(known, now)
-    return Look(now, status, known, period, tuple(applying), tuple(due), warning, waiting, to_read, place,
+    return Look(now, status, known, period, tuple(applying), tuple(due), warning, others, waiting, to_read, place,
                 desk.role, desk.real(), desk.watch)  # fmt: skip
 
 

@@ -5,11 +5,12 @@ Beside it what a person at one desk can no longer do by accident: a digit, an IF
 
 import pytest
 
+from fallback_procedures import journal as journals
 from fallback_procedures.console import Console
-from fallback_procedures.desk import desk
-from fallback_procedures.journal import read_lines
+from fallback_procedures.desk import Desk, desk
+from fallback_procedures.journal import Journal, entry_of, names, read_lines
 from fallback_procedures.library import load
-from fallback_procedures.open_period import Moved, Refused
+from fallback_procedures.open_period import Moved, Refused, open_periods
 from fallback_procedures.place import Place
 from fallback_procedures.replay import replay
 from fallback_procedures.seat import Seat
@@ -313,3 +314,99 @@ def test_a_second_person_is_asked_before_the_reason(state, running):
     at_step(other, "5")
     with pytest.raises(Refused, match="a second person must verify step 5 first"):
         other.ready("P-03-1")
+
+
+# two periods that are open at once
+
+
+def laid(folder, name, line):
+    """A journal with one entry, as a clock ahead, a second machine or a memory disk that came home leaves it."""
+    (folder / name).write_bytes(entry_of(line)[0] + b"\n")
+
+
+@pytest.mark.parametrize("name", ["2019-01-01T000000Z.jsonl", "2999-01-01T000000Z.jsonl"])
+def test_another_open_journal_hides_no_declared_period_and_is_said_and_ended_by_role(state, name):
+    first = desk(state.manual / "journal", moment(), "shift_lead", False)
+    told = first.declare(moment(), "all agree", ("R",))
+    laid(state.manual / "journal", name, {**told, "kind": "note", "text": "x", "role": "operator"})
+    shown = console(state, "Z", "1", "2", "", "", "Z", "1", "2", "not of this plant", "END", "l still here", "q")
+    assert "MANUAL since" in shown
+    assert "2 PERIODS ARE OPEN. This is " + first.journal.name.partition(".")[0] in " ".join(shown.split())
+    assert f"{name} has ended." in shown
+    kept = read_lines(state.manual / "journal" / name)[0]
+    assert [(line["kind"], line["role"], line["text"]) for line in kept[1:]] == [
+        ("closed", "shift_lead", "not of this plant")]  # fmt: skip
+    assert [line["kind"] for line in first.period().entries] == ["declared", "note"]
+    assert not first.others()
+
+
+def test_whoever_sits_at_a_round_goes_over_to_the_period_in_which_control_is_declared(state):
+    folder = state.manual / "journal"
+    blind = desk(folder, moment(), "operator", False)
+    told = blind.seen(moment(), "overflow", "R")
+    laid(folder, "2999-01-01T000000Z.jsonl", {**told, "n": 1, "kind": "declared", "sites": ["R"]})
+    assert blind.join().period().declared
+    assert [one.name for one in blind.others()] == [name for name in names(folder) if "2999" not in name]
+    blind.hand_back(moment(), "all in automatic")
+    assert [one.event for one in blind.join().period().events] == ["overflow"]
+    assert not blind.others()
+
+
+def test_of_two_declared_periods_a_new_desk_goes_on_in_the_older_one_and_each_names_the_other(state):
+    folder = state.manual / "journal"
+    folder.mkdir()
+    for name in ("2026-11-23T020000Z.jsonl", "2026-11-23T010000Z.jsonl"):
+        laid(folder, name, {"n": 1, "drill": False, "kind": "declared", "role": "shift_lead", "sites": ["R"], "at": ""})
+    here = desk(folder, moment(), "operator", False)
+    assert here.journal.name == "2026-11-23T010000Z.jsonl"
+    there = Desk(Journal(folder, "2026-11-23T020000Z.jsonl"), "operator", False)
+    assert there.join().journal.name == "2026-11-23T020000Z.jsonl", "nobody is moved out of a declared period"
+    assert [[one.name for one in each.others()] for each in (here, there)] == [
+        [there.journal.name],
+        [here.journal.name],
+    ]
+    with pytest.raises(Refused):
+        here.end_other(moment(), there.journal.name, "")
+    drill = desk(folder, moment(), "operator", True)
+    drill.beside = drill.real()
+    drill.note(moment(), "no drill is another real period")
+    assert not drill.others()
+
+
+def test_of_thousands_of_old_journals_nothing_is_held_and_each_is_read_once(state, monkeypatch):
+    folder = state.manual / "journal"
+    folder.mkdir()
+    for number in range(300):
+        lines = [{"n": n, "drill": False, "kind": kind, "text": "x" * (10 if number % 2 else 5_000)}
+                 for n, kind in enumerate(("opened", "note", "closed"), 1)]  # fmt: skip
+        (folder / f"2024-01-01T{number:06d}Z.jsonl").write_bytes(b"".join(entry_of(one)[0] + b"\n" for one in lines))
+    read = []
+    take = journals._take
+    monkeypatch.setattr(journals, "_take", lambda raw, lines: read.extend([raw] if raw else []) or take(raw, lines))
+    here = desk(folder, moment(), "operator", False)
+    assert len(read) <= 150 * 2 + 150 * (3 + 1), "the first and the last line, or each of them once, and its end"
+    here.note(moment(), "mine")
+    read.clear()
+    for _look in range(3):
+        assert len(here.join().period().entries) == 1
+        assert desk(folder, moment(), "operator", True).journal.lines() == []
+    assert len(read) <= 6, "but for the one that is open"
+    assert [path.name for path in journals._seen if path.parent == folder] == [here.journal.name]
+    closed = folder / "2024-01-01T000007Z.jsonl"
+    closed.write_bytes(closed.read_bytes().replace(b"closed", b"noted!"))
+    assert [one.name for one in here.others()] == [closed.name], "one that was changed is read again"
+
+
+@pytest.mark.parametrize("lines", [
+    ["opened", "note", ("closed", {"drill": True})], ["opened", ("closed", {"n": 20_000})],
+    [("note", {"n": 2}), ("opened", {"drill": True, "n": 1}), "closed"],
+])  # fmt: skip
+def test_a_file_whose_last_line_ends_nothing_is_open(state, lines):
+    folder = state.manual / "journal"
+    folder.mkdir()
+    told = []
+    for n, one in enumerate(lines, 1):
+        kind, more = (one, {}) if isinstance(one, str) else one
+        told.append(entry_of({"format": 1, "n": n, "drill": False, "kind": kind, **more})[0])
+    (folder / "2026-01-01T000000Z.jsonl").write_bytes(b"\n".join(told) + b"\n")
+    assert [one.name for drill in (False, True) for one in open_periods(folder, drill)] == ["2026-01-01T000000Z.jsonl"]
