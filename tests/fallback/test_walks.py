@@ -518,3 +518,12 @@ def test_no_well_is_started_in_the_dark_and_one_runs_again_when_power_is_back(mo
     starts = [at - STATE.time_s for times in plant.started.values() for at in times]
     assert not [at for at in starts if 900 <= at < 4500]
     assert [at for at in starts if at >= 4500]
+
+
+def test_whoever_finds_a_barrier_dark_passes_the_person_at_the_lamp_switch_before_the_flow_stops():
+    page = PAGES.get("P-10", "en").procedure
+    order = [step.number for step in page.steps]
+    stops = next(step.number for step in page.steps if step.text.startswith("Stop the pumps that push water"))
+    for part in (page.step("1").if_not, page.step("1").if_twice):
+        assert page.step(go_to(part)).text.startswith("Assign one person to the lamp switch")
+        assert order.index(go_to(part)) < order.index(stops)
