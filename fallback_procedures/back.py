@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fallback_procedures.run import Line, Period, elapsed, word
 from fallback_procedures.triggers import Now, Situation, ago, known_values
+from fallback_procedures.view import behind_text
 from fallback_procedures.words import _, age_text, decimal_of, event_text, number_shown, role_text
 
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ def conditions(look: Look, library: Library, second_role: str = "") -> list[Cond
     for run in look.period.open_runs():
         role = run.waiting_for()
         if role:
-            why = _("HOLD: {role} must release step {n} first").format(role=role_text(role), n=run.cursor)
+            why = _("HOLD: {role} must release step {n} first").format(role=role_text(role), n=run.held_at())
             found.append(Condition(_("{run} has no open HOLD").format(run=run.id), False, why))
-        why = _("step {n}").format(n=run.cursor) if run.cursor else _("all steps marked")
+        why = _("step {n}").format(n=run.cursor) if run.cursor else behind_text(run)
         found.append(Condition(_("{run} has ended").format(run=run.id), False, why))
     for event in look.period.events:  # what stands open in the journal is open at the plant
         what = event_text(event.event) + (f" ({event.site})" if event.site else "")

@@ -14,7 +14,18 @@ from fallback_procedures.open_period import Told
 from fallback_procedures.place import Look
 from fallback_procedures.run import Run, where_lost, word
 from fallback_procedures.triggers import Offer
-from fallback_procedures.view import beside, due_words, marked, marked_by, repeat_lines, spoken, status_note, step_lines
+from fallback_procedures.view import (
+    behind_text,
+    beside,
+    due_words,
+    marked,
+    marked_by,
+    owed_lines,
+    repeat_lines,
+    spoken,
+    status_note,
+    step_lines,
+)
 from fallback_procedures.words import _, age_text, clean, clock_text, language, local_text, role_text, wrapped
 
 DANGERS = ("chlorine_gas", "barrier_lost")  # seen: people's lives depend on what is done next
@@ -162,16 +173,10 @@ def run_title(run: Run, width: int) -> list[str]:
     return lines + (wrapped(status_note(run.procedure), width) if not run.procedure.approved else [])
 
 
-def behind_text(run: Run) -> str:
-    """How it stands behind the last step: all are marked, or which are not."""
-    left = run.left()
-    return _("not marked: {steps}").format(steps=" ".join(left)) if left else _("all steps marked")
-
-
 def at_hand_lines(run: Run, width: int) -> list[str]:
     """The step at hand, whole; behind the last one: what to do next."""
     if run.step is not None:
-        return step_lines(run.step, run.sheet, width, marked(run, run.cursor), run)
+        return owed_lines(run, width) + step_lines(run.step, run.sheet, width, marked(run, run.cursor), run)
     left = run.left()
     text = _("All steps are marked. f ends the run, r begins the next round.")
     if left:

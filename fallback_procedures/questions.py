@@ -36,8 +36,8 @@ Reply = Union[str, list]  # one sentence, or a page of lines to read
 Talk = Generator[Ask, str, Reply]
 
 
-def asked(ask: Ask, read: Callable[[str], T]) -> Generator[Ask, str, T]:
-    """Ask until the answer can be read; an empty one that cannot be read ends the act."""
+def asked(ask: Ask, read: Callable[[str], T], stays: bool = False) -> Generator[Ask, str, T]:
+    """Ask until the answer can be read; an empty one that cannot be read ends the act, unless the question `stays`."""
     note = ask.note
     while True:
         text = yield Ask(ask.prompt, ask.page, note, ask.anew)
@@ -46,9 +46,39 @@ def asked(ask: Ask, read: Callable[[str], T]) -> Generator[Ask, str, T]:
         except Moved:
             raise
         except Refused as fault:
-            if not text:
+            if not text and not stays:
                 raise
             note = (f"! {fault}",)
+
+
+def sentence(text: str) -> str:
+    """A reason in words; Refused for a number, a letter or an answer to another question that was typed too late."""
+    if sum(letter.isalpha() for letter in text) < 3 or text.lower() in (*YES, *NO):
+        raise Refused(_("a reason in words is needed"))
+    return text
+
+
+def reason_asked(prompt: str, note: tuple[str, ...] = (), given: str = "") -> Generator[Ask, str, str]:
+    """Why, in words: what was `given` already where it says so, else asked until it does; Enter twice ends the act."""
+    empty = False
+
+    def read(text: str) -> str:
+        nonlocal empty
+        if text or empty:
+            return sentence(text)
+        empty = True
+        return ""
+
+    if given:
+        try:
+            return sentence(given)
+        except Refused:
+            pass
+    why = yield from asked(Ask(prompt, note=note), read)
+    if not why:
+        told = _("a reason in words is needed; Enter alone goes back")
+        why = yield from asked(Ask(prompt, note=(*note, f"! {told}")), read)
+    return why
 
 
 def yes_or_no(text: str) -> bool:
@@ -73,10 +103,21 @@ def role_named(text: str, known: tuple[str, ...] = ROLES) -> str:
     raise Refused(_("nothing was done: a role is needed"))
 
 
-def role_asked(question: str, page: tuple[str, ...] = (), known: tuple[str, ...] = ROLES) -> Generator[Ask, str, str]:
+def role_asked(
+    question: str, page: tuple[str, ...] = (), known: tuple[str, ...] = ROLES, stays: bool = False
+) -> Generator[Ask, str, str]:
     """A role, asked until it is one."""
     prompt = f"{question} {roles_told(known)}:"
-    return (yield from asked(Ask(prompt, page), lambda text: role_named(text, known)))
+
+    def read(text: str) -> str:
+        try:
+            return role_named(text, known)
+        except Refused as fault:
+            if text or stays:
+                raise Refused(_("a role is needed: its number or its name")) from fault
+            raise
+
+    return (yield from asked(Ask(prompt, page), read, stays))
 
 
 def word_asked(prompt: str, word: str, otherwise: str, page: tuple[str, ...] = ()) -> Generator[Ask, str, None]:

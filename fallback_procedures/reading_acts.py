@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from functools import partial
 
+from fallback_procedures.ahead import waits
+from fallback_procedures.judging import judged
 from fallback_procedures.limits import asked_at, band_text, bounds, limits_word
 from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import TEXT_UNITS, Reading
 from fallback_procedures.questions import YES, Ask, Reply, Talk, asked
 from fallback_procedures.run import Run
-from fallback_procedures.run_desk import asset_named, checked
+from fallback_procedures.run_desk import asset_named, below_zero, checked
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet, others
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import judged, unit_text
+from fallback_procedures.view import unit_text
 from fallback_procedures.words import _, decimal_of
 
 
@@ -23,8 +25,8 @@ def reading_prompt(run: Run) -> str:
     waiting = () if run.waiting_for() else run.open_readings()
     if not waiting:
         return ""
-    timer = ", " + _("timer not started (t)") if run.timer_waits() else ""
-    return asked_for(waiting[0]) + timer
+    wait = _("timer not started (t)") if run.timer_waits() else waits(run, moment())
+    return asked_for(waiting[0]) + (f", {wait}" if wait else "")
 
 
 def asked_for(reading: Reading) -> str:
@@ -83,9 +85,14 @@ def with_asset(known: Sequence[str], sheet: Sheet, value: str, asset: str) -> Ge
 
 
 def _far_off(run: Run, reading: Reading, value: str, asset: str) -> str:
-    """The question whether a value ten times outside its limits has this unit at all; "" for any other."""
+    """The question whether a value is meant that lies ten times outside its limits, or below a zero under which
+    nothing is; "" for any other."""
     number = decimal_of(value)
-    if number is None or not number or not reading.limited:
+    if number is None or not number:
+        return ""
+    if below_zero(reading, number, run.sheet, asset):
+        return _("{value} {unit} is below zero: really? y keeps it:").format(value=value, unit=reading.unit)
+    if not reading.limited:
         return ""
     band = bounds(reading, run.sheet, asset)
     low, high = decimal_of(band.low or ""), decimal_of(band.high or "")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from fallback_procedures.ahead import holds_passed
 from fallback_procedures.journal import Line
 from fallback_procedures.procedure import Procedure, Repeat, parse
 from fallback_procedures.run import Event, Mark, Period, Run, Taken, safe, word
@@ -143,7 +144,7 @@ def _stepped(run: Run, line: Line) -> Run:
     """The run after one entry of it."""
     kind, number = line["kind"], word(line, "step")
     if kind in ("done", "not_applicable", "not_met"):
-        mark = Mark(kind, word(line, "role"), word(line, "at"), word(line, "text"))
+        mark = Mark(kind, word(line, "role"), word(line, "at"), word(line, "text") or word(line, "early"))
         marked = replace(run, marks={**run.marks, number: mark})
         goes = word(line, "goto")
         return _gone_to(marked, goes) if goes else _reach(marked, _after(marked, number))
@@ -159,7 +160,7 @@ def _stepped(run: Run, line: Line) -> Run:
     if kind == "verified":
         return replace(run, verified={**run.verified, number: word(line, "verified_by")})
     if kind == "goto":
-        return _gone_to(run, number)
+        return _gone_past(run, number, line)
     if kind == "timer":
         return replace(run, timers={**run.timers, number: line})
     if kind in ("round", "repeat_over"):
@@ -176,6 +177,16 @@ def _stepped(run: Run, line: Line) -> Run:
     return replace(run, finished=True) if kind == "finished" else run
 
 
+def _gone_past(run: Run, number: str, line: Line) -> Run:
+    """The run at a step where a person went on; a HOLD that was passed by on the way holds it there too."""
+    owed = holds_passed(run, number)
+    gone = _gone_to(run, number)
+    still = tuple(key for key in gone.released if key not in owed)
+    detours = (*gone.detours, line) if isinstance(line.get("passed"), list) else gone.detours
+    return replace(gone, owed=(*gone.owed, *(key for key in owed if key not in gone.owed)), released=still,
+                   detours=detours)  # fmt: skip
+
+
 def _gone_to(run: Run, number: str) -> Run:
     """The run at the step that it was sent to, which is to be done again with all behind it."""
     return _reach(_without(run, _from(run.procedure, number)), number) if run.procedure.step(number) else run
@@ -184,7 +195,8 @@ def _gone_to(run: Run, number: str) -> Run:
 def _reach(run: Run, number: str) -> Run:
     """The run at a step that it comes to now: what was read, released or verified there before counts no more."""
     held = tuple(key for key in run.released if key != number or _held_once(run.procedure, key))
-    return replace(run, cursor=number, fresh=(), released=held,
+    again = _from(run.procedure, number)  # a HOLD that comes again is not passed by
+    return replace(run, cursor=number, fresh=(), released=held, owed=tuple(key for key in run.owed if key not in again),
                    verified={key: role for key, role in run.verified.items() if key != number})  # fmt: skip
 
 

@@ -53,6 +53,7 @@ class Stand:
     reached: int
     freed: int
     last_n: int
+    begun: str = ""  # mark of the entry that began it: the next period has runs of the same names
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ class Run:
     last_n: int = 0
     reached: int = 0  # number of the entry that brought it to the step at hand
     fresh: tuple[int, ...] = ()  # numbers of the readings taken since the step at hand was reached
+    owed: tuple[str, ...] = ()  # steps whose HOLD a person has passed by: it holds each step behind it
+    detours: tuple[Line, ...] = ()  # entries that went on with a reason past what was open
 
     @property
     def step(self) -> Step | None:
@@ -85,7 +88,7 @@ class Run:
 
     @property
     def stand(self) -> Stand:
-        return Stand(self.id, self.cursor, self.reached, self.released.count(self.cursor), self.last_n)
+        return Stand(self.id, self.cursor, self.reached, len(self.released), self.last_n, self.started.mark)
 
     def left(self) -> list[str]:
         """The steps that are not marked."""
@@ -103,11 +106,19 @@ class Run:
             return False
         return all(taken.value == "no" for taken in self.readings if taken.n in self.fresh)
 
+    def held_at(self) -> str:
+        """The step whose HOLD holds the one at hand: one that was passed by, else its own; "" for none."""
+        for number in (*self.owed, self.cursor) if self.step else ():
+            step = self.procedure.step(number)
+            if step and self.released.count(number) < len(step.holds):  # one entry for each HOLD, in their order
+                return number
+        return ""
+
     def waiting_for(self) -> str | None:
         """The role that must release the step at hand, if it stands behind a HOLD."""
-        step = self.step
-        done = self.released.count(self.cursor)  # one entry for each HOLD, in their order
-        return None if step is None or done >= len(step.holds) else step.holds[done].role
+        number = self.held_at()
+        step = self.procedure.step(number)
+        return step.holds[self.released.count(number)].role if step else None
 
     def needs_verifying(self) -> bool:
         """Whether a second person must verify the step at hand, alone, before it can be done."""
@@ -239,9 +250,11 @@ class Period:
             for number, line in run.timers.items():
                 step, since = run.procedure.step(number), elapsed(line, wall_s, mono_s, boot_id)
                 length_s = span_s(step.timer, run.sheet) if step and step.timer else None
-                if length_s is not None and number not in run.marks:
+                in_s = None if since is None or length_s is None else length_s - since
+                mark = run.marks.get(number)
+                if length_s is not None and (mark is None or (mark.kind == "done" and in_s is not None and in_s > 0)):
                     text = _("timer of step {n}").format(n=number)
-                    found.append(Due(run.id, text, None if since is None else length_s - since, number))
+                    found.append(Due(run.id, text, in_s, number))
         return sorted(found, key=lambda due: (due.in_s is not None, due.in_s or 0.0))
 
 
@@ -294,6 +307,8 @@ def moved(saw: Stand | None, run: Run, kind: str = "", name: str = "") -> str:
     something that was not on their screen; "" where it is as they saw it."""
     if saw is None or saw.run != run.id:
         return ""
+    if saw.begun != run.started.mark:
+        return _("another period has begun; this run is not the one that was shown")
     now = run.stand
     if run.finished and saw.last_n != now.last_n:
         return _("somebody else has ended {run}").format(run=run.id)

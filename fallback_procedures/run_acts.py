@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from fallback_procedures.ahead import waits
 from fallback_procedures.journal import Line
+from fallback_procedures.judging import out_lines
 from fallback_procedures.limits import missing_safety
 from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import Step
-from fallback_procedures.questions import YES, Ask, Reply, Talk, asked, role_asked, role_named, yes_or_no
+from fallback_procedures.questions import YES, Ask, Reply, Talk, asked, reason_asked, role_asked, role_named, yes_or_no
 from fallback_procedures.reading_acts import take_all
 from fallback_procedures.run import where_lost
-from fallback_procedures.run_desk import STANDS_IN
+from fallback_procedures.run_desk import STANDS_IN, taken_here
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import span_s
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import document_lines, entry_text, out_lines, span_text, spoken
+from fallback_procedures.view import document_lines, entry_text, span_text, spoken
 from fallback_procedures.words import _, language
 
 
@@ -44,10 +46,12 @@ def done(seat: Seat, given: str) -> Talk:
 
 
 def _tick(seat: Seat, given: str, goto: str = "") -> Generator[Ask, str, None]:
-    """Mark the step at hand done; with a reading out of limits a reason is asked."""
-    lines = out_lines(seat.desk.ready(seat.run_id))
-    if lines and not given:
-        given = yield Ask(_("Why is the step done all the same?"), note=tuple(lines))
+    """Mark the step at hand done; with a reading out of limits, or a timer that has not run out, a reason is asked."""
+    run = seat.desk.ready(seat.run_id)
+    wait = waits(run, moment())
+    lines = [*out_lines(run), *([wait] if wait else [])]
+    if lines:
+        given = yield from reason_asked(_("Why is the step done all the same?"), tuple(lines), given)
     seat.desk.done(moment(), seat.run_id, given, goto)
 
 
@@ -59,8 +63,7 @@ def _condition(seat: Seat, step: Step, given: str) -> Talk:
     then = _("y: GO TO step {n}").format(n=goto) if goto else _("y: do it, then it is marked")
     prompt = _("IF {condition}: is it so now? {then}; n: not met:").format(condition=condition, then=then)
     if not (yield from asked(Ask(prompt), yes_or_no)):
-        seat.desk.not_met(moment(), seat.run_id)
-        return _("Step {n}: condition not met.").format(n=step.number)
+        return (yield from not_met(seat, ""))
     told = timer(seat, "") if run.timer_waits() else ""
     if run.open_readings():
         told = yield from take_all(seat, (told,) if told else ())
@@ -86,19 +89,24 @@ def not_applicable(seat: Seat, given: str) -> Talk:
     number = seat.run().cursor
     if not given and not (yield from asked(Ask(_("Leave step {n} out? y/n:").format(n=number)), yes_or_no)):
         raise Refused(_("nothing was done"))
-    reason = given or (yield Ask(_("reason (roles, no names):")))
+    reason = yield from reason_asked(_("reason (roles, no names):"), given=given)
     seat.desk.not_applicable(moment(), seat.run_id, reason)
     return _("Step {n} is left out.").format(n=number)
 
 
 def go_to(seat: Seat, given: str) -> Talk:
-    def go(number: str) -> None:
-        seat.desk.go_to(moment(), seat.run_id, number.strip())
+    """Go on at another step; ahead past what is open there a reason is asked."""
 
-    if given:
-        go(given)
-    else:
-        yield from asked(Ask(_("step:")), go)
+    def read(text: str) -> tuple[str, tuple[str, ...]]:
+        open_ones = seat.desk.passed_by(moment(), seat.run_id, text.strip())
+        return text.strip(), tuple(one.text for one in open_ones)
+
+    number, open_ones = read(given) if given else (yield from asked(Ask(_("step:")), read))
+    why = ""
+    if open_ones:
+        prompt = _("The page does not send to step {n} from here. Why past this all the same?").format(n=number)
+        why = yield from reason_asked(prompt, open_ones)
+    seat.desk.go_to(moment(), seat.run_id, number, why)
     return ""
 
 
@@ -158,9 +166,16 @@ def verify(seat: Seat, given: str) -> Talk:
     return _("Verified.")
 
 
-def not_met(seat: Seat, _given: str) -> Reply:
-    seat.desk.not_met(moment(), seat.run_id)
-    return ""
+def not_met(seat: Seat, _given: str) -> Talk:
+    """The condition of the step at hand is not met; what was read there says otherwise, and is told before."""
+    run = seat.run()
+    here = taken_here(run)
+    if here:
+        prompt = _("Read at this step: {readings}. Is the condition not met all the same? y/n:").format(readings=here)
+        if not (yield from asked(Ask(prompt), yes_or_no)):
+            raise Refused(_("nothing was done"))
+    seat.desk.not_met(moment(), seat.run_id, bool(here))
+    return _("Step {n}: condition not met.").format(n=run.cursor)
 
 
 def undo(seat: Seat, _given: str) -> Reply | Talk:

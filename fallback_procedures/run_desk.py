@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
+from fallback_procedures.ahead import Passed, passed, waits
 from fallback_procedures.journal import Line
 from fallback_procedures.library import content_hash
 from fallback_procedures.limits import asked_at, assets, bounds, missing_safety
@@ -16,12 +18,17 @@ from fallback_procedures.open_period import OpenPeriod, Refused
 from fallback_procedures.procedure import Procedure, Reading, Step
 from fallback_procedures.run import Period, Run, Taken, where_lost
 from fallback_procedures.sheet import OTHER, Sheet, labels, others, span_s, tag_of, used
+from fallback_procedures.view import value_text
 from fallback_procedures.words import RELEASERS, ROLES, _, clean, decimal_of, role_text
 
 if TYPE_CHECKING:
     from fallback_procedures.triggers import Now
 
 STANDS_IN = {"shift_lead": "duty_manager"}  # who releases where the role that a HOLD names cannot be reached
+
+# units whose zero is agreed on or that have a direction: warmth, heights, gauge pressure, flow, potential, power
+BELOW_ZERO = ("°C", "°F", "m", "cm", "mm", "km", "ft", "bar", "mbar", "kPa", "Pa", "psi", "m3/h", "m3/d", "l/s",
+              "l/min", "l/h", "gpm", "MGD", "m/s", "m/s2", "mV", "kW", "MW", "kvar", "PF", "dB", "dB(A)")  # fmt: skip
 
 
 class RunDesk(OpenPeriod):
@@ -50,7 +57,7 @@ class RunDesk(OpenPeriod):
             raise Refused(_("behind the last step: f ends the run, r repeats, g goes to a step"))
         role = run.waiting_for()
         if role:
-            raise Refused(_("HOLD: {role} must release step {n} first").format(role=role_text(role), n=step.number))
+            raise Refused(_("HOLD: {role} must release step {n} first").format(role=role_text(role), n=run.held_at()))
         return run, step
 
     def ready(self, run_id: str) -> Run:
@@ -65,14 +72,19 @@ class RunDesk(OpenPeriod):
     def done(self, now: Now, run_id: str, reason: str = "", goto: str = "") -> Line:
         """Mark the step at hand done, and go on at `goto` where its action is a GO TO.
 
-        Refused while a reading is open, or lies outside its limits without a reason.
+        Refused while a reading is open; where one lies outside its limits, or the timer has not run out, without a
+        reason.
         """
         run = self.ready(run_id)
         more = {"goto": goto} if goto else {}
+        wait = waits(run, now)
+        if (run.out_of_limits() or wait) and not clean(reason):
+            why = _("OUT OF LIMITS: done with a reason only; g goes to another step")
+            raise Refused(why if run.out_of_limits() else wait + "; " + _("done with a reason only"))
         if run.out_of_limits():
-            if not clean(reason):
-                raise Refused(_("OUT OF LIMITS: done with a reason only; g goes to another step"))
             more["text"] = clean(reason, 500)
+        if wait:
+            more["early"] = clean(reason, 500)
         return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=run.cursor, **more)
 
     def not_applicable(self, now: Now, run_id: str, reason: str) -> Line:
@@ -83,12 +95,17 @@ class RunDesk(OpenPeriod):
         return self.keep(now, "not_applicable", procedure=run.procedure.id, run=run.id, step=step.number,
                          text=clean(reason, 500))  # fmt: skip
 
-    def not_met(self, now: Now, run_id: str) -> Line:
-        """The condition of a step with IF is not met: go on. What a HOLD holds is then not done, so it stays held."""
+    def not_met(self, now: Now, run_id: str, all_the_same: bool = False) -> Line:
+        """The condition of a step with IF is not met: go on. What a HOLD holds is then not done, so it stays held.
+
+        Refused where something was read at this step since it was reached, unless a person says it `all_the_same`.
+        """
         run = self._run(run_id)
         step = run.step
         if step is None or step.branch is None or step.branch.word != "IF":
             raise Refused(_("this step has no IF"))
+        if taken_here(run) and not all_the_same:
+            raise Refused(_("read at this step: {readings}; u takes it back").format(readings=taken_here(run)))
         return self.keep(now, "not_met", procedure=run.procedure.id, run=run.id, step=step.number)
 
     def verify(self, now: Now, run_id: str, role: str) -> Line:
@@ -134,14 +151,29 @@ class RunDesk(OpenPeriod):
             raise Refused(_("nothing is held here"))
         if role not in (asked, STANDS_IN.get(asked)):
             raise Refused(_("only {role} releases this step").format(role=role_text(asked)))
-        return self.keep(now, "released", procedure=run.procedure.id, run=run.id, step=run.cursor, released_by=role)
+        return self.keep(now, "released", procedure=run.procedure.id, run=run.id, step=run.held_at(), released_by=role)
 
-    def go_to(self, now: Now, run_id: str, number: str) -> Line:
-        """Go on at another step, as a GO TO in the text or a person says."""
+    def passed_by(self, now: Now, run_id: str, number: str) -> list[Passed]:
+        """What a person would pass by who goes on at that step; Refused where there is none."""
         run = self._run(run_id)
         if run.procedure.step(number) is None:
             raise Refused(_("there is no step {n}").format(n=clean(number, 10)))
-        return self.keep(now, "goto", procedure=run.procedure.id, run=run.id, step=number)
+        return passed(run, number, now)
+
+    def go_to(self, now: Now, run_id: str, number: str, reason: str = "") -> Line:
+        """Go on at another step, as a GO TO in the text or a person says.
+
+        Ahead past an open HOLD, second person, limit or timer that the page itself does not send past: with a reason.
+        """
+        open_ones, run = self.passed_by(now, run_id, number), self._run(run_id)
+        more: dict[str, Any] = {}
+        if open_ones:
+            if not clean(reason):
+                told = "; ".join(one.text for one in open_ones)
+                raise Refused(_("past this only with a reason: {what}").format(what=told))
+            more = {"text": clean(reason, 500), "from": run.cursor,
+                    "passed": [{"what": one.what, "step": one.step} for one in open_ones]}  # fmt: skip
+        return self.keep(now, "goto", procedure=run.procedure.id, run=run.id, step=number, **more)
 
     def again(self, now: Now, run_id: str, index: int = 0) -> Line:
         """Begin the next round of a REPEAT."""
@@ -156,6 +188,10 @@ class RunDesk(OpenPeriod):
         if not 0 <= index < len(run.procedure.repeats):
             raise Refused(_("nothing is to be repeated here"))
         repeat = run.procedure.repeats[index]
+        open_ones = passed(run, repeat.first, now) if kind == "round" else []
+        if open_ones:
+            told = "; ".join(one.text for one in open_ones)
+            raise Refused(_("past this only with a reason (g): {what}").format(what=told))
         return self.keep(now, kind, procedure=run.procedure.id, run=run.id, step=repeat.first, repeat=index)
 
     def timer(self, now: Now, run_id: str) -> Line:
@@ -176,6 +212,12 @@ def role_known(role: str, known: tuple[str, ...] = ROLES) -> str:
     if role not in known:
         raise Refused(_("nothing was done: a role is needed"))
     return role
+
+
+def taken_here(run: Run) -> str:
+    """What was read at the step at hand since it was reached, but for a "no"; "" for nothing."""
+    newest = {(one.name, one.asset): one for one in run.readings if one.n in run.fresh and one.value != "no"}
+    return ", ".join(f"{one.name} {value_text(one)}" for one in newest.values())
 
 
 def _tags(procedure: Procedure, sheet: Sheet) -> dict[str, str]:
@@ -225,9 +267,16 @@ def checked(reading: Reading, value: str, sheet: Sheet, asset: str = "") -> tupl
     number = decimal_of(value)
     if number is None:
         raise Refused(_("{name}: a number in {unit}, as 2.31 or 2,31").format(name=reading.name, unit=reading.unit))
-    return value.strip().lstrip("+").replace(",", "."), bounds(reading, sheet, asset).holds(
-        number
-    ) if reading.limited else None
+    within = bounds(reading, sheet, asset).holds(number) if reading.limited else None
+    within = False if reading.has_band and below_zero(reading, number, sheet, asset) else within
+    return value.strip().lstrip("+").replace(",", "."), within
+
+
+def below_zero(reading: Reading, number: Decimal, sheet: Sheet, asset: str = "") -> bool:
+    """Whether a value is negative where nothing is: no limit of it is, and its unit knows nothing below zero."""
+    band = bounds(reading, sheet, asset)
+    ends = [decimal_of(end) for end in (band.low, band.high)]
+    return number < 0 and reading.unit not in BELOW_ZERO and not any(end is not None and end < 0 for end in ends)
 
 
 def cannot_start(procedure: Procedure, sheet: Sheet, period: Period, site: str = "") -> str:

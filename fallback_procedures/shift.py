@@ -5,16 +5,16 @@ What only people know - who is outside, which locks are set, who was promised wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fallback_procedures.run import Run, Taken, safe, where_lost
-from fallback_procedures.view import at_asset, due_words, spoken, unit_text
+from fallback_procedures.view import behind_text, deviations, due_words, spoken, value_text
 from fallback_procedures.words import (
     _,
     event_text,
     language,
     local_text,
-    number_shown,
     role_text,
     seconds_of,
     wrapped,
@@ -55,7 +55,7 @@ def _runs(look: Look, width: int) -> list[str]:
     """Each open run: its step, its newest readings with their times, what falls due and when."""
     lines = ["", _("OPEN PROCEDURES")]
     for run in look.period.open_runs():
-        at = _("at step {n}").format(n=run.cursor) if run.cursor else _("all steps marked")
+        at = _("at step {n}").format(n=run.cursor) if run.cursor else behind_text(run)
         site = f" {run.site}" if run.site else ""
         lines += wrapped(f"{run.id}{site}  {run.procedure.title}, {at}", width, "  ", "      ")
         if run.step:
@@ -78,7 +78,7 @@ def not_over(look: Look) -> list[str]:
     """What was seen, with its time, and is not over."""
     events = []
     for event in look.period.events:
-        site = f" ({event.site})" if event.site else ""
+        site = f" ({event.site or _('all stations')})"
         text = f": {event.text}" if event.text else ""
         events.append(f"{_time(event.line)}  {event_text(event.event)}{site}{text}")
     return events
@@ -87,10 +87,12 @@ def not_over(look: Look) -> list[str]:
 def _warnings(look: Look, width: int) -> list[str]:
     """What is out of limits, held or seen and not over."""
     runs, out, events = look.period.open_runs(), out_of_limits(look), not_over(look)
-    held = [_("{run}: {role} must release step {n}").format(run=run.id, role=role_text(role), n=run.cursor)
+    held = [_("{run}: {role} must release step {n}").format(run=run.id, role=role_text(role), n=run.held_at())
             for run in runs for role in [run.waiting_for()] if role]  # fmt: skip
     lines = []
-    for title, rows in ((_("OUT OF LIMITS NOW"), out), (_("HELD"), held), (_("SEEN AND NOT OVER"), events)):
+    otherwise = [f"{run.id}: {told}" for run in look.period.runs.values() for told in deviations(run)]
+    for title, rows in ((_("OUT OF LIMITS NOW"), out), (_("HELD"), held), (_("SEEN AND NOT OVER"), events),
+                        (_("DONE OTHERWISE THAN THE PAGE SAYS"), otherwise)):  # fmt: skip
         lines += ["", title]
         for row in rows or [_("none")]:
             lines += wrapped(row, width, "  ", "    ")
@@ -140,10 +142,8 @@ def _newest(run: Run) -> dict[tuple[str, str], Taken]:
 
 
 def _value(taken: Taken) -> str:
-    judged = _("OUT OF LIMITS") if taken.in_limits is False else ""
-    when = _time(taken.at)
-    value = f"{number_shown(taken.value)} {unit_text(taken.unit)}".rstrip() + at_asset(taken.asset)
-    return f"{value} ({when}) {judged}".rstrip()
+    judged = " " + _("OUT OF LIMITS") if taken.in_limits is False else ""
+    return f"{value_text(replace(taken, in_limits=None))} ({_time(taken.at)}){judged}"
 
 
 def _time(text: object) -> str:

@@ -5,9 +5,7 @@ Pure functions; a line never exceeds its width and says everything without colou
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from fallback_procedures.limits import assets, band_text, bounds, limits_text, missing_safety
+from fallback_procedures.limits import limits_text, missing_safety
 from fallback_procedures.own_files import OfSite
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
 from fallback_procedures.run import Due, Line, Run, Taken, word
@@ -17,7 +15,6 @@ from fallback_procedures.words import (
     age_text,
     clean,
     clock_text,
-    decimal_of,
     event_text,
     number_shown,
     role_text,
@@ -111,6 +108,8 @@ def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str
         lines += mark_lines(run, step.number, width) if run else []
     for repeat in procedure.repeats:
         lines += repeat_lines(repeat, sheet, width)
+    for told in deviations(run) if run else ():
+        lines += wrapped(told, width, _("DEVIATION") + "  ", "    ")
     page = [filled(line, sheet) for line in procedure.page]
     return lines + [line[at : at + width] for line in page for at in range(0, max(len(line), 1), width)]
 
@@ -224,38 +223,10 @@ def at_asset(asset: str) -> str:
     return f" ({name})" if asset else ""
 
 
-def judged(taken: Taken, run: Run) -> list[str]:
-    """What to tell the person who has just taken a reading: in limits, or by how much not and what then."""
-    step = run.procedure.step(taken.step)
-    reading = next((one for one in step.readings if one.name == taken.name), None) if step else None
-    if step is None or reading is None or taken.in_limits is None:
-        return [value_text(taken)]
-    band, value, guess = bounds(reading, run.sheet, taken.asset), decimal_of(taken.value), []
-    if assets(reading, run.sheet) and not taken.asset:
-        told = _("nobody has said which one: the tightest limit of all is taken, {limits}")
-        guess = [told.format(limits=band_text(reading, band))]
-    if taken.in_limits or value is None:
-        return [value_text(taken), *guess]
-    by = ""
-    if band.high and value > Decimal(band.high):
-        by = ": " + _("high by {by}").format(by=number_shown(str(value - Decimal(band.high)))) + f" {taken.unit}"
-    elif band.low:
-        by = ": " + _("low by {by}").format(by=number_shown(str(Decimal(band.low) - value))) + f" {taken.unit}"
-    lines = [value_text(taken) + by, *guess]
-    twice = run.times_out(taken) >= 2
-    if twice and step.if_twice:  # says all that is to be done now: no second order beside it
-        return [*lines, _("If twice") + ": " + spoken(step.if_twice, run.sheet)]
-    if twice:
-        lines.append(_("OUT OF LIMITS TWICE: stop here and call the shift lead"))
-    if step.if_not:
-        lines.append(_("If not") + ": " + spoken(step.if_not, run.sheet))
-    return lines
-
-
-def out_lines(run: Run) -> list[str]:
-    """What stands before the question why a step is done all the same: readings out of limits and the way out."""
-    lines = [line for taken in run.out_of_limits() for line in judged(taken, run)]
-    return list(dict.fromkeys(lines))
+def behind_text(run: Run) -> str:
+    """How it stands behind the last step: all are marked, or which are not."""
+    left = run.left()
+    return _("not marked: {steps}").format(steps=" ".join(left)) if left else _("all steps marked")
 
 
 def mark_of(run: Run, number: str) -> str:
@@ -280,6 +251,41 @@ def mark_lines(run: Run, number: str, width: int) -> list[str]:
     mark = run.marks.get(number)
     reason = f": {clean(mark.reason)}" if mark and mark.reason else ""
     return wrapped(marked_by(run, number) + reason, width, "          ", "          ") if mark else []
+
+
+def owed_lines(run: Run, width: int) -> list[str]:
+    """The HOLDs that were passed by and still hold the step at hand."""
+    lines: list[str] = []
+    for number in run.owed:
+        step = run.procedure.step(number)
+        for hold in step.holds[run.released.count(number) :] if step else ():
+            state = _("needs {role}").format(role=hold_words(hold.role, hold.once))
+            of = _("of step {n}, passed by").format(n=number)
+            lines += wrapped(_("HOLD") + f" {of} ({state}): {spoken(hold.text, run.sheet)}", width, "", "    ")
+    return lines
+
+
+def deviations(run: Run) -> list[str]:
+    """What was done otherwise than the page says: passed by, or done all the same, each with role, time and reason."""
+    told = []
+    for line in run.detours:
+        text = ", ".join(passed_text(Line(one)) for one in line["passed"] if isinstance(one, dict))
+        told.append((line["n"], f"{text}: {role_text(word(line, 'role'))} {clock_text(line.get('at'))}: "
+                     f"{clean(line.get('text', ''))}"))  # fmt: skip
+    told += [(0, _("step {n} done").format(n=number) + f": {marked_by(run, number)}: {clean(mark.reason)}")
+             for number, mark in run.marks.items() if mark.kind == "done" and mark.reason]  # fmt: skip
+    return [text for _n, text in sorted(told)]
+
+
+def passed_text(one: Line) -> str:
+    """One thing that was passed by, as its entry names it."""
+    words = {
+        "hold": _("HOLD of step {n} passed by"),
+        "second_person": _("step {n} not verified, passed by"),
+        "out_of_limits": _("step {n} out of limits, passed by"),
+        "timer": _("step {n} before its time, passed by"),
+    }
+    return words.get(word(one, "what"), "{n}").format(n=word(one, "step"))
 
 
 def entry_text(line: Line) -> str:

@@ -13,6 +13,7 @@ from fallback_procedures.console import Console
 from fallback_procedures.desk import desk
 from fallback_procedures.hypertext import set_document
 from fallback_procedures.journal import entry_of
+from fallback_procedures.judging import judged
 from fallback_procedures.library import content_hash, load
 from fallback_procedures.limits import assets, bounds, limits_text, missing_safety
 from fallback_procedures.open_period import Refused
@@ -27,7 +28,6 @@ from fallback_procedures.sheet import filled, missing, own_rows, read_sheet, spa
 from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.textpage import strip, text_pages
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import judged
 from fallback_procedures.words import LANGUAGES, use_language
 
 from .conftest import ROOT, SHEET
@@ -324,7 +324,7 @@ def test_twice_in_a_row_is_counted_for_each_step_and_asset(here):
     read(here, "20", "P1")
     assert read(here, "30", "P1")[-1] == "If not: stop this pump."
     assert read(here, "30", "P2")[-1] == "If twice: stop the station."  # a good value of the other one is none of it
-    here.go_to(moment(), "P-40-1", "2")
+    here.go_to(moment(), "P-40-1", "2", "the station is stopped")
     assert read(here, "30", "P2", "motor current")[-1] == "If not: stop this pump."  # another step
 
 

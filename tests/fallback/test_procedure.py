@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fallback_procedures.desk import desk
+from fallback_procedures.judging import judged
 from fallback_procedures.library import load
 from fallback_procedures.lint import findings, known
 from fallback_procedures.open_period import Refused
@@ -19,7 +20,6 @@ from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.sheet_lint import disagreements
 from fallback_procedures.textpage import text_pages
 from fallback_procedures.triggers import Now
-from fallback_procedures.view import judged
 from fallback_procedures.words import RELEASERS
 
 from .mutations import accounted_for, mutated
@@ -263,7 +263,7 @@ def test_the_second_rhythm_and_a_hold_once_hold_over_the_rounds(tmp_path):
 def test_a_reading_out_of_limits_twice_shows_if_twice_in_place_of_the_general_order(tmp_path):
     here = desk(tmp_path, at(0), "operator", True)
     run = here.start(at(0), parse(EXTENDED)[0], NORTHGATE, "N")
-    here.done(at(1), run)
+    here.done(at(1), run, "the water stands at the tap")
     here.release(at(2), run, "water_quality")
     first = here.read(at(3), run, "0.1")
     assert judged(first, here.period().runs[run])[1:] == ["If not: change the feed by one step. GO TO step 1."]

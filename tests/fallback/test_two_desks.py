@@ -231,9 +231,14 @@ async def test_space_asks_the_if_starts_the_timer_and_then_the_value(state, runn
     async with app.run_test(size=(80, 30)) as pilot:
         await pilot.press("space", "y", "enter", "space")
         assert "The timer runs: 30 s." in " ".join(app.told)
-        await pilot.press("space", "3", "enter", "space")
-        await pilot.press("space", "y", "enter", "2", "enter")
+        await pilot.press("space")
+        assert "30s left" in " ".join(app.told) or "29s left" in " ".join(app.told)
+        await pilot.press("3", "enter", "space")
+        assert "Why is the step done all the same?" in " ".join(app.told)
+        app.text = "it settled at onc"
+        await pilot.press("e", "enter", "space", "y", "enter", "2", "enter")
     assert kinds(state) == ["goto", "done", "timer", "reading", "done", "verified", "done"]
+    assert [line.get("early") for line in kept(state) if line["kind"] == "done"] == [None, "it settled at once", None]
 
 
 def test_a_value_before_the_timer_was_started_is_asked_with_that_word(state, running):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fallback_procedures import keys
 from fallback_procedures.board import at_hand_lines, key_lines, list_lines, run_lines, scrolled, short_line
 from fallback_procedures.desk import desk
+from fallback_procedures.judging import judged
 from fallback_procedures.library import SHIPPED, load
 from fallback_procedures.place import Place, look
 from fallback_procedures.procedure import parse
@@ -17,7 +18,7 @@ from fallback_procedures.run import Mark, Run, Taken
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import document_lines, judged, value_text
+from fallback_procedures.view import document_lines, value_text
 from fallback_procedures.words import LANGUAGES, harmless, moment_typed, use_language
 
 from .conftest import SHEET
