@@ -5,6 +5,7 @@ Standard library only, so that the screen stays light. Storage is UTC and exact;
 
 import gettext as _gettext
 import math
+import re
 import unicodedata
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
@@ -13,6 +14,7 @@ from pathlib import Path
 LANGUAGES = ("en", "fr", "de")
 _LOCALE = Path(__file__).parent / "locale"
 _catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
+_POINT = re.compile(r"(?<![\w.-])([+-]?[0-9]+)\.(?=[0-9]+(?![\w.-]))")
 _language = "en"
 
 
@@ -118,6 +120,11 @@ def age_text(seconds: float | None) -> str:
         if seconds >= 2 * size or (letter == "m" and seconds >= 100):
             return f"{int(seconds // size)}{letter}"
     return f"{int(max(seconds, 0))}s"
+
+
+def decimal_text(text: str) -> str:
+    """A text whose numbers have the decimal mark of the language: a comma in fr and de; names stay as they are."""
+    return text if _language == "en" else _POINT.sub(r"\1,", text)
 
 
 def number_text(value: float | None, digits: int = 3) -> str:

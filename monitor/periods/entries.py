@@ -25,6 +25,7 @@ from monitor.words import clean, number_text, utc_text
 
 UNKNOWN = "unknown"  # how far the clock of another machine was off, where nobody could say
 OWN = "0 s"  # a journal of this machine
+HALF_DAY_S = 43_200.0
 _YEAR_US = 366 * 86_400_000_000
 _PROCEDURES = 100  # that are named in an entry
 Row = dict[str, Any]
@@ -188,14 +189,29 @@ def foreign(period: Period, one: Reading, site: str, named: Named) -> str:
     return ""
 
 
+def early_s(period: Period, one: Reading) -> float | None:
+    """How long before its run, or half a day before its period, a line from paper was so; None where it was not. [s]
+
+    A time of day that was mistyped becomes yesterday's.
+    """
+    run = period.runs.get(one.run)
+    begun_us = run.started.at_us if run else period.since.at_us
+    if not one.paper or period.sort == "paper" or one.occurred_us is None or begun_us is None:
+        return None
+    before_s = (begun_us - one.occurred_us) / 1e6
+    return before_s if before_s > (AHEAD_US / 1e6 if run else HALF_DAY_S) else None
+
+
 def tag_doubts(period: Period, settings: Settings, named: Named) -> list[Doubt]:
-    """Readings of tags for which their journal may not speak; a drill speaks for none."""
+    """Readings of tags for which their journal may not speak, and those of a time before; a drill speaks for none."""
     if period.drill:
         return []
     sites = {asset.id: asset.site for asset in settings.assets}
     site_of = {tag.name: sites.get(tag.asset, "") for tag in settings.tags}
-    return [Doubt("tag", one.n, f"{one.tag}: {why}") for one in period.readings if one.tag in site_of
-            and not one.taken_back and (why := foreign(period, one, site_of[one.tag], named))]  # fmt: skip
+    found = [Doubt("tag", one.n, f"{one.tag}: {why}") for one in period.readings if one.tag in site_of
+             and not one.taken_back and (why := foreign(period, one, site_of[one.tag], named))]  # fmt: skip
+    early = ((one, early_s(period, one)) for one in period.readings if not one.taken_back)
+    return found + [Doubt("early", one.n, f"{before_s:.0f}") for one, before_s in early if before_s is not None]
 
 
 def _readings(
@@ -224,6 +240,8 @@ def _readings(
         }  # fmt: skip
         if shared[one.n] > 1 or (key, one.n) in known.marks:
             told["doubt"] = "twice"
+        elif early_s(period, one) is not None:
+            told["doubt"] = "early"
         why = foreign(period, one, sites.get(tag.asset, ""), named)
         if kept_out := why or _kept_out(one, tag, occurred_us, now_us):
             told["kept_out"] = kept_out

@@ -247,7 +247,8 @@ def _sample(one: Record) -> tuple[Any, ...]:
         part for part in (data.get("procedure"), "step" if data.get("step") else "", data.get("step")) if part
     )
     words = "from paper" if data.get("paper") else "read by a person"
-    words += ", another entry has its number" if data.get("doubt") else ""
+    words += {"twice": ", another entry has its number",
+              "early": ", from before its run or period"}.get(str(data.get("doubt")), "")  # fmt: skip
     detail = (f"{words}, {clean(where, 40)}, recorded {data['recorded_at']}, entered {data.get('entered_at')}, "
               f"ledger entry {one.n}")  # fmt: skip
     value = float(str(data["value"]).split(" ", maxsplit=1)[0])

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     register = kinds.add_parser("sovereignty", help="the six questions answered per asset")
     told = kinds.add_parser("debrief", help="a time run by hand, or a drill: what happened, what to correct")
-    told.add_argument("journal", help="a journal's file or name, or: last")
+    told.add_argument("journal", help="a journal's file or name, the number of its entry in the ledger, or: last")
     for kind in (comparison, register, told):
         kind.add_argument("--out", metavar="DIR", help="where to write (default: STATE/reports)")
         kind.add_argument("--print", action="store_true", help="also print the text")
@@ -100,12 +100,13 @@ def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tupl
     from monitor.reports import debrief
 
     taken = list(entries(state, ("period",))) if state.ledger.is_file() else []
-    if asked == "last" and taken:
-        record: Record | None = taken[-1]
-        period = kept(state, taken[-1], now_us)
+    path = Path(asked) if Path(asked).is_file() else state.journal / Path(asked).name
+    named = [one for one in taken if asked in ("last", str(one.n)) or one.data.get("journal") == asked]
+    if named and not path.is_file():
+        record: Record | None = named[-1]
+        period = kept(state, named[-1], now_us)
     else:
         names = sorted(state.journal.glob("*.jsonl"), reverse=True)
-        path = Path(asked) if Path(asked).is_file() else state.journal / Path(asked).name
         if asked == "last":
             if not names:
                 raise UserError(_("report debrief: there is no journal yet; see handwheel-manual --drill"))

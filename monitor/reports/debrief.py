@@ -18,7 +18,7 @@ from monitor.labels import role_word
 from monitor.ledger import Record
 from monitor.periods.drilled import drilled
 from monitor.periods.entries import OWN, UNKNOWN
-from monitor.periods.journal import Doubt, Line, elapsed_s, number_of
+from monitor.periods.journal import STEP_S, Doubt, Line, elapsed_s, number_of
 from monitor.periods.period import Period, Reading, Run, what_followed
 from monitor.plant import Settings
 from monitor.reports.debrief_words import (
@@ -27,13 +27,15 @@ from monitor.reports.debrief_words import (
     event_words,
     kind_words,
     question_words,
+    reading_words,
     sort_word,
     span_words,
+    value_words,
     within_word,
 )
-from monitor.reports.document import Block, Cell, Document, Numbers, Paragraph, Plot, Section, Signatures, Table
+from monitor.reports.document import Block, Cell, Digits, Document, Numbers, Paragraph, Plot, Section, Signatures, Table
 from monitor.reports.drawing import Axis, Frame, linear
-from monitor.words import _, clean, language, local_text, parse_utc
+from monitor.words import _, clean, decimal_text, language, local_text, parse_utc
 
 TO_WRITE = "_" * 12  # room for a hand
 TIMELINE, READINGS, DEVIATIONS = 300, 300, 150  # rows on the pages; the CSV files have all
@@ -99,7 +101,7 @@ class _Page:
             (_("SHA-256 of the journal"), journal.sha256),
             (_("entries"), str(len(journal.lines))),
             (_("ledger"), _("entry {n}").format(n=record.n) if record else _("not taken in yet")),
-            (_("made again by"), f"handwheel report debrief {journal.name}"),
+            (_("made again by"), f"handwheel report debrief {record.n if record else journal.name}"),
         ]
         if off == UNKNOWN:
             told.append((_("clock"), _("of another machine; how far it was off is not known")))
@@ -193,16 +195,19 @@ class _Page:
             yield Table("taken_back", columns, tuple(back), about=_("what was taken back"), most=DEVIATIONS)
 
     def _act(self, line: Line) -> str:
-        parts = [kind_words(line.kind), line.text("step", 10), line.text("name", 60), line.text("value", 40),
-                 line.text("unit", 20), _at_asset(line), line.text("text", 200)]  # fmt: skip
+        event = line.text("event", 40)
+        parts = [kind_words(line.kind), line.text("step", 10), line.text("name", 60),
+                 reading_words(line.text("value", 40), line.text("unit", 20)), _at_asset(line),
+                 event_words(event) if event else "", line.text("site", 20) if event else "",
+                 ", ".join(line.texts("sites", 20)), line.text("text", 200)]  # fmt: skip
         return " ".join(part for part in parts if part)
 
     def readings(self) -> Iterable[Block]:
         taken = [one for one in self._period.readings if one.name or one.value]
         rows = [
-            (self._at(one.occurred_us), one.procedure or "-", one.step, one.place, one.value, one.unit,
-             one.low or "-", one.high or "-", within_word(one.in_limits), one.tag or "-",
-             _("taken back") if one.taken_back else "")
+            (self._at(one.occurred_us), one.procedure or "-", one.step, one.place,
+             *value_words(one.value, one.unit), _limit(one.low), _limit(one.high), within_word(one.in_limits),
+             one.tag or "-", _("taken back") if one.taken_back else "")
             for one in taken
         ]  # fmt: skip
         head = (_("when"), _("procedure"), _("step"), _("reading"), _("value"), _("unit"), _("from"), _("to"),
@@ -225,7 +230,7 @@ class _Page:
     def procedures(self) -> Iterable[Block]:
         rows = [self._run(run) for run in self._period.runs.values()]
         head = (_("procedure"), _("title"), _("revision"), _("approved"), _("site"), _("begun"), _("by the role"),
-                _("steps done"), _("left out"), _("ended"), "SHA-256")  # fmt: skip
+                _("steps done"), _("left out"), _("condition not met"), _("ended"), "SHA-256")  # fmt: skip
         yield Table("procedures", head, tuple(rows), about=_("the procedures that were used, each run a line"))
 
     def _run(self, run: Run) -> tuple[Cell, ...]:
@@ -234,7 +239,7 @@ class _Page:
             run.procedure, run.text.title or "-", run.revision or "-",
             _("yes") if run.text.approved else _("NOT APPROVED"), run.site or "-",
             self._line_at(run.started), role_word(run.started.role),
-            count["done"], count["not_applicable"] + count["not_met"],
+            count["done"], count["not_applicable"], count["not_met"],
             self._line_at(run.finished), run.sha256[:12] or "-",
         )  # fmt: skip
 
@@ -281,7 +286,8 @@ class _Page:
     def paper(self) -> Iterable[Block]:
         rows = [
             (self._at(one.occurred_us), self._at(one.recorded_us), self._at(one.entered_us), one.procedure or "-",
-             one.step, " ".join(x for x in (one.place, one.value, one.unit) if x), within_word(one.in_limits), one.text)
+             one.step, " ".join(x for x in (one.place, reading_words(one.value, one.unit)) if x),
+             within_word(one.in_limits), one.text)
             for one in self._period.readings if one.paper and not one.taken_back
         ]  # fmt: skip
         head = (_("it was so"), _("written down"), _("entered"), _("procedure"), _("step"), _("reading"),
@@ -292,7 +298,7 @@ class _Page:
         period = self._period
         silent = [
             (self._line_at(before), self._line_at(after), span_words(span_s),
-             _("nothing recorded for {span}").format(span=span_words(span_s)))
+             _silence(before, after, span_s))
             for before, after, span_s in period.silences
         ]  # fmt: skip
         yield Paragraph(_("Nothing was recorded for more than half an hour:"))
@@ -328,14 +334,18 @@ class _Page:
     def _words(self, line: Line) -> str:
         """What an entry says beside its kind and its place."""
         limits = line.data.get("limits")
-        band = [clean(one, 20) if isinstance(one, str) else "-" for one in limits] if isinstance(limits, list) else []
+        band = (
+            [decimal_text(clean(one, 20)) if isinstance(one, str) else "-" for one in limits]
+            if isinstance(limits, list)
+            else []
+        )
         within = line.data.get("in_limits")
         step = (
             self._step(line.text("run", 40), line.text("step", 10)) if line.kind in ("done", "not_applicable") else ""
         )
         undoes = line.data.get("undoes")
         parts = [
-            line.text("name", 60), line.text("value", 60), line.text("unit", 20), _at_asset(line),
+            line.text("name", 60), reading_words(line.text("value", 60), line.text("unit", 20)), _at_asset(line),
             f"({' - '.join(band[:2])}, {within_word(within)})" if band and isinstance(within, bool) else "",
             event_words(line.text("event", 40)) if line.text("event", 40) else "", line.text("site", 20),
             _("to {role}").format(role=role_word(line.text("to", 24))) if line.text("to", 24) else "",
@@ -349,6 +359,19 @@ class _Page:
 def _at_asset(line: Line) -> str:
     """Where a value was taken: "(P2)"."""
     return f"({line.text('asset', 20)})" if line.text("asset", 20) else ""
+
+
+def _silence(before: Line, after: Line, span_s: float) -> str:
+    """How long nothing was recorded; where the clock was set meanwhile, by the count that nobody sets."""
+    wall_s = span_s if before.at_us is None or after.at_us is None else (after.at_us - before.at_us) / 1e6
+    words = _("nothing recorded for {span}")
+    if abs(wall_s - span_s) > STEP_S:
+        words = _("the clock was set in between; nothing recorded for {span} by the machine's own count")
+    return words.format(span=span_words(span_s))
+
+
+def _limit(text: str) -> Cell:
+    return "-" if not text else Digits(text) if number_of(text) is not None else text
 
 
 def _plot(caption: str, unit: str, some: Sequence[Reading], zone: ZoneInfo) -> Plot:
@@ -366,8 +389,9 @@ def _plot(caption: str, unit: str, some: Sequence[Reading], zone: ZoneInfo) -> P
               for us, value, one in zip(times, values, some, strict=True)]  # fmt: skip
     marks += [frame.across(edge, word) for edge, word in ((low, _("from")), (high, _("to"))) if edge is not None]
     out = sum(one.in_limits is False for one in some)
+    least, most = (decimal_text(f"{value:g}") for value in (min(values), max(values)))
     words = _("{n} readings from {low} to {high} {unit}; {out} out of limits").format(
-        n=len(some), low=f"{min(values):g}", high=f"{max(values):g}", unit=clean(unit, 20), out=out)  # fmt: skip
+        n=len(some), low=least, high=most, unit=clean(unit, 20), out=out)  # fmt: skip
     return Plot("", frame.svg(caption, words, *marks), clean(caption, 120), words)
 
 

@@ -1,8 +1,9 @@
 """The words of a debrief: kinds of entries, deviations, doubts and events as a reader says them."""
 
-from monitor.periods.journal import Doubt
+from monitor.periods.journal import Doubt, number_of
 from monitor.periods.period import Deviation
-from monitor.words import _, clean
+from monitor.reports.document import Cell, Digits, shown
+from monitor.words import _, clean, decimal_text
 
 
 def sort_word(sort: object) -> str:
@@ -22,6 +23,26 @@ def span_words(seconds: float | None) -> str:
     if minutes < 2_880:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def short_words(seconds: float) -> str:
+    """A span of time of a clock, not of a person: to the second where it is short."""
+    return f"{seconds:.0f} s" if seconds < 120 else span_words(seconds)
+
+
+def value_words(value: str, unit: str) -> tuple[Cell, str]:
+    """A value as it was read and its unit; an answer, a time of day and a text have none."""
+    if unit == "yes/no":
+        return {"yes": _("yes"), "no": _("no")}.get(value, value), ""
+    if unit in ("HH:MM", "text"):
+        return value, ""
+    return value if number_of(value) is None else Digits(value), unit
+
+
+def reading_words(value: str, unit: str) -> str:
+    """Both in one text."""
+    told, unit = value_words(value, unit)
+    return " ".join(part for part in (shown(told), unit) if part)
 
 
 def within_word(within: object) -> str:
@@ -69,9 +90,13 @@ def deviation_words(one: Deviation) -> str:
         "hold_passed": _("the HOLD at step {text} was gone past, nobody had released it"),
         "verifying_passed": _("step {text} was gone past, no second person had verified it"),
         "steps_left": _("ended with steps left: {text}"),
-        "not_ended": _("the run was never ended"), "unmet": _("handed back although: {text}"),
+        "not_ended": _("the run was never ended"),
+        "unmet": _("handed back, NOT MET or not to be told: {text}"),
     }  # fmt: skip
-    return words.get(one.kind, clean(one.kind, 20)).format(text=clean(one.text, 400) or "-")
+    text = clean(one.text, 400) or "-"
+    if one.kind in ("out_of_limits", "unmet"):
+        text = decimal_text(text)
+    return words.get(one.kind, clean(one.kind, 20)).format(text=text)
 
 
 def question_words(one: Deviation) -> str:
@@ -82,6 +107,9 @@ def question_words(one: Deviation) -> str:
 
 def doubt_words(one: Doubt) -> str:
     """What speaks against a journal."""
+    seconds = number_of(one.found)
+    back = seconds is not None and seconds < 0
+    span = clean(one.found, 20) if seconds is None else short_words(abs(seconds))
     words = {
         "torn": _("{found} lines are torn or no entries (a power cut, or a hand)"),
         "unknown": _("entries of a kind that is not known here, kept: {found}"),
@@ -92,9 +120,10 @@ def doubt_words(one: Doubt) -> str:
         "no_time": _("{found} entries have no time"),
         "future": _("{found} entries lie in the future; the clock was wrong, or is"),
         "never_set": _("{found} entries are older than any journal can be: the clock was not set"),
-        "clock_set": _("the clock was set by {found} s before this entry"),
-        "clock_back": _("the clock runs back by {found} s before this entry"),
-        "mono_back": _("the machine's own count runs back by {found} s within one boot"),
+        "clock_set": _("the clock was set back by {span} before this entry") if back else
+                     _("the clock was set ahead by {span} before this entry"),
+        "clock_back": _("this entry is {span} earlier, by its clock, than the one before it"),
+        "mono_back": _("the machine's own count is {span} smaller than at the entry before, within one boot"),
         "clock_unknown": _("the clock of another machine; how far it was off is not known"),
         "altered": _("what was taken in before stands otherwise here: entries were changed, or two machines went on "
                      "with one journal"),
@@ -102,9 +131,10 @@ def doubt_words(one: Doubt) -> str:
         "real_meanwhile": _("a drill while the plant was run by hand (ledger entry {found}): was all of it drill?"),
         "drill_meanwhile": _("a drill went on meanwhile (ledger entry {found}): real acts may stand in its journal"),
         "blind_meanwhile": _("a drill while handwheel itself did not run ({found}): was all of it drill?"),
+        "early": _("a line from paper is of {span} before its run or its period began: is its day right?"),
         "limits": _("the entry contradicts its own limits: {found}"),
         "held": _("a HOLD that the fallback keeps was not kept here, or another role released it ({found})"),
         "stray": _("{found} entries belong to runs that never began"),
         "after_end": _("{found} entries were written after the end"),
     }  # fmt: skip
-    return words.get(one.word, clean(one.word, 20)).format(found=clean(one.found, 120))
+    return words.get(one.word, clean(one.word, 20)).format(found=clean(one.found, 120), span=span)

@@ -17,9 +17,15 @@ from typing import Any
 from monitor.ledger import head, head_at
 from monitor.plant import Settings
 from monitor.state import State, atomic_write
-from monitor.words import _, number_text
+from monitor.words import _, decimal_text, number_text
 
 Cell = str | int | float | None
+
+
+class Digits(str):
+    """A number as somebody wrote it: on a page with the decimal mark of the language, in the CSV as it is."""
+
+    __slots__ = ()
 
 
 def command_text(settings: Settings, state: State, *words: str) -> str:
@@ -147,6 +153,8 @@ def shown(cell: Cell) -> str:
     """A cell as a reader sees it."""
     if cell is None:
         return "-"
+    if isinstance(cell, Digits):
+        return decimal_text(cell)
     if isinstance(cell, bool | str):
         return str(cell)
     return str(cell) if isinstance(cell, int) else number_text(cell)

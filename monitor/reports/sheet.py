@@ -6,14 +6,14 @@ Text that a spreadsheet would take for a formula gets an apostrophe before it; n
 import csv
 import io
 
-from monitor.reports.document import Cell, Table
+from monitor.reports.document import Cell, Digits, Table
 
 _FORMULA = tuple("=+-@|\t\r\n＝＋－＠")
 
 
 def guarded(cell: Cell) -> Cell:
     """A cell that no spreadsheet runs."""
-    if isinstance(cell, str) and cell.lstrip(" ").startswith(_FORMULA):
+    if isinstance(cell, str) and not isinstance(cell, Digits) and cell.lstrip(" ").startswith(_FORMULA):
         return "'" + cell
     return cell
 

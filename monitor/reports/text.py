@@ -1,5 +1,6 @@
 """A Document as plain text of 80 columns: what any printer and any terminal can show."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -7,6 +8,7 @@ from monitor.reports.document import Document, Numbers, Paragraph, Plot, Section
 from monitor.words import _
 
 WIDTH = 80
+NAME = re.compile(r"[\w-]+\.[\w.]+")  # a tag: broken over two lines it cannot be read
 READABLE = 12  # letters that a column of words needs: with less, its cells become towers
 MARKS = {"plain": "", "note": "! ", "warning": "!! "}
 
@@ -50,21 +52,22 @@ def _section(section: Section, width: int) -> list[str]:
 
 
 def _wrap(text: str, width: int, indent: str = "") -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=True) or [""]
+    return textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=not NAME.search(text)) or [""]
 
 
 def table_lines(table: Table, width: int = WIDTH) -> list[str]:
     """A table in columns, whose widest wrap; where there is no room for columns, row by row with the head's words."""
     cells = [[shown(cell) for cell in row] for row in table.seen]
     columns = range(len(table.head))
-    needed = sum(min(max((len(row[one]) for row in cells), default=1), READABLE) + 2 for one in columns) - 2
-    if needed > width:
+    names = [max((len(word) for row in cells for word in NAME.findall(row[one])), default=0) for one in columns]
+    longest = [max((len(row[one]) for row in cells), default=1) for one in columns]
+    if sum(max(min(longest[one], READABLE), names[one]) + 2 for one in columns) - 2 > width:
         return _listed(table, cells, width)
     rows: list[Sequence[str]] = [table.head, *cells]
     widths = [max((len(row[column]) for row in rows), default=1) or 1 for column in range(len(table.head))]
     room = width - 2 * (len(widths) - 1)
-    while sum(widths) > room and max(widths) > 4:
-        widths[widths.index(max(widths))] -= 1
+    while sum(widths) > room and (wide := [one for one in columns if widths[one] > max(4, names[one])]):
+        widths[max(wide, key=widths.__getitem__)] -= 1
     numeric = [
         bool(cells) and all(isinstance(row[column], int | float) or row[column] is None for row in table.seen)
         for column in range(len(widths))
@@ -89,7 +92,8 @@ def _listed(table: Table, cells: Sequence[Sequence[str]], width: int) -> list[st
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> list[str]:
-    parts = [textwrap.wrap(cell, one, break_long_words=True) or [""] for cell, one in zip(cells, widths, strict=True)]
+    parts = [textwrap.wrap(cell, one, break_on_hyphens=not NAME.search(cell)) or [""]
+             for cell, one in zip(cells, widths, strict=True)]  # fmt: skip
     lines = []
     for index in range(max(len(part) for part in parts)):
         words = [part[index] if index < len(part) else "" for part in parts]

@@ -99,3 +99,10 @@ def test_a_po_file_that_was_edited_but_not_compiled_is_reported(domain, tmp_path
 )
 def test_placeholders_are_what_format_would_replace(text, found):
     assert placeholders(text) == found
+
+
+@pytest.mark.parametrize("shipped", DOMAINS, ids=lambda one: one.name)
+def test_the_ledger_and_a_run_have_one_german_word_each(shipped):
+    german = (shipped.locale / "de" / "LC_MESSAGES" / f"{shipped.name}.po").read_text()
+    said = "".join(line.strip().strip('"') for line in german.splitlines() if not line.startswith("#"))
+    assert not [word for word in ("Hauptbuch", "Ausführung") if word in said], "it is: Register, Durchgang"

@@ -11,7 +11,7 @@ from pypdf import PdfReader
 from monitor.periods.journal import journal_of
 from monitor.periods.period import period_of
 from monitor.reports import debrief
-from monitor.reports.document import Plot, write_report
+from monitor.reports.document import Plot, shown, write_report
 from monitor.reports.page import render_html
 from monitor.reports.pdf import render_pdf
 from monitor.reports.text import WIDTH, render_text
@@ -140,6 +140,39 @@ def test_each_language_has_the_whole_page_and_the_pdf_is_tagged(language, tmp_pa
     assert pdf.trailer["/Root"]["/MarkInfo"]["/Marked"]
     said = {"en": "Deviations", "fr": "Écarts", "de": "Abweichungen"}[language]
     assert said in render_text(told)
+
+
+GERMAN_TAG = "N-M05.residual_chlorine"
+
+
+def test_a_german_reads_his_own_marks_and_whole_names_and_what_was_not_met_says_so(tmp_path):
+    use_language("de")
+    made = Maker().act("declared", sites=["G"]).start()
+    made.act("seen", event="overflow", site="G").act("undo", undoes=3)
+    made.read("0.05", name="Chlor", unit="mg/l", limits=("0.10", "0.50"), within=False, tag=GERMAN_TAG)
+    made.read("yes", step="1", name="Überlauf gesehen", unit="yes/no", limits=(None, None), within=None)
+    made.read("07:01", step="1", name="Zeit des Anrufs", unit="HH:MM", limits=(None, None), within=None)
+    made.done("4", kind="not_met").done("1", kind="not_applicable", text="x")
+    made.wait(3_600, wall_s=-3_358).act("note", text="v1.2 bleibt")
+    made.act("handed_back", unmet=["handwheel antwortet seit 5 min: 2.5 min"], text="Telefon")
+    told = document(made)
+    text = " ".join(shown(cell) for one in told.tables() for row in one.rows for cell in row)
+    rows = {row[3]: row for row in table(told, "readings").rows}
+    assert (rows["Überlauf gesehen"][4:6], rows["Zeit des Anrufs"][4:6]) == (("ja", ""), ("07:01", ""))
+    for said in (
+        "Chlor 0,05 mg/l", "0,10 0,50", "zurückgegeben, NICHT ERFÜLLT oder nicht festzustellen: "
+        "handwheel antwortet seit 5 min: 2,5 min: Telefon", "gesehen Überlauf G",
+        "die Uhr wurde vor diesem Eintrag um 116 min zurückgestellt",
+        "die Uhr wurde dazwischen gestellt; nach der eigenen Zählung der Maschine 60 min nichts aufgezeichnet",
+    ):  # fmt: skip
+        assert said in text
+    assert GERMAN_TAG in render_text(told)
+    assert "-3358" not in text
+    assert "yes" not in text
+    (run,) = table(told, "procedures").rows
+    assert run[7:10] == (0, 1, 1), "done, left out, condition not met"
+    files = write_report(told, tmp_path, "x")
+    assert ",0.05," in files["csv readings"].read_text(), "a program reads one decimal mark"
 
 
 HOSTILE = '<script>alert(1)</script> #eval("1") $x$ \x1b[31m\u202e {braces} =cmd|1 "quote" \x00 @import'

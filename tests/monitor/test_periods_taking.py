@@ -509,3 +509,33 @@ def test_a_copy_that_is_gone_or_another_one_is_said_and_makes_no_debrief(state, 
     assert not told.ledger
     with pytest.raises(UserError, match="bring it in again"):
         taking.kept(state, next(iter(entries(state, ("period",)))), LATER_US)
+
+
+def test_the_debrief_of_an_imported_journal_is_made_again_by_the_command_that_it_names(state, config, tmp_path, capsys):
+    path = a_night().write(tmp_path / "stick")
+    assert handwheel(config, state, "import", "period", str(path), "--clock-off", "0", "--yes") == 0
+    (record,) = entries(state, ("period",))
+    text = (state.reports / f"{record.data['report']}.txt").read_text()
+    (again,) = [line for line in text.splitlines() if line.startswith("made again by")]
+    words = again.split("handwheel ", 1)[1].split()
+    assert words == ["report", "debrief", str(record.n)]
+    capsys.readouterr()
+    assert handwheel(config, state, *words, "--print", "--out", str(tmp_path / "again")) == 0
+    assert text in capsys.readouterr().out
+    assert handwheel(config, state, "report", "debrief", path.name, "--out", str(tmp_path / "again")) == 0
+
+
+def test_a_line_from_paper_that_became_yesterdays_is_doubted_and_its_sample_says_so(state, config):
+    made = Maker().act("declared", sites=["G"]).start()
+    for before_s, more in ((-30, {"run": "P-03-1"}), (300, {"run": "P-03-1"}), (300, {}), (80_000, {})):
+        at = utc_text(START_US + 40_000_000 - before_s * 1_000_000)
+        made.act("paper", procedure="P-03", step="3", name="flow", value=f"{60 + len(made.lines)}.5", unit="m3/h",
+                 in_limits=True, tag=FLOW, occurred=at, recorded=at, text="", **more)  # fmt: skip
+    made.act("handed_back").write(state.journal)
+    run(state, config)
+    assert [one.get("doubt") for one in of(state, "reading")] == [None, "early", None, "early"]
+    (period,) = of(state, "period")
+    assert period["doubts"] == ["early"]
+    assert sum("from before its run or period" in one for one in samples(state, config)["detail"]) == 2
+    text = " ".join((state.reports / f"{period['report']}.txt").read_text().split())
+    assert "a line from paper is of 22 h 13 min before its run or its period began: is its day right?" in text
