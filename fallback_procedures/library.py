@@ -114,7 +114,7 @@ def load(manual: Path | None, languages: tuple[str, ...] = LANGUAGES) -> Library
             notes += [f"{path}: line {fault.line}: {fault.text}" for fault in entry.faults[:1]]
         entries = {key: compared(entry, original_of(entries, entry.id)) for key, entry in entries.items()}
         notes += [f"{one.path}: {one.procedure.doubt}" for one in entries.values()
-                  if one.procedure and one.procedure.doubt]  # fmt: skip
+                  if one.procedure and one.procedure.doubt and one.origin == "site"]  # fmt: skip
         sheets = own_of(manual / "sheets", manual, read_sheet, newest)
         notes += sheets.notes
     notes = [clean(note, 300) for note in notes]
@@ -159,7 +159,7 @@ def compared(entry: Entry, original: Entry | None) -> Entry:
     if original.procedure is None:
         told = ["that one has faults"]
     else:
-        told = [what.replace("in English", "there") for _line, what in differences(text, original.procedure)]
+        told = [what for _line, what in differences(text, original.procedure)]
         if text.is_translation and text.translation.split()[-1] < original.procedure.effective:
             told.append(f"it was reviewed on {text.translation.split()[-1]}, before that revision was made")
     if not told:
@@ -187,7 +187,7 @@ def entry_of(path: Path, origin: str, raw: bytes) -> Entry:
     if procedure and path.parent.name in LANGUAGES and procedure.language != path.parent.name:
         told = f"LANGUAGE says {procedure.language}, and the folder is {path.parent.name}; one of them is wrong"
         procedure, faults = None, (Fault(1, told),)
-    text = decode(raw)[0] or raw.decode("utf-8", "replace")
+    text = decode(raw)[0] or raw.replace(b"\0", b"").decode("utf-8", "replace").lstrip("\ufffd")  # UTF-16 is read so
     if procedure:
         return Entry(procedure.id, procedure.language, origin, path, text, procedure, ())
     language = path.parent.name if path.parent.name in LANGUAGES else "en"

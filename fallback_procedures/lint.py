@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fallback_procedures.flow import never_ending, never_reached
-from fallback_procedures.library import Entry, Library, dated, load, read_entry
+from fallback_procedures.library import Entry, Library, dated, load, original_of, read_entry
 from fallback_procedures.place import Place
 from fallback_procedures.procedure import UNITS, Procedure, Step, Target
 from fallback_procedures.sheet import labels
@@ -264,13 +264,14 @@ def texts(procedure: Procedure) -> Iterator[tuple[int, str]]:
 def sentences(library: Library, entries: list[Entry]) -> list[str]:
     """Faults and findings of these files, one line each: file, line, rule, text."""
     there, told = known(library), []
+    every = {**library.entries, **{(entry.id, entry.language): entry for entry in entries}}
     for entry in entries:
         told += [f"{entry.path}: line {fault.line}: {fault.text}" for fault in entry.faults]
         found = findings(entry.procedure, there) if entry.procedure else []
-        english = next((one for one in entries if (one.id, one.language) == (entry.id, "en")), None)
-        english = english or library.entries.get((entry.id, "en"))
-        if entry.procedure and english and english.procedure and entry.procedure.is_translation:
-            found += [Finding(line, "TR", text) for line, text in differences(entry.procedure, english.procedure)]
+        original = original_of(every, entry.id)
+        ours = original and original.origin == "site" and entry.origin == "shipped"  # then nobody can mend this one
+        if entry.procedure and original and original.procedure and entry.procedure.is_translation and not ours:
+            found += [Finding(line, "TR", text) for line, text in differences(entry.procedure, original.procedure)]
         told += [f"{entry.path}: line {one.line}: {one.rule}: {one.text}" for one in found]
     return told
 
@@ -291,7 +292,8 @@ def check(files: list[str], place: Place) -> int:
                 return 2
             entries.append(dated(entry, library.newest))
     lines = sentences(library, entries)
-    lines += [f"{one.path}: {one.procedure.doubt}" for one in entries if one.procedure and one.procedure.doubt]
+    lines += [f"{one.path}: {one.procedure.doubt}" for one in entries
+              if one.procedure and one.procedure.doubt and one.origin == "site"]  # fmt: skip
     if not files:
         lines += [*library.own_lines, *masters(place, library).lines]
         said = {clean(line, 300) for line in lines}  # as the notes are

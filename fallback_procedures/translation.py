@@ -15,33 +15,33 @@ from fallback_procedures.procedure import TEXT_UNITS, UNITS, Procedure, Reading,
 SAME_UNITS = {"%LEL": "%LEL", "%UEG": "%LEL", "%LIE": "%LEL", "Umdr.": "a count"}  # one unit in three languages
 
 
-def differences(translated: Procedure, english: Procedure) -> Iterator[tuple[int, str]]:
+def differences(translated: Procedure, original: Procedure) -> Iterator[tuple[int, str]]:
     """(line of the translation, what differs there); nothing where both say the same."""
+    there = {"en": "in English"}.get(original.language, f"in the text in {original.language}")
     for what in ("id", "kind", "revision", "effective", "forms", "review_by"):
-        own, other = getattr(translated, what), getattr(english, what)
+        own, other = getattr(translated, what), getattr(original, what)
         if own != other:
-            yield 1, f"{what.replace('_', ' ')} is {told(own)}, in English {told(other)}"
-    if [one.text for one in translated.applies] != [one.text for one in english.applies]:
-        yield 1, "APPLIES differs from the English text"
-    numbers, others = ([step.number for step in one.steps] for one in (translated, english))
+            yield 1, f"{what.replace('_', ' ')} is {told(own)}, {there} {told(other)}"
+    if [one.text for one in translated.applies] != [one.text for one in original.applies]:
+        yield 1, f"APPLIES is another one than {there}"
+    numbers, others = ([step.number for step in one.steps] for one in (translated, original))
     if numbers != others:
-        yield 1, f"it has the steps {told(numbers)}, in English {told(others)}"
+        yield 1, f"it has the steps {told(numbers)}, {there} {told(others)}"
         return
-    for own_step, other_step in zip(translated.steps, english.steps):
+    for own_step, other_step in zip(translated.steps, original.steps):
         for what, own, other in zip(PARTS, shape(own_step), shape(other_step)):
             if own != other:
-                yield own_step.line, f"step {own_step.number}: {what}: {told(own)}, in English {told(other)}"
+                yield own_step.line, f"step {own_step.number}: {what}: {told(own)}, {there} {told(other)}"
     repeats = [[(one.first, one.last, one.every, one.for_s, one.then) for one in text.repeats]
-               for text in (translated, english)]  # fmt: skip
+               for text in (translated, original)]  # fmt: skip
     if repeats[0] != repeats[1]:
-        yield (translated.repeats[0].line if translated.repeats else 1), "the repeats differ from the English text"
-    for what, own, other in (("PURPOSE", translated.purpose, english.purpose), ("WHEN", translated.when, english.when),
-                             ("NEEDS", translated.needs, english.needs),
-                             ("HAND BACK", translated.hand_back, english.hand_back)):  # fmt: skip
+        yield (translated.repeats[0].line if translated.repeats else 1), f"the repeats are others than {there}"
+    for what in ("purpose", "when", "needs", "hand_back"):
+        own, other = getattr(translated, what), getattr(original, what)
         if figures(own) != figures(other):
-            yield 1, f"{what}: {told(figures(own))}, in English {told(figures(other))}"
-    if translated.kind == "form" and values_of("\n".join(translated.page)) != values_of("\n".join(english.page)):
-        yield 1, "the page has other site values than in English"
+            yield 1, f"{what.replace('_', ' ').upper()}: {told(figures(own))}, {there} {told(figures(other))}"
+    if translated.kind == "form" and values_of("\n".join(translated.page)) != values_of("\n".join(original.page)):
+        yield 1, f"the page has other site values than {there}"
 
 
 PARTS = ("warnings", "releases", "readings", "parts", "condition", "links", "timer", "numbers")

@@ -18,7 +18,7 @@ from monitor.plant import MODELLED, RIGHTS, Settings
 from monitor.probe.target import taken_by_daemon
 from monitor.quality import OLD_S, STALE_PERIODS, QualityMachine, explain, machine_of
 from monitor.settings.load import JOBS
-from monitor.state import State
+from monitor.state import TEXTS, State
 from monitor.words import age_text, clean, quantity_text
 
 SERIAL = ("modbus_rtu", "modbus_rtu_over_tcp")
@@ -106,14 +106,14 @@ def _hand_lines(settings: Settings) -> list[str]:
     sites, lines = {site.id for site in settings.sites}, []
     for folder in ("procedures", "sheets", "setpoints"):
         place = settings.folder / folder
-        names = sorted(one.relative_to(place) for one in place.rglob("*.txt") if one.stem != "README")
+        names = sorted(one.relative_to(place) for one in place.rglob(TEXTS) if one.stem != "README")
         lines.append(f"  {folder}/: {', '.join(map(str, names[:12])) or 'none'}{' ...' if len(names) > 12 else ''}")
         strange = [str(one) for one in names if folder != "procedures" and one.stem not in sites]
         if strange:
             lines.append(
                 f"    WARNING: named after no site: {', '.join(strange[:8])}; the sites are {', '.join(sites)}"
             )
-    missing = sorted(sites - {path.stem for path in (settings.folder / "sheets").glob("*.txt")})
+    missing = sorted(sites - {path.stem for path in (settings.folder / "sheets").glob(TEXTS)})
     if missing:
         words = "safety limits are missing there, and no real run can begin; handwheel-manual --check says which"
         lines.append(f"    WARNING: no sheet of {', '.join(missing)}: {words}")

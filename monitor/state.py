@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SOCKET_LIMIT = 100  # a Unix socket's path must fit into 108 bytes on Linux, less elsewhere
 DEFAULT = Path("/var/lib/handwheel")
+TEXTS = "*.[tT][xX][tT]"  # procedures, sheets and setpoints, also as Windows names them
 
 
 @dataclass(frozen=True, slots=True)

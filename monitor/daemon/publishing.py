@@ -23,7 +23,7 @@ from monitor.heartbeat import LastKnown, Moment, last_known_text
 from monitor.pace import unhurried
 from monitor.periods.named import keep_named
 from monitor.plant import Settings
-from monitor.state import State, atomic_write, read_plain
+from monitor.state import TEXTS, State, atomic_write, read_plain
 from monitor.words import utc_text
 
 LOG = logging.getLogger("handwheel.daemon")
@@ -99,7 +99,7 @@ def publish_folder(settings: Settings, state: State) -> list[str]:
         if target.is_symlink():  # somebody of the group could lead us to files that are not ours
             target.unlink()
         target.mkdir(mode=0o2750, exist_ok=True)
-        wanted = {path.relative_to(source) for path in source.rglob("*.txt") if path.is_file()}
+        wanted = {path.relative_to(source) for path in source.rglob(TEXTS) if path.is_file()}
         for path in sorted(wanted):
             raw = (source / path).read_bytes()[:SIZE_LIMIT]
             copy = target / path
@@ -107,7 +107,7 @@ def publish_folder(settings: Settings, state: State) -> list[str]:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 atomic_write(copy, raw)
                 changed.append(f"{name}/{path}")
-        for copy in target.rglob("*.txt"):
+        for copy in target.rglob(TEXTS):
             if copy.relative_to(target) not in wanted:
                 copy.unlink(missing_ok=True)
                 changed.append(f"{name}/{copy.relative_to(target)}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from monitor.plant import Settings
-from monitor.state import State, atomic_write, read_plain
+from monitor.state import TEXTS, State, atomic_write, read_plain
 
 LIMIT = 1_000_000  # bytes of a sheet, as it is published
 KEPT_LIMIT = 16_000_000  # bytes
@@ -37,7 +37,7 @@ def _path(state: State) -> Path:
 
 
 def _of_sheets(folder: Path) -> Named:
-    return frozenset(row for path in folder.rglob("*.txt") for row in _rows(path))
+    return frozenset(row for path in folder.rglob(TEXTS) for row in _rows(path))
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -37,7 +37,7 @@ from monitor.plant import Settings
 from monitor.progress import Work, on_terminal
 from monitor.reports.sheet import guarded
 from monitor.sqlite_file import reading
-from monitor.state import State
+from monitor.state import TEXTS, State
 from monitor.transfer import tables
 from monitor.transfer.entries import Counted, write_csv, write_lines
 from monitor.transfer.export import tell_ledger
@@ -311,7 +311,7 @@ def configuration(root: Path, told: list[str]) -> list[Path]:
     """The files of a configuration that may be given away: none that holds a secret or that a secret's key names."""
     tomls = sorted(path for path in root.rglob("*.toml") if not path.is_symlink())
     named = {Path(one).name for path in tomls for one in _named_secrets(path)}
-    texts = [path for folder in ("sheets", "procedures", "setpoints") for path in (root / folder).rglob("*.txt")]
+    texts = [path for folder in ("sheets", "procedures", "setpoints") for path in (root / folder).rglob(TEXTS)]
     taken = []
     for path in [*tomls, *sorted(root.rglob("*.csv")), *sorted(texts)]:
         if path.is_symlink() or not path.is_file() or path.name in named:

@@ -161,7 +161,7 @@ def test_a_reviewed_translation_that_says_the_same_runs(tmp_path):
 
 @pytest.mark.parametrize(("files", "why"), [
     ({"P_03": REVIEWED.replace("safety limits - to 5", "safety limits - to 50", 1)}, "step 1: readings"),
-    ({"P_03": ENGLISH.replace("REVISION   2", "REVISION   9", 1), "P_03_de": REVIEWED}, "revision is 2, there 9"),
+    ({"P_03": ENGLISH.replace("REVISION   2", "REVISION   9", 1), "P_03_de": REVIEWED}, "revision is 2, in English 9"),
     ({"P_03": REVIEWED.replace(f"on {time.strftime('%Y-%m-%d')}", "on 2025-01-01")}, "reviewed on 2025-01-01, before"),
     ({"P_03": REVIEWED.replace(f"on {time.strftime('%Y-%m-%d')}", f"on {TOMORROWS}")}, "is after today"),
     ({"P_03": ENGLISH.replace("OWNER", "OWNR"), "P_03_de": REVIEWED}, "that one has faults"),
@@ -180,6 +180,29 @@ def test_a_translation_that_is_not_proved_to_be_the_same_is_for_drills_and_says_
     (tmp_path / "procedures").rename(tmp_path / "manual" / "procedures")
     checked = manual("--state", str(tmp_path), "--check")
     assert (checked.returncode, why in checked.stdout.decode()) == (1, True)
+
+
+@pytest.mark.parametrize(("name", "raw"), [
+    ("P-03.TXT", ENGLISH.replace("REVISION   2", "REVISION   9").encode()),
+    ("lift.txt", ENGLISH.replace("Keeps", "K\xe4eps").encode("latin-1")),
+    ("lift.txt", ENGLISH.encode("utf-16")),
+])  # fmt: skip
+def test_a_sites_own_procedure_is_seen_however_windows_saved_it(tmp_path, name, raw):
+    write(tmp_path, "procedures", {name: raw})
+    entry = load(tmp_path).get("P-03", "en")
+    assert (entry.origin, entry.path.name) == ("site", name)
+    assert entry.procedure is None or entry.procedure.revision == "9"
+
+
+def test_a_french_text_is_compared_with_the_sites_original_and_not_with_the_shipped_one(tmp_path, capsys):
+    today = f"translation reviewed by engineer on {time.strftime('%Y-%m-%d')}"
+    for language, text, state in (("de", GERMAN, "original"), ("fr", FRENCH, today)):
+        mine = text.replace(UNREVIEWED, state).replace("safety limits - to 5", "safety limits - to 4", 1)
+        write(tmp_path, "procedures", {f"{language}/P-03.txt": mine})
+    library = load(tmp_path)
+    assert [no_real_run(library, one) for one in ("de", "fr")] == ["", ""]
+    check([], Place(tmp_path))
+    assert "nothing found" in capsys.readouterr().out
 
 
 def test_a_sites_own_original_in_german_holds_before_the_shipped_english(tmp_path):

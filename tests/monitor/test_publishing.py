@@ -36,6 +36,17 @@ def test_a_link_in_place_of_a_folder_leads_to_nobody_elses_files(tmp_path):
     assert (state.sheets.is_symlink(), (state.sheets / "G.txt").read_text()) == (False, "SHEET  site G  ours\n")
 
 
+def test_a_sheet_that_windows_saved_in_capitals_is_published_and_taken_back(tmp_path):
+    settings = load(configure(tmp_path / "config", 502))
+    (settings.folder / "sheets").mkdir(exist_ok=True)
+    sheet = settings.folder / "sheets" / "R.TXT"
+    sheet.write_text("SHEET  site R  ours\n")
+    state = State(tmp_path / "state").make()
+    assert "sheets/R.TXT" in publish_folder(settings, state)
+    sheet.unlink()
+    assert publish_folder(settings, state) == ["sheets/R.TXT"]
+
+
 def test_what_a_published_sheet_names_is_kept_when_it_is_gone(tmp_path):
     settings = load(configure(tmp_path / "config", 502))
     (settings.folder / "sheets").mkdir(exist_ok=True)
