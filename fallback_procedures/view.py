@@ -5,6 +5,8 @@ Pure functions; a line never exceeds its width and says everything without colou
 
 from __future__ import annotations
 
+import re
+
 from fallback_procedures.limits import limits_text, missing_safety
 from fallback_procedures.own_files import OfSite
 from fallback_procedures.procedure import Procedure, Reading, Repeat, Span, Step
@@ -33,6 +35,7 @@ def spoken(text: str, sheet: Sheet) -> str:
         ("REFER TO", _("REFER TO")),
     ):
         text = text.replace(fixed, told)
+    text = re.sub(r"\b(P-[0-9]{2}) step ([1-9][0-9]?[a-z]?)", lambda of: f"{of[1]} {steps_text(of[2], of[2])}", text)
     for fixed, told in (("IF", _("IF")), ("WHEN", _("WHEN")), ("WHILE", _("WHILE")), ("THEN", _("THEN"))):
         text = " ".join(told if part == fixed else part for part in text.split(" "))
     return text

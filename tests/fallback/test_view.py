@@ -18,7 +18,7 @@ from fallback_procedures.run import Mark, Run, Taken
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import document_lines, value_text
+from fallback_procedures.view import document_lines, spoken, value_text
 from fallback_procedures.words import LANGUAGES, harmless, moment_typed, use_language
 
 from .conftest import SHEET
@@ -147,3 +147,12 @@ def test_a_reading_of_words_asks_without_empty_brackets():
     assert "[" not in reading_prompt(run)
     assert reading_prompt(run)
     assert parse(procedure.source)[0] is not None
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "P-10 step 2a."), ("de", "P-10 Schritt 2a."), ("fr", "P-10 étape 2a.")]
+)
+def test_a_step_of_another_page_is_named_in_the_language_of_the_page(language, told):
+    use_language(language)
+    for verb in ("GO TO", "REFER TO"):
+        assert spoken(f"{verb} P-10 step 2a.", Sheet()).endswith(told)
