@@ -1,5 +1,6 @@
 """The time run by hand, brought home: journals of the fallback become entries, samples and a debrief.
 
+    folder      the files of the journals, in one order
     journal     a journal's file as it lies there: its entries, and what cannot be believed of it
     procedure   the little that is read of a procedure's text, as the journal holds it
     walk        where a run stood, and which HOLDs, second persons and rounds it went past

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.errors import UserError
 from monitor.periods.entries import OWN, UNKNOWN, known_of, off_s, tag_doubts
+from monitor.periods.folder import in_order
 from monitor.periods.journal import journal_of, raw_of
 from monitor.periods.named import named_tags
 from monitor.periods.period import Period, period_of
@@ -50,7 +51,7 @@ def _journals(path: Path) -> Iterator[Path]:
         yield path
         return
     for folder in (path / "manual" / "journal", path / "handwheel-journal", path / "journal", path):
-        if found := sorted(folder.glob("*.jsonl")):
+        if found := in_order(folder, time.time_ns() // 1000):
             yield from found
             return
     raise UserError(_("{folder}: no journal lies there (*.jsonl in manual/journal)").format(folder=clean(path)))
@@ -64,7 +65,7 @@ def _own(args: argparse.Namespace, settings: "Settings", state: State) -> int:
     from monitor.lock import hold_lock, lock_is_free
 
     if args.check:
-        for path in sorted(state.journal.glob("*.jsonl")):
+        for path in in_order(state.journal, time.time_ns() // 1000):
             _show(_read(path)[0], settings, state)
         return 0
     if not lock_is_free(state):

@@ -8,7 +8,6 @@ has no such entry is gone on with at the next run: nothing is there twice, and n
 
 import hashlib
 import json
-import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from drivers.errors import UserError
 from drivers.record import Reason
 from monitor.ledger import Record, entries
 from monitor.periods.entries import OWN, UNKNOWN, Known, known_of, off_us, rows_of, tag_doubts
+from monitor.periods.folder import Stamp, in_order, stamps
 from monitor.periods.journal import Doubt, journal_of, raw_of
 from monitor.periods.named import named_tags
 from monitor.periods.period import Period, period_of
@@ -34,13 +34,14 @@ if TYPE_CHECKING:
     from monitor.transfer.staging import Facts
     from monitor.transfer.taking import Taken
 
-FILES = 2_000  # journals that the ledger does not know and that are looked at in one go
+FILES = 2_000  # journals that are new or were written to and are looked at in one go
 DRILLS = "drills.json"  # below STATE/manual/facts
 FAULTS = 5  # files that are no journals, of which each is named
-_NAMED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{6}Z(-[0-9]+)?\.jsonl")  # as the fallback names them
 GAPS = 200  # entries of gaps of one period: the longest
 JOURNAL, CLOCK_OFF = "journal.jsonl", "clock_off="  # of a staged import: its file, and what was asked about it
 SAME_S = 60.0  # a gap of telemetry that is shorter is none
+# what has nothing to take in as it stands: at home, not ended, or no journal (and why)
+_settled: dict[Path, tuple[Stamp, str]] = {}
 
 
 @dataclass(slots=True)
@@ -57,38 +58,35 @@ def take_waiting(state: State, settings: Settings, now_us: int, tell: Tell = sil
     """Go on with what the ledger knows and is not finished, then enter each ended journal that it does not know."""
     records = list(entries(state, ("period", "reading", "report")))
     publish_drills(state, records)
-    made, told = Brought(), list[str]()
+    made, words = Brought(), list[str]()
     for record in unfinished(records):
-        told.append(finish(state, settings, record, records, now_us, made, tell))
+        words.append(finish(state, settings, record, records, now_us, made, tell))
     known = known_of(records)
-    faults, looked, left = list[str](), 0, 0
-    for path in _newest_first(state):
-        if looked >= FILES:
-            left += 1
-            continue
-        looked += 1
+    there = stamps(in_order(state.journal, now_us))
+    for path in _settled.keys() - there.keys():
+        del _settled[path]
+    waiting = [path for path, stamp in there.items() if (told := _settled.get(path)) is None or told[0] != stamp]
+    for path in waiting[:FILES]:
+        why = ""
         try:
             raw = raw_of(path)
-            if hashlib.sha256(raw).hexdigest() in known.shas:
-                looked -= 1  # is at home: takes nobody's place
-                continue
-            period = period_of(journal_of(path.name, raw, now_us))
+            if hashlib.sha256(raw).hexdigest() not in known.shas:
+                period = period_of(journal_of(path.name, raw, now_us))
+                if period.ended is not None:
+                    made.ledger += enter(state, settings, period, raw, known, now_us, role=None, via="worker",
+                                         clock_off=OWN)  # fmt: skip
+                    made.more = True
+                    words.append(_("{journal}: taken in").format(journal=period.journal.name))
+                    break  # one after the other: what the next one brings depends on this one
         except UserError as fault:
-            faults.append(str(fault))
-            continue
-        if period.ended is None:
-            continue
-        made.ledger += enter(state, settings, period, raw, known, now_us, role=None, via="worker", clock_off=OWN)
-        made.more = True
-        told.append(_("{journal}: taken in").format(journal=period.journal.name))
-        break  # one after the other: what the next one brings depends on this one
-    told += faults[:FAULTS]
+            why = str(fault)
+        _settled[path] = (there[path], why)
+    made.more |= len(waiting) > FILES
+    faults = [_settled[path][1] for path in there if path in _settled and _settled[path][1]]
+    words += faults[:FAULTS]
     if len(faults) > FAULTS:
-        told.append(_("{n} more files there are no journals").format(n=len(faults) - FAULTS))
-    if left:
-        words = _("{n} older files were not looked at: {most} newer ones are not in the ledger; take those away")
-        told.append(words.format(n=left, most=FILES))
-    made.words = "; ".join(one for one in told if one) or _("no journal waits")
+        words.append(_("{n} more files there are no journals").format(n=len(faults) - FAULTS))
+    made.words = "; ".join(one for one in words if one) or _("no journal waits")
     return made
 
 
@@ -100,12 +98,6 @@ def publish_drills(state: State, records: Iterable[Record]) -> None:
                 **dict.fromkeys(data.get("drilled") or (), ""), **(data.get("not_drilled") or {})}.items()]  # fmt: skip
     with suppress(OSError, UserError):  # a folder that is not there, or not of this user: the daemon's next run does it
         atomic_write(state.facts / DRILLS, json.dumps({"format": 1, "drills": rows[-FILES:]}))
-
-
-def _newest_first(state: State) -> list[Path]:
-    """The files of the journal folder: those that are named as the fallback does it, then the others."""
-    return sorted(state.journal.glob("*.jsonl"), key=lambda path: (bool(_NAMED.fullmatch(path.name)), path.name),
-                  reverse=True)  # fmt: skip
 
 
 def unfinished(records: Iterable[Record]) -> list[Record]:
@@ -333,6 +325,6 @@ def settle(state: State, settings: Settings, ledger: "Ledger", now_us: int, tell
     while True:
         made = take_waiting(state, settings, now_us, tell)
         told.append(made.words)
-        if not made.ledger:
+        if not made.more and not made.ledger:
             return told
         ledger.append_many(Draft(**row) for row in made.ledger)

@@ -94,6 +94,7 @@ def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tupl
     """The debrief of a journal, also of one that has not ended or is not taken in yet, and the name of its files."""
     from monitor.ledger import entries
     from monitor.periods.entries import report_stem
+    from monitor.periods.folder import in_order
     from monitor.periods.journal import read
     from monitor.periods.period import period_of
     from monitor.periods.taking import doubted, gap_records, kept, of_period
@@ -106,7 +107,7 @@ def _debrief(asked: str, settings: Settings, state: State, now_us: int) -> "tupl
         record: Record | None = named[-1]
         period = kept(state, named[-1], now_us)
     else:
-        names = sorted(state.journal.glob("*.jsonl"), reverse=True)
+        names = in_order(state.journal, now_us)
         if asked == "last":
             if not names:
                 raise UserError(_("report debrief: there is no journal yet; see handwheel-manual --drill"))

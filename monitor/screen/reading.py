@@ -20,9 +20,12 @@ from drivers.record import Sample
 from monitor import heartbeat, ledger
 from monitor.command_socket import ask
 from monitor.historian.reader import HotReader, TagRow
+from monitor.periods.folder import Stamp, in_order, stamps
+from monitor.periods.journal import LIMIT
 from monitor.screen.room import (
     Entry,
     Life,
+    Period,
     Point,
     Rejected,
     Report,
@@ -54,7 +57,7 @@ DAY_S = 86_400
 SPANS = {"24h": (DAY_S, 60), "30d": (30 * DAY_S, 3_600), "1y": (365 * DAY_S, 3_600)}  # span -> length, bucket [s]
 OFFERS_EVERY_S = {True: 5.0, False: 60.0}  # how often the fallback is asked: in trouble, and else
 CHILD_TIMEOUT_S = 10.0
-JOURNAL_LIMIT = 4_000_000  # bytes of one journal file that are looked at
+JOURNALS = 100  # that are new or were written to and are looked at in one go; the others the next time
 TEXT_LIMIT = 1_000_000  # bytes of a report that are shown
 REASON_END = ".reason.txt"
 REASON_LIMIT = 2_000  # bytes of one reason
@@ -73,6 +76,7 @@ class Reading:
     _trends_at: float = -1e9
     _offers_at: float = -1e9
     _tags: dict[int, TagRow] = field(default_factory=dict)
+    _journals: dict[Path, tuple[Stamp, Period | None]] = field(default_factory=dict)  # as each was seen last
     _kinds: dict[str, str] = field(default_factory=dict)
     _entries: list[Entry] = field(default_factory=list)
     _ledger_n: int = 0
@@ -139,13 +143,20 @@ class Reading:
             found["zone"] = ZoneInfo(reader.meta()["time_zone"])
         return found
 
-    def period(self) -> Any:
-        """The open manual period of the fallback's journal, None where there is none."""
-        texts = []
-        with contextlib.suppress(OSError):
-            for path in sorted(self.state.journal.glob("*.jsonl"), reverse=True)[:8]:
-                texts.append(read_plain(path, JOURNAL_LIMIT).decode("utf-8", "replace"))
-        return open_period(texts)
+    def period(self) -> Period | None:
+        """The open manual period of the journals, the oldest where two are open; None where there is none."""
+        now_us = time.time_ns() // 1000
+        there = stamps(in_order(self.state.journal, now_us))
+        changed = [path for path, stamp in there.items() if self._journals.get(path, (None, None))[0] != stamp]
+        for path in changed[:JOURNALS]:
+            try:
+                found = open_period(path.name, read_plain(path, LIMIT), now_us)
+            except OSError:
+                found = None
+            self._journals[path] = (there[path], found)
+        self._journals = {path: self._journals[path] for path in there if path in self._journals}
+        open_ones = {(one.drill, path.name): one for path, (_stamp, one) in self._journals.items() if one}
+        return open_ones[min(open_ones)] if open_ones else None
 
     def slow(self, columns: int = 24) -> Parts:
         """Ledger when its head changed, reports, and now and then the trends of the overview."""

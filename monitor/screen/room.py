@@ -7,11 +7,14 @@ missing stays missing: no data is never healthy, and what is old carries its age
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from types import MappingProxyType
 from typing import Any
 
+from drivers.errors import UserError
+from monitor.periods.journal import journal_of
+from monitor.periods.period import ENDS, taken_back
 from monitor.words import parse_utc
 
 MINUTE_US = 60_000_000
@@ -452,43 +455,20 @@ def past(entries: Sequence[Entry], now_us: int, head: str = "") -> Past:
     )
 
 
-def open_period(journals: Iterable[str]) -> Period | None:
-    """The manual period that was declared and not handed back, from the texts of the journal files, newest first."""
-    period: Period | None = None
-    for text in journals:
-        period = None
-        entries = journal_lines(text)
-        undone = {entry.get("undoes") for entry in entries if entry.get("kind") == "undo"}
-        for entry in entries:
-            at = time_us(entry.get("at"))
-            if entry.get("n") in undone:
-                continue
-            if entry.get("kind") == "declared" and at is not None:
-                sites = tuple(str(site) for site in entry.get("sites") or ())
-                role, words = str(entry.get("role") or ""), str(entry.get("text") or "")
-                if period:  # one site more; without one it is for all
-                    both = tuple(dict.fromkeys((*period.sites, *sites))) if period.sites and sites else ()
-                    period = replace(period, sites=both)
-                else:
-                    period = Period(at, role, entry.get("drill") is True, sites, words)
-            elif entry.get("kind") == "handed_back":
-                period = None
-        if period:
-            return period
-    return None
-
-
-def journal_lines(text: str) -> list[dict[str, Any]]:
-    """The entries of a journal. A line that is half written (power cut) is passed over: those before it still stand."""
-    found = []
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
-    return found
+def open_period(name: str, raw: bytes, now_us: int) -> Period | None:
+    """The manual period of a journal's file that was declared and has not ended; None where there is none in it."""
+    try:
+        journal = journal_of(name, raw, now_us)
+    except UserError:
+        return None
+    undone = taken_back(journal.lines)
+    standing = [line for line in journal.lines if line.mark not in undone]
+    declared = [line for line in standing if line.kind == "declared"]
+    if not declared or declared[0].at_us is None or any(line.kind in ENDS for line in standing):
+        return None
+    sites = [line.texts("sites") for line in declared]
+    where = tuple(dict.fromkeys(site for some in sites for site in some)) if all(sites) else ()  # one for all sites
+    return Period(declared[0].at_us, declared[0].role, journal.drill, where, declared[0].text("text"))
 
 
 def procedures(text: str) -> tuple[Procedure, ...]:

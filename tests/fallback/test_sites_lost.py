@@ -130,11 +130,11 @@ def test_every_reader_of_a_journal_understands_several_declarations(two):
     assert replay("x", read_lines(here.journal.path)[0]).sites == ("R", "N")
     told = period_of(journal_of("x.jsonl", raw, int(at(40).wall_s * 1e6)))
     assert (told.sites, told.declared.n) == (("R", "N"), 1)
-    shown = open_period([raw.decode()])
+    shown = open_period("x.jsonl", raw, int(at(60).wall_s * 1e6))
     assert (shown.sites, shown.role) == (("R", "N"), "shift_lead")
     here.declare(at(40), "everywhere")
     raw = here.journal.path.read_bytes()
-    assert open_period([raw.decode()]).sites == ()
+    assert open_period("x.jsonl", raw, int(at(60).wall_s * 1e6)).sites == ()
     assert period_of(journal_of("x.jsonl", raw, int(at(50).wall_s * 1e6))).sites == ()
 
 

@@ -14,6 +14,7 @@ from drivers.errors import UserError
 from drivers.record import Quality, Reason, Sample
 from fallback_procedures import drills as by_hand
 from monitor.cli import main
+from monitor.daemon import journals
 from monitor.historian.gaps import gaps
 from monitor.historian.hot import HotFile
 from monitor.historian.store import Store
@@ -21,6 +22,7 @@ from monitor.jobs import JOBS
 from monitor.ledger import Draft, Ledger, entries, verify
 from monitor.lock import hold_lock
 from monitor.periods import taking
+from monitor.periods.folder import in_order
 from monitor.periods.missing import Stretches
 from monitor.progress import silent
 from monitor.settings import load
@@ -271,14 +273,40 @@ def test_files_that_are_none_and_journals_that_are_at_home_hold_up_no_newer_one(
         (state.journal / f"0{number}.jsonl").write_text("x\n")
         (state.journal / f"z{number}.jsonl").write_text("x\n")
     a_night().write(state.journal, "2025-11-20T120000Z.jsonl")
+    for number in range(9):
+        (state.journal / f"2025-11-23T12000{number}Z.jsonl").write_text("x\n")
+        (state.journal / f"2999-01-01T00000{number}Z.jsonl").write_text("x\n")
+    a_night(start_us=START_US - 9 * HOUR_US).write(state.journal, "0000.jsonl")  # behind all others
     words = run(state, config)["words"]
-    assert len(of(state, "period")) == 7
+    assert len(of(state, "period")) == 8
     assert words.count("holds no entry") == 5
-    assert "13 older files were not looked at: 5 newer ones are not in the ledger" in words
-    a_night(start_us=START_US - 9 * HOUR_US).write(state.journal, "0000.jsonl")  # behind the others: said
-    assert not run(state, config)["ledger"]
+    assert "31 more files there are no journals" in words
     handwheel(config, state, "doctor")
-    assert "1 journals that have ended are not in the ledger: 0000.jsonl" in " ".join(capsys.readouterr().out.split())
+    assert "not in the ledger" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_daemon_sees_an_ended_journal_among_thousands_of_files_whatever_their_names(state, monkeypatch):
+    monkeypatch.setattr(journals, "FILES", 5)
+    for name in ("z{}", "2999-01-01T00000{}Z", "2025-11-23T12000{}Z", "0{}"):
+        for number in range(9):
+            (state.journal / f"{name.format(number)}.jsonl").write_text("x\n")
+    seen = journals.Journals(state)
+    assert not any(seen.changed() for _look in range(10))
+    path = Maker().act("declared", sites=["G"]).write(state.journal, "2025-11-20T120000Z.jsonl")
+    assert not seen.changed()
+    a_night().write(state.journal, path.name)
+    assert seen.changed()
+    assert not seen.changed()
+    anew = journals.Journals(state)
+    assert any(anew.changed() for _look in range(10)), "and one that is started among them"
+
+
+def test_daemon_and_import_look_at_the_files_in_one_order(tmp_path):
+    for name in ("z", "2999-01-01T000000Z", "2025-11-23T011140Z", "2025-11-24T000000Z", "2025-11-22T000000Z-2", "0"):
+        (tmp_path / f"{name}.jsonl").write_text("")
+    assert [path.stem for path in in_order(tmp_path, START_US)] == [
+        "2025-11-24T000000Z", "2025-11-23T011140Z", "2025-11-22T000000Z-2", "2999-01-01T000000Z", "z", "0"]  # fmt: skip
+    assert in_order(tmp_path / "none", START_US) == []
 
 
 @pytest.mark.parametrize("crash", ["period", "report"])

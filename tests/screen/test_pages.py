@@ -9,7 +9,7 @@ import pytest
 
 from drivers.vendor.file_drop import AHEAD
 from monitor.handover import refuse
-from monitor.screen import alerts, asset, decide, help, overview, procedures, reports
+from monitor.screen import alerts, asset, decide, help, overview, procedures, reading, reports
 from monitor.screen.pieces import Line, cells
 from monitor.screen.reading import Reading, take
 from monitor.screen.room import (
@@ -33,6 +33,7 @@ from monitor.screen.room import (
 from monitor.screen.room import procedures as parse_procedures
 from monitor.screen.text import View, encodable, head, second_line, short_time, value_text
 from monitor.screen.text import overview as overview_text
+from monitor.state import State
 from monitor.words import index_text, use_language, utc_text
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -220,14 +221,29 @@ def test_an_open_manual_period_stands_in_line_one_and_two(room):
 
 
 def test_the_journal_tells_of_an_open_period_until_it_is_handed_back():
-    text = (GOLDEN / "journal.jsonl").read_text()
-    assert open_period([text]) is None
-    torn = "\n".join(text.splitlines()[:4]) + '\n{"format":1,"n":5,"at":"2026-1'
-    found = open_period([torn])
+    raw = (GOLDEN / "journal.jsonl").read_bytes()
+    assert open_period("x", raw, 2 * NOW) is None
+    torn = b"\n".join(raw.splitlines()[:4]) + b'\n{"format":1,"n":5,"at":"2026-1'
+    found = open_period("x", torn, 2 * NOW)
     assert found is not None
     assert (found.role, found.drill, found.sites) == ("shift_lead", False, ("R",))
-    undone = torn + '\n{"n":6,"kind":"undo","undoes":3}'
-    assert open_period([undone]) is None
+    for line, told in ((b'"undo","undoes":3', None), (b'"undo","undoes":2', found), (b'"closed"', None)):
+        assert open_period("x", torn + b'\n{"n":6,"drill":false,"kind":' + line + b"}", 2 * NOW) == told
+    assert open_period("x", b"junk", 2 * NOW) is None
+
+
+def test_an_open_manual_period_is_shown_whatever_other_files_lie_beside_its_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "JOURNALS", 5)
+    state = State(tmp_path).make()
+    lines = (GOLDEN / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    for number in range(9):
+        (state.journal / f"z{number}.jsonl").write_text("x")
+        (state.journal / f"2025-01-01T00000{number}Z.jsonl").write_bytes(b"".join(lines))
+    (state.journal / "2024-01-01T000000Z.jsonl").write_bytes(b"".join(lines[:4]))
+    reader = Reading(state)
+    assert [reader.period() for _look in range(5)][-1].sites == ("R",)
+    (state.journal / "2024-01-01T000000Z.jsonl").write_bytes(b"".join(lines))
+    assert reader.period() is None
 
 
 def test_foreign_text_cannot_draw_on_the_screen(room):
