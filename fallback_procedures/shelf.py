@@ -17,7 +17,7 @@ from fallback_procedures.drills import Due, due, due_lines, history
 from fallback_procedures.library import Library
 from fallback_procedures.limits import missing_safety
 from fallback_procedures.place import Place
-from fallback_procedures.sets import Plant, Section, fingerprint, section_pages, sections, sets
+from fallback_procedures.sets import Plant, Section, fingerprint, section_pages, sections, sets, sites
 from fallback_procedures.words import _, clean, speaking, utc_text
 
 _CODE = re.compile(r"HW:(P-[0-9]{2}|F[0-9]{1,2}):r([0-9]{1,6}):([0-9]{4}-[0-9]{2}-[0-9]{2}):([0-9a-f]{8})")
@@ -36,6 +36,7 @@ def status(place: Place, library: Library, now_s: float) -> dict[str, Any]:
     stations = [_station(mine, printed) for mine in sets(found)]
     drills = history(place.journal, place.manual)
     mark = fingerprint(found)
+    known = sorted({site.id for site in sites(place, library).sites} | set(library.sheets))
     return {
         "format": 2,
         "current": mark,
@@ -47,7 +48,7 @@ def status(place: Place, library: Library, now_s: float) -> dict[str, Any]:
         "sets": stations,
         "reprint": sorted(stem for one in stations for stem in one["reprint"]),
         "render_again": _differing(found, rendered.get("sections")),
-        "drills": [asdict(row) for row in due(drills, sorted(library.sheets), now_s, library)],
+        "drills": [asdict(row) for row in due(drills, known, now_s, library)],
         "missing_values": sorted(
             {name for section in found for name in missing_safety(section.procedure, section.sheet)}
         ),

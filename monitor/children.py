@@ -20,6 +20,7 @@ from monitor.words import clean
 
 START_S = 30.0
 STOP_S = 10.0
+REAP_S = 0.2  # so often the others are looked at while one has the terminal
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -87,7 +88,11 @@ class Children:
         """Give the terminal to a process until it ends."""
         child = subprocess.Popen(command)
         try:
-            child.wait()
+            while child.poll() is None:
+                for one in self._running.values():
+                    one.poll()  # a process that ended and is not asked for stays in the system's list, as if it lived
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(REAP_S)
         finally:
             if child.poll() is None:
                 child.terminate()

@@ -29,6 +29,7 @@ from monitor import heartbeat
 from monitor.children import START_S, Children
 from monitor.historian.reader import HotReader
 from monitor.state import State, atomic_write
+from monitor.words import _, number_text
 
 if TYPE_CHECKING:
     from drivers.sim.fleet import FleetRecords
@@ -82,22 +83,27 @@ def run(args: argparse.Namespace) -> int:
         checked(*_pair(fault))
     folder = Path(args.dir).absolute()
     state = State(folder / "state")
-    _ = state.socket  # too long a path is said before anything is made
+    assert state.socket  # too long a path is said before anything is made
     make_folder(folder)
     screen = not args.headless and all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     with only_one(folder), _ended_by_signal(), Children(folder / "log") as children:
         try:
             _start(args, folder, state, children)
             if screen:
-                children.foreground([*HANDWHEEL, "screen", "--state", str(state.root)])
+                children.foreground([*HANDWHEEL, "screen", "--state", str(state.root), *spoken(args)])
             else:
                 children.watch(args.seconds)
                 _wait_for_reports(state, children)
                 print(_overview(state), flush=True)
         except KeyboardInterrupt:
-            print("\ndemo: ended", flush=True)
+            print("\n" + _("demo: ended"), flush=True)
         print(_whereabouts(folder, state), flush=True)
     return 0
+
+
+def spoken(args: argparse.Namespace) -> list[str]:
+    """The language that was asked for, as each process of the demo is told it."""
+    return ["--lang", args.lang] if args.lang else []
 
 
 def make_folder(folder: Path) -> None:
@@ -106,7 +112,8 @@ def make_folder(folder: Path) -> None:
         for place in (folder, folder / "log"):
             place.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise UserError(f"{folder}: cannot be made ({fault.strerror}); name another one with --dir") from fault
+        words = _("{folder}: cannot be made ({why}); name another one with --dir")
+        raise UserError(words.format(folder=folder, why=fault.strerror)) from fault
 
 
 @contextlib.contextmanager
@@ -116,7 +123,8 @@ def only_one(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as fault:
-            raise UserError(f"{folder}: a demo is running there; end it, or name another folder with --dir") from fault
+            words = _("{folder}: a demo is running there; end it, or name another folder with --dir")
+            raise UserError(words.format(folder=folder)) from fault
         yield
 
 
@@ -139,11 +147,13 @@ def _start(args: argparse.Namespace, folder: Path, state: State, children: Child
     """Lay down the past, write the configuration, start the processes, ask for the first reports."""
     fleet = None
     if not args.no_history and not state.ledger.exists():
-        print(f"demo: laying down {MONTHS} simulated months of {PUMPS} pumps ...", flush=True)
+        words = _("demo: laying down {months} simulated months of {pumps} pumps ...")
+        print(words.format(months=MONTHS, pumps=PUMPS), flush=True)
         begun = time.monotonic()
         fleet = lay_down(folder, time.time_ns() // 1000)
         taken = time.monotonic() - begun
-        print(f"demo: {len(fleet.records)} records and hourly telemetry in {taken:.1f} s", flush=True)
+        words = _("demo: {n} records and hourly telemetry in {seconds} s")
+        print(words.format(n=len(fleet.records), seconds=number_text(taken)), flush=True)
     state.make()
     faults = folder / "faults.txt"
     atomic_write(faults, FAULT_HEAD + "".join(f"{fault}\n" for fault in args.fault))
@@ -155,12 +165,12 @@ def _start(args: argparse.Namespace, folder: Path, state: State, children: Child
         "--condition", condition.read_text() if condition.exists() else "{}",
     ])  # fmt: skip
     configure(folder, told["ports"], told["opcua"], district=not args.no_history)
-    places = ["--config", str(folder / "config"), "--state", str(state.root)]
+    places = ["--config", str(folder / "config"), "--state", str(state.root), *spoken(args)]
     daemon = children.start("daemon", [*HANDWHEEL, "run", *places])
     children.start("intake", [*HANDWHEEL, "intake", *places])
     _wait_for_daemon(state, daemon, children)
-    print(f"demo: SIMULATED utility running in {folder}", flush=True)
-    print(f"demo: faults are switched in {faults}", flush=True)
+    print(_("demo: SIMULATED utility running in {folder}").format(folder=folder), flush=True)
+    print(_("demo: faults are switched in {file}").format(file=faults), flush=True)
     if args.blackout is not None:
         clock = threading.Timer(args.blackout, daemon.kill)  # SIGKILL to the daemon alone: nobody can say goodbye
         clock.daemon = True
@@ -223,7 +233,7 @@ def _alerts_that_stand(fleet: "FleetRecords", assets: Collection[str | None]) ->
             else:
                 standing.pop((one.asset, one.component), None)
     first: dict[str, int] = {}
-    for (asset, _), raised_us in standing.items():
+    for (asset, _component), raised_us in standing.items():
         first[str(asset)] = min(raised_us, first.get(str(asset), raised_us))
     return first
 
@@ -386,7 +396,7 @@ def _wait_for_reports(state: State, children: Children) -> None:
     """Give a slow machine time to finish what it will be asked for next; a daemon that is dead is not waited for."""
     until = time.monotonic() + REPORTS_S
     if children.lives("daemon") and (missing := reports_missing(state)):
-        print(f"demo: still being made: {', '.join(missing)}", flush=True)
+        print(_("demo: still being made: {jobs}").format(jobs=", ".join(missing)), flush=True)
         while children.lives("daemon") and reports_missing(state) and time.monotonic() < until:
             time.sleep(0.5)
 
@@ -407,10 +417,10 @@ def _overview(state: State) -> str:
 
 def _whereabouts(folder: Path, state: State) -> str:
     """Where everything lies that was made."""
-    lines = ["", "SIMULATED. What was made:"]
+    lines = ["", _("SIMULATED. What was made:")]
     shown = (".html", ".pdf", ".txt")
-    lines += [f"  report     {path}" for path in sorted(state.reports.glob("*")) if path.suffix in shown]
+    lines += [f"  {_('report'):<10} {path}" for path in sorted(state.reports.glob("*")) if path.suffix in shown]
     if any(state.binder.rglob("*.pdf")):
-        lines.append(f"  binder     {state.binder}")
+        lines.append(f"  {_('binder'):<10} {state.binder}")
     lines += [f"  {name:<10} {folder / name}" for name in ("config", "state", "log")]
     return "\n".join(lines)

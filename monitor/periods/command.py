@@ -107,12 +107,13 @@ def _bring(path: Path, args: argparse.Namespace, settings: "Settings", state: St
     clock_off = OWN if own else _clock_off(args)
     if not args.yes:
         if not sys.stdin.isatty():
-            raise UserError("import: nobody can be asked here; add --yes. Nothing was brought in")
+            raise UserError(_("import: nobody can be asked here; add --yes. Nothing was brought in"))
         if input(_("It cannot be taken back. Type import: ")).strip() != "import":
             print(_("nothing was brought in"))
             return 1
     if not state.root.is_dir():
-        raise UserError(f"{state.root}: there is no such folder; give --state DIR, or start `handwheel run` once")
+        words = _("{folder}: there is no such folder; give --state DIR, or start `handwheel run` once")
+        raise UserError(words.format(folder=clean(state.root)))
     state.imports.mkdir(mode=0o2770, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="handwheel-import-", dir=state.imports))
     atomic_write(folder / JOURNAL, raw)

@@ -150,3 +150,10 @@ def test_the_station_of_a_drill_is_one_that_there_is(state):
     assert "does not count" in ask.note[0]
     assert "there is no site x" in talk.send("x").note[0]
     assert "What was played" in talk.send("r").prompt
+
+
+def test_the_state_of_the_binder_knows_each_station_that_the_daemon_names(state, manual):
+    rows = [{"id": "R", "type": "lift_station"}, {"id": "D", "name": "District", "type": "booster_station"}]
+    (state.manual / "status.json").write_text(json.dumps({"format": 1, "sites": rows}))
+    told = json.loads(manual("--state", str(state.root), "--binder-status", "--json").stdout)
+    assert {"R", "D"} == {row["station"] for row in told["drills"]}

@@ -13,6 +13,8 @@ import pytest
 
 from drivers.errors import UserError
 from monitor import demo, heartbeat, meters
+from monitor.children import Children
+from monitor.cli import main
 from monitor.historian.history import wide
 from monitor.ledger import entries, verify
 from monitor.settings import load
@@ -162,3 +164,38 @@ def test_sigterm_ends_everything_and_a_fault_can_be_switched_while_it_runs(tmp_p
     assert child.returncode == 0
     assert re.search(r"state\s+" + re.escape(str(folder / "state")), out)
     assert processes_of(folder) == []
+
+
+def test_the_language_that_was_asked_for_is_that_of_the_screen_and_of_what_the_demo_says(tmp_path, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(demo, "_start", lambda *_: None)
+    monkeypatch.setattr(Children, "foreground", lambda _self, command: shown.append(command))
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    for words, last in (([], str(tmp_path / "d" / "state")), (["--lang", "de"], "de")):
+        assert main(["demo", "--dir", str(tmp_path / "d"), *words]) == 0
+        assert shown[-1][-1] == last
+    assert "SIMULIERT. Was entstanden ist:" in capsys.readouterr().out
+    with demo.only_one(tmp_path / "d"):
+        assert main(["demo", "--dir", str(tmp_path / "d"), "--lang", "de"]) == 2
+    assert "dort läuft eine Vorführung" in capsys.readouterr().err
+
+
+LIVES = """
+import os, sys, time
+until = time.monotonic() + 20
+while time.monotonic() < until:
+    try:
+        os.kill(int(sys.argv[1]), 0)
+    except ProcessLookupError:
+        open(sys.argv[2], "w").close()
+        break
+    time.sleep(0.05)
+"""
+
+
+def test_a_process_of_the_demo_that_ended_is_gone_while_the_screen_has_the_terminal(tmp_path):
+    with Children(tmp_path) as children:
+        ended = children.start("daemon", [sys.executable, "-c", ""])
+        children.foreground([sys.executable, "-c", LIVES, str(ended.pid), str(tmp_path / "gone")])
+    assert (tmp_path / "gone").exists(), "the manual takes the number of a process that nobody asked for as alive"
