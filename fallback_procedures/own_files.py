@@ -97,7 +97,7 @@ def own_of(folder: Path, manual: Path, read: Callable[[bytes], T], newest: str =
             doubts.setdefault(claim, f"{folder.name}/{path.relative_to(folder)}: {why}")
         told[path] = [why] if why else []
         if one is not None:
-            told[path] += [f"line {fault.line}: {fault.text}" for fault in one.faults]
+            told[path] += [f"line {fault.line}: {fault.text}" for fault in one.faults[0 if one.site else 1 :]]
         if one is not None and one.site:
             late = too_late(one.approved_on, path, newest)
             if late:
@@ -118,7 +118,8 @@ def _why_not(path: Path, one: OfSite | None, folder: Path, also: Path | None) ->
     if one is None:
         return "it cannot be read, and no other file takes its place; mend it, or take it out"
     if not one.site:
-        return "it does not say whose it is, and no other file takes its place; mend it, or take it out"
+        first = one.faults[0]
+        return f"line {first.line}: {first.text}; no other file takes its place until it is mended or taken out"
     if path.parent != folder:
         return f"only files that lie in {folder.name} itself are used; take this one out"
     if also:

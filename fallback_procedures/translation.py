@@ -31,6 +31,7 @@ def differences(translated: Procedure, original: Procedure) -> Iterator[tuple[in
     for own_step, other_step in zip(translated.steps, original.steps):
         for what, own, other in zip(PARTS, shape(own_step), shape(other_step)):
             if own != other:
+                own, other = apart(own, other) if what == "readings" else (own, other)
                 yield own_step.line, f"step {own_step.number}: {what}: {told(own)}, {there} {told(other)}"
     repeats = [[(one.first, one.last, one.every, one.for_s, one.then) for one in text.repeats]
                for text in (translated, original)]  # fmt: skip
@@ -42,6 +43,14 @@ def differences(translated: Procedure, original: Procedure) -> Iterator[tuple[in
             yield 1, f"{what.replace('_', ' ').upper()}: {told(figures(own))}, {there} {told(figures(other))}"
     if translated.kind == "form" and values_of("\n".join(translated.page)) != values_of("\n".join(original.page)):
         yield 1, f"the page has other site values than {there}"
+
+
+def apart(own: object, other: object) -> tuple[object, object]:
+    """Of two lists as long as each other what differs; else all of both."""
+    if not (isinstance(own, list) and isinstance(other, list) and len(own) == len(other)):
+        return own, other
+    rows = [(one, two) for one, two in zip(own, other) if one != two]
+    return [one for one, _two in rows], [two for _one, two in rows]
 
 
 PARTS = ("warnings", "releases", "readings", "parts", "condition", "links", "timer", "numbers")
