@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from fallback_procedures.journal import Journal
 from fallback_procedures.library import Library
-from fallback_procedures.open_period import Told
+from fallback_procedures.open_period import Told, ended_text
 from fallback_procedures.place import Look
 from fallback_procedures.run import Run, where_lost, word
 from fallback_procedures.triggers import Offer
@@ -46,6 +46,8 @@ def mode_lines(look: Look, width: int) -> list[str]:
             time=at, age=age, role=role_text(period.declared_by)
         )
         text += ": " + (where_lost(period) if period.sites else _("all stations"))
+    elif period.entries and not period.ended and period.drill:
+        text = _("CONTROL LOST is not declared")
     elif period.entries and not period.ended:
         text = _("ROUND, CONTROL LOST is not declared")
     else:
@@ -54,7 +56,8 @@ def mode_lines(look: Look, width: int) -> list[str]:
         text = _("SIMULATED") + "  " + text
     right = _("you: {role}").format(role=role_text(look.role)) + f"  {clock}"
     first, *rest = wrapped(text, max(width - len(right) - 2, 12))
-    told = [f"! {one}" for one in (look.warning, others_text(look), real_text(look)) if one]
+    ended = ended_text(look.ended) if look.ended else ""
+    told = [f"! {one}" for one in (look.warning, ended, others_text(look), real_text(look)) if one]
     return [beside(first, right, width), *rest, *(line for one in told for line in wrapped(one, width))]
 
 

@@ -92,6 +92,7 @@ class Console:
         self.terminal.say(*key_lines(key_line(keys(self.seat, seen), digits), self.terminal.width))
         prompt = reading_acts.reading_prompt(run) if run else ""
         answer = self.terminal.ask(f"{prompt} >".strip(), self.news)
+        self.seat.desk.here()
         if not answer:
             self.seat.opened, self.shown = None, ()
         elif self.obey(answer, seen) and run:

@@ -57,7 +57,7 @@ class Desk(RunDesk):
         said = ("declared", "seen", "seen_over", "stable", "paper")
         mine = [line for line in period.entries if line.mark not in period.undone and (
                 line.get("run") == run_id and line["kind"] not in ("undo", "started", "note") if run_id
-                else not line.get("run") and line["kind"] in said)]  # fmt: skip
+                else line["kind"] in said and (not line.get("run") or line["kind"] == "paper"))]  # fmt: skip
         return mine[-1] if mine else None
 
     def note(self, now: Now, text: str, run_id: str = "") -> Line:
@@ -68,13 +68,14 @@ class Desk(RunDesk):
         more = {"procedure": run.procedure.id, "run": run.id, "step": run.cursor} if run else {}
         return self.keep(now, "note", **more, text=clean(text, 1000))
 
-    def seen(self, now: Now, event: str, site: str = "", text: str = "") -> Line:
-        """A person has seen something that a procedure is for, and says so."""
+    def seen(self, now: Now, event: str, site: str = "", text: str = "", since: str = "") -> Line:
+        """A person has seen something that a procedure is for, and says so; `since`: said first in a period before."""
         if event not in EVENTS:
             raise Refused(_("{event} is not known; known are {events}").format(event=clean(event, 40),
                           events=", ".join(EVENTS)))  # fmt: skip
         self._open(now)
-        return self.keep(now, "seen", event=event, site=clean(site, 40), text=clean(text, 500))
+        return self.keep(now, "seen", event=event, site=clean(site, 40), text=clean(text, 500),
+                         **({"since": since} if since else {}))  # fmt: skip
 
     def over(self, now: Now, event: str, site: str = "") -> Line:
         """What a person had seen is over."""
@@ -160,15 +161,20 @@ class Desk(RunDesk):
                   role: str = "") -> Line:  # fmt: skip
         """The plant is back in automation, says somebody in that `role` (else: of who sits here): the period ends.
 
-        Conditions that are not met need a reason, and are kept.
+        Conditions that are not met need a reason, and are kept. What was seen and is not over goes on in a round.
         """
         if not self.join().period().declared:
             raise Refused(_("CONTROL LOST was not declared; x leaves"))
         if unmet and not clean(text):
             raise Refused(_("a condition is not met: hand back with a reason only"))
         second = second_role and role_known(second_role, RELEASERS)
-        return self.keep(now, "handed_back", role=role or self.role, text=clean(text, 500), second_role=second,
+        going_on = () if self.drill else self.period().events
+        line = self.keep(now, "handed_back", role=role or self.role, text=clean(text, 500), second_role=second,
                          unmet=[clean(one, 300) for one in unmet or []])  # fmt: skip
+        self.shown, self.shown_in = None, ""
+        for one in going_on:
+            self.seen(now, one.event, one.site, one.text, one.since)
+        return line
 
     def close(self, now: Now, text: str = "") -> Line:
         """End a journal that was never a period of CONTROL LOST (a round while blind)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Union
 
-from fallback_procedures import from_paper, page_acts, period_acts, reading_acts, run_acts
+from fallback_procedures import from_paper, page_acts, period_acts, reading_acts, run_acts, seen_acts
 from fallback_procedures.place import Look
 from fallback_procedures.questions import Reply, Talk
 from fallback_procedures.run import Run
@@ -108,7 +108,7 @@ def everywhere(seat: Seat | None = None, seen: Look | None = None) -> list[Key]:
         Key("h", _("HAND BACK"), _("hand back: every asset is in automatic again, the period ends"),
             period_acts.hand_back, declared),
         Key("e", _("seen"), _("what do you see: gas, overflow, mains lost ...; what is for it is offered"),
-            period_acts.seen, True, True),
+            seen_acts.seen, True, True),
         Key("S", _("stable"), _("the station is stable by hand, once per period"), period_acts.stable,
             bool(seen and (declared or seen.period.drill) and not seen.period.stable)),
         Key("H", _("hand over"), _("the shift ends: its page, read, printed and kept"), period_acts.hand_over,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fallback_procedures.back import Watch
 from fallback_procedures.journal import Journal, Line, Stamp, alone, names, shows_its_end, stamps
 from fallback_procedures.replay import ENDS, go_on, is_over, replay
-from fallback_procedures.run import Period, Run, Stand, moved
-from fallback_procedures.words import _, clean, utc_text
+from fallback_procedures.run import Period, Run, Stand, moved, word
+from fallback_procedures.words import _, clean, clock_text, role_text, utc_text
 
 if TYPE_CHECKING:
     from fallback_procedures.triggers import Now
@@ -54,6 +54,8 @@ class OpenPeriod:
     drill: bool = False
     watch: Watch = field(default_factory=Watch)
     shown: Stand | None = None  # the run as it stands on this person's screen; None: nobody looks (a program)
+    shown_in: str = ""  # the period that stands on this person's screen; "": none, or nobody looks
+    ended: Line = field(default_factory=Line)  # the entry by which somebody else ended the period that stood here
     beside: str = ""  # the real period beside which a person has said that this drill goes on
     _told: Period = field(default_factory=lambda: Period("", False))  # as it was told last
 
@@ -71,11 +73,24 @@ class OpenPeriod:
         lines, folder = self.journal.lines(), self.journal.folder
         first = next(iter(open_periods(folder, self.drill)), None)
         if not lines or is_over(lines):
+            if lines:
+                self.ended = next(line for line in reversed(lines) if line["kind"] in ENDS)
             if lines or first:
                 self.journal = Journal(folder, first.name if first else UNNAMED)
         elif first and first.declared and first.name != self.journal.name and not self.period().declared:
             self.journal = Journal(folder, first.name)
         return self
+
+    def here(self) -> OpenPeriod:
+        """Joined; Moved where the period on this person's screen has ended, as what they say was not meant for it."""
+        self.join()
+        if self.left_behind():
+            raise Moved(ended_text(self.ended) + " " + _("Nothing was kept."))
+        return self
+
+    def left_behind(self) -> bool:
+        """Whether the period on this person's screen is not the one that goes on."""
+        return self.shown_in not in ("", self.journal.name)
 
     def others(self) -> list[Told]:
         """The other journals that are open beside this one: two screens would go on in two ways."""
@@ -99,7 +114,7 @@ class OpenPeriod:
         """Write one entry. A file begins with its first entry and is named after its time."""
         if self.drill and kind not in (*ENDS, "drill_record") and self.real() not in ("", self.beside):
             raise Refused(_("A REAL PERIOD IS OPEN: nothing was recorded; q leaves the drill, D says that it goes on"))
-        if self.join().journal.lines():
+        if self.here().journal.lines():
             if self.shown is None or kind not in ON_A_STEP or more.get("run") != self.shown.run:
                 return self._append(now, kind, more)
             with alone(self.journal.folder):  # of two that mark one step at the same moment one is told
@@ -130,7 +145,7 @@ class OpenPeriod:
 
     def _run(self, run_id: str, kind: str = "", name: str = "") -> Run:
         """An open run, where the person saw it; Moved where somebody else went on with it meanwhile."""
-        run = self.join().period().runs.get(run_id)
+        run = self.here().period().runs.get(run_id)
         if run is None:
             raise Refused(_("this run is not open"))
         told = moved(self.shown, run, kind, name)
@@ -139,6 +154,16 @@ class OpenPeriod:
         if run.finished and kind != "undo":  # its end can be taken back
             raise Refused(_("this run is not open"))
         return run
+
+
+def ended_text(line: Line) -> str:
+    """That a period has ended: by whom, and when; without an entry, that another one is at hand now."""
+    if not line:
+        return _("Another period goes on here now.")
+    text = _("The period was ended by {role} at {time}.")
+    if line["kind"] == "handed_back":
+        text = _("The period was handed back by {role} at {time}.")
+    return text.format(role=role_text(word(line, "role")), time=clock_text(line.get("at")))
 
 
 def open_periods(folder: Path | None, drill: bool) -> list[Told]:

@@ -11,19 +11,19 @@ from pathlib import Path
 
 from fallback_procedures import shift
 from fallback_procedures.back import Condition, conditions
-from fallback_procedures.board import list_lines, other_text
+from fallback_procedures.board import other_text
 from fallback_procedures.desk import desk
 from fallback_procedures.drills import a_year_after, due, due_lines, history, lies_ahead
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Refused, Told
-from fallback_procedures.place import Look, no_drill_now, site_named
-from fallback_procedures.procedure import EVENTS
+from fallback_procedures.place import no_drill_now, site_named
 from fallback_procedures.questions import (
     YES,
     Ask,
     Reply,
     Talk,
     asked,
+    reason_asked,
     role_asked,
     role_named,
     roles_told,
@@ -32,12 +32,10 @@ from fallback_procedures.questions import (
 from fallback_procedures.run import where_lost
 from fallback_procedures.seat import Seat
 from fallback_procedures.triggers import moment
-from fallback_procedures.view import spoken
+from fallback_procedures.view import entry_text, spoken
 from fallback_procedures.words import (
     RELEASERS,
     _,
-    clock_text,
-    event_text,
     role_text,
     utc_text,
 )
@@ -51,7 +49,7 @@ def declare(seat: Seat, given: str) -> Talk:
     means = _("CONTROL LOST means: panel, SCADA and telephone agree that automation does not control the plant.")
     page = (_("CONTROL LOST is already declared: {where}").format(where=where_lost(lost)),) if lost.declared else ()
     role = yield from role_asked(means + " " + _("Who judges so?"), page)
-    why = given or (yield Ask(_("Why (one sentence):")))
+    why = yield from reason_asked(_("Why (one sentence):"), given=given)
 
     def read(text: str) -> tuple[str, ...]:
         return tuple(site_named(part, seat.look().known) for part in text.split())
@@ -71,60 +69,7 @@ def note(seat: Seat, given: str) -> Talk:
     """Keep a sentence, of the run at hand or of the period."""
     text = given or (yield Ask(_("note (roles, no names):")))
     seat.desk.note(moment(), text, seat.run_id)
-    return _("kept")
-
-
-def seen(seat: Seat, given: str) -> Talk:
-    """Say what is seen, or that it is over; what is for it stands in the list then."""
-    look = seat.look()
-    page = [f"{number:>2} {event_text(event)}{_open_since(look, event)}" for number, event in enumerate(EVENTS, 1)]
-    sites = " ".join(site.id for site in look.known.sites)
-
-    def read(text: str) -> tuple[str, str]:
-        number, _space, site = text.partition(" ")
-        if not (number.isdigit() and 0 < int(number) <= len(EVENTS)):
-            raise Refused(_("a number from 1 to {n}").format(n=len(EVENTS)))
-        return EVENTS[int(number) - 1], site_named(site, look.known)
-
-    prompt = _("What do you see? Its number, with the site ({sites}):").format(sites=sites)
-    if given:
-        event, site = read(given)
-    else:
-        event, site = yield from asked(Ask(prompt, tuple(page)), read)
-    if any((one.event, one.site) == (event, site) for one in look.period.events):
-        if (yield Ask(_("It was said already. y: it is over:"))).lower() not in YES:
-            raise Refused(_("nothing was done"))
-        seat.desk.over(moment(), event, site)
-        return _("It is over.")
-    seat.desk.seen(moment(), event, site)
-    return _for_it(seat, event)
-
-
-def _for_it(seat: Seat, event: str) -> str:
-    """The procedures for what was seen, with their numbers in the list."""
-    look = seat.look()
-    rows = list_lines(look, seat.library, seat.width)[1]
-    ids = [one.id for one in look.offers if one.event == event]
-    ids += [run.procedure.id for run in look.period.open_runs()
-            if any(one.event == event for one in run.procedure.applies)]  # fmt: skip
-    told = []
-    for number, (first, second) in enumerate(rows, 1):
-        if first in ids or (first == "run" and look.period.runs[second].procedure.id in ids):
-            told.append(f"{number} {second}" if first == "run" else f"{number} {first} {second}".strip())
-    lines = [_("Kept.")]
-    if told:
-        lines.append(_("For it, in the list (x): {offers}.").format(offers=", ".join(told)))
-    if look.after_declaring:
-        ids_told = ", ".join(look.after_declaring)
-        lines.append(_("after CONTROL LOST is declared (c): {ids}").format(ids=ids_told))
-    return " ".join(lines)
-
-
-def _open_since(look: Look, event: str) -> str:
-    """Where and since when an event is open."""
-    found = [f"{one.site or '-'} {clock_text(one.line.get('at'))}" for one in look.period.events if one.event == event]
-    said = _("said:")
-    return f"  ({said} {', '.join(found)})" if found else ""
+    return seat.kept()
 
 
 def stable(seat: Seat, given: str) -> Talk:
@@ -137,9 +82,8 @@ def stable(seat: Seat, given: str) -> Talk:
     against = [_("OUT OF LIMITS NOW") + "  " + line for line in shift.out_of_limits(seat.look())]
     against += [_("SEEN AND NOT OVER") + "  " + line for line in shift.not_over(seat.look())]
     if against:
-        why = yield Ask(_("Why is it stable all the same (one sentence; Enter alone: it is not)?"), note=tuple(against))
-        if not why:
-            raise Refused(_("nothing was done"))
+        prompt = _("Why is it stable all the same (one sentence; Enter alone: it is not)?")
+        why = yield from reason_asked(prompt, tuple(against))
         given = f"{given} {why}".strip()
     seat.desk.stable(moment(), given)
     minutes = seat.look().period.minutes_to_stable()
@@ -240,7 +184,7 @@ def drill_record(seat: Seat) -> Generator[Ask, str, None]:
             break
         where = yield Ask(_("Where (procedure and step)?"))
         change = yield Ask(_("What is to be changed?"))
-        role = yield from role_asked(_("By whom?"))
+        role = yield from role_asked(_("By whom?"), stays=True)
         gaps.append({"where": where, "gap": gap, "change": change, "role": role})
 
     def date(text: str) -> str:
@@ -277,9 +221,7 @@ def hand_back(seat: Seat, _given: str) -> Talk:
             break
         if {one.text for one in found} - told:
             open_ones = tuple(map(condition_line, found))
-            why = yield Ask(_("Not all is met. Why all the same?"), note=open_ones)
-            if not why:
-                raise Refused(_("a condition is not met: hand back with a reason only"))
+            why = yield from reason_asked(_("Not all is met. Why all the same?"), open_ones)
         told = {one.text for one in found} | {""}
         yield from word_asked(
             _("Write AUTO when every asset is back in automatic, Enter alone goes back:"),
@@ -290,7 +232,9 @@ def hand_back(seat: Seat, _given: str) -> Talk:
         yield from drill_record(seat)
     seat.desk.hand_back(moment(), why, second, unmet, role)
     seat.desk, seat.run_id = desk(seat.place.journal, moment(), seat.desk.role, seat.desk.drill), ""
-    return _("Handed back. The period has ended.")
+    left = [entry_text(one.line) for one in seat.look().period.events]
+    going_on = " " + _("What was seen and is not over goes on: {events}.").format(events=", ".join(left))
+    return _("Handed back. The period has ended.") + (going_on if left else "")
 
 
 def condition_line(one: Condition) -> str:
@@ -314,7 +258,7 @@ def end_other(seat: Seat, _given: str) -> Talk:
 
     other = yield from asked(Ask(_("Which one ends? Its number:"), tuple(page)), read)
     role = yield from role_asked(_("Who ends it?"))
-    why = yield Ask(_("Why does it end (one sentence)?"))
+    why = yield from reason_asked(_("Why does it end (one sentence)?"))
     yield from word_asked(_("Write END to end {name}, Enter alone goes back:").format(name=other_text(other)), "END",
                           _("nothing was done"))  # fmt: skip
     seat.desk.end_other(moment(), other.name, why, role)

@@ -15,12 +15,12 @@ from typing import Any
 from fallback_procedures import shipped
 from fallback_procedures.back import Watch
 from fallback_procedures.desk import Desk
-from fallback_procedures.journal import catch_up
+from fallback_procedures.journal import Line, catch_up
 from fallback_procedures.library import Library
 from fallback_procedures.open_period import Refused, Told
 from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import values_of
-from fallback_procedures.run import Due, Period
+from fallback_procedures.run import Due, Period, elapsed
 from fallback_procedures.triggers import (
     Now,
     Offer,
@@ -35,6 +35,7 @@ from fallback_procedures.triggers import (
 )
 from fallback_procedures.words import _, clean, local_text, seconds_of, use_time_zone
 
+ENDED_S = 600.0  # so long each desk is told that somebody else has ended its period [s]
 STICK, STICK_JOURNAL = "stick.json", "handwheel-journal"  # the mark of a USB stick; where it keeps what is recorded
 
 
@@ -119,6 +120,7 @@ class Look:
     offers: tuple[Offer, ...]
     due: tuple[Due, ...]
     warning: str = ""  # the folder of the entries is gone
+    ended: Line = field(default_factory=Line)  # by which somebody else has ended the period that stood here, just now
     others: tuple[Told, ...] = ()  # periods that are open beside this one
     after_declaring: tuple[str, ...] = ()  # ids of what fits what was seen, but waits for CONTROL LOST
     to_read: tuple[str, ...] = ()  # ids of all procedures, where what applies cannot be told: to be read
@@ -143,6 +145,8 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     catch_up(place.journal)
     warning = desk.join().journal.tend()
     others = tuple(desk.others())
+    since_s = elapsed(desk.ended, now.wall_s, now.up_s, now.boot_id) if desk.ended else None
+    ended = desk.ended if since_s is not None and since_s < ENDED_S else Line()
     period = replace(desk.period(), drill=desk.drill)
     begun = {(run.procedure.id, run.site) for run in period.open_runs()}
     applying = [one for one in offers(library, known, period, now, language) if (one.id, one.site) not in begun]
@@ -151,8 +155,8 @@ def look(place: Place, library: Library, desk: Desk, language: str) -> Look:
     in_doubt = known.word in ("unknown", "blind") and not period.declared
     to_read = tuple(library.ids()) if in_doubt else ()
     desk.watch.take(known, now)
-    return Look(now, status, known, period, tuple(applying), tuple(due), warning, others, waiting, to_read, place,
-                desk.role, desk.real(), desk.watch)  # fmt: skip
+    return Look(now, status, known, period, tuple(applying), tuple(due), warning, ended, others, waiting, to_read,
+                place, desk.role, desk.real(), desk.watch)  # fmt: skip
 
 
 def sites_of(library: Library, known: Situation, name: str) -> list[str]:

@@ -179,6 +179,11 @@ class Event:
     text: str
     line: Line
 
+    @property
+    def since(self) -> str:
+        """When it was said first, in the period before too."""
+        return word(self.line, "since") or word(self.line, "at")
+
 
 @dataclass(frozen=True)
 class Period:

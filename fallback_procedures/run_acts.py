@@ -11,17 +11,17 @@ from fallback_procedures.ahead import waits
 from fallback_procedures.journal import Line
 from fallback_procedures.judging import out_lines
 from fallback_procedures.limits import missing_safety
-from fallback_procedures.open_period import Refused
+from fallback_procedures.open_period import Moved, Refused
 from fallback_procedures.procedure import Step
 from fallback_procedures.questions import YES, Ask, Reply, Talk, asked, reason_asked, role_asked, role_named, yes_or_no
 from fallback_procedures.reading_acts import take_all
-from fallback_procedures.run import where_lost
+from fallback_procedures.run import elapsed, where_lost, word
 from fallback_procedures.run_desk import STANDS_IN, taken_here
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import span_s
-from fallback_procedures.triggers import moment
+from fallback_procedures.triggers import ago, moment
 from fallback_procedures.view import document_lines, entry_text, span_text, spoken
-from fallback_procedures.words import _, language
+from fallback_procedures.words import _, language, role_text
 
 
 def start(seat: Seat, _given: str) -> Reply:
@@ -180,12 +180,33 @@ def not_met(seat: Seat, _given: str) -> Talk:
 
 def undo(seat: Seat, _given: str) -> Reply | Talk:
     here = seat.at_hand(seat.look())
-    last = seat.desk.newest(here.id if here else "")
-    if last and last["kind"] == "declared":
-        return _undo_lost(seat, last)
-    gone = seat.desk.undo(moment(), here.id if here else "")["undoes_mark"]
+    if here is None:
+        return _undo_said(seat)
+    gone = seat.desk.undo(moment(), here.id)["undoes_mark"]
     line = next(one for one in seat.look().period.entries if one.mark == gone)
     return _("Taken back by a new entry: {what}.").format(what=entry_text(line))
+
+
+def _undo_said(seat: Seat) -> Talk:
+    """What was said last of the whole period, by whoever said it: told before it is taken back."""
+    look = seat.look()
+    last = seat.desk.newest()
+    if last is None:
+        raise Refused(_("there is nothing to undo"))
+    role, what = role_text(word(last, "role")), entry_text(last)
+    if any(line.mark == last.mark for line in seat.unheard(look)):
+        raise Moved(_("{role} has just said: {what}; nothing was taken back").format(role=role, what=what))
+    if last["kind"] == "declared":
+        return (yield from _undo_lost(seat, last))
+    age = ago(elapsed(last, look.now.wall_s, look.now.up_s, look.now.boot_id))
+    prompt = _("y takes back: {what}, said by {role} {age}:").format(what=what, role=role, age=age)
+    if (yield Ask(prompt)).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    now = seat.desk.newest()
+    if now is None or now.mark != last.mark:
+        raise Refused(_("nothing was done"))  # another terminal has said something since
+    seat.desk.undo(moment())
+    return _("Taken back by a new entry: {what}.").format(what=what)
 
 
 def _undo_lost(seat: Seat, last: Line) -> Talk:

@@ -200,6 +200,7 @@ class ManualScreen(App[int]):
     def press(self, key: str) -> None:
         """One key, where it means something."""
         seen = self.seat.look()
+        self.seat.desk.here()
         run = self.seat.at_hand(seen)
         if key in SCROLL:
             self.top = max(0, self.top + SCROLL[key])

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 from fallback_procedures.board import run_place
 from fallback_procedures.desk import Desk
+from fallback_procedures.journal import Line
 from fallback_procedures.library import Library
-from fallback_procedures.open_period import Refused
+from fallback_procedures.open_period import Moved, Refused, ended_text
 from fallback_procedures.place import Look, Place, look
-from fallback_procedures.run import Run, moved
-from fallback_procedures.words import _, language
+from fallback_procedures.run import Run, moved, word
+from fallback_procedures.view import entry_text
+from fallback_procedures.words import _, language, role_text
 
 
 @dataclass
@@ -25,15 +27,21 @@ class Seat:
     opened: tuple[str, str] | None = None  # a procedure that is read, with its site
     chosen: list[tuple[str, str]] = field(default_factory=list)  # what the numbers in the list mean
     asking: str = ""  # the reading that was asked on the screen
+    heard: tuple[Line, ...] | None = None  # the entries of which this person has seen what they tell
     left: bool = False
 
     def look(self) -> Look:
-        return look(self.place, self.library, self.desk, language())
+        seen = look(self.place, self.library, self.desk, language())
+        if self.desk.left_behind():
+            self.run_id = ""  # the next period has runs of the same names
+        return seen
 
     def run(self) -> Run:
         """The run at hand; Refused where there is none."""
         run = self.at_hand(self.look())
         if run is None:
+            if self.desk.left_behind():
+                raise Moved(ended_text(self.desk.ended) + " " + _("Nothing was kept."))
             raise Refused(_("this run is not open"))
         return run
 
@@ -41,12 +49,25 @@ class Seat:
         """What this person sees now: their next act is meant for that step and that reading."""
         run = self.at_hand(seen)
         self.desk.shown = run.stand if run else None
+        self.desk.shown_in = seen.period.name if seen.period.entries else ""
+        self.heard = seen.period.entries
         self.asking = run.open_readings()[0].name if run and run.open_readings() else ""
 
     def news(self, seen: Look) -> str:
-        """What somebody else has done to the run at hand since this person saw it."""
+        """What somebody else has said or done since this person looked: the end of the period, the run at hand, events,
+        CONTROL LOST, and what was taken back of them."""
+        if self.desk.left_behind():
+            return ended_text(self.desk.ended)
         run = seen.period.runs.get(self.run_id)
-        return moved(self.desk.shown, run) if run else ""
+        told = moved(self.desk.shown, run) if run else ""
+        return told or "; ".join(text for line in self.unheard(seen) for text in [said_text(line, seen)] if text)
+
+    def unheard(self, seen: Look) -> list[Line]:
+        """The entries that came since this person looked."""
+        if self.heard is None or len(seen.period.entries) == len(self.heard):
+            return []
+        known = {line.mark for line in self.heard}
+        return [line for line in seen.period.entries if line.mark not in known]
 
     def resume(self) -> str:
         """Go on with the run that was worked at last, and say so; "" where none is open."""
@@ -58,9 +79,24 @@ class Seat:
         told = _("Resumed: {runs}").format(runs=", ".join(run.id for run in runs))
         return told if len(runs) == 1 else told + "; " + now_at(last)
 
+    def kept(self) -> str:
+        """Where an entry lies that was just made: one word where that is the disk, else what is wrong with it."""
+        return _("Kept.") if self.desk.journal.safe else f"! {self.desk.journal.where}"
+
     def at_hand(self, seen: Look) -> Run | None:
         run = seen.period.runs.get(self.run_id)
         return None if run is None or run.finished else run
+
+
+def said_text(line: Line, seen: Look) -> str:
+    """What an entry says to those at other desks; "" for one that is not for them."""
+    role = role_text(word(line, "role"))
+    if line["kind"] == "undo" and not line.get("run"):
+        gone = next((one for one in seen.period.entries if one.mark == line.get("undoes_mark")), None)
+        return _("{role} has taken back: {what}").format(role=role, what=entry_text(gone)) if gone else ""
+    if line["kind"] in ("seen", "seen_over", "declared"):
+        return _("{role} has said: {what}").format(role=role, what=entry_text(line))
+    return ""
 
 
 def now_at(run: Run) -> str:

@@ -39,15 +39,16 @@ def _head(look: Look, width: int) -> list[str]:
     sites = ", ".join(period.sites) or _("all stations")
     kind = _("DRILL") if period.drill else _("real period") if period.declared else _("round")
     lines = ["F9  " + _("SHIFT HAND-OVER"), "=" * width]
-    lines += wrapped(_("Station: {sites}   {kind} since {since}   now {now}").format(
-        sites=sites, kind=kind, since=_time(period.since), now=local_text(look.now.wall_s)), width)  # fmt: skip
+    since, now = _time(period.since.get("at")), local_text(look.now.wall_s)
+    text = _("Station: {sites}   {kind} since {since}   now {now}")
+    lines += wrapped(text.format(sites=sites, kind=kind, since=since, now=now), width)
     if period.declared:
         text = _("CONTROL LOST declared by {role}").format(role=role_text(period.declared_by))
         lines += wrapped(f"{text}: {where_lost(period)}", width)
     if period.stable:
-        lines += wrapped(_("stable by hand since {since}").format(since=_time(period.stable)), width)
+        lines += wrapped(_("stable by hand since {since}").format(since=_time(period.stable.get("at"))), width)
     if period.shift:
-        lines += wrapped(_("this shift since {since}").format(since=_time(period.shift)), width)
+        lines += wrapped(_("this shift since {since}").format(since=_time(period.shift.get("at"))), width)
     return lines
 
 
@@ -80,7 +81,7 @@ def not_over(look: Look) -> list[str]:
     for event in look.period.events:
         site = f" ({event.site or _('all stations')})"
         text = f": {event.text}" if event.text else ""
-        events.append(f"{_time(event.line)}  {event_text(event.event)}{site}{text}")
+        events.append(f"{_time(event.since)}  {event_text(event.event)}{site}{text}")
     return events
 
 

@@ -295,13 +295,18 @@ def entry_text(line: Line) -> str:
     """What an entry that can be taken back has said."""
     step = word(line, "step")
     if line["kind"] in ("reading", "paper"):
-        return clean(
-            f"{word(line, 'name')} {word(line, 'value')} {word(line, 'unit')}".strip() or word(line, "text")
-        ) + at_asset(word(line, "asset"))
+        kept = [word(line, key) for key in ("name", "value", "unit")]
+        taken = Taken(kept[0], kept[1], kept[2], None, "", step, line["n"], word(line, "asset"))
+        return clean(f"{taken.name} {value_text(taken)}" if taken.value else word(line, "text"))
     if line["kind"] in ("seen", "seen_over"):
         event = event_text(word(line, "event"))
+        event += f" ({word(line, 'site') or _('all stations')})"
         return event if line["kind"] == "seen" else _("it is over: {event}").format(event=event)
-    told = {
+    if line["kind"] == "declared":
+        told = line.get("sites")
+        sites = [clean(site, 40) for site in told] if isinstance(told, list) else []
+        return _("CONTROL LOST at {sites}").format(sites=", ".join(sites) or _("all stations"))
+    words = {
         "done": _("step {n} done"),
         "not_applicable": _("step {n} left out"),
         "not_met": _("step {n}, condition not met"),
@@ -314,7 +319,7 @@ def entry_text(line: Line) -> str:
         "finished": _("the end of the run"),
         "stable": _("stable by hand"),
     }
-    return told.get(line["kind"], "{n}").format(n=step)
+    return words.get(line["kind"], "{n}").format(n=step)
 
 
 def due_words(due: Due) -> str:

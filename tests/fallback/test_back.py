@@ -234,7 +234,10 @@ def test_the_conditions_are_looked_at_anew_while_the_question_stands(by_hand, st
     assert "AUTO" in talk.send("gone to look, a false alarm").prompt
     with pytest.raises(StopIteration):
         talk.send("AUTO")
-    ended = read_lines(next((state.manual / "journal").glob("*.jsonl")))[0][-1]
+    first, second = sorted((state.manual / "journal").glob("*.jsonl"), key=lambda path: path.stem)
+    ended = read_lines(first)[0][-1]
+    assert [(line["kind"], line.get("event")) for line in read_lines(second)[0]] == [
+        ("opened", None), ("seen", "chlorine_gas")]  # fmt: skip
     assert ended["kind"] == "handed_back"
     assert [one.startswith(GAS) for one in ended["unmet"]] == [True]
 
@@ -250,6 +253,7 @@ def test_stable_by_hand_is_asked_again_where_a_reading_or_an_event_speaks_agains
     ask = talk.send("y")
     assert "OUT OF LIMITS NOW  P-03-1 wet well level: 2.90 m" in ask.note[0]
     assert "SEEN AND NOT OVER" in ask.note[1] and "chlorine gas" in ask.note[1]
+    assert "a reason in words is needed" in talk.send("").note[-1]
     with pytest.raises(Refused):
         talk.send("")
     assert not here.period().stable

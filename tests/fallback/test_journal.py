@@ -519,6 +519,8 @@ def test_an_undo_of_what_does_not_stand_before_it_takes_nothing_back_now_or_late
 
 
 def test_nothing_takes_back_an_end(shared):
+    for event in events(shared):
+        shared.over(at(5), event, "R")
     last = shared.hand_back(at(6), "all in automatic")
     written(shared, {**last, "n": last["n"] + 1, "kind": "undo", "undoes": last["n"], "undoes_mark": last.mark})
     assert desk(shared.journal.folder, at(7), "operator", False).period().entries == ()

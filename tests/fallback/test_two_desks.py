@@ -6,6 +6,7 @@ Beside it what a person at one desk can no longer do by accident: a digit, an IF
 import pytest
 
 from fallback_procedures import journal as journals
+from fallback_procedures.board import mode_lines
 from fallback_procedures.console import Console
 from fallback_procedures.desk import Desk, desk
 from fallback_procedures.journal import Journal, entry_of, names, read_lines
@@ -285,7 +286,7 @@ def test_a_question_stays_open_after_a_wrong_answer(state, running):
 
 def test_danger_to_life_is_named_with_its_number_and_stands_before_the_runs(state, running):
     told = console(state, "x", "e", "1 N", "", "q")
-    assert "Kept. For it, in the list (x): 1 P-08 N." in told
+    assert "Kept. chlorine gas: alarm, smell or burning eyes (N). For it, in the list (x): 1 P-08 N." in told
     listed = told.rsplit("Kept.", 1)[1]
     assert listed.index("P-08 N") < listed.index("P-03-1 R")
 
@@ -415,3 +416,81 @@ def test_a_file_whose_last_line_ends_nothing_is_open(state, lines):
         told.append(entry_of({"format": 1, "n": n, "drill": False, "kind": kind, **more})[0])
     (folder / "2026-01-01T000000Z.jsonl").write_bytes(b"\n".join(told) + b"\n")
     assert [one.name for drill in (False, True) for one in open_periods(folder, drill)] == ["2026-01-01T000000Z.jsonl"]
+
+
+def handed_back_and_declared_anew(state, running):
+    def happens():
+        running.role = "shift_lead"
+        running.seen(moment(), "chlorine_gas", "R")
+        running.hand_back(moment(), "all in automatic again")
+        running.declare(moment(), "all agree", ("N",))
+        running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "N")
+
+    return happens
+
+
+def test_a_value_typed_on_a_console_that_shows_an_ended_period_is_in_no_journal(state, running):
+    told = console(state, handed_back_and_declared_anew(state, running), "1.5", "q")
+    ended = "! The period was handed back by shift lead at "
+    assert told.count(ended) >= 2, "while it waits, and when the value comes"
+    assert "Nothing was kept." in told
+    assert "MANUAL since" in told.rsplit("Nothing was kept.", 1)[1], "the new state is shown"
+    lines = [line for path in (state.manual / "journal").glob("*.jsonl") for line in read_lines(path)[0]]
+    assert "reading" not in [line["kind"] for line in lines]
+
+
+def test_a_note_and_an_event_meant_for_an_ended_period_are_refused_and_the_run_is_not_taken_for_another(state, running):
+    other = desk(state.manual / "journal", moment(), "operator", False)
+    seat = Seat(Place(state.manual), load(state.manual), other, run_id="P-03-1")
+    seat.show(seat.look())
+    handed_back_and_declared_anew(state, running)()
+    for act in (lambda: other.note(moment(), "level falls"), lambda: other.seen(moment(), "overflow", "R"),
+                lambda: other.read(moment(), "P-03-1", "1.5"), seat.run):  # fmt: skip
+        with pytest.raises(Moved, match="The period was handed back by shift lead at"):
+            act()
+    seen = seat.look()
+    assert (seat.run_id, seat.at_hand(seen)) == ("", None)
+    assert "! The period was handed back by shift lead" in "\n".join(mode_lines(seen, 79))
+    seat.show(seen)
+    other.note(moment(), "level falls")
+    assert other.period().sites == ("N",)
+
+
+def test_what_was_seen_and_is_not_over_goes_on_in_a_round_behind_a_hand_back(state, running):
+    running.seen(moment(), "chlorine_gas", "N")
+    running.seen(moment(), "overflow", "R")
+    said = running.period().events[0].line["at"]
+    running.over(moment(), "overflow", "R")
+    running.hand_back(moment(), "all in automatic again")
+    files = [
+        read_lines(path)[0] for path in sorted((state.manual / "journal").glob("*.jsonl"), key=lambda path: path.stem)
+    ]
+    assert [line["kind"] for line in files[1]] == ["opened", "seen"]
+    assert (files[1][1]["event"], files[1][1]["site"], files[1][1]["since"]) == ("chlorine_gas", "N", said)
+    assert "P-08 N" in console(state, "q")
+
+
+def test_an_undo_in_the_list_asks_first_and_names_whose_word_it_takes_back(state, running):
+    running.role = "shift_lead"
+    told = console(state, "x", lambda: running.seen(moment(), "chlorine_gas", "R"), "u", "u", "n", "u", "y", "q")
+    assert "! shift lead has said: chlorine gas: alarm, smell or burning eyes (R)" in told
+    assert "! shift lead has just said: chlorine gas: alarm, smell or burning eyes (R); nothing was taken back" in told
+    assert "y takes back: chlorine gas: alarm, smell or burning eyes (R), said by shift lead 0s ago:" in told
+    assert kinds(state) == ["seen", "undo"]
+
+
+def test_what_is_taken_back_is_heard_at_the_other_desks(state, running):
+    running.seen(moment(), "chlorine_gas", "R")
+    told = console(state, "x", lambda: running.undo(moment()), "", "q")
+    assert "! operator has taken back: chlorine gas: alarm, smell or burning eyes (R)" in told
+
+
+def test_where_there_are_several_sites_an_event_says_where_it_is_and_all_must_be_said(state, running):
+    told = console(state, "x", "e 4", "Z", "all", "e 5", "N", "e", "", "q")
+    assert "where is it (N H R)? At all of them: all:" in told
+    assert "there is no site Z" in told
+    assert [(line["event"], line["site"]) for line in kept(state) if line["kind"] == "seen"] == [
+        ("mains_lost", ""), ("overflow", "N")]  # fmt: skip
+    assert "(said: all stations " in told
+    answer = " ".join(told.split("Kept.")[2].split("\n>")[0].split())
+    assert "P-12" not in answer.split("MANUAL since")[0], "what an event before it is for is not told again"
