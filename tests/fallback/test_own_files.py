@@ -63,6 +63,7 @@ def cases(text):
         "in another folder alone": ({"archive/R.txt": text}, False),
         "named after another site": ({"H.txt": text}, False),
         "two of one site": ({"R.txt": text, "A_old.txt": old}, False),
+        "two of one site in other letters": ({"R.TXT": text, "R.txt": old}, False),
         "approved on no day": ({"R.txt": text.replace("2026-11-01", "2019-13-45")}, False),
         "approved after today": ({"R.txt": text.replace("2026-11-01", TOMORROWS)}, False),
         "approved in another century": ({"R.txt": text.replace("2026-11-01", "2099-01-01")}, False),
@@ -105,6 +106,11 @@ def test_a_sheet_named_after_another_site_is_used_by_neither(tmp_path):
     for site in ("R", "H"):
         approved, doubt = believed(tmp_path, "sheets", site)
         assert (approved, "it says site R: name it R.txt" in doubt) == (False, True)
+
+
+def test_of_two_sheets_of_a_site_nobody_is_told_to_write_one_over_the_other(tmp_path):
+    write(tmp_path, "sheets", {"A_old.txt": SHEET, "R.txt": SHEET})
+    assert "R.txt says so too or may; none is used until one is taken out" in believed(tmp_path, "sheets")[1]
 
 
 def test_a_clock_that_cannot_be_right_makes_no_approval_one_of_tomorrow(tmp_path, monkeypatch):
