@@ -419,8 +419,9 @@ def _whereabouts(folder: Path, state: State) -> str:
     """Where everything lies that was made."""
     lines = ["", _("SIMULATED. What was made:")]
     shown = (".html", ".pdf", ".txt")
-    lines += [f"  {_('report'):<10} {path}" for path in sorted(state.reports.glob("*")) if path.suffix in shown]
+    report, binder = _("report"), _("binder")
+    lines += [f"  {report:<10} {path}" for path in sorted(state.reports.glob("*")) if path.suffix in shown]
     if any(state.binder.rglob("*.pdf")):
-        lines.append(f"  {_('binder'):<10} {state.binder}")
+        lines.append(f"  {binder:<10} {state.binder}")
     lines += [f"  {name:<10} {folder / name}" for name in ("config", "state", "log")]
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from monitor.historian.history import wide
 from monitor.ledger import entries, verify
 from monitor.settings import load
 from monitor.state import State
+from monitor.words import use_language
 
 RUN = [sys.executable, "-c", "from monitor.cli import main; raise SystemExit(main())", "demo"]
 NOW_US = 1_795_440_000_000_000
@@ -38,6 +39,12 @@ def wait_for(condition, seconds=60.0):
     while not condition():
         assert time.monotonic() < until, "it did not come in time"
         time.sleep(0.1)
+
+
+@pytest.fixture
+def english():
+    yield
+    use_language("en")
 
 
 @pytest.fixture
@@ -166,6 +173,7 @@ def test_sigterm_ends_everything_and_a_fault_can_be_switched_while_it_runs(tmp_p
     assert processes_of(folder) == []
 
 
+@pytest.mark.usefixtures("english")
 def test_the_language_that_was_asked_for_is_that_of_the_screen_and_of_what_the_demo_says(tmp_path, monkeypatch, capsys):
     shown = []
     monkeypatch.setattr(demo, "_start", lambda *_: None)
