@@ -39,7 +39,7 @@ KINDS = frozenset((
 ))  # fmt: skip
 _CONTROL = re.compile(r"[^0-9a-zA-Z-]")
 _FIELDS = frozenset((
-    "drill", "undoes", "undoes_mark", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet",
+    "passed", "drill", "undoes", "undoes_mark", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet",
     "values", "tags", "source", "repeat", "left", "occurred", "recorded", "run", "procedure", "revision", "step",
     "name", "value", "unit", "tag", "site", "language", "sha256", "event", "to", "scenario", "station", "next_due",
     "second_role", "released_by", "verified_by", "goto", "asset",

@@ -319,6 +319,8 @@ def _contradicts(one: Reading) -> bool:
     if one.in_limits is None or value is None or (low is None and high is None):
         return False
     inside = (low is None or value >= low) and (high is None or value <= high)
+    if value < 0 and low is None:  # the fallback takes no concentration below zero for one within its limits
+        return False
     return inside != one.in_limits
 
 
@@ -376,6 +378,10 @@ def _of_steps(period: Period, lines: list[Line]) -> Iterator[Deviation]:
         place = (line.text("run", 40), line.text("step", 10))
         if line.kind == "verified":
             verified[place] = line.n
+        elif run is not None and line.kind == "goto" and isinstance(line.data.get("passed"), list):
+            rows = [one for one in line.data["passed"] if isinstance(one, dict)]
+            steps = dict.fromkeys(clean(one.get("step") or "", 10) for one in rows)
+            yield _deviation("went_past", line, f"{', '.join(steps)}: {line.text('text')}")
         elif run is None or line.kind not in MARKS:
             continue
         elif line.kind == "not_applicable" and place[1] not in run.text.asks:

@@ -41,7 +41,8 @@ TO_WRITE = "_" * 12  # room for a hand
 TIMELINE, READINGS, DEVIATIONS = 300, 300, 150  # rows on the pages; the CSV files have all
 PLOTS = 24
 _CORRECTED = ("not_applicable", "done_all_the_same", "out_of_limits", "late", "timer_short", "no_timer", "not_verified",
-              "not_released", "went_past", "hold_passed", "verifying_passed", "missed", "steps_left", "not_ended")  # fmt: skip
+              "not_released", "went_past", "hold_passed", "verifying_passed", "missed", "steps_left",
+              "not_ended")  # fmt: skip
 
 
 def build(

@@ -85,6 +85,7 @@ def deviation_words(one: Deviation) -> str:
         "timer_short": _("done before its timer of {text} had run"),
         "no_timer": _("done without its timer of {text}"),
         "late": _("a round came {text} min late"), "not_verified": _("done without the independent verification"),
+        "went_past": _("went on past what was open at step {text}"),
         "missed": _("rounds that never came, until it ended: {text}"),
         "not_released": _("done although nobody had released its HOLD"),
         "hold_passed": _("the HOLD at step {text} was gone past, nobody had released it"),
@@ -101,7 +102,8 @@ def deviation_words(one: Deviation) -> str:
 
 def question_words(one: Deviation) -> str:
     """What differed, without the reason that a person gave: words about people correct no procedure."""
-    words = {"not_applicable": _("a step was left out"), "done_all_the_same": _("done although out of limits")}
+    words = {"not_applicable": _("a step was left out"), "done_all_the_same": _("done although out of limits"),
+             "went_past": _("went on past what was open")}  # fmt: skip
     return words.get(one.kind) or deviation_words(one)
 
 

@@ -328,6 +328,22 @@ def test_a_hold_that_was_walked_round_is_a_deviation(acts, expected):
     assert [(one.kind, one.step, one.text) for one in period.deviations] == expected
 
 
+def test_what_a_person_went_past_with_a_reason_is_a_deviation_also_when_its_hold_was_released_then():
+    made = Maker().act("declared", sites=["G"]).start(source=HELD.replace(" Refused: GO TO step 4.", "")).done("1")
+    made.act("verified", run="P-03-1", step="2", verified_by="maintenance").done("2")
+    rows = [{"what": "hold", "step": "3"}, {"what": "timer", "step": "3"}, 5]
+    made.done("4", kind="goto", text="telephone dead", passed=rows)
+    made.act("released", run="P-03-1", step="3", released_by="shift_lead").done("4")
+    period = told(made.act("finished", run="P-03-1", left=[]).act("handed_back"))
+    assert [(one.kind, one.text) for one in period.deviations] == [("went_past", "3: telephone dead")]
+
+
+def test_a_concentration_below_zero_that_counts_as_out_of_limits_contradicts_nothing():
+    made = Maker().act("declared", sites=["G"]).start()
+    period = told(made.read("-50", name="H2S", unit="ppm", limits=(None, "5"), within=False))
+    assert not period.doubts
+
+
 def test_where_the_text_itself_sends_past_a_hold_nothing_is_gone_past_and_each_round_needs_its_release():
     made = Maker().act("declared", sites=["G"]).start(source=HELD).done("1").act("verified", run="P-03-1", step="2")
     assert kinds(told(made.done("2").done("4", kind="goto").done("4").act("finished", run="P-03-1", left=[]))) == []
