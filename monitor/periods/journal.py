@@ -39,10 +39,10 @@ KINDS = frozenset((
 ))  # fmt: skip
 _CONTROL = re.compile(r"[^0-9a-zA-Z-]")
 _FIELDS = frozenset((
-    "passed", "drill", "undoes", "undoes_mark", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet",
+    "drill", "undoes", "undoes_mark", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet",
     "values", "tags", "source", "repeat", "left", "occurred", "recorded", "run", "procedure", "revision", "step",
     "name", "value", "unit", "tag", "site", "language", "sha256", "event", "to", "scenario", "station", "next_due",
-    "second_role", "released_by", "verified_by", "goto", "asset",
+    "second_role", "released_by", "verified_by", "goto", "asset", "passed",
 ))  # fmt: skip
 _SOURCE, _TEXT, _ITEMS = 200_000, 2_000, 400  # characters of a procedure and of a text, items of a list: what is held
 
