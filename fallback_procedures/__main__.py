@@ -385,7 +385,7 @@ def sheet_in_hand(place: Place, options: argparse.Namespace) -> int:
 
 def binder(place: Place, options: argparse.Namespace) -> int:
     """Render the binder, tell its state, or mark sets of it as printed."""
-    from fallback_procedures.binder import Unprintable, render
+    from fallback_procedures.binder import Unprintable, ours_alone, render
     from fallback_procedures.shelf import keep_standing, mark_printed, status, status_lines
 
     library = load(place.manual)
@@ -393,6 +393,7 @@ def binder(place: Place, options: argparse.Namespace) -> int:
         return refuse(_("this is a stick: render and mark on the machine it was made by"))
     try:
         if options.render:
+            ours_alone(place)
             record = render(place, library, time.time(), options.paper)
             keep_standing(place, library, time.time())
             tell(_("binder {mark}: {n} sections below {path}").format(

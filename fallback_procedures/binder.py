@@ -3,7 +3,8 @@ current.
 
 At the moment of need nothing is rendered: files that already lie on disk are printed or shown by their path. A binder
 is rendered into a new folder beside the old one, and one small file names the folder that counts; whatever is killed in
-between leaves the old binder whole.
+between leaves the old binder whole. It also has the SHA-256 of each file in that folder: what is printed as current, or
+goes onto a stick, is compared with it. Nobody but the user of handwheel and root may write there.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ OLD_S = 3600.0  # what lies beside the binder that counts is kept so long: someb
 WAIT_S = 120.0  # how long another renderer is waited for [s]
 FILE_LIMIT = 100_000_000  # bytes; a binder with pictures has some
 KNOWN = 60  # how many sets that were rendered once are remembered, so that their paper can be told
+RECORD, ONCE, PRINTED = "binder/fingerprint.json", "binder/known.json", "printed/printed.json"  # below STATE/manual
+_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Unprintable(Exception):
@@ -50,6 +53,16 @@ class Unprintable(Exception):
 
 
 # -- rendering ---
+
+
+def ours_alone(place: Place) -> None:
+    """Unprintable where this user is neither root nor the one who owns the binder: a rendered page is believed."""
+    for folder in (place.binder, place.manual):
+        if folder is not None and folder.is_dir():
+            if hasattr(os, "geteuid") and os.geteuid() not in (0, folder.stat().st_uid):
+                raise Unprintable(_("the binder is rendered by the user of handwheel or by root alone; one page, now: "
+                                    "handwheel-manual --print P-03"))  # fmt: skip
+            return
 
 
 def render(place: Place, library: Library, now_s: float, paper: str = "") -> dict[str, Any]:
@@ -61,7 +74,9 @@ def render(place: Place, library: Library, now_s: float, paper: str = "") -> dic
     if place.binder is None or place.manual is None:
         raise Unprintable(_("there is no state folder; --state names one"))
     try:
-        place.binder.mkdir(exist_ok=True)  # where STATE/manual was moved away it is not made anew
+        if not os.path.lexists(place.binder):
+            place.binder.mkdir()  # where STATE/manual was moved away it is not made anew
+            _give(place.binder, place.manual)
         refuse_links(place.binder, place.manual)
         with _alone(place.binder):
             return _render(place, place.binder, library, now_s, paper)
@@ -90,14 +105,14 @@ def _render(place: Place, binder: Path, library: Library, now_s: float, paper: s
             record["sections"] += [_row(section) for section in mine]
         with speaking("en"):
             _put(new / "index.html", index_document(record).encode())
-        _settle(new)
-        new.chmod(stat.S_IMODE(binder.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH))
+        record["files"] = _settle(new, binder)
+        new.chmod(stat.S_IMODE(binder.stat().st_mode) & ~_OTHERS)
         os.rename(new, binder / record["folder"])
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
     _remember(place, record)
-    replace_file(binder / "fingerprint.json", json.dumps(record, ensure_ascii=False, indent=1).encode())
+    write_record(place, RECORD, record)
     _tidy(binder, record["folder"])
     return record
 
@@ -142,7 +157,11 @@ def _taken_over(
             strange: list[str] = []
             try:
                 for path, parts in plain_files(Path(str(old), folder), strange, every=True):
-                    _put(Path(new, folder, *parts), read_plain(path, FILE_LIMIT, old))
+                    blob, name = read_plain(path, FILE_LIMIT, old), "/".join((folder, *parts))
+                    if not _is_as_rendered(before, name, blob):
+                        strange.append(name)
+                        break
+                    _put(new / name, blob)
             except OSError as fault:
                 strange.append(str(fault))
             if not strange and (new / folder).is_dir():
@@ -181,7 +200,8 @@ def _alone(binder: Path) -> Iterator[None]:
         yield
         return
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
-    with open(os.open(binder / ".lock", flags, 0o660), "wb") as lock:
+    with open(os.open(binder / ".lock", flags, 0o600), "wb") as lock:
+        _give(binder / ".lock", binder)
         deadline = time.monotonic() + WAIT_S
         while True:
             try:
@@ -199,12 +219,30 @@ def _put(path: Path, blob: bytes) -> None:
     path.write_bytes(blob)
 
 
-def _settle(folder: Path) -> None:
-    """All files of a folder onto the disk, before it counts: at once, because the first brings the others along."""
-    for path in folder.rglob("*"):
+def _settle(folder: Path, binder: Path) -> dict[str, str]:
+    """All files of a folder onto the disk, before it counts: at once, because the first brings the others along.
+
+    Nobody else may write to them, whatever the umask. Their SHA-256 by name.
+    """
+    told = {}
+    for path in sorted(folder.rglob("*")):
         if path.is_file():
             with path.open("rb+") as file:
+                told[path.relative_to(folder).as_posix()] = hashlib.sha256(file.read()).hexdigest()
                 os.fsync(file.fileno())
+        with contextlib.suppress(PermissionError):  # a stick knows no such rights
+            path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
+        _give(path, binder)
+    _give(folder, binder)
+    return told
+
+
+def _give(path: Path, above: Path) -> None:
+    """What root has made belongs to the user who owns the folder `above`, and who will renew it."""
+    owner = above.stat()
+    if hasattr(os, "geteuid") and os.geteuid() == 0 != owner.st_uid:
+        with contextlib.suppress(PermissionError):  # a stick knows no owners
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _tidy(binder: Path, counts: str) -> None:
@@ -221,27 +259,66 @@ def _tidy(binder: Path, counts: str) -> None:
 
 
 def read_record(place: Place, name: str) -> dict[str, Any]:
-    """One of the binder's own files; empty where there is none that can be read."""
+    """RECORD, ONCE or PRINTED; empty where there is none that can be read."""
     try:
-        record = json.loads(read_plain(place.binder / name, 4_000_000, place.manual)) if place.binder else {}
+        record = json.loads(read_plain(place.manual / name, 4_000_000, place.manual)) if place.manual else {}
     except (OSError, ValueError, RecursionError):
         return {}
     return record if isinstance(record, dict) else {}
 
 
 def write_record(place: Place, name: str, record: dict[str, Any]) -> None:
-    """Replace one of the binder's own files. Raises Unprintable."""
+    """Replace RECORD, ONCE or PRINTED. Raises Unprintable."""
+    if place.manual is None:
+        return
+    path = place.manual / name
     try:
-        if place.binder:
-            replace_file(place.binder / name, json.dumps(record, ensure_ascii=False, indent=1).encode())
+        path.parent.mkdir(exist_ok=True)
+        refuse_links(path.parent, place.manual)
+        replace_file(path, json.dumps(record, ensure_ascii=False, indent=1).encode(), 0o644)
+        _give(path, path.parent)
     except OSError as fault:
         raise Unprintable(_("{path}: cannot be written ({why})").format(
-            path=place.binder, why=fault.strerror)) from fault  # fmt: skip
+            path=path.parent, why=fault.strerror)) from fault  # fmt: skip
 
 
 def record_of(place: Place) -> dict[str, Any]:
-    """The record of the binder that counts: fingerprint, folder, sets, sections."""
-    return read_record(place, "fingerprint.json")
+    """The record of the binder that counts: fingerprint, folder, sets, sections, files; empty where it is not
+    believed, because somebody else has written it."""
+    record = read_record(place, RECORD)
+    with contextlib.suppress(OSError):
+        if record and place.manual and place.binder and not place.stick and hasattr(os, "geteuid"):
+            told = (place.manual / RECORD).lstat()
+            if told.st_uid not in (0, place.binder.stat().st_uid) or told.st_mode & _OTHERS:
+                return {}
+    return record
+
+
+def _is_as_rendered(record: dict[str, Any], name: str, blob: bytes) -> bool:
+    files = record.get("files")
+    return isinstance(files, dict) and files.get(name) == hashlib.sha256(blob).hexdigest()
+
+
+def as_rendered(folder: Path, name: str, record: dict[str, Any]) -> bytes | None:
+    """A file of the binder that counts; None where it is missing, or is not what was rendered."""
+    try:
+        blob = read_plain(folder / name, FILE_LIMIT, folder)
+    except OSError:
+        return None
+    return blob if _is_as_rendered(record, name, blob) else None
+
+
+def not_as_rendered(place: Place) -> list[str]:
+    """The files of the binder that counts which are missing, were changed or do not belong to it."""
+    record, folder = record_of(place), folder_of(place)
+    files = record.get("files")
+    names = set(files) if isinstance(files, dict) else set()
+    strange: list[str] = []
+    if folder is None:
+        return []
+    if folder != place.binder:  # flat, as on a stick, other files lie beside the pages
+        names |= {"/".join(parts) for _path, parts in plain_files(folder, strange, every=True)}
+    return [*strange, *(name for name in sorted(names) if as_rendered(folder, name, record) is None)]
 
 
 def folder_of(place: Place) -> Path | None:
@@ -262,16 +339,16 @@ def flatten(place: Place) -> None:
         folder.rmdir()
         for name in (".lock", "known.json"):
             (place.binder / name).unlink()
-        write_record(place, "fingerprint.json", {**record, "folder": "."})
+        write_record(place, RECORD, {**record, "folder": "."})
 
 
 def _remember(place: Place, record: dict[str, Any]) -> None:
     """Keep what each set said, by its mark, so that a paper can be told later from the mark it bears."""
-    known = read_record(place, "known.json")
+    known = read_record(place, ONCE)
     for one in record["sets"]:
         rows = {row["file"]: row["sha256"] for row in record["sections"]
                 if (row["site"], row["language"]) == (one["site"], one["language"])}  # fmt: skip
         known.pop(one["mark"], None)
         known[one["mark"]] = {"site": one["site"], "language": one["language"], "made": one["made"],
                               "codes": one["codes"], "sections": rows}  # fmt: skip
-    write_record(place, "known.json", dict(list(known.items())[-KNOWN:]))
+    write_record(place, ONCE, dict(list(known.items())[-KNOWN:]))

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from fallback_procedures.binder import Unprintable, folder_of, record_of
-from fallback_procedures.journal import memory_folder
+from fallback_procedures.binder import Unprintable, as_rendered, folder_of, record_of
+from fallback_procedures.journal import is_ours, memory_folder
 from fallback_procedures.library import Library
 from fallback_procedures.open_period import Refused
 from fallback_procedures.paper import Content, can_make_pdf, pdf
@@ -62,9 +62,9 @@ def print_one(place: Place, library: Library, name: str, site: str, wanted: str,
     if how.device:
         pages = section_pages(section, time.time(), plant_now(place, library), how.drill)
         return write_device(how.device, _device_pages(pages, how.width), how.encoding)
-    path = _file_of(place, library, section, known.simulated, how)
+    path, why = _file_of(place, library, section, known.simulated, how)
     sent = send(path, how.printer, how.paper or record_of(place).get("paper", "a4"), f"{name} {chosen}")
-    return Sent(sent.word, (_("file: {path}").format(path=path), *sent.lines))
+    return Sent(sent.word, (_("file: {path}").format(path=path), *why, *sent.lines))
 
 
 def _device_pages(pages: list[Content], width: int) -> list[str]:
@@ -74,49 +74,60 @@ def _device_pages(pages: list[Content], width: int) -> list[str]:
 
 
 def _print_set(place: Place, site: str, wanted: str, how: Wanted) -> Sent:
-    folder = folder_of(place)
-    rows = [one for one in record_of(place).get("sets", []) if one["language"] == wanted and site in ("", one["site"])]
+    record, folder = record_of(place), folder_of(place)
+    rows = [one for one in record.get("sets", []) if one["language"] == wanted and site in ("", one["site"])]
     if folder is None or not rows:
         raise Unprintable(_("no binder is rendered here; first: handwheel-manual --render STATE"))
     if len(rows) > 1:
         named = " ".join(one["site"] for one in rows)
         raise Unprintable(_("which station? --site takes one of: {names}").format(names=named))
-    name = "binder.pdf" if record_of(place).get("pdf") else "binder.txt"
+    name = "binder.pdf" if record.get("pdf") and not how.device else "binder.txt"
     path = folder / wanted / (rows[0]["site"] or "any") / name
+    blob = as_rendered(folder, path.relative_to(folder).as_posix(), record)
+    if blob is None:
+        raise Unprintable(_("{path}: is not as it was rendered; have the binder rendered anew, or print page by "
+                            "page").format(path=path))  # fmt: skip
     if how.device:
-        return write_device(how.device, path.with_suffix(".txt").read_text("utf-8").split("\f"), how.encoding)
-    sent = send(path, how.printer, how.paper or record_of(place).get("paper", "a4"), f"binder {site} {wanted}", 300.0)
+        return write_device(how.device, blob.decode().split("\f"), how.encoding)
+    sent = send(path, how.printer, how.paper or record.get("paper", "a4"), f"binder {site} {wanted}", 300.0)
     told = _("When this set is filed: handwheel-manual --mark-printed {mark}").format(mark=rows[0]["mark"])
     return Sent(sent.word, (_("file: {path}").format(path=path), *sent.lines, told))
 
 
-def _file_of(place: Place, library: Library, section: Section, simulated: bool, how: Wanted) -> Path:
-    """The rendered file where it is current, else a text page written now (into memory where the disk refuses)."""
+def _file_of(
+    place: Place, library: Library, section: Section, simulated: bool, how: Wanted
+) -> tuple[Path, tuple[str, ...]]:
+    """The rendered file where it is current, else a text page written now (into memory where the disk refuses).
+
+    A rendered file that is not as it was rendered is never taken, and that is said.
+    """
     record, folder = record_of(place), folder_of(place)
     current = record.get("simulated", False) == simulated and any(
         row.get("file") == section.stem and row.get("sha256") == section.sha256 for row in record.get("sections") or []
     )
     fits = how.paper in ("", record.get("paper"))
+    why: tuple[str, ...] = ()
     if current and fits and folder and not how.drill:
-        for ending in (".pdf", ".txt"):
-            path = folder / f"{section.stem}{ending}"
-            if path.is_file():
-                return path
+        path = folder / f"{section.stem}{'.pdf' if record.get('pdf') else '.txt'}"
+        if as_rendered(folder, path.relative_to(folder).as_posix(), record) is not None:
+            return path, ()
+        why = (_("{path}: is not as it was rendered; this page was written now").format(path=path),)
     now_s = time.time()
     pages = section_pages(section, now_s, plant_now(place, library), how.drill)
     blob, ending = as_text(pages).encode(), ".txt"
     if how.drill and can_make_pdf():  # an exercise is no moment of need
         blob, ending = pdf(f"{pages[0]['id']} {pages[0]['title']}", pages, now_s, how.paper or "a4"), ".pdf"
     there = place.manual is not None and place.manual.is_dir()  # a state folder that is gone is never made anew
-    for base in (place.binder if there else None, memory_folder()):
-        if base is not None:
-            path = base / "now" / f"{section.stem.replace('/', '_')}{'_DRILL' if how.drill else ''}{ending}"
+    memory = memory_folder() / "now"
+    for folder in (place.now if there else None, memory):
+        if folder is not None:
+            path = folder / f"{section.stem.replace('/', '_')}{'_DRILL' if how.drill else ''}{ending}"
             try:
-                base.mkdir(parents=base != place.binder, exist_ok=True)
-                path.parent.mkdir(exist_ok=True)
-                refuse_links(path.parent, base.parent)
-                replace_file(path, blob)
-                return path
+                folder.mkdir(mode=0o700 if folder == memory else 0o777, parents=folder == memory, exist_ok=True)
+                if folder != memory or (is_ours(folder) and is_ours(memory_folder().parent)):
+                    refuse_links(folder, folder.parent)
+                    replace_file(path, blob, 0o644)  # nobody changes it before it is printed
+                    return path, why
             except OSError:
                 continue
     raise Unprintable(_("no page can be written anywhere; read it with --show {id}").format(id=section.procedure.id))

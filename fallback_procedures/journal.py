@@ -356,7 +356,7 @@ def _write(path: Path, raw: bytes) -> None:
     """
     blob = raw + b"\n"
     new, folder = not path.exists(), path.parent
-    handle = os.open(path, _OPEN | os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o660)
+    handle = _open(path)
     try:
         told = os.fstat(handle)
         if not stat.S_ISREG(told.st_mode):
@@ -379,6 +379,23 @@ def _write(path: Path, raw: bytes) -> None:
     if new and os.name == "posix":
         for place in (folder, folder.parent):  # the folder may be as new as its file
             _sync_folder(place)
+
+
+def _open(path: Path) -> int:
+    """A handle to append by. In a sticky folder another's file may be opened, but not with O_CREAT (protected_regular);
+    in a folder of the group the file is the group's, whatever the umask of who began it.
+    """
+    flags = _OPEN | os.O_RDWR | os.O_APPEND
+    for _again in range(3):  # another one may make it, or take it away, in between
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o660)
+            if path.parent.stat().st_mode & stat.S_ISGID:
+                with contextlib.suppress(OSError):
+                    os.fchmod(handle, 0o660)
+            return handle
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), os.fspath(path))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -70,7 +70,13 @@ class Place:
 
     @property
     def binder(self) -> Path | None:
+        """What handwheel has rendered; its own user alone may write there."""
         return self.manual / "binder" if self.manual else None
+
+    @property
+    def now(self) -> Path | None:
+        """Pages that are printed in haste, by anybody of the group."""
+        return self.manual / "now" if self.manual else None
 
 
 def find(explicit: str | None) -> Place:

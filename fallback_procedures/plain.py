@@ -76,7 +76,7 @@ def plain_files(
 ) -> Iterator[tuple[Path, list[str]]]:
     """The plain files below a folder with the parts of their names; links, pipes and devices are left out, and said.
 
-    What is being written (.name.part) or was printed in haste (now/) is none of them, but for `every`.
+    What is being written (.name.part) is none of them, but for `every`.
     """
     try:
         rows = sorted(os.scandir(folder), key=lambda row: row.name)
@@ -86,7 +86,7 @@ def plain_files(
         left_out.append(f"{folder}: {fault.strerror}")
         return
     for row in rows:
-        if not every and (row.name.startswith(".") or (folder.name == "binder" and row.name == "now")):
+        if not every and row.name.startswith("."):
             continue
         if row.is_dir(follow_symlinks=False) and len(parts) < DEEP:
             yield from plain_files(Path(row.path), left_out, (*parts, row.name), every)
@@ -122,10 +122,10 @@ def own_bytes(path: Path, below: Path | None) -> bytes | None:
         return None
 
 
-def replace_file(path: Path, blob: bytes) -> None:
+def replace_file(path: Path, blob: bytes, mode: int = 0o666) -> None:
     """Replace a file as a whole, on the disk before it counts. Where a link has its name, the link is replaced."""
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, 0o666)
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | _BINARY, mode)
     try:
         with open(handle, "wb") as file:
             file.write(blob)

@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
-from fallback_procedures.binder import Unprintable, folder_of, read_record, record_of, write_record
+from fallback_procedures.binder import ONCE, PRINTED, Unprintable, folder_of, read_record, record_of, write_record
 from fallback_procedures.contents import gaps_page
 from fallback_procedures.drills import Due, due, due_lines, history
 from fallback_procedures.library import Library
@@ -32,7 +32,7 @@ def status(place: Place, library: Library, now_s: float) -> dict[str, Any]:
     are told with it: `now_s` since 1970. [s]
     """
     found = sections(place, library)
-    rendered, printed = record_of(place), read_record(place, "printed.json")
+    rendered, printed = record_of(place), read_record(place, PRINTED)
     stations = [_station(mine, printed) for mine in sets(found)]
     drills = history(place.journal, place.manual)
     mark = fingerprint(found)
@@ -129,13 +129,13 @@ def status_lines(place: Place, told: dict[str, Any]) -> list[str]:
 
 def mark_printed(place: Place, marks: list[str], role: str, now_s: float) -> dict[str, Any]:
     """A person has filed sets; each is named by the mark on its contents page. Raises Unprintable."""
-    known = read_record(place, "known.json")
+    known = read_record(place, ONCE)
     if place.binder is None or not known:
         raise Unprintable(_("no binder is rendered here; first: handwheel-manual --render STATE"))
     if not marks:
         raise Unprintable(_("which set was filed? name the fingerprint that stands on its contents page: "
                             "handwheel-manual --mark-printed 1a2b3c4d"))  # fmt: skip
-    record = read_record(place, "printed.json")
+    record = read_record(place, PRINTED)
     held = _table(record, "sets")
     at = utc_text(now_s)
     for mark in (clean(one, 40).strip().lower() for one in marks):
@@ -148,17 +148,17 @@ def mark_printed(place: Place, marks: list[str], role: str, now_s: float) -> dic
             "sections": told["sections"],
         }  # fmt: skip
     record = {"format": 2, "at": at, "role": role, "sets": held}
-    write_record(place, "printed.json", record)
+    write_record(place, PRINTED, record)
     return record
 
 
 def keep_standing(place: Place, library: Library, now_s: float) -> None:
     """Write beside the printed sets the mark of all that is on the shelf, for those who only compare two marks."""
-    record = read_record(place, "printed.json")
+    record = read_record(place, PRINTED)
     if record:
         mark = status(place, library, now_s)["printed"]
         if record.get("fingerprint") != mark:
-            write_record(place, "printed.json", {**record, "fingerprint": mark})
+            write_record(place, PRINTED, {**record, "fingerprint": mark})
 
 
 # -- a sheet in the hand ---
@@ -171,7 +171,7 @@ def identify(place: Place, library: Library, code: str) -> tuple[str, str]:
     if not found and not of_set:
         return "no code", _("this is no code of a sheet; it looks like HW:P-03:r7:2026-09-02:1a2b3c4d")
     current = _codes(place, library)
-    known = read_record(place, "known.json").values()
+    known = read_record(place, ONCE).values()
     if code in current:
         return "current", _("CURRENT: {what}").format(what="; ".join(current[code]))
     once = next((one for one in known if isinstance(one, dict) and code in one.get("codes", [])), None)

@@ -25,7 +25,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fallback_procedures import shipped
-from fallback_procedures.binder import FILE_LIMIT, Unprintable, flatten, folder_of, read_record, record_of, render
+from fallback_procedures.binder import (
+    FILE_LIMIT,
+    PRINTED,
+    RECORD,
+    Unprintable,
+    flatten,
+    folder_of,
+    not_as_rendered,
+    read_record,
+    record_of,
+    render,
+)
 from fallback_procedures.library import load
 from fallback_procedures.place import STICK, STICK_JOURNAL, Place
 from fallback_procedures.plain import open_plain, plain_files, read_plain, refuse_links, replace_file
@@ -186,7 +197,10 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
                 stick.left_out.append(f"{manual / name}: {fault.strerror}")
     library = load(manual, LANGUAGES)
     told = status(place, library, now_s)
-    as_is = bool(told["rendered"]) and not told["render_again"]
+    changed = not_as_rendered(place)
+    as_is = bool(told["rendered"]) and not told["render_again"] and not changed
+    what = "; ".join([*(clean(one) for one in changed[:5]), *(["..."] if changed[5:] else [])])
+    said += [_("NOT AS IT WAS RENDERED, so it is not on the stick: {what}").format(what=what)] if changed else []
     for name in FOLDERS:
         if manual is not None and name != "binder":
             stick.copy(manual / name, f"manual/{name}", manual)
@@ -194,14 +208,14 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
     if pages and manual is not None:
         stick.copy(pages, "manual/binder", manual)
         if pages != manual / "binder" / ".":  # flat, so that a person finds the pages without us
-            stick.write("manual/binder/fingerprint.json", json.dumps({**record_of(place), "folder": "."}).encode())
-            if printed := read_record(place, "printed.json"):
-                stick.write("manual/binder/printed.json", json.dumps(printed).encode())
+            stick.write(f"manual/{RECORD}", json.dumps({**record_of(place), "folder": "."}).encode())
+        if printed := read_record(place, PRINTED):
+            stick.write(f"manual/{PRINTED}", json.dumps(printed).encode())
         said.append(_("pages: the binder {mark} of {at}").format(mark=told["rendered"], at=told["rendered_at"]))
     else:
         if manual is not None and (manual / "binder").is_symlink():
             stick.left_out.append(_("{path}: is a link, which is not followed").format(path=manual / "binder"))
-        own = Place(stick.room / "manual")
+        own = Place(stick.room / "manual", stick=local_text(now_s))
         made = render(own, load(own.manual, LANGUAGES), now_s)
         flatten(own)
         for path in sorted((stick.room / "manual/binder").rglob("*")):

@@ -152,6 +152,11 @@ class State:
         return self.manual / "binder"
 
     @property
+    def printed(self) -> Path:
+        """What a person has said to have printed and filed."""
+        return self.manual / "printed"
+
+    @property
     def facts(self) -> Path:
         return self.manual / "facts"
 
@@ -166,20 +171,25 @@ class State:
     def make(self) -> "State":
         """Create the folders that are missing (mode 2770); raises UserError where the place cannot be written.
 
-        The root and history are 3770: who may put files there may not take away those of others. What the fallback
-        believes (procedures, sheets, setpoints, facts, the status) is written by the daemon alone: 2750.
+        The root, history, the journals and the pages printed in haste are 3770: who may put files there may not take
+        away those of others. What the fallback believes (procedures, sheets, setpoints, facts, the binder, the status)
+        is written by the daemon alone: 2750.
         """
-        believed = (self.manual, self.procedures, self.sheets, self.setpoints, self.facts)
-        folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, self.manual,
-                   self.procedures, self.sheets, self.setpoints, self.binder, self.facts, self.journal)  # fmt: skip
+        believed = (self.manual, self.procedures, self.sheets, self.setpoints, self.binder, self.facts)
+        in_haste = self.manual / "now"
+        sticky = (self.root, self.history, self.journal, in_haste)
+        modes = {**dict.fromkeys(believed, 0o2750), **dict.fromkeys(sticky, 0o3770)}
+        folders = (self.root, self.history, self.models, self.inbox, self.rejected, self.reports, *believed, in_haste,
+                   self.printed, self.journal)  # fmt: skip
         for folder in folders:
             try:
                 if not folder.is_dir():
                     folder.mkdir(parents=True)
-                    folder.chmod(0o3770 if folder in (self.root, self.history) else 0o2770)
+                    folder.chmod(modes.get(folder, 0o2770))
                     sync_folder(folder.parent)
-                if folder in believed and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
-                    folder.chmod(0o2750)
+                owned = not folder.is_symlink() and folder.stat().st_uid == os.geteuid()
+                if owned and self.manual in (folder, folder.parent):
+                    folder.chmod(modes.get(folder, 0o2770))
             except OSError as fault:
                 why = fault.strerror or fault
                 raise UserError(

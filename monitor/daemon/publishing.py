@@ -134,7 +134,7 @@ def binder_of(state: State) -> tuple[str, str | None, str]:
     What is rendered counts as current: it is rendered anew whenever procedures or sheets change.
     """
     rendered = str(_read(state.binder / "fingerprint.json").get("fingerprint", ""))
-    printed = _read(state.binder / "printed.json").get("fingerprint")
+    printed = _read(state.printed / "printed.json").get("fingerprint")
     return rendered, str(printed) if printed else None, rendered
 
 

@@ -19,9 +19,10 @@ from monitor.flows import Flow, flows, listeners
 from monitor.heartbeat import liveness, read
 from monitor.historian.reader import HotReader
 from monitor.plant import Settings
-from monitor.state import State
+from monitor.state import State, read_plain
 from monitor.words import age_text, clean, parse_utc
 
+RECORD_BYTES = 4_000_000  # of what a person has said to have printed
 PAPER_OLD_S = 366 * 86_400.0  # a binder is looked through once a year at least
 COUNTED = {  # what is said of drivers.source.Counts
     "requests": "requests",
@@ -219,7 +220,8 @@ def look_at_readiness(settings: Settings, state: State) -> Iterator[Check]:
 def _age_of_paper(state: State) -> float | None:
     """Since when the binder was said to be printed [s]; None where that cannot be read."""
     try:
-        return time.time() - parse_utc(json.loads((state.binder / "printed.json").read_text("utf-8"))["at"]) / 1e6
+        told = json.loads(read_plain(state.printed / "printed.json", RECORD_BYTES))
+        return time.time() - parse_utc(told["at"]) / 1e6
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 

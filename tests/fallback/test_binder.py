@@ -17,7 +17,7 @@ import pytest
 
 from fallback_procedures import binder as rendering
 from fallback_procedures import copies, words
-from fallback_procedures.binder import RENEW_S, Unprintable, flatten, folder_of, record_of, render
+from fallback_procedures.binder import PRINTED, RENEW_S, Unprintable, flatten, folder_of, record_of, render
 from fallback_procedures.copies import Wanted, print_one
 from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, Library, load
@@ -210,13 +210,13 @@ def test_old_folders_go_and_the_one_that_counts_stays(place, text_only):
     render(place, library, NOW_S)
     old, left = folder_of(place), place.binder / ".new-1-left"
     left.mkdir()
-    (place.binder / "now").mkdir()
-    for path in (old, left, place.binder / "now"):
+    (place.binder / "ours").mkdir()
+    for path in (old, left, place.binder / "ours"):
         os.utime(path, (1, 1))
     render(place, library, NOW_S + 60)
     assert not old.exists()
     assert not left.exists()
-    assert (place.binder / "now").is_dir()
+    assert (place.binder / "ours").is_dir()
     assert folder_of(place).is_dir()
 
 
@@ -325,7 +325,7 @@ def test_a_station_is_covered_by_one_language_but_an_old_set_on_the_shelf_is_not
     keep_standing(place, library, NOW_S)
     current = status(place, library, NOW_S)["current"]
     assert status(place, library, NOW_S)["printed"] == current
-    assert json.loads((place.binder / "printed.json").read_text())["fingerprint"] == current
+    assert json.loads((place.manual / PRINTED).read_text())["fingerprint"] == current
     (state.manual / "procedures").mkdir()
     text = (SHIPPED / "de" / "F2.txt").read_text()
     (state.manual / "procedures" / "F2.txt").write_text(text.replace("REVISION   1", "REVISION   2"))
@@ -335,14 +335,15 @@ def test_a_station_is_covered_by_one_language_but_an_old_set_on_the_shelf_is_not
     told = status(place, library, NOW_S)
     assert told["printed"] != told["current"]
     assert told["reprint"] == ["de/R/F2"]
-    assert json.loads((place.binder / "printed.json").read_text())["fingerprint"] == told["printed"]
+    assert json.loads((place.manual / PRINTED).read_text())["fingerprint"] == told["printed"]
 
 
 def test_a_printed_record_that_is_damaged_counts_as_none(place, text_only):
     library = few(place)
     render(place, library, NOW_S)
     for raw in (b"", b"[]", b'{"sets": 3}', b'{"sets": {"en/R": {"sections": 1}}}', b"\xff", b"[" * 9999):
-        (place.binder / "printed.json").write_bytes(raw)
+        (place.manual / PRINTED).parent.mkdir(exist_ok=True)
+        (place.manual / PRINTED).write_bytes(raw)
         assert status(place, library, NOW_S)["current"]
         assert status_lines(place, status(place, library, NOW_S))
     (place.binder / "fingerprint.json").write_bytes(b'{"folder": "../..", "sets": 1, "sections": [1]}')
@@ -394,6 +395,41 @@ def test_the_command_renders_marks_and_identifies(state, manual):
 
 
 # -- one page ---
+
+
+def test_a_rendered_page_that_was_changed_is_never_printed_as_current_nor_taken_over(place, monkeypatch, text_only):
+    monkeypatch.setenv("PATH", str(place.manual))
+    library = few(place)
+    render(place, library, NOW_S)
+    before = folder_of(place)
+    for name in ("P-03.txt", "binder.txt"):
+        path = before / "en/R" / name
+        path.write_text(path.read_text().replace("2.20 m", "9.99 m"))
+    said = print_one(place, library, "P-03", "R", "en").lines
+    assert said[0] == f"file: {place.now / 'en_R_P-03.txt'}"
+    assert said[1] == f"{before / 'en/R/P-03.txt'}: is not as it was rendered; this page was written now"
+    assert "9.99" not in (place.now / "en_R_P-03.txt").read_text()
+    with pytest.raises(Unprintable, match=r"binder\.txt: is not as it was rendered"):
+        print_one(place, library, "BINDER", "R", "en")
+    assert print_one(place, library, "BINDER", "R", "de").lines[0] == f"file: {before}/de/R/binder.txt"
+    render(place, library, NOW_S + 60)
+    for name in ("P-03.txt", "binder.txt"):
+        assert "9.99 m" not in (folder_of(place) / "en/R" / name).read_text()
+    assert print_one(place, library, "BINDER", "R", "en").word == "none"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("whose", ["another user's", "writable by the group"])
+def test_a_record_that_somebody_else_may_have_written_is_not_believed(place, text_only, whose):
+    render(place, few(place), NOW_S)
+    record = place.binder / "fingerprint.json"
+    assert record_of(place)["files"]
+    if whose == "another user's":
+        os.chown(record, 65534, -1)
+    else:
+        record.chmod(0o664)
+    assert (record_of(place), folder_of(place)) == ({}, None)
+    assert status(place, few(place), NOW_S)["rendered"] is None
 
 
 def test_a_page_that_is_asked_for_is_found_or_written(place, monkeypatch, text_only):

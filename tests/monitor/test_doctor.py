@@ -180,7 +180,7 @@ def test_paper_is_told_with_its_age(tmp_path, printed, at, word, expected):
     heartbeat.publish(state, status, None)
     if at is not None:
         moment = utc_text(time.time_ns() // 1000) if at == "now" else at
-        (state.binder / "printed.json").write_text(json.dumps({"fingerprint": printed, "at": moment}))
+        (state.printed / "printed.json").write_text(json.dumps({"fingerprint": printed, "at": moment}))
     [check] = look_at_binder(load(GOLDEN), state)
     assert check.word == word and expected in check.text
 

@@ -11,12 +11,14 @@ from tests.monitor.plant_bench import configure
 
 def test_what_the_fallback_believes_is_the_daemons_to_write_also_where_it_was_not_before(tmp_path):
     state = State(tmp_path / "state").make()
-    state.sheets.chmod(0o2770)
+    for folder in (state.sheets, state.binder, state.journal):
+        folder.chmod(0o2770)
     state.make()
-    for folder in (state.manual, state.procedures, state.sheets, state.setpoints, state.facts):
+    for folder in (state.manual, state.procedures, state.sheets, state.setpoints, state.facts, state.binder):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o2750
-    for folder in (state.journal, state.binder):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o2770
+    for folder in (state.journal, state.manual / "now"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o3770
+    assert stat.S_IMODE(state.printed.stat().st_mode) == 0o2770
 
 
 def test_a_link_in_place_of_a_folder_leads_to_nobody_elses_files(tmp_path):

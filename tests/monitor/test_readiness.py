@@ -49,7 +49,7 @@ def test_the_fallback_itself_is_asked_and_its_pages_are_understood(tmp_path):
     assert told["current"]
     assert not list(readiness.stations(told))
     filed = {"mark": "1a2b3c4d", "sections": {"en/any/P-00": "another"}}
-    (state.binder / "printed.json").write_text(json.dumps({"format": 2, "sets": {"en/any": filed}}))
+    (state.printed / "printed.json").write_text(json.dumps({"format": 2, "sets": {"en/any": filed}}))
     (look,) = readiness.stations(readiness.binder_status(state))
     assert look.subject == "any"
     assert look.n == len(readiness.binder_status(state)["reprint"]) > 20
