@@ -219,6 +219,18 @@ def run_lines(run: Run, width: int, room: int, top: int = 0) -> list[str]:
     return [*head, *body[:room]]
 
 
+def unseen(run: Run, width: int, room: int, top: int) -> int:
+    """How many lines further down the step at hand itself is told, behind its warnings; 0 where it is on the screen."""
+    head, now = run_title(run, width), at_hand_lines(run, width)
+    step = run.step
+    if step is None or len(head) + len(now) <= room:
+        return 0
+    label = f"{marked(run, step.number)} {step.number:>3}  "
+    first = next((at for at, line in enumerate(now) if line.startswith(label)), 0)
+    own = wrapped(("(!) " if step.second_person else "") + spoken(step.text, run.sheet), width, label, " " * len(label))
+    return max(0, first + len(own) - (top + max(room - 1, 2) - 1))
+
+
 def scrolled(lines: list[str], room: int, top: int) -> list[str]:
     """`room` lines of a longer text, the last one saying how many are left."""
     top = max(0, min(top, len(lines) - (room - 1)))

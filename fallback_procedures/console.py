@@ -34,6 +34,8 @@ from fallback_procedures.words import _, clean, decimal_of, language
 
 TAKES_WORDS = ("v", "n", "g", "l")  # keys behind which a text stands even where words are asked
 
+TAKES_THE_STEP = ("d", "n", "i", "t", "v", "y", "o")  # keys that mean the step at hand
+
 
 @dataclass
 class Console:
@@ -43,6 +45,7 @@ class Console:
     terminal: Terminal
     told_late: set[tuple[str, str]] = field(default_factory=set)  # what was told to be late already
     shown: tuple[object, ...] = ()  # where the person was, as it was shown last
+    cut: bool = False  # a command ended the text before the step at hand was told to its end
     told_moved: str = ""  # what somebody else has done to the run at hand, as it was told
     told_real: str = ""  # the real period of which it was told in a drill
     told_word: str = ""  # what was told of handwheel: running, blind, ...
@@ -82,7 +85,7 @@ class Console:
         now = (self.seat.run_id, self.seat.opened, acts, others, seen.period.drill, seen.real, language())
         if now != self.shown:
             self.shown = now
-            self.terminal.say(*self.lines(seen))
+            self.cut = self.terminal.say(*self.lines(seen)) is False and run is not None
         elif seen.real:
             self.terminal.say(f"! {real_text(seen)}")
         elif not self.seat.desk.journal.safe:
@@ -144,6 +147,9 @@ class Console:
         run = self.seat.at_hand(seen)
         waiting = run.open_readings() if run and not run.waiting_for() else ()
         key = find(keys(self.seat, seen), word) if len(word) == 1 else None
+        if self.cut and run and (word.lower() in TAKES_THE_STEP or (waiting and is_value(waiting[0], answer))):
+            self.shown = ()
+            raise Refused(_("the step was not told to its end: here it is once more"))
         if waiting and is_value(waiting[0], answer):
             return self.carry_out(reading_acts.take, answer)
         if word.isdigit() and run and not self.seat.opened:

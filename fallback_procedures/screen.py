@@ -27,6 +27,7 @@ from fallback_procedures.board import (
     other_line,
     run_lines,
     scrolled,
+    unseen,
     why_line,
 )
 from fallback_procedures.desk import desk
@@ -35,11 +36,13 @@ from fallback_procedures.library import load
 from fallback_procedures.open_period import Refused
 from fallback_procedures.place import Look, Place, notes_at_start
 from fallback_procedures.questions import Ask, Reply, Talk
+from fallback_procedures.run import Run
 from fallback_procedures.seat import Seat
 from fallback_procedures.triggers import LOOK_S, last_known, moment
 from fallback_procedures.words import _, clean, encodable, harmless, wrapped
 
 LEFT = 34  # columns of the list where two panes fit
+ON_THE_STEP = ("space", " ", "d", "n", "i", "t", "v", "y", "o")  # keys that mean the step itself
 SCROLL = {"down": 1, "up": -1, "pagedown": 15, "pageup": -15}
 
 
@@ -65,6 +68,8 @@ class ManualScreen(App[int]):
         notes = "  ".join(notes_at_start(place, self.seat.library)[:2])
         self.said = notes or self.seat.resume() or _("? helps, q leaves")
         self.charset = sys.stdout.encoding or "ascii"
+        self.met: tuple[object, ...] = ()  # the step at hand, once itself and not only its warnings was on the screen
+        self.unseen = 0  # lines between what is shown of it and the step itself
         self.told: list[str] = []  # what each row of the screen shows
 
     def on_mount(self) -> None:
@@ -127,14 +132,21 @@ class ManualScreen(App[int]):
         run = self.seat.at_hand(seen)
         if self.size.width < 100:
             listed = self.list_lines(seen, width)
-            return run_lines(run, width, room, self.top) if run else self.fitted(listed, room)
+            return self.run_lines(run, width, room) if run else self.fitted(listed, room)
         left = self.list_lines(seen, LEFT - 2)
         left = left if run else self.fitted(left, room)
         rest = width - LEFT - 1
-        right = run_lines(run, rest, room, self.top) if run else [_("Open a procedure with its number.")]
+        right = self.run_lines(run, rest, room) if run else [_("Open a procedure with its number.")]
         rows = max(len(left), len(right))
         left, right = (part + [""] * (rows - len(part)) for part in (left, right))
         return [f"{a[: LEFT - 2]:<{LEFT - 2}} | {b}" for a, b in list(zip(left, right))[:room]]
+
+    def run_lines(self, run: Run, width: int, room: int) -> list[str]:
+        """The run at hand; what of its step has been on the screen is remembered."""
+        step = (run.id, run.cursor, run.reached)
+        self.unseen = 0 if step == self.met else unseen(run, width, room, self.top)
+        self.met = self.met if self.unseen else step
+        return run_lines(run, width, room, self.top)
 
     def fitted(self, lines: list[str], room: int) -> list[str]:
         """What fits, from where it was scrolled to."""
@@ -170,7 +182,7 @@ class ManualScreen(App[int]):
     def keys(self, seen: Look) -> str:
         """The keys that do something now."""
         if self.talk:
-            return _("Enter keeps, Esc goes back")
+            return _("Type the answer, then Enter; Esc goes back")
         if self.page is not None:
             return _("arrows scroll  Esc back")
         if self.seat.opened:
@@ -202,7 +214,9 @@ class ManualScreen(App[int]):
         seen = self.seat.look()
         self.seat.desk.here()
         run = self.seat.at_hand(seen)
-        if key in SCROLL:
+        if run and self.unseen and self.page is None and not self.seat.opened and (key in ON_THE_STEP or key.isdigit()):
+            self.top, self.said = self.top + self.unseen + 2, _("The step itself was not shown yet: here it is.")
+        elif key in SCROLL:
             self.top = max(0, self.top + SCROLL[key])
         elif key in ("?", "f1"):
             self.page, self.top = help_lines(run), 0

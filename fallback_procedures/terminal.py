@@ -19,7 +19,8 @@ AT_ONCE = 1000  # bytes; nobody types so much ahead, a paste does
 LINE = 2000  # characters of one answer
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|O[ -~]|[PX^_\]][^\x07\x1b]*(?:\x07|\x1b\\)|[^\x1b])?", re.DOTALL)
 
-LINE_LIMIT = 10_000  # characters
+LINE_LIMIT = 10_000  # characters; a longer line is no answer
+END_LIMIT = 1_000_000  # characters without an end of line: a device, and it has no end
 
 
 class Gone(Exception):
@@ -55,11 +56,12 @@ class Terminal:
         """Columns for a line, without the margin; they are asked anew because a window may change."""
         return max(40, min(shutil.get_terminal_size((80, 24)).columns, 100)) - 1 - len(self.margin)
 
-    def say(self, *lines: str) -> None:
+    def say(self, *lines: str) -> bool:
         """Print lines, each wrapped to the width; a long text stops at each screenful on a live terminal.
 
-        A command typed there ends the text and is the answer to the next question.
+        A command typed there ends the text and is the answer to the next question. Returns whether all was told.
         """
+        whole = True
         screenful = max(10, shutil.get_terminal_size((80, 24)).lines) - 2
         for count, piece in enumerate(self._pieces(lines), 1):
             self._write(f"{self.margin}{piece}".rstrip() + "\n")
@@ -67,8 +69,10 @@ class Terminal:
                 command = self.ask(_("-- Enter for more, or a command --"))
                 if command:
                     self._waiting = f"{command}\n".encode(self.encoding, "replace") + self._waiting
+                    whole = False
                     break
         self._flush()
+        return whole
 
     def _pieces(self, lines: tuple[str, ...]) -> Iterator[str]:
         width = self.width
@@ -87,9 +91,15 @@ class Terminal:
         if self.live:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            self._write("".join(f"{self.margin}{line}\n" for line in before) + f"{self.margin}{prompt} ")
-            self._flush()
-            return typed(self._line_from_keyboard(prompt, tick) if self.live else self._line_from_file())
+            while True:
+                self._write("".join(f"{self.margin}{line}\n" for line in before) + f"{self.margin}{prompt} ")
+                self._flush()
+                line = self._line_from_keyboard(prompt, tick) if self.live else self._line_from_file()
+                if line is not None:
+                    return typed(line)
+                self._write(
+                    f"{self.margin}! " + _("so much came at once that nobody can have meant it: thrown away") + "\n"
+                )
         finally:
             if self.live:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -106,14 +116,16 @@ class Terminal:
         except (OSError, ValueError) as fault:
             raise Gone from fault
 
-    def _line_from_file(self) -> str:
-        line = self.source.readline(LINE_LIMIT)
-        if not line or len(line) == LINE_LIMIT:  # no person types that much: a device, and it has no end
+    def _line_from_file(self) -> str | None:
+        """A line; None for one that is so long that nobody can have meant it."""
+        line = self.source.readline(END_LIMIT)
+        if not line or len(line) == END_LIMIT:
             raise Gone
         self._write("\n")
-        return line
+        return line if len(line) < LINE_LIMIT else None
 
-    def _line_from_keyboard(self, prompt: str, tick: Callable[[], str] | None) -> str:
+    def _line_from_keyboard(self, prompt: str, tick: Callable[[], str] | None) -> str | None:
+        """A line; None where so much came at once that nobody can have meant it."""
         if os.name != "posix":  # there the keyboard speaks another encoding than its bytes
             return self._line_from_file()
         while b"\n" not in self._waiting:
@@ -128,6 +140,7 @@ class Terminal:
                 self._waiting += self._read()
             if len(self._waiting) > AT_ONCE and self._waiting.count(b"\n") > 1:
                 self._throw_away()
+                return None
         line, _newline, self._waiting = self._waiting.partition(b"\n")
         return line.decode(self.encoding, "replace")
 
@@ -135,8 +148,7 @@ class Terminal:
         """A paste is no answer: nobody has read the questions."""
         while self._comes(0.3):
             self._read()
-        self._waiting = b"\n"
-        self._write(f"{self.margin}! " + _("so much came at once that nobody can have meant it: thrown away") + "\n")
+        self._waiting = b""
 
     def _comes(self, seconds: float) -> bool:
         return bool(select.select([self.source.fileno()], [], [], seconds)[0])

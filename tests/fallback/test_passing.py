@@ -177,3 +177,44 @@ def test_what_another_desk_has_read_at_a_step_is_told_before_its_condition_is_no
         running.not_met(moment(), "P-03-1")
     running.not_met(moment(), "P-03-1", all_the_same=True)
     assert replay("x", kept(state)).runs["P-03-1"].marks["5"].kind == "not_met"
+
+
+WARNED = PAGE.replace("[ ] 1  Measure", "".join(f"DANGER     Spot {n}: nobody stands here, as what falls there kills "
+                      "who stands below, by day and by night.\n" for n in range(9)) + "[ ] 1  Measure")  # fmt: skip
+
+
+async def test_a_step_below_the_edge_of_the_screen_is_shown_before_it_is_marked(running, state):
+    screen = pytest.importorskip("fallback_procedures.screen")
+    (state.manual / "procedures" / "P-03.txt").write_text(WARNED)
+    running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in ("d", "n", "0"):
+            app.top, app.met = 0, ()
+            app.draw()
+            assert "Measure the gas" not in " ".join(app.told)
+            await pilot.press(key)
+            assert "The step itself was not shown yet: here it is." in " ".join(app.told)
+            assert "Measure the gas at the door." in " ".join(app.told)
+            assert app.talk is None
+        await pilot.press("up", "up", "0", "enter", "d")
+    assert kinds(state)[-2:] == ["reading", "done"]
+
+
+def test_a_command_that_ends_the_text_before_its_step_was_told_marks_nothing(running, state, screen):
+    (state.manual / "procedures" / "P-03.txt").write_text(WARNED)
+    running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
+    terminal = screen("--state", str(state.root), "--plain", term="dumb", size="14x80")
+    terminal.until("-- Enter for more, or a command --")
+    assert "Measure the gas" not in terminal.seen
+    terminal.type("0\n")
+    terminal.until("! the step was not told to its end: here it is once more")
+    assert kinds(state)[-1] == "started"
+
+
+def test_a_line_that_nobody_can_have_meant_ends_nothing_and_answers_nothing(state, manual):
+    state.publish(moment(), age_s=190)
+    answers = "c\n2\nall agree\n" + "x" * 30_000 + "\nR\nLOST\nq\n"
+    text = manual("--state", str(state.root), answers=answers).stdout.decode()
+    assert "so much came at once that nobody can have meant it: thrown away" in text
+    assert [line["sites"] for line in kept(state)] == [["R"]]
