@@ -172,9 +172,11 @@ def test_a_keypress_of_the_console_sends_at_most_two_kilobytes(state, screen):
     terminal.until("q leave")
     terminal.type("P-03 R\n")
     terminal.until("-- Enter for more")
-    terminal.answered("s\n")
-    while b"[ppm] > " not in terminal.raw:  # the step is told to its end, page by page
-        terminal.answered("\n")
+    terminal.type("s\n")
+    terminal.quiet()
+    while not terminal.raw.endswith(b"[ppm] > "):  # the step is told to its end, page by page
+        terminal.type("\n")
+        terminal.quiet()
     sent = [len(terminal.answered(f"{line}\n")) for line in ("2,5", "abc", "20.9", "0", "d", "y", "d", "7", "l note",
                                                              "u", "1.0", "d", "i", "d", "x")]  # fmt: skip
     assert max(sent) <= 2000, sent
