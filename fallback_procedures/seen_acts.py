@@ -69,7 +69,8 @@ def _for_it(seat: Seat, event: str, site: str) -> str:
     for number, (first, second) in enumerate(rows, 1):
         if (first, second) in offered or (first == "run" and second in begun):
             told.append(f"{number} {second}" if first == "run" else f"{number} {first} {second}".strip())
-    lines = [seat.kept(), f"{event_text(event)} ({site or _('all stations')})."]
+    where = site or _("all stations")
+    lines = [seat.kept(), f"{event_text(event)} ({where})."]
     if told:
         lines.append(_("For it, in the list (x): {offers}.").format(offers=", ".join(told)))
     if waiting:
@@ -80,8 +81,7 @@ def _for_it(seat: Seat, event: str, site: str) -> str:
 
 def _open_since(look: Look, event: str) -> str:
     """Where and since when an event is open."""
-    found = [
-        f"{one.site or _('all stations')} {clock_text(one.since)}" for one in look.period.events if one.event == event
-    ]
+    everywhere = _("all stations")
+    found = [f"{one.site or everywhere} {clock_text(one.since)}" for one in look.period.events if one.event == event]
     said = _("said:")
     return f"  ({said} {', '.join(found)})" if found else ""

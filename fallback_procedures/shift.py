@@ -79,7 +79,8 @@ def not_over(look: Look) -> list[str]:
     """What was seen, with its time, and is not over."""
     events = []
     for event in look.period.events:
-        site = f" ({event.site or _('all stations')})"
+        where = event.site or _("all stations")
+        site = f" ({where})"
         text = f": {event.text}" if event.text else ""
         events.append(f"{_time(event.since)}  {event_text(event.event)}{site}{text}")
     return events

@@ -300,7 +300,8 @@ def entry_text(line: Line) -> str:
         return clean(f"{taken.name} {value_text(taken)}" if taken.value else word(line, "text"))
     if line["kind"] in ("seen", "seen_over"):
         event = event_text(word(line, "event"))
-        event += f" ({word(line, 'site') or _('all stations')})"
+        where = word(line, "site") or _("all stations")
+        event += f" ({where})"
         return event if line["kind"] == "seen" else _("it is over: {event}").format(event=event)
     if line["kind"] == "declared":
         told = line.get("sites")
