@@ -41,7 +41,7 @@ def passed(run: Run, number: str, now: Now) -> list[Passed]:
             text = _("step {n}: no second person has verified it").format(n=step.number)
             found.append(Passed("second_person", step.number, text))
         if here:
-            newest = {(one.name, one.asset): one for one in run.readings if one.n in run.fresh}
+            newest = {(one.name, one.asset): one for one in run.readings if one.mark in run.fresh}
             out = [one for one in newest.values() if one.in_limits is False]
             found += [Passed("out_of_limits", step.number, f"{one.name} {value_text(one)}") for one in out]
             wait = "" if run.waiting_for() else waits(run, now)

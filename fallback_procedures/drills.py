@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fallback_procedures.journal import Line, names, read_lines
+from fallback_procedures.journal import Line, glance, names, read_lines
 from fallback_procedures.plain import read_plain
 from fallback_procedures.procedure import is_date
 from fallback_procedures.replay import taken_back
@@ -69,7 +69,10 @@ def history(folder: Path | None, manual: Path | None = None) -> list[Drill]:
     """
     found = _of_the_ledger(manual) if manual else []
     for name in names(folder):
-        lines = read_lines(folder / name)[0] if folder else []
+        ends = glance(folder / name) if folder else None
+        if folder is None or (ends and not ends[0]["drill"]):
+            continue
+        lines = read_lines(folder / name)[0]
         undone = taken_back(lines)
         own = [line for line in lines if line["drill"]] if lines and lines[0]["drill"] else []
         standing = [line for line in own if line.mark not in undone]

@@ -179,28 +179,25 @@ def _take(raw: bytes, lines: dict[bytes, Line]) -> int:
     return 0
 
 
-def shows_its_end(path: Path, ends: tuple[str, ...]) -> bool:
-    """Whether the first and the last line of a file alone prove that it has ended; where they do not it must be read.
-
-    They do where the first is number 1, so that it is the one that says whether all is a drill, and the last is an end
-    of that sort, before which no hole can be.
-    """
+def glance(path: Path) -> tuple[Line, Line] | None:
+    """The first and the last entry of a file, where the first is number 1, so that it says whether all is a drill, and
+    no hole can be before the last; None where these two alone cannot tell: it must be read."""
     try:
         handle = os.open(path, _OPEN | os.O_RDONLY)
     except OSError:
-        return False
+        return None
     with open(handle, "rb", buffering=0) as file:
         told = os.fstat(handle)
         if not stat.S_ISREG(told.st_mode) or told.st_size > FILE_LIMIT:
-            return False
+            return None
         head = file.read(_GLANCE)
         file.seek(max(told.st_size - _GLANCE, 0))
-        before, _end, last = file.read(_GLANCE).rstrip().rpartition(b"\n")
+        before, _end, tail = file.read(_GLANCE).rstrip().rpartition(b"\n")
     found: dict[bytes, Line] = {}
-    if not before or b"\n" not in head or _take(head.split(b"\n")[0], found) or _take(last, found) or len(found) != 2:
-        return False
-    one, end = found.values()
-    return one["n"] == 1 and end["n"] <= HOLE and end["kind"] in ends and end["drill"] == one["drill"]
+    if not before or b"\n" not in head or _take(head.split(b"\n")[0], found) or _take(tail, found) or len(found) != 2:
+        return None
+    first, last = found.values()
+    return (first, last) if first["n"] == 1 and last["n"] <= HOLE else None
 
 
 def _no_constant(word: str) -> NoReturn:

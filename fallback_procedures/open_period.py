@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fallback_procedures.back import Watch
-from fallback_procedures.journal import Journal, Line, Stamp, alone, names, shows_its_end, stamps
+from fallback_procedures.journal import Journal, Line, Stamp, alone, glance, names, stamps
 from fallback_procedures.replay import ENDS, go_on, is_over, replay
 from fallback_procedures.run import Period, Run, Stand, moved, word
 from fallback_procedures.words import _, clean, clock_text, role_text, utc_text
@@ -180,7 +180,8 @@ def open_periods(folder: Path | None, drill: bool) -> list[Told]:
 
 
 def _tell(folder: Path | None, name: str, stamp: Stamp) -> Told:
-    if folder is not None and shows_its_end(folder / name, ENDS):
+    ends = glance(folder / name) if folder else None
+    if ends and is_over(ends):
         return Told(name, stamp, False)
     lines = Journal(folder, name).peek()
     if not lines or is_over(lines):

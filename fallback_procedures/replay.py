@@ -90,9 +90,9 @@ def _told(period: Period, line: Line) -> Period:
     run = period.runs.get(word(line, "run"))
     if run is None:
         return period
-    run = replace(_stepped(run, line), last_n=line["n"])
+    run = replace(_stepped(run, line), last=line)
     if kind in MOVES:
-        run = replace(run, reached=line["n"], entered={**_entered(run, line), **run.entered})
+        run = replace(run, reached=line.mark, entered={**_entered(run, line), **run.entered})
     return replace(period, runs={**period.runs, run.id: run})
 
 
@@ -121,8 +121,8 @@ def _begun(line: Line) -> Run | None:
         values.update({safe(key): safe(value) for key, value in part.items()} if isinstance(part, dict) else {})
     site, role = word(line, "site"), word(line, "sheet_approved_by")
     run = Run(word(line, "run"), procedure, Sheet(site, approved_by=role, values=values), site,
-              bool(line.get("drill")), procedure.steps[0].number, started=line, last_n=line["n"],
-              reached=line["n"])  # fmt: skip
+              bool(line.get("drill")), procedure.steps[0].number, started=line, last=line,
+              reached=line.mark)  # fmt: skip
     return replace(run, entered=_entered(run, line))
 
 
@@ -151,10 +151,10 @@ def _stepped(run: Run, line: Line) -> Run:
     if kind == "reading":
         within = line.get("in_limits")
         taken = Taken(word(line, "name"), word(line, "value"), word(line, "unit"),
-                      within if isinstance(within, bool) else None, word(line, "at"), number, line["n"],
+                      within if isinstance(within, bool) else None, word(line, "at"), number, line.mark,
                       word(line, "asset"))  # fmt: skip
         still = {key: role for key, role in run.verified.items() if key != number}
-        return replace(run, readings=(*run.readings, taken), fresh=(*run.fresh, line["n"]), verified=still)
+        return replace(run, readings=(*run.readings, taken), fresh=(*run.fresh, line.mark), verified=still)
     if kind == "released":
         return replace(run, released=(*run.released, number))
     if kind == "verified":

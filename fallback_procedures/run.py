@@ -36,7 +36,7 @@ class Taken:
     in_limits: bool | None
     at: str
     step: str
-    n: int
+    mark: str  # of its entry
     asset: str = ""  # where it was taken; "" = nobody has said
 
 
@@ -44,16 +44,18 @@ class Taken:
 class Stand:
     """Where a run stood when a person saw it: what they say then is meant for this step and for no other.
 
-    `reached` is the entry that brought the run there, `last_n` the newest of the run, `freed` how many HOLDs were
-    released.
+    By their marks: `reached` the entry that brought the run there, `last` the newest of the run, `fresh` the readings
+    taken there, `begun` the entry that began it (the next period has runs of the same names). `freed`: how many HOLDs
+    were released.
     """
 
     run: str
     step: str
-    reached: int
+    reached: str
     freed: int
-    last_n: int
-    begun: str = ""  # mark of the entry that began it: the next period has runs of the same names
+    last: str
+    fresh: tuple[str, ...]
+    begun: str
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ class Run:
     entered: dict[int, Line] = field(default_factory=dict)  # repeat -> the entry that first led to one of its steps
     started: Line = field(default_factory=Line)
     finished: bool = False
-    last_n: int = 0
-    reached: int = 0  # number of the entry that brought it to the step at hand
-    fresh: tuple[int, ...] = ()  # numbers of the readings taken since the step at hand was reached
+    last: Line = field(default_factory=Line)
+    reached: str = ""  # mark of the entry that brought it to the step at hand
+    fresh: tuple[str, ...] = ()  # marks of the readings taken since the step at hand was reached
     owed: tuple[str, ...] = ()  # steps whose HOLD a person has passed by: it holds each step behind it
     detours: tuple[Line, ...] = ()  # entries that went on with a reason past what was open
 
@@ -88,7 +90,8 @@ class Run:
 
     @property
     def stand(self) -> Stand:
-        return Stand(self.id, self.cursor, self.reached, len(self.released), self.last_n, self.started.mark)
+        return Stand(self.id, self.cursor, self.reached, len(self.released), self.last.mark, self.fresh,
+                     self.started.mark)  # fmt: skip
 
     def left(self) -> list[str]:
         """The steps that are not marked."""
@@ -104,7 +107,7 @@ class Run:
         step = self.step
         if step is None or step.branch is None or step.branch.word != "IF" or step.number in self.timers:
             return False
-        return all(taken.value == "no" for taken in self.readings if taken.n in self.fresh)
+        return all(taken.value == "no" for taken in self.readings if taken.mark in self.fresh)
 
     def held_at(self) -> str:
         """The step whose HOLD holds the one at hand: one that was passed by, else its own; "" for none."""
@@ -130,14 +133,14 @@ class Run:
         step = self.step
         if step is None:
             return ()
-        have = {taken.name for taken in self.readings if taken.n in self.fresh}
+        have = {taken.name for taken in self.readings if taken.mark in self.fresh}
         return tuple(reading for reading in step.readings if reading.name not in have)
 
     def out_of_limits(self) -> tuple[Taken, ...]:
         """Newest readings of the step at hand that lie outside their limits; none while it waits for something."""
         if self.open_readings() or self.waiting_for():
             return ()
-        newest = {(taken.name, taken.asset): taken for taken in self.readings if taken.n in self.fresh}
+        newest = {(taken.name, taken.asset): taken for taken in self.readings if taken.mark in self.fresh}
         return tuple(taken for taken in newest.values() if taken.in_limits is False)
 
     def times_out(self, taken: Taken) -> int:
@@ -315,7 +318,7 @@ def moved(saw: Stand | None, run: Run, kind: str = "", name: str = "") -> str:
     if saw.begun != run.started.mark:
         return _("another period has begun; this run is not the one that was shown")
     now = run.stand
-    if run.finished and saw.last_n != now.last_n:
+    if run.finished and saw.last != now.last:
         return _("somebody else has ended {run}").format(run=run.id)
     if (saw.step, saw.reached) != (now.step, now.reached):
         at = run.cursor or _("behind the last step")
@@ -324,10 +327,11 @@ def moved(saw: Stand | None, run: Run, kind: str = "", name: str = "") -> str:
         return _("somebody else has gone on with the run; it is at step {at}").format(at=at)
     if saw.freed != now.freed:
         return _("somebody else has released step {n}; look again").format(n=saw.step)
-    new = [one for one in run.readings if one.n > saw.last_n and one.n in run.fresh and one.name == name]
+    fresh = set(now.fresh) - set(saw.fresh)
+    new = [one for one in run.readings if one.mark in fresh and one.name == name]
     if kind == "reading" and new:
         return _("somebody else has read {name}: {value} {unit}").format(name=name, value=new[-1].value,
                                                                         unit=new[-1].unit)  # fmt: skip
-    if kind == "undo" and saw.last_n != now.last_n:
+    if kind == "undo" and saw.last != now.last:
         return _("somebody else has recorded something in this run; look again")
     return ""

@@ -141,7 +141,7 @@ class RunDesk(OpenPeriod):
                          value=text, unit=reading.unit, limits=[band.low or None, band.high or None],
                          limits_from=origin if reading.has_band else None, in_limits=within,
                          **more)  # fmt: skip
-        return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line["n"], asset)
+        return Taken(reading.name, text, reading.unit, within, str(line["at"]), step.number, line.mark, asset)
 
     def release(self, now: Now, run_id: str, role: str) -> Line:
         """Release the HOLD before the step at hand; the role it names does so, or who stands in for that role."""
@@ -216,7 +216,7 @@ def role_known(role: str, known: tuple[str, ...] = ROLES) -> str:
 
 def taken_here(run: Run) -> str:
     """What was read at the step at hand since it was reached, but for a "no"; "" for nothing."""
-    newest = {(one.name, one.asset): one for one in run.readings if one.n in run.fresh and one.value != "no"}
+    newest = {(one.name, one.asset): one for one in run.readings if one.mark in run.fresh and one.value != "no"}
     return ", ".join(f"{one.name} {value_text(one)}" for one in newest.values())
 
 

@@ -74,7 +74,7 @@ class Seat:
         runs = self.look().period.open_runs()
         if not runs:
             return ""
-        last = max(runs, key=lambda run: run.last_n)
+        last = max(runs, key=lambda run: int(run.last["n"]))
         self.run_id = last.id
         told = _("Resumed: {runs}").format(runs=", ".join(run.id for run in runs))
         return told if len(runs) == 1 else told + "; " + now_at(last)

@@ -191,8 +191,8 @@ def reading_lines(
     """A reading with its value, else its blank, and its limits; one of a step before or a round before says so."""
     taken = newest(run, reading.name) if run else None
     value, before = f"________ {unit_text(reading.unit)}".rstrip(), ""
-    if run and taken and taken.step == step and (taken.n in run.fresh if run.cursor == step else step in run.marks):
-        now = {one.asset: one for one in run.readings if one.name == reading.name and one.n in run.fresh}
+    if run and taken and taken.step == step and (taken.mark in run.fresh if run.cursor == step else step in run.marks):
+        now = {one.asset: one for one in run.readings if one.name == reading.name and one.mark in run.fresh}
         value = "; ".join(map(value_text, now.values() if run.cursor == step else [taken]))
     elif taken:
         when = clock_text(taken.at)

@@ -304,7 +304,7 @@ def test_escapes_in_a_journal_reach_no_screen():
     told = replace(replay("x", lines), entries=(), since={}, events=(), lost={})
     assert replay("x", lines).sites == ("·[2J·",)
     assert replay("x", lines).events[0].site == "·[2J·"
-    told = replace(told, runs={key: replace(run, started={}, entered={}) for key, run in told.runs.items()})
+    told = replace(told, runs={key: replace(run, started={}, entered={}, last={}) for key, run in told.runs.items()})
     assert "\x1b" not in repr(told) and "\\x1b" not in repr(told) and "202e" not in repr(told)
 
 

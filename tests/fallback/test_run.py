@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fallback_procedures import journal as journals
 from fallback_procedures.desk import Desk, desk
-from fallback_procedures.journal import read_lines
+from fallback_procedures.journal import Line, read_lines
 from fallback_procedures.open_period import Refused
 from fallback_procedures.procedure import parse
 from fallback_procedures.replay import replay
@@ -342,7 +342,7 @@ class Acts(RuleBasedStateMachine):
         for name in self.runs:
             while self.act(0, Desk.undo, name):
                 pass
-            assert replace(self.desks[0].period().runs[name], last_n=0) == replace(self.begun[name], last_n=0)
+            assert replace(self.desks[0].period().runs[name], last=Line()) == replace(self.begun[name], last=Line())
         self.folder.cleanup()
 
     def act(self, who, what, *more) -> bool:

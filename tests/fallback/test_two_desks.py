@@ -149,6 +149,16 @@ def test_a_value_is_kept_under_the_reading_that_was_asked_or_not_at_all(state, r
         other.read(moment(), "P-03-1", "1.6", "wet well level")
 
 
+def test_a_value_of_somebody_else_is_told_also_where_it_has_the_number_of_an_entry_that_was_seen(state, running):
+    seen = running.note(moment(), "the gauge is wet", "P-03-1")
+    running.shown = running.period().runs["P-03-1"].stand
+    other = {**seen, "kind": "reading", "name": "wet well level", "value": "1.5", "unit": "m"}
+    with running.journal.path.open("ab") as file:
+        file.write(entry_of(other)[0] + b"\n")  # without a lock
+    with pytest.raises(Moved, match=r"somebody else has read wet well level: 1.5 m"):
+        running.read(moment(), "P-03-1", "1.6", "wet well level")
+
+
 def test_on_the_console_a_tick_and_a_value_meant_for_another_step_are_refused_and_the_new_step_is_shown(state, running):
     def marked():
         running.read(moment(), "P-03-1", "1.5")

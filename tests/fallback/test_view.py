@@ -93,7 +93,7 @@ def test_what_stands_in_a_journal_can_bring_no_escape_and_no_wider_line(text, wi
     procedure = next(one for one in TEXTS if one.id == "P-03")
     step = procedure.step("3")
     run = Run(text or "x", procedure, Sheet(text), text, True, step.number, {"1": Mark("done", text, text, text)},
-              readings=(Taken(step.readings[0].name, text, text, None, text, "3", 1),))  # fmt: skip
+              readings=(Taken(step.readings[0].name, text, text, None, text, "3", "1"),))  # fmt: skip
     lines = [harmless(line) for line in run_lines(run, width, 40)]
     assert not any(ord(letter) < 32 or 127 <= ord(letter) < 160 for line in lines for letter in line)
     assert [line for line in lines if len(line) > width] == []
@@ -105,8 +105,8 @@ def test_if_twice_takes_the_place_of_the_general_order():
     procedure = next(one for one in TEXTS if one.id == "P-03" and one.language == "en")
     step = replace(procedure.steps[0], if_twice="stay away")
     run = Run("P-03-1", replace(procedure, steps=(step, *procedure.steps[1:])), read_sheet(SHEET), "R", True, "1")
-    high = Taken("hydrogen sulphide", "9", "ppm", False, "", "1", 1)
-    twice = replace(run, readings=(high, replace(high, n=2)))
+    high = Taken("hydrogen sulphide", "9", "ppm", False, "", "1", "1")
+    twice = replace(run, readings=(high, replace(high, mark="2")))
     assert judged(high, twice)[-1] == "If twice: stay away"
     assert "high by 4 ppm" in judged(high, twice)[0]
 
@@ -141,9 +141,9 @@ def test_a_reading_of_words_asks_without_empty_brackets():
     procedure = next(one for one in TEXTS if any(part.unit == "text" for step in one.steps for part in step.readings))
     step = next(step for step in procedure.steps if any(part.unit == "text" for part in step.readings))
     run = Run("x", procedure, Sheet(), "", True, step.number, released=(step.number,))
-    taken = tuple(Taken(one.name, "1", one.unit, None, "", step.number, n) for n, one in enumerate(step.readings, 1)
+    taken = tuple(Taken(one.name, "1", one.unit, None, "", step.number, one.name) for one in step.readings
                   if one.unit != "text")  # fmt: skip
-    run = replace(run, readings=taken, fresh=tuple(one.n for one in taken))
+    run = replace(run, readings=taken, fresh=tuple(one.mark for one in taken))
     assert "[" not in reading_prompt(run)
     assert reading_prompt(run)
     assert parse(procedure.source)[0] is not None
