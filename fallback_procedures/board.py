@@ -17,7 +17,7 @@ from fallback_procedures.triggers import Offer
 from fallback_procedures.view import (
     behind_text,
     beside,
-    due_words,
+    due_line,
     marked,
     marked_by,
     owed_lines,
@@ -26,7 +26,17 @@ from fallback_procedures.view import (
     status_note,
     step_lines,
 )
-from fallback_procedures.words import _, age_text, clean, clock_text, language, local_text, role_text, wrapped
+from fallback_procedures.words import (
+    _,
+    age_text,
+    clean,
+    clock_text,
+    language,
+    local_text,
+    number_shown,
+    role_text,
+    wrapped,
+)
 
 DANGERS = ("chlorine_gas", "barrier_lost")  # seen: people's lives depend on what is done next
 
@@ -133,6 +143,13 @@ def list_lines(look: Look, library: Library, width: int, at: str = "") -> tuple[
         if entry and all(offer.id != name for offer in look.offers):
             numbered(f"{name}  {entry.title}", name, "")
     return lines, chosen
+
+
+def value_rows(rows: Iterable[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+    """Last known values in the words of the reader: decimal sign, unit, quality."""
+    words = {"good": _("good"), "uncertain": _("uncertain"), "bad": _("bad")}
+    return [(tag, number_shown(value).replace("degC", "°C"), words.get(quality, quality), age)
+            for tag, value, quality, age in rows]  # fmt: skip
 
 
 def table(rows: Iterable[tuple[str, ...]], widths: tuple[int, ...]) -> list[str]:
@@ -253,7 +270,7 @@ def late(look: Look) -> list[tuple[str, str]]:
 
 def due_text(look: Look) -> str:
     """What falls due next, in one line; "" for nothing."""
-    shown = [f"{due.run} {due.text} {due_words(due)}" for due in look.due[:3]]
+    shown = [f"{due.run} {due_line(due)}" for due in look.due[:3]]
     return _("DUE") + "  " + " | ".join(shown) if shown else ""
 
 

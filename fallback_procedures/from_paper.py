@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from functools import partial
 
 from fallback_procedures.limits import asked_at
 from fallback_procedures.open_period import Refused
 from fallback_procedures.place import site_named
 from fallback_procedures.procedure import Procedure, Reading, Step
-from fallback_procedures.questions import Ask, Talk, asked
+from fallback_procedures.questions import Ask, Talk, asked, yes_or_no
 from fallback_procedures.reading_acts import asked_for, readable, with_asset
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import Sheet
 from fallback_procedures.triggers import moment
-from fallback_procedures.words import _, language, moment_typed
+from fallback_procedures.view import entry_text
+from fallback_procedures.words import _, age_text, language, local_text, moment_typed, seconds_of
+
+LONG_AGO_S = 12 * 3600.0  # who enters a log the morning after is not asked [s]
 
 
 def from_paper(seat: Seat, given: str) -> Talk:
@@ -37,18 +40,42 @@ def from_paper(seat: Seat, given: str) -> Talk:
             lines.append({"name": reading.name, "value": value, "asset": asset})
     if not lines:
         lines.append({"text": (yield Ask(_("What does the line say?")))})
-    now = moment()
-    occurred = yield from asked(
-        Ask(_("When was it so (14:05, or 2026-11-23 14:05)?")), lambda text: _time(text, now.wall_s)
-    )
+    now, run = moment(), seat.look().period.runs.get(run_id)
+    begun_s = seconds_of(run.started.get("at")) if run else None
+    occurred = yield from _when(_("When was it so (14:05, or 2026-11-23 14:05)?"), now.wall_s, begun_s)
     recorded = yield from asked(
         Ask(_("When was it written down (Enter: at that time)?")),
-        lambda text: _time(text, now.wall_s) if text else occurred,
+        lambda text: _written(text, occurred, now.wall_s),
     )
     for line in lines:
         seat.desk.transcribe(moment(), occurred, recorded, run_id=run_id, procedure=procedure, sheet=sheet,
                              step=step.number if step else "", **line)  # fmt: skip
-    return _("Entered from paper: {n}. E for the next line.").format(n=len(lines))
+    told = "; ".join(entry_text(line) for line in seat.look().period.entries[-len(lines) :])
+    return _("Entered from paper: {what}, so at {time}. E for the next line.").format(
+        what=told, time=local_text(occurred))  # fmt: skip
+
+
+def _when(prompt: str, now_s: float, begun_s: float | None) -> Generator[Ask, str, float]:
+    """When it was so; asked again where that is long ago, as a time of day that is still to come is of yesterday, or
+    lies before the run began. [s]"""
+    note: tuple[str, ...] = ()
+    while True:
+        at = yield from asked(Ask(prompt, note=note), lambda text: _time(text, now_s))
+        before = begun_s is not None and at < begun_s - 60
+        if now_s - at < LONG_AGO_S and not before:
+            return at
+        told = _("That was {time}, {age} ago").format(time=local_text(at), age=age_text(now_s - at))
+        told += ", " + _("before this run began") if before else ""
+        if (yield from asked(Ask(told + ": " + _("is that meant? y/n:")), yes_or_no)):
+            return at
+        note = (_("nothing was kept"),)
+
+
+def _written(text: str, occurred: float, now_s: float) -> float:
+    at = _time(text, now_s) if text else occurred
+    if at < occurred:
+        raise Refused(_("the order is: it was so, it was written down, it is entered now"))
+    return at
 
 
 def _on_paper(seat: Seat, typed: str) -> tuple[Procedure | None, Sheet, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from fallback_procedures.board import all_lines, table
+from fallback_procedures.board import all_lines, table, value_rows
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Refused
 from fallback_procedures.place import site_named, sites_to_ask
@@ -92,7 +92,11 @@ def sheet_in_hand(seat: Seat, code: str) -> Reply:
 def last_values(seat: Seat, _given: str) -> Reply:
     seen = seat.look()
     rows = last_known(seat.place.manual, seen.status, seen.now)
-    return [_("LAST KNOWN VALUES - not live"), seen.known.text, *(table(rows, (30, 16, 12, 24)) or [_("none")])]
+    return [
+        _("LAST KNOWN VALUES - not live"),
+        seen.known.text,
+        *(table(value_rows(rows), (30, 16, 12, 24)) or [_("none")]),
+    ]
 
 
 def binder_state(seat: Seat, _given: str) -> Reply:

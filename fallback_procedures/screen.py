@@ -28,6 +28,7 @@ from fallback_procedures.board import (
     run_lines,
     scrolled,
     unseen,
+    value_rows,
     why_line,
 )
 from fallback_procedures.desk import desk
@@ -161,7 +162,7 @@ class ManualScreen(App[int]):
             at_work = {run.site for run in seen.period.open_runs()} | set(seen.period.sites)
             rows.sort(key=lambda row: row[0].partition("-")[0] not in at_work)
             lines += ["", _("LAST KNOWN VALUES - not live")] if rows else []
-            for tag, value, _quality, age in rows[:8]:
+            for tag, value, _quality, age in value_rows(rows[:8]):
                 lines += wrapped(f"{tag} {value} {age}", width, " ", "   ")
             lines += [" " + _("{n} more: k").format(n=len(rows) - 8)] if len(rows) > 8 else []
         return lines

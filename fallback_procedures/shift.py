@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fallback_procedures.run import Run, Taken, safe, where_lost
-from fallback_procedures.view import behind_text, deviations, due_words, spoken, value_text
+from fallback_procedures.view import behind_text, deviations, due_line, spoken, value_text
 from fallback_procedures.words import (
     _,
     event_text,
@@ -65,7 +65,7 @@ def _runs(look: Look, width: int) -> list[str]:
             lines += wrapped(f"{taken.name}: {_value(taken)}", width, "      ", "        ")
         for due in look.due:
             if due.run == run.id:
-                lines += wrapped(f"{due.text} {due_words(due)}", width, "      ", "        ")
+                lines += wrapped(due_line(due), width, "      ", "        ")
     return lines if len(lines) > 2 else [*lines, "  " + _("none")]
 
 

@@ -323,6 +323,11 @@ def entry_text(line: Line) -> str:
     return words.get(line["kind"], "{n}").format(n=step)
 
 
+def due_line(due: Due) -> str:
+    """What falls due, and when."""
+    return f"{due.text}{', ' if due.in_s is not None and due.in_s <= 0 else ' '}{due_words(due)}"
+
+
 def due_words(due: Due) -> str:
     """When something falls due: in how long, since when it is late, or that no clock can tell."""
     if due.in_s is None:

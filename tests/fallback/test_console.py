@@ -257,7 +257,7 @@ def test_a_night_at_a_lift_station_with_a_second_procedure_takes_under_two_hundr
     sheet.write_text(sheet.read_text() + "hand_stop_level = 0.70 m\nround_every = 5 min\n")
     first = "P-03 R\ns\n2,5\n20.9\n0\nd\ny\nd\nd\n20\nu\n1.5\nd\ni\ni\ni\nd\nd\n"  # a wrong reading, taken back
     second = "x\nP-17 R\ns\nx\n1\n9.0\nd\nby eye\n1.0\nd\nby eye\ni\ni\ni\ni\ni\ni\n0.9\nd\nd\nf\n"
-    end = "E P-03 R\n3\n1,4\n00:00\n\nH\n3\npump 2 rested\nS\ny\nL de\nh\n2\n3\nboth looked\nAUTO\nq\n"
+    end = "E P-03-1\n3\n1,4\n00:00\ny\n\nH\n3\npump 2 rested\nS\ny\nL de\nh\n2\n3\nboth looked\nAUTO\nq\n"
     typed = LOST + first + second + end
     text = manual("--state", str(state.root), answers=typed).stdout.decode()
     assert len(typed) < 290

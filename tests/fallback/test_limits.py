@@ -400,7 +400,9 @@ async def test_the_screen_asks_the_same(place, here):
 
 
 def test_a_line_from_paper_says_where_it_was_read(place, here):
-    typed(place, "E", "P-40-1", "1", "25", "1", "00:00", "", "E", "P-40-1", "1", "24 @0", "00:00", "", "x", "q")
+    typed(
+        place, "E", "P-40-1", "1", "25", "1", "00:00", "y", "", "E", "P-40-1", "1", "24 @0", "00:00", "y", "", "x", "q"
+    )
     lines = [one for one in here.journal.lines() if one["kind"] == "paper"]
     assert [(one["asset"], one["in_limits"], one.get("tag")) for one in lines] == [
         ("P2", False, "R-P02.current"), ("other", True, None)]  # fmt: skip

@@ -12,12 +12,13 @@ from fallback_procedures.desk import Desk, desk
 from fallback_procedures.journal import Journal, entry_of, names, read_lines
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Moved, Refused, open_periods
-from fallback_procedures.place import Place
+from fallback_procedures.place import Place, look
 from fallback_procedures.replay import replay
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import read_sheet
 from fallback_procedures.terminal import Gone
 from fallback_procedures.triggers import moment
+from fallback_procedures.words import local_text, use_language
 
 from .conftest import SHEET
 
@@ -504,3 +505,32 @@ def test_where_there_are_several_sites_an_event_says_where_it_is_and_all_must_be
     assert "(said: all stations " in told
     answer = " ".join(told.split("Kept.")[2].split("\n>")[0].split())
     assert "P-12" not in answer.split("MANUAL since")[0], "what an event before it is for is not told again"
+
+
+def test_a_time_of_day_that_is_still_to_come_is_asked_before_it_is_of_yesterday_and_the_last_line_is_taken_back(
+    state, running
+):
+    look(Place(state.manual), load(state.manual), running, "en")  # the time zone is that of the plant
+    now = moment().wall_s
+    ahead, before = local_text(now + 3600, "%H:%M").split()[0], local_text(now - 7200, "%Y-%m-%d %H:%M")[:16]
+    told = console(state, "E P-03-1", "1", "1.75", ahead, "n", before, "y", "", "E P-03-1", "1", "1.9", before, "y", "",
+                   "x", "u", "y", "q")  # fmt: skip
+    assert "That was " in told and "h ago, before this run began: is that meant? y/n:" in told
+    assert f"Entered from paper: wet well level 1.75 m, so at {before}" in told
+    assert "y takes back: wet well level 1.9 m, said by operator 0s ago:" in told
+    lines = [line for line in kept(state) if line["kind"] == "paper"]
+    assert [line["value"] for line in lines] == ["1.75", "1.9"]
+    assert kept(state)[-1]["undoes"] == lines[1]["n"]
+
+
+async def test_last_known_values_are_told_in_the_words_of_the_reader(state):
+    screen = pytest.importorskip("fallback_procedures.screen")
+    state.publish(moment(), age_s=190)
+    rows = [f"{row}  2026-11-23T13:22:07.000Z\n" for row in ("R-M01.p  2.21 bar  good", "R-P01.t  41.5 degC  bad")]
+    (state.manual / "last_known.txt").write_text("".join(rows))
+    app = screen.ManualScreen(Place(state.manual), "de", "operator", False)
+    use_language("de")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("k")
+        told = " ".join(" ".join(app.told).split())
+    assert "2,21 bar gut" in told and "41,5 °C schlecht" in told
