@@ -237,7 +237,9 @@ def ladder(place: Place, rung: Callable[[], int]) -> int:
 
 
 def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
-    """The full screen where the terminal carries it, else line by line."""
+    """The full screen where the terminal carries it, else line by line; on a stick a question comes first."""
+    if place.stick and not settled(place, options):
+        return 0
     if not options.plain and full_screen():
         try:
             from fallback_procedures.screen import run_screen
@@ -266,6 +268,17 @@ def front_end(place: Place, wanted: str, options: argparse.Namespace) -> int:
         except OSError:
             give_up_output()
         return 0
+
+
+def settled(place: Place, options: argparse.Namespace) -> bool:
+    """Whether the person has said of each period that is open on this stick whose it is, and stays."""
+    from fallback_procedures.found import settle
+    from fallback_procedures.terminal import Gone, Terminal
+
+    try:
+        return settle(place, Terminal(), options.drill)
+    except Gone:
+        return False
 
 
 def full_screen() -> bool:
@@ -317,7 +330,10 @@ def listing(place: Place, wanted: str, options: argparse.Namespace) -> int:
             "notes": [note for note in (place.note, *library.notes) if note],
         }, ensure_ascii=False))  # fmt: skip
         return 0
-    tell(seen.known.text, *(f"! {note}" for note in (place.note, *library.notes) if note))
+    from fallback_procedures.found import found, found_text
+
+    notes = [*(found_text(one) for one in found(place, options.drill)), place.note, *library.notes]
+    tell(seen.known.text, *(f"! {note}" for note in notes if note))
     for row in rows:
         state = _("FAULTY") if row["faults"] else "" if row["approved"] else _("DRAFT")
         marked = "" if row["language"] == wanted else f" [{row['language']}]"
@@ -413,7 +429,8 @@ def binder(place: Place, options: argparse.Namespace) -> int:
 
 def stick(place: Place, options: argparse.Namespace) -> int:
     """Make a stick, or look at one."""
-    from fallback_procedures.stick import Unmade, check, make
+    from fallback_procedures.stick import make
+    from fallback_procedures.stick_check import Unmade, check
 
     try:
         if options.make_stick:

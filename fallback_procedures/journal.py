@@ -38,7 +38,7 @@ HOLE = 10_000  # numbers that lost entries may leave out in a row; what stands b
 FILE_LIMIT = 16_000_000  # bytes: an act each minute for a month; what stands behind them is no journal of ours
 LINE_LIMIT = 2_000_000  # bytes; the longest entry of ours holds a whole procedure
 _GLANCE = 4096  # bytes at the beginning and at the end of a file
-_NAME = re.compile(r"....-..-..T......Z.*\.jsonl")
+NAME = re.compile(r"....-..-..T......Z.*\.jsonl")
 Stamp = tuple[tuple[int, int, int], ...]  # number, size [B] and time of the last change [ns], on disk and in memory
 
 
@@ -335,7 +335,7 @@ def stamps(folder: Path | None, memory: Path | None = None) -> dict[str, Stamp]:
     for place in (folder, shadow if is_ours(shadow) and is_ours(shadow.parent) else None):
         with contextlib.suppress(OSError):
             for file in os.scandir(place) if place else ():
-                if _NAME.fullmatch(file.name):
+                if NAME.fullmatch(file.name):
                     with contextlib.suppress(OSError):  # it is gone meanwhile
                         told = file.stat(follow_symlinks=False)
                         place_of = (told.st_ino, told.st_size, told.st_mtime_ns)

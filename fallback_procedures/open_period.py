@@ -166,6 +166,13 @@ def ended_text(line: Line) -> str:
     return text.format(role=role_text(word(line, "role")), time=clock_text(line.get("at")))
 
 
+def put_aside(folder: Path | None, told: Told, now: Now, role: str, text: str) -> Journal:
+    """End an open period at which nobody sits here: somebody in that `role` says why. Its journal tells where."""
+    sitting = OpenPeriod(Journal(folder, told.name), role, told.drill)
+    sitting._append(now, "closed", {"text": clean(text, 500)})
+    return sitting.journal
+
+
 def open_periods(folder: Path | None, drill: bool) -> list[Told]:
     """The journals that have begun and not ended, first the one to go on with: where CONTROL LOST is declared, else the
     oldest."""

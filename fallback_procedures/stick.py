@@ -8,7 +8,6 @@ outside of it (`handwheel-journal`) and is never touched.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import errno
 import hashlib
@@ -17,7 +16,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 import zipfile
@@ -26,7 +24,6 @@ from pathlib import Path
 
 from fallback_procedures import shipped
 from fallback_procedures.binder import (
-    FILE_LIMIT,
     PRINTED,
     RECORD,
     Unprintable,
@@ -39,19 +36,15 @@ from fallback_procedures.binder import (
 )
 from fallback_procedures.library import load
 from fallback_procedures.place import STICK, STICK_JOURNAL, Place
-from fallback_procedures.plain import open_plain, plain_files, read_plain, refuse_links, replace_file
-from fallback_procedures.sets import fingerprint, sections
+from fallback_procedures.plain import plain_files, refuse_links, replace_file
 from fallback_procedures.shelf import status
+from fallback_procedures.stick_check import KEY, ROOM, SIGN_S, START, SUMS, Unmade, key_mark, plain_bytes, read_back
 from fallback_procedures.words import LANGUAGES, _, clean, local_text, utc_text
 
-_ED25519 = bytes.fromhex("302a300506032b6570032100")  # what stands before the 32 bytes of such a key (RFC 8410)
-_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/]{59}=)\n-----END PUBLIC KEY-----\n?")
-ROOM, SUMS, KEY, START = "handwheel", "SHA256SUMS", "ledger_key.pem", "START.txt"
 PROGRAM = "handwheel-manual.pyz"
 FILES = ("status.json", "last_known.txt", "last_known_minute.txt", "planned_stop.json")
 FOLDERS = ("procedures", "sheets", "setpoints", "facts", "binder")
 COUNT_LIMIT = 20_000  # files
-SIGN_S = 60  # how long a signature is waited for [s]
 MAIN = b"""\
 import sys
 if sys.version_info < (3, 9):
@@ -62,11 +55,6 @@ from fallback_procedures.__main__ import main
 sys.exit(main())
 """
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
-
-
-class Unmade(Exception):
-    """No stick was made or looked at; the message says why. What was there before is as it was."""
 
 
 # -- the one-file program ---
@@ -130,7 +118,7 @@ class Stick:
             if len(self.sums) > COUNT_LIMIT:
                 raise Unmade(_("{path} holds too many files").format(path=clean(folder)))
             try:
-                raw = _plain(path, manual)
+                raw = plain_bytes(path, manual)
             except OSError as fault:
                 self.left_out.append(f"{path}: {fault.strerror}")
                 continue
@@ -190,7 +178,7 @@ def _fill(stick: Stick, place: Place, role: str, now_s: float) -> list[str]:
     for name in FILES:
         if manual is not None and os.path.lexists(manual / name):
             try:
-                stick.write(f"manual/{name}", _plain(manual / name, manual))
+                stick.write(f"manual/{name}", plain_bytes(manual / name, manual))
             except OSError as fault:
                 if fault.errno in (errno.ENOSPC, errno.EIO, errno.EROFS):
                     raise
@@ -268,136 +256,6 @@ def sign(sums: Path, state: Path | None) -> str:
     return _("NOT SIGNED: {why}").format(why=clean(why, 200))
 
 
-# -- looking at one ---
-
-
-def check(target: Path, place: Place, key: str = "") -> tuple[int, list[str]]:
-    """0 and lines for the person where a stick is whole, 1 where it is not. Raises Unmade where there is none.
-
-    `key`: the fingerprint of the key as it was kept elsewhere.
-    """
-    room = target if (target / SUMS).is_file() else target / ROOM
-    if not (room / SUMS).is_file():
-        old = target / f"{ROOM}.old"
-        if (old / SUMS).is_file():
-            raise Unmade(_("{path}: was pulled while it was written; {old} is whole, make it again").format(
-                path=clean(target), old=old.name))  # fmt: skip
-        raise Unmade(_("{path}: there is no stick of handwheel here").format(path=clean(target)))
-    faults = [*read_back(room), *_beside(target, room)]
-    try:
-        about = json.loads(read_plain(room / "manual" / STICK, 10_000))
-        made, binder = str(about["made"]), str(about["binder"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        made, binder = "?", "?"
-    lines = [_("stick of {at}, binder {mark}").format(at=clean(made, 30), mark=clean(binder, 20))]
-    if place.manual is not None and place.manual.is_dir() and not place.stick:
-        now = fingerprint(sections(place, load(place.manual, LANGUAGES)))
-        if now != binder:
-            lines.append(_("OUT OF DATE: the binder is {mark} now; make the stick again").format(mark=now))
-    ok, words = _signature(room, key)
-    lines += [_("checksums: {n} files are as they were written").format(n=len(_sums(room)))] if not faults else []
-    lines += [f"! {clean(fault)}" for fault in faults[:20]]
-    return (0 if ok and not faults else 1), [*lines, words]
-
-
-def read_back(room: Path) -> list[str]:
-    """What is not as SHA256SUMS says, or is there without standing in it; read from the stick, not from memory."""
-    try:
-        listed = _sums(room)
-    except (OSError, ValueError):
-        return [f"{SUMS}: cannot be read"]
-    faults = []
-    for name, digest in listed.items():
-        try:
-            if _digest(room / name) != digest:
-                faults.append(_("CHANGED: {name}").format(name=name))
-        except OSError as fault:
-            faults.append(_("MISSING: {name} ({why})").format(name=name, why=fault.strerror))
-    known = {*listed, SUMS, f"{SUMS}.sig", KEY}
-    for path, parts in plain_files(room, faults, every=True):
-        name = "/".join(parts)
-        if name not in known:
-            faults.append(_("NOT OF THIS STICK: {name}").format(name=path.name if len(name) > 150 else name))
-    return faults
-
-
-def _beside(target: Path, room: Path) -> list[str]:
-    """What lies beside the folder of the stick and is not ours, or is not what we laid there."""
-    if room == target:
-        return []
-    faults = []
-    try:
-        if _plain(target / START) != _plain(room / START):
-            faults.append(_("CHANGED: {name}").format(name=START))
-        names = sorted(os.listdir(target))
-    except OSError as fault:
-        return [_("MISSING: {name} ({why})").format(name=START, why=fault.strerror)]
-    ours = (START, ROOM, f"{ROOM}.old", STICK_JOURNAL)
-    return faults + [_("NOT OF THIS STICK: {name}").format(name=name[:150]) for name in names if name not in ours]
-
-
-def _sums(room: Path) -> dict[str, str]:
-    found = {}
-    for line in read_plain(room / SUMS, FILE_LIMIT).decode().splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None or ".." in match.group(2).split("/") or match.group(2).startswith("/"):
-            raise ValueError(line)
-        found[match.group(2)] = match.group(1)
-    return found
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise OSError(errno.EINVAL, "is no plain file")
-    with path.open("rb") as file:
-        if hasattr(os, "posix_fadvise"):  # what lies in memory proves nothing about a stick
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def key_mark(room: Path) -> str:
-    """The fingerprint of the key on a stick, as `handwheel ledger key` prints it; "?" where there is none."""
-    try:
-        pem = _PEM.fullmatch(_plain(room / KEY).replace(b"\r\n", b"\n"))
-        told = base64.b64decode(pem.group(1), validate=True) if pem else b""
-    except (OSError, ValueError):
-        return "?"
-    if len(told) != len(_ED25519) + 32 or not told.startswith(_ED25519):
-        return "?"
-    letters = base64.b32encode(hashlib.sha256(told[len(_ED25519) :]).digest()).decode()[:20]
-    return "-".join(letters[at : at + 4] for at in range(0, 20, 4))
-
-
-def _signature(room: Path, key: str) -> tuple[bool, str]:
-    """Whether nothing speaks against the signature, and what to say of it."""
-    if not (room / f"{SUMS}.sig").is_file():
-        return not key, _("NOT SIGNED: no key was at hand when it was made")
-    mark = key_mark(room)
-    if mark == "?":  # another reader might take another key out of it
-        return False, _("THE KEY ON IT IS NONE OF OURS: {name}").format(name=KEY)
-    if key and key.upper() != mark:
-        return False, _("SIGNED BY ANOTHER KEY: {mark}").format(mark=mark)
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        return not key, _("signature not checked: there is no openssl here")
-    command = [openssl, "pkeyutl", "-verify", "-pubin", "-inkey", KEY, "-rawin", "-in", SUMS, "-sigfile",
-               f"{SUMS}.sig"]  # fmt: skip
-    try:
-        done = subprocess.run(command, cwd=room, capture_output=True, timeout=SIGN_S, check=False)
-    except (OSError, subprocess.TimeoutExpired) as fault:
-        return not key, _("signature not checked: {why}").format(why=clean(fault, 100))
-    if done.returncode == 0:
-        words = _("signature: right, by key {mark}") if key else _(
-            "signature: right, by key {mark}; compare it with the fingerprint that is kept on paper")  # fmt: skip
-        return True, words.format(mark=mark)
-    if b"Verification Failure" in done.stdout + done.stderr:
-        return False, _("THE SIGNATURE IS WRONG: this is not what the key has signed")
-    return not key, _("signature not checked: {why}").format(why=_("this openssl cannot; version 3 can"))
-
-
 # -- names and files ---
 
 
@@ -406,14 +264,6 @@ def fat_name(name: str) -> str:
     kept = re.sub(r'[<>:"/\\|?*\x00-\x1f\x7f]', "_", name.encode("utf-8", "replace").decode("utf-8", "replace"))
     kept = kept.rstrip(". ").lstrip(" ")[:120].rstrip(". ") or "_"
     return f"_{kept}" if _RESERVED.fullmatch(kept) else kept
-
-
-def _plain(path: Path, below: Path | None = None) -> bytes:
-    """All of a plain file; OSError for a link, a pipe, a device, and for what is too large to be ours."""
-    with open_plain(path, below or path.parent) as file:
-        if os.fstat(file.fileno()).st_size > FILE_LIMIT:
-            raise OSError(errno.EFBIG, _("is too large"))
-        return file.read(FILE_LIMIT)
 
 
 def _remove(folder: Path) -> None:

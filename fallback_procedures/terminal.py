@@ -44,7 +44,7 @@ class Terminal:
     def __init__(self, out: TextIO | None = None, source: TextIO | None = None) -> None:
         self.out = out or sys.stdout
         self.source = source or sys.stdin
-        if isinstance(self.source, io.TextIOWrapper):
+        if isinstance(self.source, io.TextIOWrapper) and self.source.errors != "replace":  # once, before the first line
             self.source.reconfigure(errors="replace")
         self.encoding = getattr(self.out, "encoding", None) or "ascii"
         self.live = self.out.isatty() and self.source.isatty()

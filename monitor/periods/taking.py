@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from monitor.transfer.taking import Taken
 
 FILES = 2_000  # journals that are new or were written to and are looked at in one go
-DRILLS = "drills.json"  # below STATE/manual/facts
+DRILLS, PERIODS = "drills.json", "periods.json"  # below STATE/manual/facts
 FAULTS = 5  # files that are no journals, of which each is named
 GAPS = 200  # entries of gaps of one period: the longest
 JOURNAL, CLOCK_OFF = "journal.jsonl", "clock_off="  # of a staged import: its file, and what was asked about it
@@ -91,13 +91,19 @@ def take_waiting(state: State, settings: Settings, now_us: int, tell: Tell = sil
 
 
 def publish_drills(state: State, records: Iterable[Record]) -> None:
-    """Tell the fallback of the drills that the ledger knows: of one on another machine it has no journal itself."""
-    told = [one.data for one in records if one.kind == "period" and one.data.get("drill") is True]
+    """Tell the fallback of the drills that the ledger knows: of one on another machine it has no journal itself.
+
+    And of all journals that are at home, by their SHA-256: who looks at a stick asks which are.
+    """
+    records = [one for one in records if one.kind == "period"]
+    told = [one.data for one in records if one.data.get("drill") is True]
     rows = [{"station": station, "at": data["start"], "next_due": data.get("next_due"), "why": why}
             for data in told for station, why in {
                 **dict.fromkeys(data.get("drilled") or (), ""), **(data.get("not_drilled") or {})}.items()]  # fmt: skip
     with suppress(OSError, UserError):  # a folder that is not there, or not of this user: the daemon's next run does it
         atomic_write(state.facts / DRILLS, json.dumps({"format": 1, "drills": rows[-FILES:]}))
+        known = [str(one.data["sha256"]) for one in records[-FILES:]]
+        atomic_write(state.facts / PERIODS, json.dumps({"format": 1, "sha256": known}))
 
 
 def unfinished(records: Iterable[Record]) -> list[Record]:

@@ -1,6 +1,7 @@
 """The USB stick: whole or not at all, readable by anybody, run by any Python from 3.9, never taken for live."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -15,7 +16,9 @@ import pytest
 
 from fallback_procedures.journal import read_lines
 from fallback_procedures.place import find
-from fallback_procedures.stick import KEY, ROOM, START, SUMS, fat_name, key_mark, plain_files, program
+from fallback_procedures.plain import plain_files
+from fallback_procedures.stick import fat_name, program
+from fallback_procedures.stick_check import KEY, ROOM, START, SUMS, key_mark
 from fallback_procedures.triggers import moment
 from monitor.ledger import open_ledger
 from monitor.state import State as MonitorState
@@ -346,13 +349,121 @@ def test_what_a_laptop_records_lies_beside_the_stick_and_a_newer_stick_leaves_it
     journal = usb / "handwheel-journal"
     before = {path.name: path.read_bytes() for path in journal.iterdir()}
     assert [line["kind"] for line in read_lines(next(journal.iterdir()))[0]] == ["declared", "started", "reading"]
-    assert manual("--check-stick", str(usb)).returncode == 0, "what was recorded is no change of the stick"
+    told = manual("--check-stick", str(usb))
+    assert "files are as they were written" in told.stdout, "what was recorded is no change of the stick"
+    assert (told.returncode, "! ON THIS STICK LIES AN OPEN PERIOD of 20" in told.stdout) == (1, True)
     done = manual("--state", published, "--make-stick", str(usb))
     assert done.returncode == 0, done.stderr
     assert {path.name: path.read_bytes() for path in journal.iterdir()} == before
     assert sorted(path.name for path in usb.iterdir()) == [START, ROOM, "handwheel-journal"]
-    resumed = python("handwheel-manual.pyz", "--plain", answers="q\n", cwd=usb / ROOM)
+    resumed = python("handwheel-manual.pyz", "--plain", answers="y\nq\n", cwd=usb / ROOM)
     assert "Resumed: P-03-1" in resumed.stdout
+
+
+FORGED = ('{"format":1,"n":1,"at":"2026-11-27T02:00:00.000Z","mono_s":9.0,"boot_id":"b","kind":"declared","role":'
+          '"shift_lead","drill":false,"text":"all lost","sites":["R"]}\n')  # fmt: skip
+
+
+def laid_there(usb, name="2026-11-27T020000Z.jsonl", text=FORGED):
+    path = usb / "handwheel-journal" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_nobody_goes_on_in_a_period_that_lies_on_a_stick_before_they_were_asked(usb):
+    path = laid_there(usb)
+    for answers in ("", "q\n", "yes please\nq\n", "n\nq\n", "n\n2\n\nq\n"):
+        done = python("handwheel-manual.pyz", "--plain", answers=answers, cwd=usb / ROOM)
+        said = " ".join(done.stdout.split())
+        assert "ON THIS STICK LIES AN OPEN PERIOD of 2026-11-27 0" in said
+        assert ": 2026-11-27T020000Z, CONTROL LOST is declared (R), since " in said
+        assert "by shift lead, 1 entries" in said
+        assert (done.returncode, "MANUAL since" in done.stdout, path.read_text()) == (0, False, FORGED)
+    listed = python("handwheel-manual.pyz", "--list", cwd=usb / ROOM)
+    assert "! ON THIS STICK LIES AN OPEN PERIOD of 2026-11-27 0" in listed.stdout
+    mine = python("handwheel-manual.pyz", "--plain", answers="y\nq\n", cwd=usb / ROOM)
+    assert "MANUAL since" in mine.stdout
+    assert path.read_text() == FORGED
+
+
+def test_a_period_that_is_not_theirs_is_put_aside_by_a_role_with_a_reason_and_never_deleted(usb):
+    path = laid_there(usb)
+    answers = "n\n2\nof the exercise last year\nq\n"
+    done = python("handwheel-manual.pyz", "--plain", answers=answers, cwd=usb / ROOM)
+    assert "It was put aside as ended" in done.stdout
+    assert "MANUAL since" not in done.stdout
+    assert path.read_text().startswith(FORGED)
+    _first, last = read_lines(path)[0]
+    assert (last["kind"], last["role"], last["text"], last["drill"]) == (
+        "closed", "shift_lead", "of the exercise last year", False)  # fmt: skip
+    again = python("handwheel-manual.pyz", "--plain", answers="q\n", cwd=usb / ROOM)
+    assert "OPEN PERIOD" not in again.stdout
+    told = manual("--check-stick", str(usb))
+    assert told.returncode == 0
+    assert f"recorded: {path.name}, not known at home as far as can be told here" in told.stdout
+
+
+def test_what_lies_in_the_journal_of_a_stick_is_looked_at(usb, published, tmp_path):
+    path = laid_there(usb)
+    told = manual("--check-stick", str(usb))
+    assert told.returncode == 1
+    assert "! ON THIS STICK LIES AN OPEN PERIOD of 2026-11-27 0" in told.stdout
+    assert ": 2026-11-27T020000Z, CONTROL LOST is declared (R), since " in told.stdout
+    path.unlink()
+    laid_there(usb, "photo.exe")
+    laid_there(usb, "2026-11-27T030000Z.jsonl", "no journal\n")
+    (usb / "handwheel-journal" / "2026-11-27T040000Z.jsonl").symlink_to("/etc/hostname")
+    told = manual("--check-stick", str(usb))
+    assert told.returncode == 1
+    for name in ("photo.exe", "2026-11-27T030000Z.jsonl"):
+        assert f"! NOT OF THIS STICK: handwheel-journal/{name}\n" in told.stdout
+    assert "2026-11-27T040000Z.jsonl: is a link, which is not followed" in told.stdout
+    (usb / "handwheel-journal").rename(tmp_path / "elsewhere")
+    (usb / "handwheel-journal").symlink_to(tmp_path / "elsewhere")
+    told = manual("--check-stick", str(usb))
+    assert (told.returncode, "! handwheel-journal: is a link" in told.stdout) == (1, True)
+
+
+def test_a_period_that_the_ledger_knows_is_said_to_be_at_home(usb, tmp_path):
+    path = laid_there(usb, text=FORGED + FORGED.replace('"n":1', '"n":2').replace("declared", "handed_back"))
+    (tmp_path / "home" / "manual" / "facts").mkdir(parents=True)
+    known = {"format": 1, "sha256": [hashlib.sha256(path.read_bytes()).hexdigest()]}
+    (tmp_path / "home" / "manual" / "facts" / "periods.json").write_text(json.dumps(known))
+    told = manual("--check-stick", str(usb), "--state", str(tmp_path / "home"))
+    assert (told.returncode, f"recorded: {path.name}, known at home\n" in told.stdout) == (0, True)
+
+
+def test_what_a_system_lays_onto_a_stick_is_no_fault_and_is_never_opened(usb, tmp_path):
+    names = ["System Volume Information", "$RECYCLE.BIN", ".Trashes", ".Trash-1000", ".Spotlight-V100", ".fseventsd",
+             "lost+found"]  # fmt: skip
+    for name in names:
+        (usb / name).mkdir()
+        os.mkfifo(usb / name / "whoever opens this waits for ever")
+    told = manual("--check-stick", str(usb))
+    assert told.returncode == 0, told.stdout
+    assert f"folders of a system, not looked into: {', '.join(sorted(names))}\n" in told.stdout
+    for name, made in (("lost+found", "a link"), (".Trash-1000", "a file")):
+        shutil.rmtree(usb / name)
+        (usb / name).symlink_to(tmp_path) if made == "a link" else (usb / name).write_text("x")
+        told = manual("--check-stick", str(usb))
+        assert (told.returncode, f"! NOT OF THIS STICK: {name}\n" in told.stdout) == (1, True)
+        (usb / name).unlink()
+        (usb / name).mkdir()
+
+
+@pytest.mark.parametrize(
+    ("end", "said"), [("new", "was begun here and not finished"), ("old", "the stick before this one")]
+)
+def test_what_a_broken_making_left_is_named_as_what_it_is(usb, end, said):
+    (usb / f"{ROOM}.{end}").mkdir()
+    (usb / f"{ROOM}.{end}" / "handwheel-manual.pyz").write_text("anything")
+    told = manual("--check-stick", str(usb))
+    assert told.returncode == 1
+    assert "files are as they were written" in told.stdout
+    assert [line for line in told.stdout.splitlines() if line.startswith("!")] == [
+        line for line in told.stdout.splitlines() if f"! {ROOM}.{end}: " in line and said in line and
+        "the next --make-stick takes it away" in line]  # fmt: skip
 
 
 @pytest.mark.drill

@@ -1,6 +1,7 @@
 """Journals come home: once, whole, whatever dies in between; flagged, beside what was measured, and a drill never."""
 
 import csv
+import hashlib
 import io
 import json
 
@@ -390,6 +391,8 @@ def test_a_drill_that_is_brought_in_from_elsewhere_counts_for_the_fallback_too(s
     (drill,) = by_hand.history(state.journal, state.manual)
     (row,) = by_hand.due([drill], ["G"], LATER_US / 1e6)
     assert (row.last, row.due, row.word) == ("2025-11-23", "2027-11-23", "ok")
+    at_home = json.loads((state.facts / "periods.json").read_text())["sha256"]
+    assert at_home == [hashlib.sha256(path.read_bytes()).hexdigest()], "who looks at the stick is told"
     for damaged in ("", "[]", '{"format": 1, "drills": [7, {"station": "G"}, {"at": 3}]}', "[" * 99_999):
         (state.facts / "drills.json").write_text(damaged)
         assert by_hand.history(state.journal, state.manual) == []
