@@ -6,6 +6,7 @@ Read by the drift audit and by the doctor. What the fallback knows is asked of i
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +18,7 @@ from monitor.drills import due_drills
 from monitor.ledger import Record, entries
 from monitor.plant import Settings
 from monitor.state import State, read_plain
-from monitor.words import _, clean
+from monitor.words import _, clean, utc_text
 
 PASS, WARN, FAIL, CANNOT_TELL = "PASS", "WARN", "FAIL", "CANNOT TELL"
 CHILD_TIMEOUT_S = 60.0
@@ -98,7 +99,7 @@ def drills(
     rows = (told or {}).get("drills")
     known = [one for one in (rows if isinstance(rows, list) else ()) if isinstance(one, dict)]
     journals: list[Mapping[str, Any]] = [
-        {"drill": True, "start": f"{one.get('last')}T00:00:00Z", "drilled": [one.get("station")],
+        {"drill": True, "start": _begun(one["last"], now_us), "drilled": [one.get("station")],
          "next_due": one.get("due")} for one in known if one.get("last")]  # fmt: skip
     journals += [{"drill": True, "start": f"{one.get('aside')}T00:00:00Z",
                   "not_drilled": {str(one.get("station")): one.get("why")}}
@@ -106,6 +107,12 @@ def drills(
     told_of = [*journals, *(record.data for record in periods)]
     for one in due_drills(told_of, [site.id for site in settings.sites], now_us):
         yield Look("drill", WARN if one.overdue(now_us) else PASS, one.words(now_us), one.site)
+
+
+def _begun(day: object, now_us: int) -> str:
+    """When a day began on which a drill was; the fallback names it as it is at the plant, in UTC it may lie ahead."""
+    text = f"{day}T00:00:00Z"
+    return min(text, utc_text(now_us)) if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", str(day)) else text
 
 
 def brought_home(state: State, periods: Iterable[Record]) -> Iterator[Look]:

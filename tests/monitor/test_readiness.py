@@ -81,6 +81,15 @@ def test_a_journal_that_has_ended_and_is_not_in_the_ledger_is_said(tmp_path):
     assert "night.jsonl" in look.words
 
 
+def test_a_drill_of_this_morning_counts_also_where_the_day_has_not_come_in_utc():
+    one = {"station": "G", "last": "2026-11-24", "due": "2027-11-24", "word": "ok", "aside": "", "why": ""}
+    now_us = parse_utc("2026-11-23T23:30:00Z")  # half past midnight in Berlin
+    (look,) = readiness.drills([], SETTINGS, now_us, {"drills": [one]})
+    assert (look.word, look.words) == ("PASS", "last drill 2026-11-23, next due 2027-11-24")
+    (look,) = readiness.drills([], SETTINGS, now_us, {"drills": [one | {"last": "soon"}]})
+    assert (look.word, look.words) == ("WARN", "no drill is on record")
+
+
 COUNTS = ("2026-11-23", "2027-11-23")
 
 
