@@ -14,8 +14,8 @@ from monitor.state import TEXTS, State, atomic_write, read_plain
 
 LIMIT = 1_000_000  # bytes of a sheet, as it is published
 KEPT_LIMIT = 16_000_000  # bytes
-_HEAD = re.compile(r"(?m)^SHEET +site +(\S{1,40}) ")
-_ROW = re.compile(r"(?m)^tag_p([0-9]{2})_([0-9]{1,2}[a-z]?)(?:_[2-9])?(?: *\[([^\]\n]{1,20})\])? *= *(\S{1,200})")
+_HEAD = re.compile(r"(?m)^[ \t]*SHEET +site +(\S{1,40}) ")
+_ROW = re.compile(r"(?m)^[ \t]*tag_p([0-9]{2})_([0-9]{1,2}[a-z]?)(?:_[2-9])?(?: *\[([^\]\n]{1,20})\])? *= *(\S{1,200})")
 Row = tuple[str, str, str, str, str]  # site, procedure, step, asset ("" where the row names none), tag
 Named = frozenset[Row]
 
@@ -42,7 +42,7 @@ def _of_sheets(folder: Path) -> Named:
 
 def _rows(path: Path) -> Iterator[Row]:
     try:
-        text = read_plain(path, LIMIT).decode("utf-8", "replace").replace("\r\n", "\n")
+        text = read_plain(path, LIMIT).decode("utf-8-sig", "replace").replace("\r\n", "\n")
     except OSError:
         return
     if head := _HEAD.search(text):

@@ -2,6 +2,7 @@
 
 import stat
 
+from fallback_procedures.sheet import read_sheet
 from monitor.daemon.publishing import publish_folder
 from monitor.periods.named import named_tags
 from monitor.settings import load
@@ -59,3 +60,13 @@ def test_what_a_published_sheet_names_is_kept_when_it_is_gone(tmp_path):
     sheet.unlink()
     publish_folder(settings, state)
     assert named_tags(settings, state) == {("G", "P-03", "3", "", "pump1.flow")}
+
+
+def test_a_sheet_names_its_tags_to_the_monitor_as_to_the_fallback_also_as_an_editor_saves_it(tmp_path):
+    settings = load(configure(tmp_path / "config", 502))
+    (settings.folder / "sheets").mkdir(exist_ok=True)
+    raw = b"\xef\xbb\xbfSHEET  site G  ours\r\n  tag_p03_3 = pump1.flow\r\n  tag_p03_4 [P 1] = pump1.speed  # at it\r\n"
+    (settings.folder / "sheets" / "G.TXT").write_bytes(raw)
+    assert read_sheet(raw).values == {"tag_p03_3": "pump1.flow", "tag_p03_4 [P 1]": "pump1.speed"}
+    assert named_tags(settings, State(tmp_path / "state")) == {
+        ("G", "P-03", "3", "", "pump1.flow"), ("G", "P-03", "4", "P 1", "pump1.speed")}  # fmt: skip
