@@ -18,7 +18,7 @@ import textwrap
 import time
 import unicodedata
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
 from fallback_procedures import shipped
@@ -230,18 +230,19 @@ def clock_text(text: object) -> str:
 
 
 def seconds_of(text: object) -> float | None:
-    """Seconds since 1970 of "2026-11-23T13:22:07.000Z"; None where it is anything else. [s]"""
+    """Seconds since 1970 of "2026-11-23T13:22:07.000Z"; None where it is anything else, or no day of any calendar. [s]
+
+    None also before 1970 and from 9999 on: no clock says so, and in some time zone that would be no year.
+    """
     found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?Z", str(text))
     if not found:
         return None
-    import calendar
-
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     try:
-        whole = calendar.timegm((year, month, day, hour, minute, second))
-    except (ValueError, OverflowError):
+        whole = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc).timestamp()
+    except ValueError:
         return None
-    return whole + float(found.group(7) or 0)
+    return whole + float(found.group(7) or 0) if 1970 <= year < 9999 else None
 
 
 def moment_typed(text: str, now_s: float) -> float | None:

@@ -22,6 +22,7 @@ from fallback_procedures.run import Period
 from fallback_procedures.run_desk import checked
 from fallback_procedures.sheet import Sheet, read_sheet
 from fallback_procedures.triggers import Now
+from fallback_procedures.words import clock_text, seconds_of
 
 from .conftest import GOLDEN, SHEET
 from .typist import killed_while_typing, prepare
@@ -36,6 +37,13 @@ RIVERSIDE = read_sheet(SHEET)
 
 def at(seconds: float, boot: str = "boot-1") -> Now:
     return Now(1_795_400_000.0 + seconds, 70_000.0 + seconds, boot)
+
+
+@pytest.mark.parametrize("text", ["2026-02-31T00:00:00Z", "2026-01-01T24:00:00Z", "9999-12-31T23:59:59.000Z",
+                                  "0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2026-11-23", None, 5])  # fmt: skip
+def test_a_time_that_no_clock_says_is_none_and_ends_nothing(text):
+    assert seconds_of(text) is None
+    assert clock_text(text) == "?"
 
 
 @pytest.fixture
