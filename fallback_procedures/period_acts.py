@@ -17,6 +17,7 @@ from fallback_procedures.drills import a_year_after, due, due_lines, history, li
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Refused, Told
 from fallback_procedures.place import no_drill_now, site_named
+from fallback_procedures.plain import replace_file
 from fallback_procedures.questions import (
     YES,
     Ask,
@@ -128,7 +129,7 @@ def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
         try:
             if folder:
                 path = folder / name
-                path.write_text("\n".join(page) + "\n", encoding="utf-8")
+                replace_file(path, ("\n".join(page) + "\n").encode())
                 return [_("file: {path}").format(path=path), *send(path).lines]
         except OSError:
             continue
@@ -252,7 +253,7 @@ def end_other(seat: Seat, _given: str) -> Talk:
             for number, one in enumerate(others[:9], 1)]  # fmt: skip
 
     def read(text: str) -> Told:
-        if not (text.isdigit() and 0 < int(text) <= len(page)):
+        if not (text.isdecimal() and 0 < int(text) <= len(page)):
             raise Refused(_("a number from 1 to {n}").format(n=len(page)))
         return others[int(text) - 1]
 

@@ -296,7 +296,7 @@ def entry_text(line: Line) -> str:
     step = word(line, "step")
     if line["kind"] in ("reading", "paper"):
         kept = [word(line, key) for key in ("name", "value", "unit")]
-        taken = Taken(kept[0], kept[1], kept[2], None, "", step, line["n"], word(line, "asset"))
+        taken = Taken(kept[0], kept[1], kept[2], None, "", step, line.mark, word(line, "asset"))
         return clean(f"{taken.name} {value_text(taken)}" if taken.value else word(line, "text"))
     if line["kind"] in ("seen", "seen_over"):
         event = event_text(word(line, "event"))

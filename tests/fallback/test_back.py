@@ -11,7 +11,7 @@ from fallback_procedures.desk import desk
 from fallback_procedures.journal import read_lines
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Refused
-from fallback_procedures.period_acts import hand_back, stable
+from fallback_procedures.period_acts import hand_back, hand_over, stable
 from fallback_procedures.place import Place
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import read_sheet
@@ -172,6 +172,24 @@ def test_a_hand_over_page_of_nothing_is_a_page_too(state):
     lines = page_lines(places.look(Place(state.manual), library, here, "en"), library, 60)
     assert max(map(len, lines)) <= 60
     assert "  none" in lines
+
+
+def test_the_hand_over_page_is_written_over_nobody_elses_file(state, tmp_path):
+    here = desk(state.manual / "journal", moment(), "operator", False)
+    here.note(moment(), "pump 2 stays locked")
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_text("theirs\n")
+    for second in range(120):
+        name = utc_text(moment().wall_s + second, 0).replace(":", "")
+        (state.manual / "journal" / f"F9_{name}.txt").symlink_to(theirs)
+    seat = Seat(Place(state.manual), load(state.manual), here)
+    talk = hand_over(seat, "")
+    asked = talk.send(None)
+    asked = talk.send("p")
+    assert str(state.manual / "journal" / "F9_") in asked.note[0]
+    assert theirs.read_text() == "theirs\n"
+    (page,) = (path for path in (state.manual / "journal").glob("F9_*") if not path.is_symlink())
+    assert "pump 2 stays locked" in page.read_text()
 
 
 def test_notes_of_the_shift_before_are_not_said_again(state, tmp_path):
