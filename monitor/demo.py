@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         checked(*_pair(fault))
     folder = Path(args.dir).absolute()
     state = State(folder / "state")
-    assert state.socket  # too long a path is said before anything is made
+    str(state.socket)  # too long a path is said before anything is made
     make_folder(folder)
     screen = not args.headless and all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     with only_one(folder), _ended_by_signal(), Children(folder / "log") as children:
