@@ -152,9 +152,9 @@ class Console:
             raise Refused(_("the step was not told to its end: here it is once more"))
         if waiting and is_value(waiting[0], answer):
             return self.carry_out(reading_acts.take, answer)
-        if word.isdigit() and run and not self.seat.opened:
+        if word.isdecimal() and run and not self.seat.opened:
             raise Refused(_("{word} is no key in a run: x opens the list, where a number opens").format(word=word[:4]))
-        if word.isdigit() and not rest:
+        if word.isdecimal() and not rest:
             return self.carry_out(lambda seat, text: page_acts.choose(seat, int(text)), word[:4])
         if word == "?":
             self.terminal.say(*help_lines(run))

@@ -79,7 +79,7 @@ class Library:
 def consequence(name: str) -> tuple[int, int, str]:
     """Sort key of an id: by consequence; forms by number; a site's own ids before P-18."""
     if name.startswith("F"):
-        return (1, int(name[1:]) if name[1:].isdigit() else 99, name)
+        return (1, int(name[1:]) if name[1:].isdecimal() else 99, name)
     last = len(CONSEQUENCE) - 1
     return (0, CONSEQUENCE.index(name) * 2 if name in CONSEQUENCE else last * 2 - 1, name)
 

@@ -67,7 +67,7 @@ def open_typed(seat: Seat, given: str) -> Talk:
         name, _space, site = text.partition(" ")
         if name.upper().startswith("HW:"):
             return sheet_in_hand(seat, name)
-        if name.isdigit() and not site and len(name) < 5:
+        if name.isdecimal() and not site and len(name) < 5:
             return choose(seat, int(name))
         return open_one(seat, name.upper(), site.strip()) if name else ""
 

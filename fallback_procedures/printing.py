@@ -198,7 +198,7 @@ def _connection() -> http.client.HTTPConnection:
         connection.sock.connect(local)
         return connection
     host, _colon, port = server.partition("/")[0].rpartition(":") if ":" in server else (server, "", "")
-    return http.client.HTTPConnection(host or "localhost", int(port) if port.isdigit() else 631, timeout=ASK_S)
+    return http.client.HTTPConnection(host or "localhost", int(port) if port.isdecimal() else 631, timeout=ASK_S)
 
 
 def ipp_request(operation: int, about: str) -> bytes:

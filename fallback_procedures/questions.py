@@ -95,7 +95,7 @@ def roles_told(known: tuple[str, ...] = ROLES) -> str:
 
 def role_named(text: str, known: tuple[str, ...] = ROLES) -> str:
     """A role by its number, its name, or as a person says it."""
-    if text.isdigit() and 0 < int(text) <= len(known):
+    if text.isdecimal() and 0 < int(text) <= len(known):
         return known[int(text) - 1]
     for role in known:
         if text.casefold() in (role, role_text(role).casefold()):

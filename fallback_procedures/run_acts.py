@@ -129,7 +129,7 @@ def _which_repeat(seat: Seat, given: str) -> Generator[Ask, str, int]:
     repeats = seat.run().procedure.repeats
 
     def read(text: str) -> int:
-        number = int(text) if text.isdigit() and len(text) < 3 else 1 if len(repeats) == 1 else 0
+        number = int(text) if text.isdecimal() and len(text) < 3 else 1 if len(repeats) == 1 else 0
         if not 0 < number <= len(repeats):
             raise Refused(_("nothing is to be repeated here"))
         return number - 1

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fallback_procedures.ahead import Passed, passed, waits
-from fallback_procedures.journal import Line
+from fallback_procedures.journal import Line, alone
 from fallback_procedures.library import content_hash
 from fallback_procedures.limits import asked_at, assets, bounds, missing_safety
 from fallback_procedures.open_period import OpenPeriod, Refused
@@ -36,18 +36,17 @@ class RunDesk(OpenPeriod):
 
     def start(self, now: Now, procedure: Procedure, sheet: Sheet, site: str = "") -> str:
         """Begin a run and return its id. Refused where it would be dangerous outside a drill."""
-        period = self.join().period()
-        if not self.drill:
-            why = cannot_start(procedure, sheet, period, site)
-            if why:
-                raise Refused(why)
-        count = sum(run.procedure.id == procedure.id for run in period.runs.values()) + 1
-        run = f"{procedure.id}-{count}"
+        why = "" if self.drill else cannot_start(procedure, sheet, self.join().period(), site)
+        if why:
+            raise Refused(why)
         self._open(now)
-        self.keep(now, "started", procedure=procedure.id, revision=procedure.revision, run=run, site=site,
-                  language=procedure.language, status=procedure.status, source=procedure.source,
-                  sha256=content_hash(procedure, sheet), values=used(procedure, sheet), tags=_tags(procedure, sheet),
-                  sheet_approved_by=sheet.approved_by)  # fmt: skip
+        with alone(self.journal.folder):  # two that begin one procedure at the same moment have a run each
+            runs = self.period().runs
+            run = next(name for n in range(1, len(runs) + 2) for name in [f"{procedure.id}-{n}"] if name not in runs)
+            self.keep(now, "started", procedure=procedure.id, revision=procedure.revision, run=run, site=site,
+                      language=procedure.language, status=procedure.status, source=procedure.source,
+                      sha256=content_hash(procedure, sheet), values=used(procedure, sheet),
+                      tags=_tags(procedure, sheet), sheet_approved_by=sheet.approved_by)  # fmt: skip
         return run
 
     def _at(self, run_id: str) -> tuple[Run, Step]:
@@ -261,7 +260,7 @@ def checked(reading: Reading, value: str, sheet: Sheet, asset: str = "") -> tupl
         return value, None
     if reading.unit == "HH:MM":
         hour, _colon, minute = value.partition(":")
-        if not (hour.isdigit() and minute.isdigit() and len(minute) == 2 and int(hour) < 24 and int(minute) < 60):
+        if not (hour.isdecimal() and minute.isdecimal() and len(minute) == 2 and int(hour) < 24 and int(minute) < 60):
             raise Refused(_("{name}: a time as 14:05").format(name=reading.name))
         return f"{int(hour):02d}:{minute}", None
     number = decimal_of(value)

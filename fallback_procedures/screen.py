@@ -215,7 +215,8 @@ class ManualScreen(App[int]):
         seen = self.seat.look()
         self.seat.desk.here()
         run = self.seat.at_hand(seen)
-        if run and self.unseen and self.page is None and not self.seat.opened and (key in ON_THE_STEP or key.isdigit()):
+        on_the_step = key in ON_THE_STEP or key.isdecimal()
+        if run and self.unseen and self.page is None and not self.seat.opened and on_the_step:
             self.top, self.said = self.top + self.unseen + 2, _("The step itself was not shown yet: here it is.")
         elif key in SCROLL:
             self.top = max(0, self.top + SCROLL[key])
@@ -233,12 +234,12 @@ class ManualScreen(App[int]):
                 self.carry_out(next_act(run))
         elif key == "escape":
             self.carry_out(page_acts.to_list)
-        elif key.isdigit() and run and not self.seat.opened:
+        elif key.isdecimal() and run and not self.seat.opened:
             if not run.open_readings() or run.waiting_for():
                 raise Refused(_("{word} is no key in a run: x opens the list, where a number opens").format(word=key))
             self.carry_out(reading_acts.take)
             self.text = key  # the value begins with it
-        elif key.isdigit():
+        elif key.isdecimal():
             self.carry_out(lambda seat, _text: page_acts.choose(seat, int(key)))
         else:
             known = find(keys(self.seat, seen), key) if len(key) == 1 else None

@@ -24,7 +24,7 @@ def seen(seat: Seat, given: str) -> Talk:
 
     def read(text: str) -> tuple[str, str | None]:
         number, _space, site = text.partition(" ")
-        if not (number.isdigit() and 0 < int(number) <= len(EVENTS)):
+        if not (number.isdecimal() and 0 < int(number) <= len(EVENTS)):
             raise Refused(_("a number from 1 to {n}").format(n=len(EVENTS)))
         return EVENTS[int(number) - 1], where(site) if site.strip() else None
 

@@ -13,7 +13,9 @@ from fallback_procedures.journal import Journal, entry_of, names, read_lines
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Moved, Refused, open_periods
 from fallback_procedures.place import Place, look
+from fallback_procedures.procedure import Limit, Reading
 from fallback_procedures.replay import replay
+from fallback_procedures.run_desk import checked
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import read_sheet
 from fallback_procedures.terminal import Gone
@@ -142,6 +144,19 @@ def test_of_two_that_mark_one_step_at_the_same_moment_one_is_told(state, running
     assert kinds(state) == ["goto", "done"]
 
 
+def test_two_that_begin_one_procedure_at_the_same_moment_have_a_run_each(state, running, monkeypatch):
+    other = desk(state.manual / "journal", moment(), "operator", False)
+    procedure, begin = load(state.manual).get("P-03", "en").procedure, other._open
+
+    def meanwhile(now):
+        running.start(now, procedure, RIVERSIDE, "R")  # between the look of the other and its entry
+        begin(now)
+
+    monkeypatch.setattr(other, "_open", meanwhile)
+    assert other.start(moment(), procedure, RIVERSIDE, "R") == "P-03-3"
+    assert list(running.period().runs) == ["P-03-1", "P-03-2", "P-03-3"]
+
+
 def test_a_value_is_kept_under_the_reading_that_was_asked_or_not_at_all(state, running):
     other = desk(state.manual / "journal", moment(), "operator", False)
     other.shown = running.period().runs["P-03-1"].stand
@@ -205,6 +220,21 @@ def test_a_digit_in_a_run_is_a_value_or_nothing_and_never_another_run(state, run
     assert "! 2 is no key in a run: x opens the list, where a number opens" in told
     assert "OTHER  P-17-1 1/10  (x, then its number)" in told
     assert "now P-03-1 R 3/5" in told
+
+
+@pytest.mark.parametrize("key", ["²", "①"])
+async def test_the_key_beside_the_1_of_a_french_keyboard_is_no_digit_and_ends_nothing(state, running, key):
+    told = console(state, key, "x", key, f"{key} R", "R", key, "3", "r", "e", key, "e", f"{key} R", "a", key, "q", "q")
+    assert f"{key}: not known; ? helps" in told
+    assert "you: maintenance" in told
+    screen = pytest.importorskip("fallback_procedures.screen")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await pilot.press(key, "x", key)
+        assert app.is_running
+        await pilot.press("3")
+    with pytest.raises(Refused, match="a time as 14:05"):
+        checked(Reading("call", "HH:MM", Limit(), Limit(), False, False, 1), f"{key}:00", RIVERSIDE)
 
 
 async def test_a_digit_on_the_full_screen_begins_the_value_that_is_asked(state, running):
