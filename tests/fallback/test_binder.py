@@ -17,7 +17,17 @@ import pytest
 
 from fallback_procedures import binder as rendering
 from fallback_procedures import copies, words
-from fallback_procedures.binder import PRINTED, RENEW_S, Unprintable, flatten, folder_of, record_of, render
+from fallback_procedures.binder import (
+    ONCE,
+    PRINTED,
+    RECORD,
+    RENEW_S,
+    Unprintable,
+    flatten,
+    folder_of,
+    record_of,
+    render,
+)
 from fallback_procedures.copies import Wanted, print_one
 from fallback_procedures.desk import desk
 from fallback_procedures.library import SHIPPED, Library, load
@@ -350,6 +360,32 @@ def test_a_printed_record_that_is_damaged_counts_as_none(place, text_only):
     assert folder_of(place) is None
     assert status(place, library, NOW_S)["render_again"]
     assert render(place, library, NOW_S + 9)["sections"]
+
+
+def test_no_raw_byte_of_a_record_reaches_a_terminal(place, state, manual, text_only):
+    state.publish(moment())
+    render(place, load(place.manual), NOW_S)
+    evil, mark = "\x1b[31m\x1b]0;t\x07\x9b2J\u202e", marks(place)["en/R"]
+    mark_printed(place, [mark], "operator", NOW_S)
+    for name in (RECORD, ONCE, PRINTED):
+        path = place.manual / name
+        told = json.loads(path.read_text())
+        told.update({key: f"{told[key]}{evil}" for key in ("made", "at", "role", "fingerprint") if key in told})
+        for one in (told.get("sets") or told).values() if name != RECORD else told["sets"]:
+            one.update({"at": f"{evil}1", "mark": f"{evil}2", "site": f"R{evil}", "made": f"{evil}3"})
+            if isinstance(one.get("sections"), dict):
+                one["sections"][f"en/R/P-03{evil}"] = "x"
+        path.write_text(json.dumps(told))
+    told = b""
+    for asked in (["--binder-status"], ["--binder-status", "--json"], ["--mark-printed", mark], ["--mark-printed", "x"],
+                  ["--print", "BINDER"], ["--print", "P-03", "--site", "R"],
+                  ["--identify", record_of(place)["sets"][0]["codes"][0]]):  # fmt: skip
+        done = manual("--state", str(state.root), *asked)
+        told += done.stdout + done.stderr
+    seat = Seat(place, load(place.manual), desk(None, moment(), "operator", False))
+    told += "\n".join(binder_state(seat, "")).encode()
+    assert b"P-03" in told
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", told.decode())
 
 
 # -- a sheet in the hand ---

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fallback_procedures import binder
 from fallback_procedures.binder import PRINTED, RECORD, folder_of, record_of, render
 from fallback_procedures.journal import memory_folder, read_lines
 from fallback_procedures.library import load
@@ -61,7 +62,9 @@ def home():
             path.chmod(stat.S_IMODE(mode))
         old = os.umask(0o007)  # as the service has it
         try:
-            render(Place(state.manual), load(state.manual), 1_795_400_000.0)
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(binder, "can_make_pdf", lambda: False)  # which takes seconds
+                render(Place(state.manual), load(state.manual), 1_795_400_000.0)
         finally:
             os.umask(old)
         yield state
