@@ -338,7 +338,7 @@ def flatten(place: Place) -> None:
             os.rename(path, place.binder / path.name)
         folder.rmdir()
         for name in (".lock", "known.json"):
-            (place.binder / name).unlink()
+            (place.binder / name).unlink(missing_ok=True)  # no lock where the system knows none
         write_record(place, RECORD, {**record, "folder": "."})
 
 

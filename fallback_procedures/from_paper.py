@@ -47,10 +47,9 @@ def from_paper(seat: Seat, given: str) -> Talk:
         Ask(_("When was it written down (Enter: at that time)?")),
         lambda text: _written(text, occurred, now.wall_s),
     )
-    for line in lines:
-        seat.desk.transcribe(moment(), occurred, recorded, run_id=run_id, procedure=procedure, sheet=sheet,
-                             step=step.number if step else "", **line)  # fmt: skip
-    told = "; ".join(entry_text(line) for line in seat.look().period.entries[-len(lines) :])
+    kept = [seat.desk.transcribe(moment(), occurred, recorded, run_id=run_id, procedure=procedure, sheet=sheet,
+                                 step=step.number if step else "", **line) for line in lines]  # fmt: skip
+    told = "; ".join(map(entry_text, kept))
     return _("Entered from paper: {what}, so at {time}. E for the next line.").format(
         what=told, time=local_text(occurred))  # fmt: skip
 
@@ -106,6 +105,6 @@ def _value(reading: Reading, known: Sequence[str], sheet: Sheet, text: str) -> t
 
 def _time(text: str, now_s: float) -> float:
     at = moment_typed(text, now_s)
-    if at is None or at > now_s:
+    if at is None or not 0 <= at <= now_s:
         raise Refused(_("a time as 14:05, or 2026-11-23 14:05, that has been"))
     return at

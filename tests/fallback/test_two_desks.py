@@ -3,6 +3,8 @@
 Beside it what a person at one desk can no longer do by accident: a digit, an IF, a timer, a role, a value.
 """
 
+import re
+
 import pytest
 
 from fallback_procedures import journal as journals
@@ -274,7 +276,7 @@ async def test_space_asks_the_if_starts_the_timer_and_then_the_value(state, runn
         await pilot.press("space", "y", "enter", "space")
         assert "The timer runs: 30 s." in " ".join(app.told)
         await pilot.press("space")
-        assert "30s left" in " ".join(app.told) or "29s left" in " ".join(app.told)
+        assert re.search("(30|2[0-9])s left", " ".join(app.told))
         await pilot.press("3", "enter", "space")
         assert "Why is the step done all the same?" in " ".join(app.told)
         app.text = "it settled at onc"
@@ -516,7 +518,7 @@ def test_an_undo_in_the_list_asks_first_and_names_whose_word_it_takes_back(state
     told = console(state, "x", lambda: running.seen(moment(), "chlorine_gas", "R"), "u", "u", "n", "u", "y", "q")
     assert "! shift lead has said: chlorine gas: alarm, smell or burning eyes (R)" in told
     assert "! shift lead has just said: chlorine gas: alarm, smell or burning eyes (R); nothing was taken back" in told
-    assert "y takes back: chlorine gas: alarm, smell or burning eyes (R), said by shift lead 0s ago:" in told
+    assert re.search(r"y takes back: chlorine gas: .*burning eyes \(R\), said by shift lead \d+s ago:", told)
     assert kinds(state) == ["seen", "undo"]
 
 
@@ -543,11 +545,12 @@ def test_a_time_of_day_that_is_still_to_come_is_asked_before_it_is_of_yesterday_
     look(Place(state.manual), load(state.manual), running, "en")  # the time zone is that of the plant
     now = moment().wall_s
     ahead, before = local_text(now + 3600, "%H:%M").split()[0], local_text(now - 7200, "%Y-%m-%d %H:%M")[:16]
-    told = console(state, "E P-03-1", "1", "1.75", ahead, "n", before, "y", "", "E P-03-1", "1", "1.9", before, "y", "",
-                   "x", "u", "y", "q")  # fmt: skip
+    told = console(state, "E P-03-1", "1", "1.75", "0001-01-01 00:00", ahead, "n", before, "y", "",
+                   "E P-03-1", "1", "1.9", before, "y", "", "x", "u", "y", "q")  # fmt: skip
+    assert told.count("! a time as 14:05, or 2026-11-23 14:05, that has been") == 1
     assert "That was " in told and "h ago, before this run began: is that meant? y/n:" in told
     assert f"Entered from paper: wet well level 1.75 m, so at {before}" in told
-    assert "y takes back: wet well level 1.9 m, said by operator 0s ago:" in told
+    assert re.search(r"y takes back: wet well level 1.9 m, said by operator \d+s ago:", told)
     lines = [line for line in kept(state) if line["kind"] == "paper"]
     assert [line["value"] for line in lines] == ["1.75", "1.9"]
     assert kept(state)[-1]["undoes"] == lines[1]["n"]
