@@ -242,10 +242,19 @@ def unseen(run: Run, width: int, room: int, top: int) -> int:
     step = run.step
     if step is None or len(head) + len(now) <= room:
         return 0
-    label = f"{marked(run, step.number)} {step.number:>3}  "
-    first = next((at for at, line in enumerate(now) if line.startswith(label)), 0)
+    label = _label(run, step.number)
     own = wrapped(("(!) " if step.second_person else "") + spoken(step.text, run.sheet), width, label, " " * len(label))
-    return max(0, first + len(own) - (top + max(room - 1, 2) - 1))
+    return max(0, own_line(run, width) + len(own) - (top + max(room - 1, 2) - 1))
+
+
+def own_line(run: Run, width: int) -> int:
+    """The line of the step at hand where it itself begins, behind its warnings and its HOLD."""
+    told = at_hand_lines(run, width) if run.step else []
+    return next((at for at, line in enumerate(told) if line.startswith(_label(run, run.cursor))), 0)
+
+
+def _label(run: Run, number: str) -> str:
+    return f"{marked(run, number)} {number:>3}  "
 
 
 def scrolled(lines: list[str], room: int, top: int) -> list[str]:

@@ -25,6 +25,7 @@ from fallback_procedures.board import (
     margin,
     mode_lines,
     other_line,
+    own_line,
     run_lines,
     scrolled,
     unseen,
@@ -63,6 +64,8 @@ class ManualScreen(App[int]):
         self.seat = Seat(place, load(place.manual, (wanted,)), desk(place.journal, moment(), role, drill))
         self.page: list[str] | None = None  # a text over the body: help, a whole procedure, last known values
         self.top = 0  # the first line shown of it, or of a step that is longer than the screen
+        self.scrolls: tuple[object, ...] = ()  # what that line is of: another text or step begins at its first line
+        self.own = 0  # the line of the step at hand where it itself begins, behind its warnings
         self.talk: Talk | None = None  # the act that asks now, its question and what is typed
         self.asked = Ask("")
         self.text = ""
@@ -128,9 +131,11 @@ class ManualScreen(App[int]):
         """What stands between head and foot: a text, or list and run."""
         page = page_acts.opened_lines(self.seat) if self.seat.opened and self.page is None else self.page
         if page is not None:
+            self.begin(None)
             page = [piece for line in page for piece in ([line] if len(line) <= width else wrapped(line, width))]
             return self.fitted(page, room)
         run = self.seat.at_hand(seen)
+        self.begin(run)
         if self.size.width < 100:
             listed = self.list_lines(seen, width)
             return self.run_lines(run, width, room) if run else self.fitted(listed, room)
@@ -142,9 +147,15 @@ class ManualScreen(App[int]):
         left, right = (part + [""] * (rows - len(part)) for part in (left, right))
         return [f"{a[: LEFT - 2]:<{LEFT - 2}} | {b}" for a, b in list(zip(left, right))[:room]]
 
+    def begin(self, run: Run | None) -> None:
+        """Another text, list or step is shown from its first line."""
+        scrolls = (self.page is not None, self.seat.opened, run and (run.id, run.cursor, run.reached))
+        self.top, self.scrolls = (self.top if scrolls == self.scrolls else 0), scrolls
+
     def run_lines(self, run: Run, width: int, room: int) -> list[str]:
         """The run at hand; what of its step has been on the screen is remembered."""
         step = (run.id, run.cursor, run.reached)
+        self.own = own_line(run, width)
         self.unseen = 0 if step == self.met else unseen(run, width, room, self.top)
         self.met = self.met if self.unseen else step
         return run_lines(run, width, room, self.top)
@@ -217,7 +228,7 @@ class ManualScreen(App[int]):
         run = self.seat.at_hand(seen)
         on_the_step = key in ON_THE_STEP or key.isdecimal()
         if run and self.unseen and self.page is None and not self.seat.opened and on_the_step:
-            self.top, self.said = self.top + self.unseen + 2, _("The step itself was not shown yet: here it is.")
+            self.top, self.said = min(self.own, self.top + 9), _("The step itself was not shown yet: here it is.")
         elif key in SCROLL:
             self.top = max(0, self.top + SCROLL[key])
         elif key in ("?", "f1"):
@@ -268,7 +279,7 @@ class ManualScreen(App[int]):
 
     def carry_out(self, act: Act) -> None:
         """Begin an act: it answers at once or asks."""
-        self.said, self.top = "", 0
+        self.said = ""
         told = act(self.seat, "")
         if isinstance(told, Generator):
             self.go_on(told, None)
@@ -283,12 +294,14 @@ class ManualScreen(App[int]):
         except StopIteration as end:
             self.end(end.value)
             return
-        self.talk, self.page, self.top = talk, list(self.asked.page) or None, 0
+        self.talk, self.page = talk, list(self.asked.page) or None
+        self.top = 0 if self.page else self.own  # who types a value has the step and its limits before the eyes
 
     def end(self, told: Reply) -> None:
         """No act asks any more; what it said last is shown: a sentence, or a page."""
         self.talk, self.text = None, ""
         self.page, self.said = (told, "") if isinstance(told, list) else (None, told)
+        self.top = 0 if self.page else self.top
 
 
 def run_screen(place: Place, wanted: str, role: str, drill: bool) -> int:

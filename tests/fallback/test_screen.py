@@ -224,3 +224,27 @@ async def test_what_is_seen_handed_over_and_taken_back_by_keys_leaves_no_questio
     (file,) = (state.manual / "journal").glob("*.jsonl")
     kinds = [line["kind"] for line in read_lines(file)[0]]
     assert kinds == ["opened", "seen", "seen_over", "undo", "stable", "handed_over"]
+
+
+async def test_who_types_a_value_has_the_step_and_its_limits_before_the_eyes_whatever_warnings_stand_above(state):
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), "de", "operator", True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        for answer in ("2", "all agree", "R", "LOST"):
+            await typed(pilot, answer)
+        at = next(index for index, (name, _site) in enumerate(app.seat.chosen, 1) if name == "P-03")
+        await pilot.press(str(at), "s")
+        seen = " ".join(shown(app))
+        while app.unseen:  # nothing between the warnings and the step is jumped over
+            await pilot.press("space")
+            seen += " ".join(shown(app))
+        for notice in app.seat.run().step.notices:
+            assert notice.text.split()[-1] in seen
+        await pilot.press("space")
+        for value in ("1", "20.9"):
+            text = " ".join(shown(app))
+            assert "[ ]   1  " in text
+            assert "5 ppm" in text
+            await typed(pilot, value)
+        assert "LEL" in " ".join(shown(app)[-6:]) or "UEG" in " ".join(shown(app)[-6:])
