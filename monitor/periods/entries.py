@@ -180,7 +180,7 @@ def foreign(period: Period, one: Reading, site: str, named: Named) -> str:
         return "it is of no run"
     if run is not None and run.site != site:
         return f"the tag is of site {clean(site, 20)}, the run is of {clean(run.site, 20) or 'no site'}"
-    if run is None and period.sites and site not in period.sites:
+    if run is None and not period.everywhere and period.sites and site not in period.sites:
         return f"the tag is of site {clean(site, 20)}, which was not run by hand"
     procedure = run.procedure if run else one.procedure
     if (site, procedure, one.step, one.asset, one.tag) not in named:

@@ -135,6 +135,7 @@ class Period:
     deviations: tuple[Deviation, ...]
     silences: tuple[tuple[Line, Line, float], ...]  # nothing was recorded between them [s]
     doubts: tuple[Doubt, ...] = ()
+    everywhere: bool = False  # CONTROL LOST was declared without a site: for all
 
     @property
     def drill(self) -> bool:
@@ -225,6 +226,7 @@ def period_of(journal: Journal) -> Period:
         _seen(standing), _of(standing, "handed_over"), _of(standing, "note"), _of(standing, "released"),
         next((line for line in standing if line.kind == "stable"), None), _of(standing, "drill_record"), undone, (),
         tuple(_silences(standing, ended)), (*journal.doubts, *lies[:50], *strange),
+        any(line.kind == "declared" and not line.texts("sites") for line in standing),
     )  # fmt: skip
     found = replace(found, deviations=tuple(_deviations(found, standing)))
     return replace(found, doubts=(*found.doubts, *list(_held(found))[:50]))

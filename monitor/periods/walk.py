@@ -48,7 +48,8 @@ def range_of(text: Text, index: object) -> list[str]:
 def of_holds(text: Text, lines: Sequence[Line]) -> Iterator[Found]:
     """Steps that were done at a HOLD, or behind one that a GO TO went past, before its role had released it.
 
-    So for a step that a second person has to verify. A GO TO that the text of the step names goes past nothing.
+    So for a step that a second person has to verify, unless the entry itself tells that it was gone past (with its
+    reason that is a deviation of its own). A GO TO that the text of the step names goes past nothing.
     """
     order = list(text.steps)
     released, verified, marked = set[str](), set[str](), set[str]()
@@ -67,7 +68,7 @@ def of_holds(text: Text, lines: Sequence[Line]) -> Iterator[Found]:
                 left = [one for one in order[at:to] if one not in marked]
                 passed |= {("hold_passed", one): None for one in left if one in text.holds and one not in released}
                 passed |= {("verifying_passed", one): None for one in left
-                           if one in text.verified and one not in verified}  # fmt: skip
+                           if one in text.verified and one not in verified and one not in _told(line)}  # fmt: skip
             passed = {one: None for one in passed if order.index(one[1]) < to}
             marked -= set(order[to:])
         elif line.kind in MARKS:
@@ -84,6 +85,13 @@ def of_holds(text: Text, lines: Sequence[Line]) -> Iterator[Found]:
             verified.discard(after)
             if after in text.holds and not text.holds[after].once:
                 released.discard(after)
+
+
+def _told(line: Line) -> set[str]:
+    """The steps of which an entry tells that it went past their second person."""
+    rows = line.data.get("passed")
+    return {str(one.get("step")) for one in (rows if isinstance(rows, list) else ())
+            if isinstance(one, dict) and one.get("what") == "second_person"}  # fmt: skip
 
 
 def of_rounds(text: Text, lines: Sequence[Line], end: Line) -> Iterator[Found]:

@@ -239,20 +239,13 @@ def test_a_tag_that_no_sheet_of_the_run_named_or_of_another_site_gets_no_sample_
 
 
 def test_a_line_from_paper_outside_of_a_run_speaks_for_a_site_that_was_run_by_hand():
-    for sites, kept_out in ((["G"], None), (["N"], "the tag is of site G, which was not run by hand")):
-        at = utc_text(START_US)
-        made = Maker().act("declared", sites=sites)
-        made.act(
-            "paper",
-            procedure="P-03",
-            step="3",
-            name="flow",
-            value="80",
-            unit="m3/h",
-            tag=FLOW,
-            occurred=at,
-            recorded=at,
-        )
+    not_by_hand = "the tag is of site G, which was not run by hand"
+    for sites, kept_out in (([["G"]], None), ([["N"]], not_by_hand), ([[]], None), ([["N"], []], None)):
+        at, made = utc_text(START_US), Maker()
+        for some in sites:  # without a site it is for all, also where only one had a run
+            made.act("declared", sites=some)
+        made.start(site="N").act("paper", procedure="P-03", step="3", name="flow", value="80", unit="m3/h", tag=FLOW,
+                                 occurred=at, recorded=at)  # fmt: skip
         assert rows(told(made))[1]["data"].get("kept_out") == kept_out
 
 
@@ -336,6 +329,14 @@ def test_what_a_person_went_past_with_a_reason_is_a_deviation_also_when_its_hold
     made.act("released", run="P-03-1", step="3", released_by="shift_lead").done("4")
     period = told(made.act("finished", run="P-03-1", left=[]).act("handed_back"))
     assert [(one.kind, one.text) for one in period.deviations] == [("went_past", "3: telephone dead")]
+
+
+def test_a_second_person_that_was_gone_past_with_a_reason_is_told_once():
+    rows = [{"what": "second_person", "step": "2"}, {"what": "second_person", "step": [3]}]
+    made = Maker().act("declared", sites=["G"]).start().done("1").done("3", kind="goto", text="alone", passed=rows)
+    assert kinds(told(made.done("3").act("finished", run="P-03-1", left=[]).act("handed_back"))) == ["went_past"]
+    del made.lines[3]["passed"]
+    assert kinds(told(made)) == ["verifying_passed"]
 
 
 def test_a_concentration_below_zero_that_counts_as_out_of_limits_contradicts_nothing():
