@@ -117,17 +117,26 @@ def _file_of(
     blob, ending = as_text(pages).encode(), ".txt"
     if how.drill and can_make_pdf():  # an exercise is no moment of need
         blob, ending = pdf(f"{pages[0]['id']} {pages[0]['title']}", pages, now_s, how.paper or "a4"), ".pdf"
+    name = f"{section.stem.replace('/', '_')}{'_DRILL' if how.drill else ''}{ending}"
+    written = written_now(place, name, blob)
+    if written is None:
+        told = _("no page can be written anywhere; read it with --show {id}")
+        raise Unprintable(told.format(id=section.procedure.id))
+    return written, why
+
+
+def written_now(place: Place, name: str, blob: bytes) -> Path | None:
+    """Write a page beside those that are printed in haste, else into memory; None where it can be written nowhere."""
     there = place.manual is not None and place.manual.is_dir()  # a state folder that is gone is never made anew
     memory = memory_folder() / "now"
     for folder in (place.now if there else None, memory):
         if folder is not None:
-            path = folder / f"{section.stem.replace('/', '_')}{'_DRILL' if how.drill else ''}{ending}"
             try:
                 folder.mkdir(mode=0o700 if folder == memory else 0o777, parents=folder == memory, exist_ok=True)
                 if folder != memory or (is_ours(folder) and is_ours(memory_folder().parent)):
                     refuse_links(folder, folder.parent)
-                    replace_file(path, blob, 0o644)  # nobody changes it before it is printed
-                    return path, why
+                    replace_file(folder / name, blob, 0o644)  # nobody changes it before it is printed
+                    return folder / name
             except OSError:
                 continue
-    raise Unprintable(_("no page can be written anywhere; read it with --show {id}").format(id=section.procedure.id))
+    return None

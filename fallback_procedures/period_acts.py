@@ -5,9 +5,7 @@ Each is a talk as in questions.py; what is kept is an entry of the desk.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Generator
-from pathlib import Path
 
 from fallback_procedures import shift
 from fallback_procedures.back import Condition, conditions
@@ -17,7 +15,6 @@ from fallback_procedures.drills import a_year_after, due, due_lines, history, li
 from fallback_procedures.library import load
 from fallback_procedures.open_period import Refused, Told
 from fallback_procedures.place import no_drill_now, site_named
-from fallback_procedures.plain import replace_file
 from fallback_procedures.questions import (
     YES,
     Ask,
@@ -121,19 +118,15 @@ def hand_over(seat: Seat, _given: str) -> Talk:
 
 
 def _printed(seat: Seat, page: tuple[str, ...]) -> list[str]:
-    """Write the hand-over page beside the entries, else into a temporary folder, and send it to the printer."""
+    """Write the hand-over page beside those that are printed in haste, and send it to the printer."""
+    from fallback_procedures.copies import written_now
     from fallback_procedures.printing import send
 
     name = f"F9_{utc_text(moment().wall_s, 0).replace(':', '')}.txt"
-    for folder in (seat.place.journal, Path(tempfile.gettempdir())):
-        try:
-            if folder:
-                path = folder / name
-                replace_file(path, ("\n".join(page) + "\n").encode())
-                return [_("file: {path}").format(path=path), *send(path).lines]
-        except OSError:
-            continue
-    return [_("the page cannot be written anywhere: copy it by hand")]
+    path = written_now(seat.place, name, ("\n".join(page) + "\n").encode())
+    if path is None:
+        return [_("the page cannot be written anywhere: copy it by hand")]
+    return [_("file: {path}").format(path=path), *send(path).lines]
 
 
 # -- drill and end ---

@@ -75,8 +75,8 @@ class Place:
 
     @property
     def now(self) -> Path | None:
-        """Pages that are printed in haste, by anybody of the group."""
-        return self.manual / "now" if self.manual else None
+        """Pages that are printed in haste, by anybody of the group; on a stick beside what is recorded there."""
+        return self.journal / "now" if self.journal and self.stick else self.manual / "now" if self.manual else None
 
 
 def find(explicit: str | None) -> Place:

@@ -28,6 +28,7 @@ _PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/]{59}=)\n-----END 
 ROOM, SUMS, KEY, START = "handwheel", "SHA256SUMS", "ledger_key.pem", "START.txt"
 SIGN_S = 60  # how long a signature is waited for [s]
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
+_PAGE = re.compile(r"[\w-]{1,120}\.(txt|pdf)")  # as copies.py names them
 # what systems lay onto a stick; a person never opens them, and neither do we
 SYSTEMS = re.compile(r"System Volume Information|\$RECYCLE\.BIN|\.Trashes|\.Trash-[0-9]+|\.Spotlight-V100|\.fseventsd|"
                      r"lost\+found", re.IGNORECASE)  # fmt: skip
@@ -135,6 +136,8 @@ def _recorded(target: Path, place: Place) -> tuple[list[str], list[str]]:
     for path, parts in plain_files(folder, strange, every=True):
         if len(parts) == 1 and NAME.fullmatch(path.name) and read_lines(path)[0]:
             whole.append(path)
+        elif len(parts) == 2 and parts[0] == "now" and _PAGE.fullmatch(parts[1]):
+            said.append(_("written here to be printed: {name}").format(name=parts[1]))
         else:
             faults.append(_("NOT OF THIS STICK: {name}").format(name=f"{STICK_JOURNAL}/{'/'.join(parts)}"[:150]))
     opened = [one for drill in (False, True) for one in open_periods(folder, drill)]

@@ -178,19 +178,20 @@ def test_a_hand_over_page_of_nothing_is_a_page_too(state):
 def test_the_hand_over_page_is_written_over_nobody_elses_file(state, tmp_path):
     here = desk(state.manual / "journal", moment(), "operator", False)
     here.note(moment(), "pump 2 stays locked")
-    theirs = tmp_path / "theirs.txt"
+    theirs, now = tmp_path / "theirs.txt", state.manual / "now"
     theirs.write_text("theirs\n")
+    now.mkdir()
     for second in range(120):
-        name = utc_text(moment().wall_s + second, 0).replace(":", "")
-        (state.manual / "journal" / f"F9_{name}.txt").symlink_to(theirs)
-    seat = Seat(Place(state.manual), load(state.manual), here)
-    talk = hand_over(seat, "")
-    asked = talk.send(None)
-    asked = talk.send("p")
-    assert str(state.manual / "journal" / "F9_") in asked.note[0]
+        (now / f"F9_{utc_text(moment().wall_s + second, 0).replace(':', '')}.txt").symlink_to(theirs)
+    talk = hand_over(Seat(Place(state.manual), load(state.manual), here), "")
+    talk.send(None)
+    assert str(now / "F9_") in talk.send("p").note[0]
     assert theirs.read_text() == "theirs\n"
-    (page,) = (path for path in (state.manual / "journal").glob("F9_*") if not path.is_symlink())
+    (page,) = (path for path in now.iterdir() if not path.is_symlink())
     assert "pump 2 stays locked" in page.read_text()
+    state.manual.rename(state.root / "away")
+    assert "handwheel-manual-" in talk.send("p").note[0], "where the state folder is gone it is not made anew"
+    assert not state.manual.exists()
 
 
 def test_notes_of_the_shift_before_are_not_said_again(state, tmp_path):

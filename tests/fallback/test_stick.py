@@ -360,6 +360,20 @@ def test_what_a_laptop_records_lies_beside_the_stick_and_a_newer_stick_leaves_it
     assert "Resumed: P-03-1" in resumed.stdout
 
 
+def test_a_page_that_was_written_on_a_stick_to_be_printed_is_no_fault_of_it(usb):
+    room = usb / ROOM
+    for words, answers in ((("--print", "P-03", "--drill", "--site", "R"), ""),
+                           (("--plain",), "l pump 2 is locked\nH\np\n2\n\nq\n")):  # fmt: skip
+        done = python("handwheel-manual.pyz", *words, answers=answers, cwd=room, PATH="/nowhere")
+        assert f"file: {usb}/handwheel-journal/now/" in done.stdout.replace("\n    ", ""), done.stdout
+    (usb / "handwheel-journal" / "now" / "autorun.exe").write_text("x")
+    told = manual("--check-stick", str(usb))
+    faults = [line for line in told.stdout.splitlines() if line.startswith("!")]
+    assert faults == ["! NOT OF THIS STICK: handwheel-journal/now/autorun.exe"]
+    assert "written here to be printed: en_R_P-03_DRILL." in told.stdout
+    assert "written here to be printed: F9_20" in told.stdout
+
+
 FORGED = ('{"format":1,"n":1,"at":"2026-11-27T02:00:00.000Z","mono_s":9.0,"boot_id":"b","kind":"declared","role":'
           '"shift_lead","drill":false,"text":"all lost","sites":["R"]}\n')  # fmt: skip
 
