@@ -110,10 +110,22 @@ class ManualScreen(App[int]):
         room = max(height - len(head) - len(foot), 3)
         body = self.body_lines(seen, width, room)
         lines = [*head, *body, *[""] * (room - len(body)), *foot][:height]
+        if self.too_small:
+            lines = [*head, *wrapped(self.too_small, width)][-height:]
         self.tell([encodable(harmless(before + line), self.charset) for line in lines])
         for row, line in enumerate(self.query(Static)):
             line.set_class(row < len(head) - 1 and seen.period.declared and not seen.period.ended, "banner")
         return seen
+
+    @property
+    def too_small(self) -> str:
+        """What is said in a window in which no step fits: nobody marks what cannot be seen. "" where one fits."""
+        if self.size.width >= 80 and self.size.height >= 24:
+            return ""
+        words = _(
+            "This window is too small: {columns} x {rows}. The manual needs 80 x 24; until then no key does anything."
+        )
+        return words.format(columns=self.size.width, rows=self.size.height)
 
     def tell(self, lines: list[str]) -> None:
         """Show the rows; one that has not changed is not sent again, because the way may be slow."""
@@ -208,6 +220,8 @@ class ManualScreen(App[int]):
     def on_key(self, event: Key) -> None:
         event.stop()
         key = event.character if event.is_printable and event.character else event.key
+        if self.too_small:
+            return
         try:
             if self.talk:
                 self.type(self.talk, " " if key == "space" else key)
@@ -271,7 +285,7 @@ class ManualScreen(App[int]):
             self.text += key
 
     def on_paste(self, event: Paste) -> None:
-        if self.talk:
+        if self.talk and not self.too_small:
             self.text = (self.text + clean(event.text, 500))[:500]
             self.draw()
 

@@ -248,3 +248,27 @@ async def test_who_types_a_value_has_the_step_and_its_limits_before_the_eyes_wha
             assert "5 ppm" in text
             await typed(pilot, value)
         assert "LEL" in " ".join(shown(app)[-6:]) or "UEG" in " ".join(shown(app)[-6:])
+
+
+async def test_in_a_window_where_no_step_fits_no_key_marks_one_and_what_was_typed_is_there_when_it_is_large_again(
+    state,
+):
+    state.publish(moment(), age_s=190)
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("c")
+        for answer in ("2", "all agree", "R", "LOST"):
+            await typed(pilot, answer)
+        at = next(index for index, (name, _site) in enumerate(app.seat.chosen, 1) if name == "P-03")
+        await pilot.press(str(at), "s")
+        await told(pilot)
+        await pilot.press("space", "1")
+        before = app.seat.run().marks, app.text
+        await pilot.resize_terminal(40, 12)
+        await pilot.press("enter", "d", "n", "space")
+        assert "too small: 40 x 12" in " ".join(shown(app))
+        assert (app.seat.run().marks, app.text) == before
+        assert not app.seat.run().readings
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("enter")
+        assert [one.value for one in app.seat.run().readings] == ["1"]
