@@ -85,6 +85,8 @@ class ManualScreen(App[int]):
 
     def tick(self) -> None:
         """Nobody has pressed a key: what somebody else did to the run is said, and the next key is not for its step."""
+        if not self.screen_stack:  # it is being left
+            return
         news = self.seat.news(self.seat.look())
         if news and not self.talk:
             self.said = f"! {news}"

@@ -105,8 +105,9 @@ class World:
                               env=self.environment | {"PATH": os.environ["PATH"]}, cwd="/")  # fmt: skip
         told = done.stderr.decode("utf-8", "replace")
         assert done.returncode == 0, told + done.stdout.decode("latin-1")
-        manual, wrote = self.state / "manual", {Path(line[6:]) for line in told.splitlines()}
-        places = (manual / "journal", manual / "binder/now", memory_folder().parent, Path(os.devnull))
+        manual = self.state / "manual"
+        wrote = {Path(line[6:]) for line in told.splitlines() if not line[6:].isdecimal()}  # a handle was opened before
+        places = (manual / "journal", manual / "now", memory_folder().parent, Path(os.devnull))
         strange = [path for path in wrote if not any(one == path or one in path.parents for one in places)]
         assert [path for path in strange if path.parent != Path(tempfile.gettempdir())] == [], "that tries itself"
         return done.stdout.decode(self.encoding)

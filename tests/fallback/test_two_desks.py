@@ -251,6 +251,10 @@ async def test_a_digit_on_the_full_screen_begins_the_value_that_is_asked(state, 
         await pilot.press("2")
         assert "2 is no key in a run" in " ".join(app.told)
         assert app.seat.run_id == "P-03-1"
+    running.note(moment(), "the gauge is wet", "P-03-1")
+    app.told = []
+    app.tick()
+    assert app.told == [], "a look that comes while the screen is left draws nothing, and ends nothing"
 
 
 def test_an_if_is_asked_and_a_go_to_that_is_met_is_followed(state, running):
