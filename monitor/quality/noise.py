@@ -147,7 +147,9 @@ class NoiseWatch:
         rows = [row for row, name in enumerate(names) if isinstance(name, str) and name in numbers]
         tag = np.array([numbers[names[row]] for row in rows], np.int64)
         seen_s, log_noise, log_size, quiet = table[:, rows]
-        sane = np.isfinite(log_noise + log_size) & (seen_s >= 0) & (seen_s <= HORIZON_S) & (quiet >= 0) & (quiet <= 1)
+        with np.errstate(invalid="ignore"):  # a damaged file can hold numbers that no arithmetic makes
+            sane = np.isfinite(log_noise) & np.isfinite(log_size) & (seen_s >= 0) & (seen_s <= HORIZON_S)
+            sane &= (quiet >= 0) & (quiet <= 1)
         for one, values in zip(_FIELDS, table[:, rows], strict=True):
             now = getattr(self, one)
             now[tag] = np.where(sane, values, now[tag])

@@ -1,5 +1,6 @@
 """Noise collapse: found within its rules, silent outside of them, and remembered over a restart."""
 
+import json
 import logging
 import math
 import random
@@ -185,6 +186,20 @@ def test_no_file_however_damaged_makes_a_number_that_is_none(data):
     learned = other.noise.seen_s > 0
     assert np.isfinite(other.noise.seen_s).all()
     assert np.isfinite(other.noise.log_noise[learned]).all()
+
+
+def test_a_number_that_no_arithmetic_makes_is_left_out_without_a_warning():
+    head, _, _rest = Story().run(HOUR_S, 0.02).machine.noise.saved().partition(b"\n")
+    tags = len(json.loads(head)["tags"])
+    for odd in ("0000817f", "0000807f", "000080ff"):  # a NaN that signals, the infinities
+        table = np.zeros((4, tags, 2), "<f4")
+        raw = bytearray(table.tobytes())
+        raw[tags * 8 : tags * 8 + 4] = bytes.fromhex(odd)  # the first noise
+        raw[tags * 16 : tags * 16 + 4] = bytes.fromhex("000080ff")  # the size that belongs to it
+        raw[:4] = np.float32(100.0).tobytes()
+        other = machine()
+        other.noise.take_up(head + b"\n" + bytes(raw))
+        assert (other.noise.seen_s == 0).all()
 
 
 _BLOBS: list[bytes] = []
