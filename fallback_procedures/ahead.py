@@ -37,7 +37,9 @@ def passed(run: Run, number: str, now: Now) -> list[Passed]:
             role = role_text(step.holds[0].role)
             text = _("HOLD of step {n}: {role} has not released it").format(n=step.number, role=role)
             found.append(Passed("hold", step.number, text))
-        if step.second_person and (not here or run.needs_verifying()) and step.number not in run.marks:
+        may_not_be_met = run.condition_open() if here else step.branch is not None and step.branch.word == "IF"
+        verifies = run.needs_verifying() if here else bool(step.second_person) and step.number not in run.marks
+        if verifies and not may_not_be_met:
             text = _("step {n}: no second person has verified it").format(n=step.number)
             found.append(Passed("second_person", step.number, text))
         if here:

@@ -45,7 +45,8 @@ class Console:
     terminal: Terminal
     told_late: set[tuple[str, str]] = field(default_factory=set)  # what was told to be late already
     shown: tuple[object, ...] = ()  # where the person was, as it was shown last
-    cut: bool = False  # a command ended the text before the step at hand was told to its end
+    rest: list[str] = field(default_factory=list)  # of the step at hand: a command ended the text before it was told
+    notes: list[str] = field(default_factory=list)  # what stands right above the next question
     told_moved: str = ""  # what somebody else has done to the run at hand, as it was told
     told_real: str = ""  # the real period of which it was told in a drill
     told_word: str = ""  # what was told of handwheel: running, blind, ...
@@ -85,15 +86,20 @@ class Console:
         now = (self.seat.run_id, self.seat.opened, acts, others, seen.period.drill, seen.real, language())
         if now != self.shown:
             self.shown = now
-            self.cut = self.terminal.say(*self.lines(seen)) is False and run is not None
+            lines, step = self.lines(seen)
+            self.rest = lines[self.terminal.say(*lines, step=step) : step]
         elif seen.real:
             self.terminal.say(f"! {real_text(seen)}")
         elif not self.seat.desk.journal.safe:
             self.terminal.say(kept_line(self.seat.desk.journal, len(seen.period.entries), self.terminal.width))
+        missed = self.seat.said_elsewhere(seen)  # while a question stood, or a page
+        if missed and missed != self.told_moved:
+            self.notes.append(f"! {missed}")
         self.seat.show(seen)
         digits = "" if self.seat.run_id or self.seat.opened else _("number or id opens")
         self.terminal.say(*key_lines(key_line(keys(self.seat, seen), digits), self.terminal.width))
-        prompt = reading_acts.reading_prompt(run) if run else ""
+        self.terminal.say(*self.notes)
+        self.notes, prompt = [], reading_acts.reading_prompt(run) if run else ""
         answer = self.terminal.ask(f"{prompt} >".strip(), self.news)
         self.seat.desk.here()
         if not answer:
@@ -123,20 +129,22 @@ class Console:
         self.told_late = set(late(seen))
         return due_text(seen) if fresh else ""
 
-    def lines(self, seen: Look) -> list[str]:
-        """Where the person is: an opened procedure, a run at its step, or the list."""
-        width, run = self.terminal.width, self.seat.at_hand(seen)
+    def lines(self, seen: Look) -> tuple[list[str], int]:
+        """Where the person is: an opened procedure, a run at its step, or the list; and how many of the lines it takes
+        to the end of that step, 0 where none is at hand."""
+        width, run, step = self.terminal.width, self.seat.at_hand(seen), 0
         self.told_late, self.told_word = set(late(seen)), seen.known.word
         if self.seat.opened:
-            return ["", *page_acts.opened_lines(self.seat)]
+            return ["", *page_acts.opened_lines(self.seat)], 0
         lines = ["", *mode_lines(seen, width)]
         if run:
             lines += [*run_title(run, width), *at_hand_lines(run, width)]
+            step = len(lines)
         else:
             listed, self.seat.chosen = list_lines(seen, self.seat.library, width)
             lines += [why_line(seen), "-" * width, *listed, "-" * width]
         kept = kept_line(self.seat.desk.journal, len(seen.period.entries), width) if seen.period.entries else ""
-        return lines + [line for line in (due_text(seen), other_line(seen, run.id) if run else "", kept) if line]
+        return lines + [line for line in (due_text(seen), other_line(seen, run.id) if run else "", kept) if line], step
 
     def obey(self, answer: str, seen: Look) -> bool:
         """One command: a value where a reading is asked, a number or id, a letter with or without a text behind it.
@@ -147,9 +155,11 @@ class Console:
         run = self.seat.at_hand(seen)
         waiting = run.open_readings() if run and not run.waiting_for() else ()
         key = find(keys(self.seat, seen), word) if len(word) == 1 else None
-        if self.cut and run and (word.lower() in TAKES_THE_STEP or (waiting and is_value(waiting[0], answer))):
-            self.shown = ()
-            raise Refused(_("the step was not told to its end: here it is once more"))
+        if self.rest and run and (word.lower() in TAKES_THE_STEP or (waiting and is_value(waiting[0], answer))):
+            self.rest = self.rest[self.terminal.say(*self.rest, step=len(self.rest)) :]
+            told = _("{word} was not taken: the step is told whole only now. Once more, then Enter")
+            self.notes += [] if self.rest else ["! " + told.format(word=clean(word, 20))]
+            return False
         if waiting and is_value(waiting[0], answer):
             return self.carry_out(reading_acts.take, answer)
         if word.isdecimal() and run and not self.seat.opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from fallback_procedures.limits import assets, band_text, bounds
@@ -9,6 +10,8 @@ from fallback_procedures.procedure import Step
 from fallback_procedures.run import Run, Taken
 from fallback_procedures.view import spoken, value_text
 from fallback_procedures.words import _, decimal_of, number_shown
+
+_GO_TO = re.compile(r"\bGO TO step ([1-9][0-9]?[a-z]?)(?![\w-])")
 
 
 def judged(taken: Taken, run: Run) -> list[str]:
@@ -44,6 +47,16 @@ def _then(taken: Taken, step: Step, run: Run) -> list[str]:
     if step.if_not:
         lines.append(_("If not") + ": " + spoken(step.if_not, run.sheet))
     return lines
+
+
+def ways_out(run: Run) -> list[str]:
+    """The steps to which the page sends from the step at hand whose readings lie out of limits; each once."""
+    step, out = run.step, run.out_of_limits()
+    if step is None or not out or run.needs_verifying():
+        return []
+    told = [step.if_twice if step.if_twice and run.times_out(taken) >= 2 else step.if_not for taken in out]
+    return list(dict.fromkeys(number for text in told for number in re.findall(_GO_TO, text)
+                              if run.procedure.step(number)))  # fmt: skip
 
 
 def out_lines(run: Run) -> list[str]:

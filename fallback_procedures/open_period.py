@@ -56,6 +56,7 @@ class OpenPeriod:
     shown: Stand | None = None  # the run as it stands on this person's screen; None: nobody looks (a program)
     shown_in: str = ""  # the period that stands on this person's screen; "": none, or nobody looks
     ended: Line = field(default_factory=Line)  # the entry by which somebody else ended the period that stood here
+    own: set[str] = field(default_factory=set)  # marks of the entries that were made here
     beside: str = ""  # the real period beside which a person has said that this drill goes on
     _told: Period = field(default_factory=lambda: Period("", False))  # as it was told last
 
@@ -136,7 +137,9 @@ class OpenPeriod:
             "role": self.role,
             "drill": self.drill,
         }
-        return (journal or self.journal).append({**head, **more})
+        line = (journal or self.journal).append({**head, **more})
+        self.own.add(line.mark)
+        return line
 
     def _open(self, now: Now) -> None:
         """The first entry of a period that is not (yet) one of CONTROL LOST."""

@@ -59,26 +59,19 @@ def sentence(text: str) -> str:
 
 
 def reason_asked(prompt: str, note: tuple[str, ...] = (), given: str = "") -> Generator[Ask, str, str]:
-    """Why, in words: what was `given` already where it says so, else asked until it does; Enter twice ends the act."""
-    empty = False
-
-    def read(text: str) -> str:
-        nonlocal empty
-        if text or empty:
-            return sentence(text)
-        empty = True
-        return ""
-
+    """Why, in words: what was `given` already where it says so, else asked until it does; Enter alone ends the act."""
     if given:
         try:
             return sentence(given)
         except Refused:
             pass
-    why = yield from asked(Ask(prompt, note=note), read)
-    if not why:
-        told = _("a reason in words is needed; Enter alone goes back")
-        why = yield from asked(Ask(prompt, note=(*note, f"! {told}")), read)
-    return why
+
+    def read(text: str) -> str:
+        if not text:
+            raise Refused(_("went back; this was not kept"))
+        return sentence(text)
+
+    return (yield from asked(Ask(f"{prompt.rstrip(' :')} " + _("(Enter alone goes back):"), note=note), read))
 
 
 def yes_or_no(text: str) -> bool:

@@ -144,9 +144,10 @@ def _stepped(run: Run, line: Line) -> Run:
     """The run after one entry of it."""
     kind, number = line["kind"], word(line, "step")
     if kind in ("done", "not_applicable", "not_met"):
-        mark = Mark(kind, word(line, "role"), word(line, "at"), word(line, "text") or word(line, "early"))
-        marked = replace(run, marks={**run.marks, number: mark})
         goes = word(line, "goto")
+        mark = Mark(kind, word(line, "role"), word(line, "at"), word(line, "text") or word(line, "early"),
+                    goes if line.get("out_of_limits") is True else "")  # fmt: skip
+        marked = replace(run, marks={**run.marks, number: mark})
         return _gone_to(marked, goes) if goes else _reach(marked, _after(marked, number))
     if kind == "reading":
         within = line.get("in_limits")
@@ -168,7 +169,7 @@ def _stepped(run: Run, line: Line) -> Run:
         if not isinstance(index, int) or not 0 <= index < len(run.procedure.repeats):
             return run
         if kind == "repeat_over":
-            return replace(run, over=run.over | {index})
+            return replace(_past(run, line), over=run.over | {index})
         repeat = run.procedure.repeats[index]
         again = _without(run, _range(run.procedure, repeat))
         count = run.rounds.get(index, (0, None))[0] + 1
@@ -182,9 +183,13 @@ def _gone_past(run: Run, number: str, line: Line) -> Run:
     owed = holds_passed(run, number)
     gone = _gone_to(run, number)
     still = tuple(key for key in gone.released if key not in owed)
-    detours = (*gone.detours, line) if isinstance(line.get("passed"), list) else gone.detours
-    return replace(gone, owed=(*gone.owed, *(key for key in owed if key not in gone.owed)), released=still,
-                   detours=detours)  # fmt: skip
+    more = (*gone.owed, *(key for key in owed if key not in gone.owed))
+    return _past(replace(gone, owed=more, released=still), line)
+
+
+def _past(run: Run, line: Line) -> Run:
+    """The run with an entry that passed by something with a reason."""
+    return replace(run, detours=(*run.detours, line)) if isinstance(line.get("passed"), list) else run
 
 
 def _gone_to(run: Run, number: str) -> Run:

@@ -24,6 +24,7 @@ class Mark:
     role: str
     at: str
     reason: str = ""
+    goto: str = ""  # the step to which the page sent from there, as a reading was out of limits
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ class Run:
         number = self.held_at()
         step = self.procedure.step(number)
         return step.holds[self.released.count(number)].role if step else None
+
+    def round_done(self, index: int) -> bool:
+        """Whether the steps of a REPEAT have been gone through once: another round was begun, or its last is marked."""
+        return index in self.rounds or self.procedure.repeats[index].last in self.marks
 
     def needs_verifying(self) -> bool:
         """Whether a second person must verify the step at hand, alone, before it can be done."""

@@ -9,18 +9,29 @@ from collections.abc import Generator
 
 from fallback_procedures.ahead import waits
 from fallback_procedures.journal import Line
-from fallback_procedures.judging import out_lines
+from fallback_procedures.judging import out_lines, ways_out
 from fallback_procedures.limits import missing_safety
 from fallback_procedures.open_period import Moved, Refused
 from fallback_procedures.procedure import Step
-from fallback_procedures.questions import YES, Ask, Reply, Talk, asked, reason_asked, role_asked, role_named, yes_or_no
+from fallback_procedures.questions import (
+    YES,
+    Ask,
+    Reply,
+    Talk,
+    asked,
+    reason_asked,
+    role_asked,
+    role_named,
+    sentence,
+    yes_or_no,
+)
 from fallback_procedures.reading_acts import take_all
 from fallback_procedures.run import elapsed, where_lost, word
 from fallback_procedures.run_desk import STANDS_IN, taken_here
 from fallback_procedures.seat import Seat
 from fallback_procedures.sheet import span_s
 from fallback_procedures.triggers import ago, moment
-from fallback_procedures.view import document_lines, entry_text, span_text, spoken
+from fallback_procedures.view import document_lines, entry_text, repeat_text, span_text, spoken
 from fallback_procedures.words import _, language, role_text
 
 
@@ -49,10 +60,35 @@ def _tick(seat: Seat, given: str, goto: str = "") -> Generator[Ask, str, None]:
     """Mark the step at hand done; with a reading out of limits, or a timer that has not run out, a reason is asked."""
     run = seat.desk.ready(seat.run_id)
     wait = waits(run, moment())
-    lines = [*out_lines(run), *([wait] if wait else [])]
-    if lines:
-        given = yield from reason_asked(_("Why is the step done all the same?"), tuple(lines), given)
+    lines, ways = (*out_lines(run), *([wait] if wait else [])), ways_out(run)
+    if ways and not goto:
+        goto, given = yield from _way_asked(ways, lines, given)
+    elif lines:
+        given = yield from reason_asked(_("Why is the step done all the same?"), lines, given)
     seat.desk.done(moment(), seat.run_id, given, goto)
+
+
+def _way_asked(ways: list[str], note: tuple[str, ...], given: str) -> Generator[Ask, str, tuple[str, str]]:
+    """Out of limits, and the page says where to go: there, or on to the next step with a reason."""
+    prompt = _("Enter: GO TO step {n}, as the page says; x: back; a reason in words: done all the same:")
+    if len(ways) > 1:
+        prompt = _("Number: GO TO step {n}, as the page says; Enter: back; a reason in words: done all the same:")
+    prompt = prompt.format(n=" / ".join(ways))
+
+    def read(text: str) -> tuple[str, str]:
+        if text.lower() == "x" or (not text and len(ways) > 1):
+            return "", ""
+        return (text or ways[0], "") if text in ("", *ways) else ("", sentence(text))
+
+    try:
+        if given:
+            return read(given)
+    except Refused:
+        pass
+    found = yield from asked(Ask(prompt, note=note), read, stays=True)
+    if found == ("", ""):
+        raise Refused(_("went back; this was not kept"))
+    return found
 
 
 def _condition(seat: Seat, step: Step, given: str) -> Talk:
@@ -102,6 +138,9 @@ def go_to(seat: Seat, given: str) -> Talk:
         return text.strip(), tuple(one.text for one in open_ones)
 
     number, open_ones = read(given) if given else (yield from asked(Ask(_("step:")), read))
+    if number in ways_out(seat.run()):
+        seat.desk.done(moment(), seat.run_id, goto=number)
+        return ""
     why = ""
     if open_ones:
         prompt = _("The page does not send to step {n} from here. Why past this all the same?").format(n=number)
@@ -118,11 +157,17 @@ def again(seat: Seat, given: str) -> Talk:
 
 
 def until_met(seat: Seat, given: str) -> Talk:
-    """What ends a REPEAT has come."""
+    """What ends a REPEAT has come: asked once, and before its first round is done with a reason only."""
     index = yield from _which_repeat(seat, given)
-    until = spoken(seat.run().procedure.repeats[index].until, seat.run().sheet)
-    seat.desk.until_met(moment(), seat.run_id, index)
-    return _("It has come: {until}. That repeat falls due no more.").format(until=until)
+    run = seat.run()
+    text = repeat_text(run.procedure.repeats[index], run.sheet).rstrip(".")
+    if not (yield from asked(Ask(_('Ends the rounds "{text}": is it so? y/n:').format(text=text)), yes_or_no)):
+        raise Refused(_("nothing was done"))
+    why = ""
+    if not run.round_done(index):
+        why = yield from reason_asked(_("No round of it is done yet. Why does it end all the same?"))
+    seat.desk.until_met(moment(), seat.run_id, index, why)
+    return _('Ended: "{text}". It falls due no more; u takes that back.').format(text=text)
 
 
 def _which_repeat(seat: Seat, given: str) -> Generator[Ask, str, int]:

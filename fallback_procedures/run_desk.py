@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fallback_procedures.ahead import Passed, passed, waits
 from fallback_procedures.journal import Line, alone
+from fallback_procedures.judging import ways_out
 from fallback_procedures.library import content_hash
 from fallback_procedures.limits import asked_at, assets, bounds, missing_safety
 from fallback_procedures.open_period import OpenPeriod, Refused
@@ -72,10 +73,13 @@ class RunDesk(OpenPeriod):
         """Mark the step at hand done, and go on at `goto` where its action is a GO TO.
 
         Refused while a reading is open; where one lies outside its limits, or the timer has not run out, without a
-        reason.
+        reason; none is needed where the page sends to `goto` because of that reading.
         """
         run = self.ready(run_id)
-        more = {"goto": goto} if goto else {}
+        more: dict[str, Any] = {"goto": goto} if goto else {}
+        if goto in ways_out(run):
+            return self.keep(now, "done", procedure=run.procedure.id, run=run.id, step=run.cursor, **more,
+                             out_of_limits=True)  # fmt: skip
         wait = waits(run, now)
         if (run.out_of_limits() or wait) and not clean(reason):
             why = _("OUT OF LIMITS: done with a reason only; g goes to another step")
@@ -178,11 +182,21 @@ class RunDesk(OpenPeriod):
         """Begin the next round of a REPEAT."""
         return self._repeat(now, "round", run_id, index)
 
-    def until_met(self, now: Now, run_id: str, index: int = 0) -> Line:
-        """What ends a REPEAT has come: it falls due no more, until another round of it is begun."""
-        return self._repeat(now, "repeat_over", run_id, index)
+    def until_met(self, now: Now, run_id: str, index: int = 0, reason: str = "") -> Line:
+        """What ends a REPEAT has come: it falls due no more, until another round of it is begun.
 
-    def _repeat(self, now: Now, kind: str, run_id: str, index: int) -> Line:
+        Refused before its first round is done, without a reason.
+        """
+        run = self._run(run_id)
+        if not 0 <= index < len(run.procedure.repeats) or run.round_done(index):
+            return self._repeat(now, "repeat_over", run_id, index)
+        if not clean(reason):
+            raise Refused(_("no round of it is done yet: ended with a reason only"))
+        first = run.procedure.repeats[index].first
+        return self._repeat(now, "repeat_over", run_id, index, text=clean(reason, 500),
+                            passed=[{"what": "first_round", "step": first}])  # fmt: skip
+
+    def _repeat(self, now: Now, kind: str, run_id: str, index: int, **more: object) -> Line:
         run = self._run(run_id)
         if not 0 <= index < len(run.procedure.repeats):
             raise Refused(_("nothing is to be repeated here"))
@@ -191,7 +205,8 @@ class RunDesk(OpenPeriod):
         if open_ones:
             told = "; ".join(one.text for one in open_ones)
             raise Refused(_("past this only with a reason (g): {what}").format(what=told))
-        return self.keep(now, kind, procedure=run.procedure.id, run=run.id, step=repeat.first, repeat=index)
+        return self.keep(now, kind, procedure=run.procedure.id, run=run.id, step=repeat.first, repeat=index,
+                         **more)  # fmt: skip
 
     def timer(self, now: Now, run_id: str) -> Line:
         """Start the timer of the step at hand."""

@@ -74,6 +74,7 @@ class ManualScreen(App[int]):
         self.charset = sys.stdout.encoding or "ascii"
         self.met: tuple[object, ...] = ()  # the step at hand, once itself and not only its warnings was on the screen
         self.unseen = 0  # lines between what is shown of it and the step itself
+        self.told_news = ""  # what somebody else has said or done, as it was told while no question stood
         self.told: list[str] = []  # what each row of the screen shows
 
     def on_mount(self) -> None:
@@ -89,7 +90,7 @@ class ManualScreen(App[int]):
             return
         news = self.seat.news(self.seat.look())
         if news and not self.talk:
-            self.said = f"! {news}"
+            self.said, self.told_news = f"! {news}", news
         self.draw()
 
     def on_resize(self, _event: Resize) -> None:
@@ -235,7 +236,11 @@ class ManualScreen(App[int]):
             self.exit(0)
         drawn = self.draw()
         if not self.talk:
+            missed = self.seat.said_elsewhere(drawn)  # while a question stood
             self.seat.show(drawn)
+            if missed and missed != self.told_news:
+                self.said = f"{self.said}  ! {missed}".strip()
+                self.draw()
 
     def press(self, key: str) -> None:
         """One key, where it means something."""

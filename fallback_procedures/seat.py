@@ -60,7 +60,12 @@ class Seat:
             return ended_text(self.desk.ended)
         run = seen.period.runs.get(self.run_id)
         told = moved(self.desk.shown, run) if run else ""
-        return told or "; ".join(text for line in self.unheard(seen) for text in [said_text(line, seen)] if text)
+        return told or self.said_elsewhere(seen)
+
+    def said_elsewhere(self, seen: Look) -> str:
+        """What was said at other desks since this person looked, or taken back there."""
+        texts = [said_text(line, seen) for line in self.unheard(seen) if line.mark not in self.desk.own]
+        return "; ".join(text for text in texts if text)
 
     def unheard(self, seen: Look) -> list[Line]:
         """The entries that came since this person looked."""

@@ -56,29 +56,35 @@ class Terminal:
         """Columns for a line, without the margin; they are asked anew because a window may change."""
         return max(40, min(shutil.get_terminal_size((80, 24)).columns, 100)) - 1 - len(self.margin)
 
-    def say(self, *lines: str) -> bool:
+    def say(self, *lines: str, step: int = 0) -> int:
         """Print lines, each wrapped to the width; a long text stops at each screenful on a live terminal.
 
-        A command typed there ends the text and is the answer to the next question. Returns whether all was told.
+        A command typed there ends the text and is the answer to the next question. Up to the line `step` it is a step
+        at hand, which must be told to its end before it is marked. Returns how many lines were told.
         """
-        whole = True
         screenful = max(10, shutil.get_terminal_size((80, 24)).lines) - 2
-        for count, piece in enumerate(self._pieces(lines), 1):
+        pieces = list(self._pieces(lines))
+        for count, (piece, told) in enumerate(pieces, 1):
             self._write(f"{self.margin}{piece}".rstrip() + "\n")
-            if self.live and count % screenful == 0:
-                command = self.ask(_("-- Enter for more, or a command --"))
+            if self.live and count % screenful == 0 and count < len(pieces):
+                more, rest = (
+                    _("-- Enter for more, or a command --"),
+                    _("-- Enter: the rest of the step, before a value --"),
+                )
+                command = self.ask(rest if told < step else more)
                 if command:
                     self._waiting = f"{command}\n".encode(self.encoding, "replace") + self._waiting
-                    whole = False
-                    break
+                    self._flush()
+                    return told
         self._flush()
-        return whole
+        return len(lines)
 
-    def _pieces(self, lines: tuple[str, ...]) -> Iterator[str]:
+    def _pieces(self, lines: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+        """Each row, and how many lines are told with it to their end."""
         width = self.width
-        for line in lines:
-            line = harmless(line)
-            yield from [line] if len(line) <= width else wrapped(line, width, "", "    ")
+        for at, line in enumerate(map(harmless, lines)):
+            rows = [line] if len(line) <= width else wrapped(line, width, "", "    ")
+            yield from ((row, at + (number == len(rows))) for number, row in enumerate(rows, 1))
 
     def ask(self, prompt: str, tick: Callable[[], str] | None = None) -> str:
         """One line from the keyboard, as it was meant; Gone where there is none any more.

@@ -118,18 +118,22 @@ def document_lines(procedure: Procedure, sheet: Sheet, width: int, language: str
 
 
 def repeat_lines(repeat: Repeat, sheet: Sheet, width: int) -> list[str]:
+    """When which steps come again, under its word."""
+    return wrapped(repeat_text(repeat, sheet), width, _("REPEAT") + "  ", "        ")
+
+
+def repeat_text(repeat: Repeat, sheet: Sheet) -> str:
     """When which steps come again."""
     text = _("{steps} every {every} until {until}")
     if repeat.then:
         text = _("{steps} every {every} for {lasting}, then every {then} until {until}")
-    text = text.format(
+    return text.format(
         steps=steps_text(repeat.first, repeat.last),
         every=span_words(repeat.every, sheet),
         lasting=span_text(repeat.for_s),
         then=span_words(repeat.then, sheet) if repeat.then else "",
         until=spoken(repeat.until, sheet),
     )
-    return wrapped(text, width, _("REPEAT") + "  ", "        ")
 
 
 def span_words(span: Span, sheet: Sheet) -> str:
@@ -233,8 +237,10 @@ def behind_text(run: Run) -> str:
 
 
 def mark_of(run: Run, number: str) -> str:
-    """[x] done, [n] not applicable, [i] condition not met, [ ] open."""
+    """[x] done, [>] out of limits and gone as the page says, [n] not applicable, [i] condition not met, [ ] open."""
     mark = run.marks.get(number)
+    if mark and mark.goto:
+        return "[>]"
     return {None: "[ ]", "done": "[x]", "not_met": "[i]"}.get(mark.kind if mark else None, "[n]")
 
 
@@ -253,6 +259,9 @@ def mark_lines(run: Run, number: str, width: int) -> list[str]:
     """Who marked a step and when, and the reason where one was given."""
     mark = run.marks.get(number)
     reason = f": {clean(mark.reason)}" if mark and mark.reason else ""
+    reason = (
+        ": " + _("out of limits, gone to step {n}").format(n=clean(mark.goto, 10)) if mark and mark.goto else reason
+    )
     return wrapped(marked_by(run, number) + reason, width, "          ", "          ") if mark else []
 
 
@@ -287,6 +296,7 @@ def passed_text(one: Line) -> str:
         "second_person": _("step {n} not verified, passed by"),
         "out_of_limits": _("step {n} out of limits, passed by"),
         "timer": _("step {n} before its time, passed by"),
+        "first_round": _("rounds from step {n} ended before the first was done"),
     }
     return words.get(word(one, "what"), "{n}").format(n=word(one, "step"))
 
@@ -294,6 +304,8 @@ def passed_text(one: Line) -> str:
 def entry_text(line: Line) -> str:
     """What an entry that can be taken back has said."""
     step = word(line, "step")
+    if line["kind"] == "done" and line.get("out_of_limits") is True:
+        return _("step {n} out of limits, gone to step {goto}").format(n=step, goto=word(line, "goto"))
     if line["kind"] in ("reading", "paper"):
         kept = [word(line, key) for key in ("name", "value", "unit")]
         taken = Taken(kept[0], kept[1], kept[2], None, "", step, line.mark, word(line, "asset"))

@@ -42,7 +42,7 @@ _FIELDS = frozenset((
     "drill", "undoes", "undoes_mark", "sites", "text", "limits", "limits_from", "in_limits", "minutes", "gaps", "unmet",
     "values", "tags", "source", "repeat", "left", "occurred", "recorded", "run", "procedure", "revision", "step",
     "name", "value", "unit", "tag", "site", "language", "sha256", "event", "to", "scenario", "station", "next_due",
-    "second_role", "released_by", "verified_by", "goto", "asset", "passed",
+    "second_role", "released_by", "verified_by", "goto", "asset", "passed", "out_of_limits",
 ))  # fmt: skip
 _SOURCE, _TEXT, _ITEMS = 200_000, 2_000, 400  # characters of a procedure and of a text, items of a list: what is held
 

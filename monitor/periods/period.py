@@ -380,7 +380,7 @@ def _of_steps(period: Period, lines: list[Line]) -> Iterator[Deviation]:
         place = (line.text("run", 40), line.text("step", 10))
         if line.kind == "verified":
             verified[place] = line.n
-        elif run is not None and line.kind == "goto" and isinstance(line.data.get("passed"), list):
+        elif run is not None and line.kind in ("goto", "repeat_over") and isinstance(line.data.get("passed"), list):
             rows = [one for one in line.data["passed"] if isinstance(one, dict)]
             steps = dict.fromkeys(clean(one.get("step") or "", 10) for one in rows)
             yield _deviation("went_past", line, f"{', '.join(steps)}: {line.text('text')}")
@@ -416,7 +416,10 @@ def _of_timers(period: Period, lines: list[Line]) -> Iterator[Deviation]:
         elif line.kind in MARKS and run is not None and (length_s := run.text.timers.get(place[1])):
             first = begun.pop(place, None)
             ran_s = elapsed_s(first, line) if first else 0.0
-            if line.kind == "done" and ran_s is not None and ran_s < length_s - CLOCK_S:
+            by_page = (
+                line.data.get("out_of_limits") is True
+            )  # a reading was out of limits, and the page sends on at once
+            if line.kind == "done" and not by_page and ran_s is not None and ran_s < length_s - CLOCK_S:
                 length = f"{length_s / 60:g} min" if length_s >= 120 else f"{length_s:g} s"
                 yield _deviation("timer_short" if first else "no_timer", line, length)
 

@@ -200,7 +200,7 @@ class _Page:
         parts = [kind_words(line.kind), line.text("step", 10), line.text("name", 60),
                  reading_words(line.text("value", 40), line.text("unit", 20)), _at_asset(line),
                  event_words(event) if event else "", line.text("site", 20) if event else "",
-                 ", ".join(line.texts("sites", 20)), line.text("text", 200)]  # fmt: skip
+                 ", ".join(line.texts("sites", 20)), _gone_on(line), line.text("text", 200)]  # fmt: skip
         return " ".join(part for part in parts if part)
 
     def readings(self) -> Iterable[Block]:
@@ -352,9 +352,16 @@ class _Page:
             _("to {role}").format(role=role_word(line.text("to", 24))) if line.text("to", 24) else "",
             role_word(line.text("released_by", 24) or line.text("verified_by", 24)),
             _("takes back entry {n}").format(n=undoes) if type(undoes) is int else "", step,
+            _gone_on(line),
             line.text("text", 300), ", ".join(line.texts("sites", 20)), line.text("scenario", 200),
         ]  # fmt: skip
         return " ".join(part for part in parts if part)
+
+
+def _gone_on(line: Line) -> str:
+    """Where the page sent from a step that was marked, as a reading of it was out of limits."""
+    there = line.text("goto", 10) if line.data.get("out_of_limits") is True else ""
+    return _("out of limits, gone to step {n}").format(n=there) if there else ""
 
 
 def _at_asset(line: Line) -> str:

@@ -273,7 +273,7 @@ def test_stable_by_hand_is_asked_again_where_a_reading_or_an_event_speaks_agains
     ask = talk.send("y")
     assert "OUT OF LIMITS NOW  P-03-1 wet well level: 2.90 m" in ask.note[0]
     assert "SEEN AND NOT OVER" in ask.note[1] and "chlorine gas" in ask.note[1]
-    assert "a reason in words is needed" in talk.send("").note[-1]
+    assert "a reason in words is needed" in talk.send("1").note[-1]
     with pytest.raises(Refused):
         talk.send("")
     assert not here.period().stable

@@ -205,11 +205,114 @@ def test_a_command_that_ends_the_text_before_its_step_was_told_marks_nothing(run
     (state.manual / "procedures" / "P-03.txt").write_text(WARNED)
     running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
     terminal = screen("--state", str(state.root), "--plain", term="dumb", size="14x80")
-    terminal.until("-- Enter for more, or a command --")
+    terminal.until("-- Enter: the rest of the step, before a value --")
     assert "Measure the gas" not in terminal.seen
+    before, rest = terminal.seen, ""
+    terminal.type("0\n")  # nobody has read the step: what is left of it comes, and never again what was told
+    for _page in range(9):
+        terminal.quiet()
+        rest += terminal.seen
+        assert "Spot 0" in before and "Spot 0" not in rest
+        assert kinds(state)[-1] == "started"
+        if not terminal.seen.endswith("-- "):
+            break
+        terminal.type("0\n")
+    assert "Measure the gas" in rest
+    rows = terminal.seen.replace("\r", "").split("\n")
+    assert rows[-2] == "! 0 was not taken: the step is told whole only now. Once more, then Enter"
+    assert rows[-1] == "hydrogen sulphide [ppm] > "
     terminal.type("0\n")
-    terminal.until("! the step was not told to its end: here it is once more")
-    assert kinds(state)[-1] == "started"
+    terminal.until("0 ppm in limits")
+    assert kinds(state)[-1] == "reading"
+
+
+def test_where_only_what_falls_due_is_behind_the_edge_the_step_takes_its_value(running, state, screen):
+    text = PAGE.replace("       If not: GO TO step 6.", "       Expect: nothing.\n       If not: GO TO step 6.")
+    (state.manual / "procedures" / "P-03.txt").write_text(text)
+    running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
+    terminal = screen("--state", str(state.root), "--plain", term="dumb", size="10x80")
+    terminal.until("-- Enter for more, or a command --")  # all of the step was told
+    assert "If not:" in terminal.seen and "entries kept" not in terminal.seen
+    terminal.type("0\n")
+    terminal.until("0 ppm in limits")
+    assert kinds(state)[-1] == "reading"
+
+
+def test_the_rounds_end_with_a_question_and_before_the_first_is_done_with_a_reason_only(running, state):
+    with pytest.raises(Refused, match="no round of it is done yet: ended with a reason only"):
+        running.until_met(moment(), "P-03-1")
+    told = console(state, "m", "n", "m", "y", "", "m", "y", "the town has no water", "w", "u", "x", "q")
+    asks = 'Ends the rounds "steps 4 to 5 every 15 min until P-18 is started": is it so? y/n:'
+    assert told.count(asks) == 3
+    assert "! nothing was done" in told and "! went back; this was not kept" in told
+    assert 'Ended: "steps 4 to 5 every 15 min until P-18 is started". It falls due no more; u takes that back.' in told
+    assert "DEVIATION  rounds from step 4 ended before the first was done: operator" in told
+    assert kinds(state) == ["repeat_over", "undo"]
+    assert not run_of(running).over
+    running.go_to(moment(), "P-03-1", "5", "as told")
+    running.release(moment(), "P-03-1", "shift_lead")
+    running.not_met(moment(), "P-03-1")
+    assert "No round of it" not in console(state, "m", "y", "x", "q")
+    assert kinds(state)[-1] == "repeat_over"
+    assert "text" not in kept(state)[-1]
+
+
+@pytest.mark.parametrize(("language", "asked"), [
+    ("de", 'Beendet die Runden "Schritte 4 bis 5 alle 15 min, bis P-18 is started": ist es so? y/n:'),
+    ("fr", 'Met fin aux rondes "étapes 4 à 5, intervalle 15 min, jusqu'),
+])  # fmt: skip
+def test_what_ends_a_repeat_is_quoted_in_every_language(running, manual, state, language, asked):
+    told = manual("--state", str(state.root), "--plain", "--lang", language, answers="m\n\nx\nq\n").stdout.decode()
+    assert asked in " ".join(told.split())
+    assert ".." not in told.replace("...", "")
+
+
+def test_out_of_limits_enter_goes_where_the_page_sends_and_the_step_is_marked_so(running, state):
+    told = console(state, "9", "d", "x", "d", "", "w", "x", "q")
+    asks = "Enter: GO TO step 6, as the page says; x: back; a reason in words: done all the same:"
+    assert told.count(asks) == 2
+    assert "! went back; this was not kept" in told
+    line = kept(state)[-1]
+    assert (line["kind"], line["step"], line["goto"], line["out_of_limits"]) == ("done", "1", "6", True)
+    run = run_of(running)
+    assert (run.cursor, "1" in run.left()) == ("6", False)
+    assert "[>]   1  Measure the gas" in told
+    assert "out of limits, gone to step 6" in told
+    assert run.waiting_for() is None  # the page itself sends past the HOLD
+
+
+def test_who_types_the_step_that_the_page_names_has_marked_it_too_and_a_reason_goes_on_as_before(running, state):
+    console(state, "9", "g 6", "x", "q")
+    assert [kept(state)[-1].get(key) for key in ("kind", "step", "goto")] == ["done", "1", "6"]
+    running.undo(moment(), "P-03-1")
+    console(state, "d", "the meter is broken", "x", "q")
+    assert [kept(state)[-1].get(key) for key in ("kind", "step", "goto", "text")] == [
+        "done", "1", None, "the meter is broken"]  # fmt: skip
+    assert run_of(running).cursor == "2"
+
+
+def test_where_the_page_names_two_ways_its_number_goes_there_and_enter_goes_back(running, state):
+    text = PAGE.replace("If not: GO TO step 6.", "If not: high: GO TO step 6. Low: GO TO step 2.")
+    (state.manual / "procedures" / "P-03.txt").write_text(text)
+    running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
+    told = console(state, "9", "d", "", "d", "5", "2", "x", "q")
+    assert "Number: GO TO step 6 / 2, as the page says; Enter: back; a reason in words: done all the same:" in told
+    assert "! went back; this was not kept" in told
+    assert "! a reason in words is needed" in told  # 5 is no way of this page
+    assert [kept(state)[-1].get(key) for key in ("step", "goto")] == ["1", "2"]
+
+
+def test_a_step_whose_if_may_not_be_so_holds_nobody_up_for_its_second_person(running, state):
+    text = PAGE.replace("[ ] 2  Open the valve", "[ ] 2  IF it is shut THEN open the valve").replace(
+        "HOLD ", "NOTE ", 1
+    )
+    text = text.replace("NOTE       shift_lead   ", "NOTE       ").replace("GO TO step 6", "wait")
+    (state.manual / "procedures" / "P-03.txt").write_text(text)
+    run = running.start(moment(), load(state.manual).get("P-03", "en").procedure, RIVERSIDE, "R")
+    assert passed(running.period().runs[run], "3", moment()) == []
+    running.read(moment(), run, "0")
+    running.done(moment(), run)
+    assert passed(running.period().runs[run], "3", moment()) == []
 
 
 def test_a_line_that_nobody_can_have_meant_ends_nothing_and_answers_nothing(state, manual):

@@ -74,8 +74,9 @@ class Typed:
     def __init__(self, *lines):
         self.lines, self.said = list(lines), []
 
-    def say(self, *lines):
+    def say(self, *lines, step=0):
         self.said += lines
+        return len(lines)
 
     def ask(self, prompt, tick=None):
         self.said.append(prompt)
@@ -530,6 +531,24 @@ def test_what_is_taken_back_is_heard_at_the_other_desks(state, running):
     running.seen(moment(), "chlorine_gas", "R")
     told = console(state, "x", lambda: running.undo(moment()), "", "q")
     assert "! operator has taken back: chlorine gas: alarm, smell or burning eyes (R)" in told
+
+
+def test_what_is_taken_back_while_a_question_stands_is_heard_behind_it(state, running):
+    told = console(state, "x", "e 1", "R", "e", lambda: running.undo(moment()), "", "q")
+    assert told.count("! operator has taken back: chlorine gas: alarm, smell or burning eyes (R)") == 1
+    assert "operator has said: chlorine gas" not in told  # nobody is told their own word
+
+
+async def test_on_the_screen_too_what_is_taken_back_while_a_question_stands_is_heard_behind_it(state, running):
+    screen = pytest.importorskip("fallback_procedures.screen")
+    app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press("x", "e", "1", "enter", "R", "enter", "l")
+        running.undo(moment())
+        await pilot.press("escape")
+        assert "operator has taken back: chlorine gas: alarm, smell or burning eyes (R)" in " ".join(app.told)
+        await pilot.press("b")
+        assert "has taken back" not in " ".join(app.told)
 
 
 def test_where_there_are_several_sites_an_event_says_where_it_is_and_all_must_be_said(state, running):
