@@ -1,24 +1,30 @@
 """Taking up where the last life ended: claims, alarms, last runs, noise; and the ledger says since when nobody read.
 
-The heads that were published last are compared with the ledger: one that lost its tail, or was exchanged, is said.
+A claim that the ledger has and the list of alarms lost, by a kill between the two or with a damaged hot file, is told
+anew. The heads that were published last are compared with the ledger: one that lost its tail, or was exchanged, is
+said.
 """
 
 import logging
+from collections.abc import Iterable
 
+from drivers.record import Alert
 from monitor import installed
-from monitor.daemon.alarms import from_row
+from monitor.claims import alert_of
+from monitor.daemon.alarms import AlarmList, alarm_of, from_row
 from monitor.daemon.clock import Clock, boottime_s
 from monitor.daemon.drafts import gap, now_us, of_contracts, own, quarantined
 from monitor.daemon.parts import Parts
 from monitor.daemon.publishing import publish_folder, write_facts
 from monitor.historian.reader import HotReader
-from monitor.ledger import entries
+from monitor.ledger import Record, entries
 from monitor.ledger.reading import head_at, last_at, published_head
 from monitor.sqlite_file import damaged
 from monitor.state import State
-from monitor.words import _
+from monitor.words import _, clean
 
 LOG = logging.getLogger("handwheel.daemon")
+ORIGINS = {"vendor_alert": "vendor", "own_alert": "own"}
 
 
 async def take_up(parts: Parts) -> None:
@@ -34,6 +40,9 @@ async def take_up(parts: Parts) -> None:
         parts.jobs.take_up(reader)
     except (ValueError, TypeError, KeyError, AttributeError) as fault:
         raise damaged(state.hot, fault) from fault
+    for alert in await writer.do(lambda: without_alarm(entries(state, (*ORIGINS, "alarm", "restart")), parts.alarms)):
+        LOG.warning("%s: it stands by the ledger and had no alarm; it is told anew", clean(alert.alert_id))
+        parts.hearing.to_alarms(alert)
     parts.judging.learn_noise(state)
     newest_ms = reader.newest_own_ms()
     entered_us = await writer.do(last_at, state)
@@ -61,6 +70,31 @@ async def take_up(parts: Parts) -> None:
     await writer.enter(drafts)
     await writer.do(publish_folder, settings, state)
     await writer.do(write_facts, state, writer.head, at_us)
+
+
+def without_alarm(records: Iterable[Record], alarms: AlarmList) -> list[Alert]:
+    """The claims that a daemon took in and that stand by the ledger, of which no alarm is in the list.
+
+    What was imported, or entered before the first start, never had one; an alarm that returned since has ended.
+    """
+    said: dict[tuple[str, str, str], tuple[int, Alert]] = {}
+    returned: dict[str, int] = {}  # alarm -> entry
+    started = False
+    for one in records:
+        started |= one.kind == "restart"
+        if one.kind == "alarm" and one.data.get("event") == "return":
+            returned[str(one.data.get("alarm_id"))] = one.n
+        elif started and one.kind in ORIGINS and one.via != "import":
+            alert = alert_of(one.data, one.asset or "", one.component or "", ORIGINS[one.kind], one.at_us)
+            said[alert.origin, alert.vendor, alert.alert_id] = (one.n, alert)
+
+    def lost(n: int, alert: Alert) -> bool:
+        name = alarm_of(alert, "", 0).id
+        alarm = alarms.get(name)  # of very many alerts behind it the first are not named
+        raised_since = alarm is not None and alarm.active and alarm.since_us >= alert.received_us
+        return n > returned.get(name, 0) and not raised_since and alarms.behind(alert) is None
+
+    return [alert for n, alert in said.values() if alert.active and alert.alert_id and lost(n, alert)]
 
 
 def _not_as_told(state: State, entries_now: int, told: tuple[int, str], cut: tuple[int, int] | None) -> str:

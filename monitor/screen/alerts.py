@@ -5,7 +5,7 @@ Pure: lines from a RoomState and a View. All of it is advice, not a safety alarm
 
 from monitor.labels import alarm_word, verdict_word
 from monitor.screen.overview import filter_words, own_text
-from monitor.screen.pieces import Cell, Line, page, row, rule, window, wrap
+from monitor.screen.pieces import Cell, Line, fit, page, row, rule, window, wrap
 from monitor.screen.room import (
     Alarm,
     RoomState,
@@ -14,6 +14,7 @@ from monitor.screen.room import (
     rows,
     standing_verdicts,
     unjudged,
+    unlisted,
     verdict_shown,
 )
 from monitor.screen.text import (
@@ -67,9 +68,12 @@ def table(room: RoomState, view: View, alarms: list[Alarm], space: int) -> list[
     sizes = widths(view)
     titles = ("P", _("Since"), _("Asset"), _("Who"), _("Says"), _("Verdict"), _("State"))
     found = [row([Cell(text, size) for text, size in zip(titles, sizes, strict=True)], kind="title", start=" ")]
+    if n := sum(len(unlisted(room, asset, open_alarms(room), "vendor")) for asset in room.verdicts):
+        words = _("claims without an alert: {n} (see who asks on the overview)")
+        found.append(Line(" " + fit(words.format(n=n), view.width - 1).rstrip(), "dim"))
     if not alarms:
         return [*found, Line(" " + (_("no alert fits the filter") if view.needle else _("no open alert")), "dim")]
-    shown = max(space - 1, 1)
+    shown = max(space - len(found), 1)
     start = window(len(alarms), view.selected, shown)
     verdicts = {str(one.get("id")): verdict_shown(room, one) for one in rows(room.status, "assets")}
     for number, alarm in enumerate(alarms[start : start + shown], start):

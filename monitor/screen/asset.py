@@ -26,13 +26,12 @@ from monitor.screen.overview import own_text, own_word
 from monitor.screen.pieces import LEVELS, Cell, Line, budget, fit, page, range_bar, row, rule, window, wrap
 from monitor.screen.room import (
     DAY_US,
-    Alarm,
     Entry,
     Point,
     RoomState,
     Trend,
     history_only,
-    open_alarms,
+    open_claims,
     rows,
     standing_verdicts,
     time_us,
@@ -491,7 +490,7 @@ def vendor_lines(room: RoomState, asset_id: str, width: int) -> Pane:
         when = short_time(alarm.at_us, room)
         part = f"{clean(alarm.component, 14)}: " if alarm.component else ""
         found += wrap(f"{when} {part}{clean(alarm.says, 160)}", width)[:3]
-        found.append(f"  {alarm_word(alarm.state)}")
+        found += wrap("  " + (alarm_word(alarm.state) if alarm.state else _("stands; no alert of it is open")), width)
     if not found:
         found = wrap(_("asks for nothing now (silent is not healthy)"), width)
     year = [one for one in room.past.by_asset.get(asset_id, ()) if one.at_us >= room.now_us - 365 * DAY_US]
@@ -516,12 +515,6 @@ def vendor_lines(room: RoomState, asset_id: str, width: int) -> Pane:
     if grades:
         found.append(_("as found: {grades}").format(grades=" ".join(grades[-10:])))
     return found
-
-
-def open_claims(room: RoomState, asset_id: str, origin: str = "") -> list[Alarm]:
-    """The alerts of an asset that are open, vendor's first, newest first."""
-    found = [one for one in open_alarms(room) if one.asset == asset_id and (not origin or one.origin == origin)]
-    return sorted(found, key=lambda one: (one.origin != "vendor", not one.active, -(one.at_us or 0)))
 
 
 # decisions

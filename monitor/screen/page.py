@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from monitor.screen import alerts, asset, help, overview, owed, procedures, reports, review, why
 from monitor.screen.palette import content
 from monitor.screen.pieces import Line
-from monitor.screen.room import RoomState, rows
+from monitor.screen.room import RoomState, open_claims, rows
 from monitor.screen.text import View
 from monitor.why.asking import Told
 from monitor.words import _
@@ -228,12 +228,12 @@ class AssetPage(Page):
         self.control.why(self.asset_id, self.asset_id)
 
     def action_finding(self) -> None:
-        claims = asset.open_claims(self.room, self.asset_id)
+        claims = open_claims(self.room, self.asset_id)
         alert = claims[0] if claims else None
         self.control.finding(self.asset_id, alert.component if alert else "", alert.alert_id if alert else "")
 
     def action_decide(self, choice: str) -> None:
-        claims = asset.open_claims(self.room, self.asset_id)
+        claims = open_claims(self.room, self.asset_id)
         if not claims:
             self.say(_("no open alert of this asset: there is nothing to decide"))
             return

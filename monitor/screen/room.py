@@ -355,10 +355,45 @@ def open_alarms(room: RoomState) -> tuple[Alarm, ...]:
 
 
 def vendor_asks(room: RoomState, asset_id: str, verdict: object) -> bool:
-    """Whether the vendor asks for something on this asset now."""
-    if verdict in ("vendor_only", "agree"):
+    """Whether the vendor asks for something on this asset now, whatever our own model can say of it.
+
+    The word of the verdict is asked only where the verdicts themselves are not known.
+    """
+    if any(one.active and one.origin == "vendor" for one in open_claims(room, asset_id)):
         return True
-    return any(one.asset == asset_id and one.origin == "vendor" and one.active for one in open_alarms(room))
+    return asset_id not in room.verdicts and verdict in ("vendor_only", "agree")
+
+
+def open_claims(room: RoomState, asset_id: str, origin: str = "") -> list[Alarm]:
+    """What is claimed of an asset, vendor's first, newest first: its alarms, and what stands without one."""
+    listed = open_alarms(room)
+    origins = (origin,) if origin else ("vendor", "own")
+    found = [one for one in listed if one.asset == asset_id and (not origin or one.origin == origin)]
+    found += [claim for each in origins for claim in unlisted(room, asset_id, listed, each)]
+    return sorted(found, key=lambda one: (one.origin != "vendor", not one.active, -(one.at_us or 0)))
+
+
+def unlisted(room: RoomState, asset_id: str, listed: Iterable[Alarm], origin: str) -> list[Alarm]:
+    """Claims of an origin that were judged and stand, but have no active alarm in the list; their state is "".
+
+    Such are those of an imported past, and those whose alarm ended because a person had looked at the part.
+    """
+    alarms = [one for one in listed if one.active and one.asset == asset_id and one.origin == origin]
+    told = room.past.by_asset.get(asset_id, ())
+    last = {str(one.data.get("alert_id")): one for one in told if one.kind == f"{origin}_alert"}
+    found = []
+    for verdict in room.verdicts.get(asset_id, ()):
+        component, episode = str(verdict.get("component") or ""), part(verdict, f"{origin}_episode")
+        ids = [str(one) for one in episode.get("alerts") or ()]
+        standing = [one for one in ids if one not in last or last[one].data.get("active") is not False]
+        shown = any(one.alert_id in ids or one.component == component for one in alarms)
+        if standing and not shown and episode.get("end") is None:
+            name = standing[-1]
+            at_us, text = time_us(episode.get("start")), str(verdict.get("reason") or "")
+            if name in last:
+                at_us, text = last[name].at_us, str(last[name].data.get("text") or "")
+            found.append(Alarm(name, name, at_us, asset_id, component, origin, 3, text, ""))
+    return found
 
 
 def verdict_shown(room: RoomState, asset: Mapping[str, Any]) -> str | None:

@@ -15,17 +15,20 @@ import pytest
 
 from drivers.record import Alert, Reason
 from drivers.vendor import file_drop
-from monitor.claims import Claims
+from monitor.claims import Claims, alert_of
 from monitor.command_socket import ask
+from monitor.daemon.alarms import AlarmList
 from monitor.daemon.dispatch import Dispatch
 from monitor.daemon.parts import Parts
 from monitor.daemon.supervisor import JobLost
+from monitor.daemon.taking_up import without_alarm
 from monitor.daemon.writer import Writer
 from monitor.handover import hand_over
 from monitor.historian.checks import row_check
 from monitor.historian.reader import HotReader
 from monitor.ledger import entries, head, raw_message, verify
 from monitor.ledger.anchor import parse_anchor
+from monitor.ledger.entry import Record
 from monitor.settings import load
 from monitor.state import State
 from tests.drivers.servers import good_pdu, hostile_server, mbap, modbus_server
@@ -213,6 +216,61 @@ async def test_a_finished_message_is_entered_once_whatever_happens_in_between(be
     assert alert.data["horizon"] == "14 d"
     assert alert.data["issued_at"] == "2026-11-20T07:10:00.000Z"
     assert alert.data["received_at"] > alert.data["issued_at"]
+
+
+@pytest.mark.parametrize("lost", ["the alarm of the last second", "the hot file"])
+async def test_a_claim_that_stands_by_the_ledger_has_its_alarm_in_the_next_life(bench, lost):
+    await bench.until(lambda s: source(s)["good"] == 4)
+    drop(bench, MESSAGE)
+    await bench.until(lambda s: s["alarms_top"])
+    bench.kill()
+    await asyncio.to_thread(bench.ended)
+    if lost == "the hot file":
+        bench.state.hot.with_name("hot.sqlite-wal").unlink(missing_ok=True)
+        bench.state.hot.write_bytes(b"rubbish" * 1_000)
+    else:
+        with sqlite3.connect(bench.state.hot) as db:
+            db.execute("DELETE FROM alarm")
+        db.close()
+    bench.start()
+    status = await bench.until(lambda s: s["alarms_top"])
+    assert [(one["text"], one["state"]) for one in status["alarms_top"] if one["origin"] == "vendor"] == [
+        ("replace seals within 14 days", "UNACK")
+    ]
+    assert len(list(entries(bench.state, ["vendor_alert"]))) == 1
+
+
+def test_only_what_a_daemon_took_in_and_nothing_ended_since_gets_its_alarm_back():
+    records = []
+
+    def enter(kind, component=None, via="intake", **data):
+        n = len(records) + 1
+        records.append(Record(n, kind, n, None, via, "G", "pump1", component, data))
+
+    def claimed(component, **more):
+        enter("vendor_alert", component, **{"vendor": "V", "alert_id": component, "text": component} | more)
+
+    claimed("before the first start")
+    enter("restart", via="daemon")
+    claimed("imported", via="import")
+    claimed("taken back")
+    claimed("taken back", active=False)
+    claimed("looked at")
+    enter("alarm", "looked at", "daemon", alarm_id="vendor:V:pump1:looked at", event="return")
+    claimed("said again")
+    enter("alarm", "said again", "daemon", alarm_id="vendor:V:pump1:said again", event="return")
+    claimed("said again")
+    claimed("stands")
+    enter("own_alert", "seal", "judge", alert_id="OWN-1", active=True, text="seal")
+
+    def without(alarms):
+        return [one.alert_id for one in without_alarm(records, alarms)]
+
+    assert without(AlarmList()) == ["said again", "stands", "OWN-1"]
+    alarms = AlarmList()
+    for number in range(30):  # more than are named behind one alarm
+        alarms.raise_alert(alert_of({"vendor": "V", "alert_id": f"{number}"}, "pump1", "stands", "vendor", 1), "G", 99)
+    assert without(alarms) == ["said again", "OWN-1"]
 
 
 async def test_a_message_of_thousands_of_alerts_is_entered_at_once(bench):

@@ -16,6 +16,7 @@ from monitor.screen.room import (
     Alarm,
     Entry,
     Life,
+    Past,
     Period,
     Point,
     Procedure,
@@ -449,6 +450,34 @@ def test_a_claim_that_came_after_the_last_scoring_is_not_judged_yet(room, langua
     line, page, listed = shown(replace(new, active=False, state="RTNUN"))
     assert line.endswith(" -")
     assert said not in page + listed
+
+
+@pytest.mark.parametrize("word", ["cannot_tell", "vendor_only"])
+def test_a_vendor_s_claim_that_stands_without_an_alarm_is_the_same_on_every_page(room, word):
+    def shown(end=None, alarms=(), active=True):
+        side = {"id": "V", "start": "2026-11-01T00:00:00.000Z", "end": end, "alerts": ["SP-1"]}
+        verdict = {"asset": "R-P01", "component": "seal", "word": word, "reason": "vendor asks", "final": False,
+                   "vendor_episode": side, "own_episode": None}  # fmt: skip
+        said = Entry(1, "vendor_alert", NOW, "", "R-P01", "seal",
+                     {"alert_id": "SP-1", "text": "seal service", "active": active})  # fmt: skip
+        told = replace(room, verdicts={"R-P01": (verdict,)}, alarms=alarms, past=Past(by_asset={"R-P01": (said,)}))
+        row = {"id": "R-P01", "verdict": None if end else word}
+        panel = "\n".join(asset.vendor_lines(told, "R-P01", 60))
+        listed = "\n".join(map(str, alerts.lines(told, View(80, 24))))
+        return overview.vendor_word(told, row), panel, listed
+
+    word_of, panel, listed = shown()
+    assert word_of == "asks"
+    assert "seal: seal service\n  stands; no alert of it is open" in panel
+    assert "claims without an alert: 1" in listed
+    alarm = Alarm("v", "SP-1", NOW, "R-P01", "seal", "vendor", 2, "seal service", "ACKED")
+    word_of, panel, listed = shown(alarms=(alarm,))
+    assert (word_of, panel.count("seal service")) == ("asks", 1)
+    assert "claims without" not in listed
+    for gone in (shown(end="2026-11-02T00:00:00.000Z"), shown(active=False)):
+        assert gone[0] == "silent"
+        assert "asks for nothing now" in gone[1]
+        assert "claims without" not in gone[2]
 
 
 def test_the_words_on_an_alert_are_of_its_own_verdict_and_of_none_that_ended(room):
