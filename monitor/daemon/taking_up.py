@@ -84,6 +84,8 @@ def without_alarm(records: Iterable[Record], alarms: AlarmList) -> list[Alert]:
         started |= one.kind == "restart"
         if one.kind == "alarm" and one.data.get("event") == "return":
             returned[str(one.data.get("alarm_id"))] = one.n
+        elif one.data.get("stage") == "recovering":
+            continue  # no news of its own: where no alarm is, it makes none
         elif started and one.kind in ORIGINS and one.via != "import":
             alert = alert_of(one.data, one.asset or "", one.component or "", ORIGINS[one.kind], one.at_us)
             said[alert.origin, alert.vendor, alert.alert_id] = (one.n, alert)

@@ -261,7 +261,9 @@ def test_only_what_a_daemon_took_in_and_nothing_ended_since_gets_its_alarm_back(
     enter("alarm", "said again", "daemon", alarm_id="vendor:V:pump1:said again", event="return")
     claimed("said again")
     claimed("stands")
-    enter("own_alert", "seal", "judge", alert_id="OWN-1", active=True, text="seal")
+    enter("own_alert", "seal", "judge", alert_id="OWN-1", active=True, stage="raised")
+    for name in ("OWN-1", "OWN-0"):  # that of the second was raised before the first start
+        enter("own_alert", "seal", "judge", alert_id=name, active=True, stage="recovering")
 
     def without(alarms):
         return [one.alert_id for one in without_alarm(records, alarms)]
