@@ -227,7 +227,22 @@ def undo(seat: Seat, _given: str) -> Reply | Talk:
     here = seat.at_hand(seat.look())
     if here is None:
         return _undo_said(seat)
-    gone = seat.desk.undo(moment(), here.id)["undoes_mark"]
+    last = seat.desk.newest(here.id)
+    return _undo_foreign(seat, here.id, last) if last and last.mark in seat.foreign else _undo_of(seat, here.id)
+
+
+def _undo_foreign(seat: Seat, run_id: str, last: Line) -> Talk:
+    """What another person has entered in this run is told before it is taken back."""
+    now, role = moment(), role_text(word(last, "role"))
+    age = ago(elapsed(last, now.wall_s, now.up_s, now.boot_id))
+    prompt = _("y takes back: {what}, said by {role} {age}:").format(what=entry_text(last), role=role, age=age)
+    if (yield Ask(prompt)).lower() not in YES:
+        raise Refused(_("nothing was done"))
+    return _undo_of(seat, run_id)
+
+
+def _undo_of(seat: Seat, run_id: str) -> str:
+    gone = seat.desk.undo(moment(), run_id)["undoes_mark"]
     line = next(one for one in seat.look().period.entries if one.mark == gone)
     return _("Taken back by a new entry: {what}.").format(what=entry_text(line))
 

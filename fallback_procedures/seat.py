@@ -28,6 +28,7 @@ class Seat:
     chosen: list[tuple[str, str]] = field(default_factory=list)  # what the numbers in the list mean
     asking: str = ""  # the reading that was asked on the screen
     heard: tuple[Line, ...] | None = None  # the entries of which this person has seen what they tell
+    foreign: set[str] = field(default_factory=set)  # marks of what others have said or done meanwhile
     left: bool = False
 
     def look(self) -> Look:
@@ -50,6 +51,7 @@ class Seat:
         run = self.at_hand(seen)
         self.desk.shown = run.stand if run else None
         self.desk.shown_in = seen.period.name if seen.period.entries else ""
+        self.foreign |= {line.mark for line in self.unheard(seen)} - self.desk.own
         self.heard = seen.period.entries
         self.asking = run.open_readings()[0].name if run and run.open_readings() else ""
 
@@ -96,9 +98,10 @@ class Seat:
 def said_text(line: Line, seen: Look) -> str:
     """What an entry says to those at other desks; "" for one that is not for them."""
     role = role_text(word(line, "role"))
-    if line["kind"] == "undo" and not line.get("run"):
+    if line["kind"] == "undo":
         gone = next((one for one in seen.period.entries if one.mark == line.get("undoes_mark")), None)
-        return _("{role} has taken back: {what}").format(role=role, what=entry_text(gone)) if gone else ""
+        run = f" ({word(line, 'run')})" if line.get("run") else ""
+        return _("{role} has taken back: {what}").format(role=role, what=entry_text(gone) + run) if gone else ""
     if line["kind"] in ("seen", "seen_over", "declared"):
         return _("{role} has said: {what}").format(role=role, what=entry_text(line))
     return ""

@@ -539,6 +539,23 @@ def test_what_is_taken_back_while_a_question_stands_is_heard_behind_it(state, ru
     assert "operator has said: chlorine gas" not in told  # nobody is told their own word
 
 
+def test_what_another_has_entered_in_a_run_is_told_before_u_takes_it_back_and_they_hear_it(state, running):
+    def elsewhere():
+        running.read(moment(), "P-03-1", "2.0")
+
+    told = console(state, elsewhere, "", "u", "n", "u", "y", "1.5", "u", "x", "q")
+    assert told.count("y takes back: wet well level 2.0 m, said by operator") == 2
+    assert told.count("Taken back by a new entry") == 2  # one's own word without a question
+    assert kinds(state) == ["reading", "undo", "reading", "undo"]
+    seat = Seat(Place(state.manual), load(state.manual, ("en",)), running)
+    seat.run_id = "P-03-1"
+    other = desk(state.manual / "journal", moment(), "maintenance", False)
+    other.read(moment(), "P-03-1", "1.7")
+    seat.show(seat.look())
+    other.undo(moment(), "P-03-1")
+    assert "maintenance has taken back: wet well level 1.7 m (P-03-1)" in seat.said_elsewhere(seat.look())
+
+
 async def test_on_the_screen_too_what_is_taken_back_while_a_question_stands_is_heard_behind_it(state, running):
     screen = pytest.importorskip("fallback_procedures.screen")
     app = screen.ManualScreen(Place(state.manual), "en", "operator", False)
