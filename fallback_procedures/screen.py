@@ -224,6 +224,7 @@ class ManualScreen(App[int]):
         event.stop()
         key = event.character if event.is_printable and event.character else event.key
         if self.too_small:
+            self.draw()  # a key may be here before the picture of the smaller window
             return
         try:
             if self.talk:
