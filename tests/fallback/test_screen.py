@@ -21,6 +21,15 @@ async def typed(pilot, text: str) -> None:
     await pilot.press(*["space" if letter == " " else letter for letter in text[-1:]], "enter")
 
 
+async def begun(pilot) -> None:
+    """A drill: control declared lost at R, and P-03 begun there."""
+    await pilot.press("c")
+    for answer in ("2", "all agree", "R", "LOST"):
+        await typed(pilot, answer)
+    names = [name for name, _site in pilot.app.seat.chosen]
+    await pilot.press(str(names.index("P-03") + 1), "s")
+
+
 async def told(pilot) -> None:
     """Where a step stands below its warnings and the edge of the screen, the first key shows it."""
     if pilot.app.unseen:
@@ -230,11 +239,7 @@ async def test_who_types_a_value_has_the_step_and_its_limits_before_the_eyes_wha
     state.publish(moment(), age_s=190)
     app = screen.ManualScreen(Place(state.manual), "de", "operator", True)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("c")
-        for answer in ("2", "all agree", "R", "LOST"):
-            await typed(pilot, answer)
-        at = next(index for index, (name, _site) in enumerate(app.seat.chosen, 1) if name == "P-03")
-        await pilot.press(str(at), "s")
+        await begun(pilot)
         seen = " ".join(shown(app))
         while app.unseen:  # nothing between the warnings and the step is jumped over
             await pilot.press("space")
@@ -256,11 +261,7 @@ async def test_in_a_window_where_no_step_fits_no_key_marks_one_and_what_was_type
     state.publish(moment(), age_s=190)
     app = screen.ManualScreen(Place(state.manual), "en", "operator", True)
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("c")
-        for answer in ("2", "all agree", "R", "LOST"):
-            await typed(pilot, answer)
-        at = next(index for index, (name, _site) in enumerate(app.seat.chosen, 1) if name == "P-03")
-        await pilot.press(str(at), "s")
+        await begun(pilot)
         await told(pilot)
         await pilot.press("space", "1")
         before = app.seat.run().marks, app.text
