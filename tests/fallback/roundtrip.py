@@ -82,6 +82,7 @@ def alike(item: str) -> str:
     if item.startswith(("Timer:", "REPEAT")):
         head, until, rest = item.partition(" until ")
         sizes = {"s": 1, "min": 60, "h": 3600}
+        head = re.sub(r"^(REPEAT +)steps (\w+) to \2\b", r"\1step \2", head)  # two ways to write one step
         head = re.sub(r"(?<![={\w])([0-9]+) (s|min|h)\b(?!\})", lambda one: f"{int(one[1]) * sizes[one[2]]} s", head)
         return head + until + rest
     if item.startswith("Reading:"):
